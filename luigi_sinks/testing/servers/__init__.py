@@ -1,0 +1,129 @@
+"""Real servers for tests and for the demonstration: MariaDB, Elasticsearch and Neo4j.
+
+`python -m luigi_sinks.testing.servers up` starts them with generated passwords and a
+certificate authority of their own, on free ports of this machine's loopback address, as
+containers where a Docker engine answers and else as plain processes. They outlive the
+command; `down` ends them and keeps their data, `down --purge` removes it too.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from luigi_sinks.testing.servers import compose, local
+from luigi_sinks.testing.servers import state as states
+from luigi_sinks.testing.servers.elasticsearch import SERVER as ELASTICSEARCH
+from luigi_sinks.testing.servers.errors import NotRunning, ServersError
+from luigi_sinks.testing.servers.mariadb import SERVER as MARIADB
+from luigi_sinks.testing.servers.neo4j import SERVER as NEO4J
+from luigi_sinks.testing.servers.server import Place, Server
+from luigi_sinks.testing.servers.settings import as_configuration, as_environment
+from luigi_sinks.testing.servers.state import State
+from luigi_sinks.testing.servers.status import Condition, Status
+
+__all__ = [
+    "ALL",
+    "Condition",
+    "ServersError",
+    "Status",
+    "config",
+    "down",
+    "env",
+    "last_log_lines",
+    "status",
+    "up",
+]
+
+SERVERS = {server.name: server for server in (MARIADB, ELASTICSEARCH, NEO4J)}
+ALL = tuple(SERVERS)
+LINES = 20
+
+
+class Way(Protocol):
+    """How servers are run: `local` or `compose`."""
+
+    def up(self, servers: Sequence[Server], state: State) -> None: ...
+    def down(self, servers: Sequence[Server], state: State) -> None: ...
+    def condition(self, server: Server, state: State) -> Condition: ...
+    def last_log_lines(self, server: Server, state: State, count: int) -> list[str]: ...
+
+
+def up(names: Sequence[str] = ALL) -> list[Status]:
+    """Start these servers unless they run already; return when each has answered.
+
+    Raises NotReady with all that must be installed first, or StartFailed with the last
+    lines of the log of a server that did not start.
+    """
+    servers = _chosen(names)
+    with states.opened() as state:
+        if state.way is None:
+            state.remember(way="compose" if compose.available() else "processes")
+        _way(state).up(servers, state)
+        return [Status(server.name, Condition.UP, state.address(server)) for server in servers]
+
+
+def down(*, purge: bool = False) -> None:
+    """End all servers that `up` started; with `purge` remove their data and secrets too."""
+    with states.found() as state:
+        if state:
+            _way(state).down(list(SERVERS.values()), state)
+            if purge:
+                states.purge(state)
+
+
+def status() -> list[Status]:
+    """What every server is doing, each of them asked."""
+    state = states.find()
+    if state is None:
+        return [Status(name, Condition.DOWN, None) for name in ALL]
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda server: _status_of(server, state), SERVERS.values()))
+
+
+def env() -> dict[str, str]:
+    """Variables that tell any program how to reach the servers that are up.
+
+    Raises NotRunning when none is up, or when one has died.
+    """
+    return as_environment(_places())
+
+
+def config() -> str:
+    """A luigi.cfg for the servers that are up. Raises NotRunning as `env` does."""
+    return as_configuration(_places())
+
+
+def last_log_lines(name: str, count: int = LINES) -> list[str]:
+    """The end of what a server wrote, or nothing if it was never started."""
+    state = states.find()
+    (server,) = _chosen([name])
+    return _way(state).last_log_lines(server, state, count) if state else []
+
+
+def _chosen(names: Sequence[str]) -> list[Server]:
+    if unknown := set(names) - set(ALL):
+        message = f"there is no server {', '.join(sorted(unknown))}: there are {', '.join(ALL)}"
+        raise ServersError(message)
+    return [SERVERS[name] for name in dict.fromkeys(names)]
+
+
+def _way(state: State) -> Way:
+    return compose if state.way == "compose" else local
+
+
+def _status_of(server: Server, state: State) -> Status:
+    return Status(server.name, _way(state).condition(server, state), state.address(server))
+
+
+def _places() -> dict[Server, Place]:
+    """The places of all servers that are up; none may have died."""
+    found = {each.name: each.condition for each in status()}
+    failed = [name for name in ALL if found[name] in {Condition.DEAD, Condition.SILENT}]
+    state = states.find()
+    if failed or state is None or Condition.UP not in found.values():
+        raise NotRunning("\n".join(map(_obituary, failed)) or "no server is up: start them with up")
+    return {SERVERS[name]: state.place(SERVERS[name]) for name in ALL if found[name] == "up"}
+
+
+def _obituary(name: str) -> str:
+    return "\n  ".join([f"{name} does not answer; its log ends:", *last_log_lines(name)])

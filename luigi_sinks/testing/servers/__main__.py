@@ -1,0 +1,65 @@
+"""`python -m luigi_sinks.testing.servers up|down|status|env|config`."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from luigi_sinks.testing import servers
+from luigi_sinks.testing.servers.errors import ServersError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 1 when it failed or a server is not well."""
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    chosen = _parser().parse_args(arguments)
+    try:
+        return int(chosen.run(chosen) or 0)
+    except ServersError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m luigi_sinks.testing.servers",
+        description="Real servers for tests, on this machine's loopback address.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    up = commands.add_parser("up", help="start servers; does nothing for those that run")
+    up.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(servers.ALL)}")
+    up.set_defaults(run=_up)
+    down = commands.add_parser("down", help="end the servers; their data is kept")
+    down.add_argument("--purge", action="store_true", help="remove all data and secrets too")
+    down.set_defaults(run=lambda chosen: servers.down(purge=chosen.purge))
+    status = commands.add_parser("status", help="say what each server is doing")
+    status.set_defaults(run=_status)
+    env = commands.add_parser("env", help="print NAME=value lines for any program")
+    env.set_defaults(run=_env)
+    config = commands.add_parser("config", help="print a luigi.cfg")
+    config.set_defaults(run=lambda _: print(servers.config(), end=""))
+    return parser
+
+
+def _up(chosen: argparse.Namespace) -> None:
+    for each in servers.up(chosen.names or servers.ALL):
+        print(each)
+
+
+def _status(_: argparse.Namespace) -> int:
+    well = {servers.Condition.UP, servers.Condition.DOWN}
+    found = servers.status()
+    for each in found:
+        print(each)
+        if each.condition not in well:
+            print(*(f"  {line}" for line in servers.last_log_lines(each.name)), sep="\n")
+    return int(any(each.condition not in well for each in found))
+
+
+def _env(_: argparse.Namespace) -> None:
+    for name, value in servers.env().items():
+        print(f"{name}={value}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

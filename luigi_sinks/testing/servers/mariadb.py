@@ -1,0 +1,149 @@
+"""MariaDB, the distribution's own, with TLS on TCP and one user who may do everything."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from luigi_sinks.testing.servers.process import Command
+from luigi_sinks.testing.servers.server import HOST, Place, Server
+
+USER = "luigi_sinks"
+DATABASE = "flights"
+# Debian keeps the server out of the search path of ordinary users.
+SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+PROGRAMS = ("mariadbd", "mariadb-install-db", "mariadb")
+
+SETUP = """\
+FLUSH PRIVILEGES;
+CREATE DATABASE {database};
+CREATE DATABASE {database}__v;
+CREATE USER {user}@localhost IDENTIFIED BY '{password}';
+CREATE USER {user}@'127.0.0.1' IDENTIFIED BY '{password}';
+GRANT ALL PRIVILEGES ON *.* TO {user}@localhost WITH GRANT OPTION;
+GRANT ALL PRIVILEGES ON *.* TO {user}@'127.0.0.1' WITH GRANT OPTION;
+"""
+
+CONTAINER_SETUP = f"""\
+CREATE DATABASE {DATABASE}__v;
+GRANT ALL PRIVILEGES ON *.* TO {USER}@'%' WITH GRANT OPTION;
+"""
+
+# A relative socket lies in the data folder: an absolute path may be too long for one.
+CONFIGURATION = """\
+[mariadbd]
+datadir = {data}
+bind-address = {host}
+port = {port}
+socket = mariadb.sock
+ssl-cert = {certificate}
+ssl-key = {key}
+ssl-ca = {ca}
+require-secure-transport = ON
+local-infile = ON
+character-set-server = utf8mb4
+innodb-buffer-pool-size = 256M
+feedback = OFF
+"""
+
+CLIENT = """\
+[client]
+host = {host}
+port = {port}
+user = {user}
+password = {password}
+ssl-ca = {ca}
+ssl-verify-server-cert
+connect-timeout = 5
+"""
+
+
+def missing() -> Sequence[str]:
+    """Ask for the package when one of its programs is not there."""
+    if all(_program(name) for name in PROGRAMS):
+        return []
+    return ["MariaDB: apt-get install mariadb-server"]
+
+
+def prepare(place: Place) -> None:
+    """Make the data folder with its user and databases once; write the configuration."""
+    data = place.folder / "data"
+    if not data.exists():
+        _install(place).rename(data)
+    place.account.write(place.folder / "mariadbd.cnf", _configuration(place, data))
+
+
+def prepare_container(place: Place) -> None:
+    """The image makes the user and its database; the rest of SETUP is left to a script."""
+    place.account.make_folder(place.folder / "data")
+    place.account.write(place.folder / "setup.sql", CONTAINER_SETUP)
+
+
+def command(place: Place) -> Command:
+    """The server, in the foreground."""
+    return Command(
+        (_program("mariadbd"), f"--defaults-file={place.folder / 'mariadbd.cnf'}"),
+        {"PATH": SEARCH},
+    )
+
+
+def answers(place: Place) -> bool:
+    """Whether a query over TLS gets its answer; the password goes through a pipe."""
+    asked = subprocess.run(
+        [_program("mariadb"), "--defaults-file=/dev/stdin", "--execute=SELECT 1"],
+        input=CLIENT.format(
+            host=HOST, port=place.port, user=USER, password=place.password, ca=place.ca
+        ),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    return asked.returncode == 0
+
+
+def _install(place: Place) -> Path:
+    """Fill a new data folder beside the final one, so that a half-made one is never used."""
+    new = place.folder / "data.new"
+    shutil.rmtree(new, ignore_errors=True)
+    run = place.account.run
+    run(
+        _program("mariadb-install-db"),
+        "--no-defaults",
+        f"--datadir={new}",
+        "--auth-root-authentication-method=socket",
+        "--skip-test-db",
+        "--skip-name-resolve",
+    )
+    setup = SETUP.format(database=DATABASE, user=USER, password=place.password)
+    run(_program("mariadbd"), "--no-defaults", f"--datadir={new}", "--bootstrap", stdin=setup)
+    return new
+
+
+def _configuration(place: Place, data: Path) -> str:
+    return CONFIGURATION.format(
+        data=data,
+        host=HOST,
+        port=place.port,
+        certificate=place.certificate,
+        key=place.key,
+        ca=place.ca,
+    )
+
+
+def _program(name: str) -> str:
+    return shutil.which(name, path=SEARCH) or ""
+
+
+SERVER = Server(
+    name="mariadb",
+    user=USER,
+    database=DATABASE,
+    download=None,
+    patience=60,
+    missing=missing,
+    prepare=prepare,
+    prepare_container=prepare_container,
+    command=command,
+    answers=answers,
+)

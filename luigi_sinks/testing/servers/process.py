@@ -1,0 +1,106 @@
+"""Processes that outlive the command that started them.
+
+A process is known by its number, start time and boot: numbers alone are used again, and
+nothing may be signalled that we did not start.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from luigi_sinks.testing.servers.account import Account
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+PAUSE = 0.05
+
+
+@dataclass(frozen=True)
+class Command:
+    """What starts a server; `environment` is all that it sees of ours and more."""
+
+    argv: tuple[str | Path, ...]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Process:
+    """One particular process, which is the leader of its own group."""
+
+    pid: int
+    started: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process, and not a later one of its number, still runs."""
+        return find(self.pid) == self
+
+    def stop(self, patience: float) -> None:
+        """Ask it to end, and end it with its group when it does not in time."""
+        self._signal(signal.SIGTERM)
+        if not self._ended_within(patience):
+            self._signal(signal.SIGKILL)
+            self._ended_within(patience)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
+    def _ended_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.alive and time.monotonic() < deadline:
+            time.sleep(PAUSE)
+        return not self.alive
+
+
+def find(pid: int) -> Process | None:
+    """The process that has this number now, or None; a zombie has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    # The command's name, in brackets, may hold spaces and brackets itself.
+    state, *fields = stat.rpartition(")")[2].split()
+    if state in "ZX":
+        return None
+    return Process(pid, f"{fields[18]}@{BOOT_ID.read_text(encoding='utf-8').strip()}")
+
+
+def start(command: Command, account: Account, *, folder: Path, log: Path) -> Process:
+    """Start a command in a session of its own, with its output in `log`."""
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command.argv,
+            env=dict(command.environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            user=account.uid,
+            group=account.gid,
+            extra_groups=[] if os.geteuid() == 0 else None,
+        )
+    started = find(child.pid)
+    # It is meant to outlive us, of which Popen would warn.
+    child.returncode = 0
+    return started or Process(child.pid, "ended at once")
+
+
+def save(process: Process, path: Path) -> None:
+    """Remember a process in a pid file."""
+    path.write_text(f"{process.pid} {process.started}\n", encoding="utf-8")
+
+
+def load(path: Path) -> Process | None:
+    """The process of a pid file, whether it runs or not; None without a pid file."""
+    try:
+        pid, started = path.read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return None
+    return Process(int(pid), started)

@@ -1,0 +1,201 @@
+"""The folder that holds all there is of the servers: data, ports, secrets, certificates.
+
+It belongs to the account that the servers run as, and is closed to everybody else.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from luigi_sinks.testing.servers import certificates, download
+from luigi_sinks.testing.servers.account import Account, serving_account
+from luigi_sinks.testing.servers.errors import StateUnusable
+from luigi_sinks.testing.servers.lock import locked
+from luigi_sinks.testing.servers.server import HOST, Place, Server
+
+VARIABLE = "LUIGI_SINKS_SERVERS_STATE"
+MARK = "state.json"
+LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class State:
+    """An open state folder."""
+
+    root: Path
+    account: Account
+
+    @property
+    def ca(self) -> Path:
+        return self.root / "ca.pem"
+
+    @property
+    def certificate(self) -> Path:
+        return self.root / "server.pem"
+
+    @property
+    def key(self) -> Path:
+        return self.root / "server.key"
+
+    def password_file(self, name: str) -> Path:
+        return self.root / f"{name}.password"
+
+    def folder(self, name: str) -> Path:
+        return self.root / name
+
+    def place(self, server: Server) -> Place:
+        """Where a server lives, once it has a port."""
+        cache = download.cache_root()
+        return Place(
+            folder=self.folder(server.name),
+            port=self.ports[server.name],
+            password_file=self.password_file(server.name),
+            ca=self.ca,
+            certificate=self.certificate,
+            key=self.key,
+            account=self.account,
+            home=download.home(server.download, cache) if server.download else cache,
+        )
+
+    def address(self, server: Server) -> str | None:
+        """Where a server listens, once it has a port."""
+        port = self.ports.get(server.name)
+        return f"{HOST}:{port}" if port else None
+
+    @property
+    def way(self) -> str | None:
+        """`compose` or `processes`, as chosen at the first start; data is bound to it."""
+        way = self._read().get("way")
+        return str(way) if way else None
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The port of every server that was ever started here."""
+        ports = self._read().get("ports")
+        return dict(ports) if isinstance(ports, dict) else {}
+
+    def remember(self, **facts: object) -> None:
+        """Keep a fact for the next command."""
+        text = json.dumps({**self._read(), **facts}, indent=2)
+        self.account.write(self.root / MARK, f"{text}\n")
+
+    def _read(self) -> dict[str, object]:
+        return dict(json.loads((self.root / MARK).read_text(encoding="utf-8")))
+
+
+def root() -> Path:
+    """The folder that the environment names, the machine's for root, or the user's."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named).absolute()
+    if os.geteuid() == 0:
+        # Root's home is closed to the account that the servers run as.
+        return Path("/var/lib/luigi-sinks/servers")
+    return platformdirs.user_state_path("luigi-sinks") / "servers"
+
+
+def find() -> State | None:
+    """The state folder, or None where nothing was ever started."""
+    folder = root()
+    if not (folder / MARK).exists():
+        return None
+    owner = (folder / MARK).stat()
+    return State(folder, Account(owner.st_uid, owner.st_gid))
+
+
+@contextmanager
+def opened() -> Iterator[State]:
+    """Make the state folder unless it is there, and keep other commands out of it.
+
+    Raises StateUnusable when it holds something else, or lies where the account cannot go.
+    """
+    folder = root()
+    _refuse_unless_ours(folder)
+    account = serving_account()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    account.make_folder(folder).chmod(0o700)
+    _refuse_unless_reachable(folder, account)
+    with locked(folder / LOCK):
+        state = State(folder, account)
+        if not (folder / MARK).exists():
+            account.write(folder / MARK, "{}\n")
+        if not state.ca.exists():
+            certificates.issue(account, ca=state.ca, certificate=state.certificate, key=state.key)
+        yield state
+
+
+@contextmanager
+def found() -> Iterator[State | None]:
+    """The state folder with other commands kept out, or None where there is none."""
+    with ExitStack() as held:
+        if state := find():
+            held.enter_context(locked(state.root / LOCK))
+        yield state
+
+
+def purge(state: State) -> None:
+    """Remove the folder with all data."""
+    shutil.rmtree(state.root)
+
+
+def make_passwords(state: State, names: Sequence[str]) -> None:
+    """Give each server a password of its own, once."""
+    for name in names:
+        if not (file := state.password_file(name)).exists():
+            state.account.write(file, secrets.token_hex(24))
+
+
+def choose_ports(state: State, names: Sequence[str]) -> None:
+    """Keep these servers' ports where nobody else has taken them; else choose free ones."""
+    kept = state.ports
+    taken = [name for name in names if not (name in kept and _free(kept[name]))]
+    if taken:
+        state.remember(ports={**kept, **dict(zip(taken, free_ports(len(taken)), strict=True))})
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports of this machine that nobody listens on."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((HOST, 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as attempt:
+        # As servers do: what still lingers of closed connections is in nobody's way.
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _refuse_unless_ours(folder: Path) -> None:
+    """A folder with something else in it would be removed by a purge."""
+    if not folder.exists() or (folder / MARK).exists():
+        return
+    if {path.name for path in folder.iterdir()} - {LOCK}:
+        message = f"{folder} holds something else: name an empty or new folder in {VARIABLE}"
+        raise StateUnusable(message)
+
+
+def _refuse_unless_reachable(folder: Path, account: Account) -> None:
+    if account.uid == os.geteuid():
+        return
+    for parent in folder.parents:
+        if not parent.stat().st_mode & 0o001:
+            message = (
+                f"{parent} is closed to the system user that the servers run as:"
+                f" name another folder in {VARIABLE}"
+            )
+            raise StateUnusable(message)

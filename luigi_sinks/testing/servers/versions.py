@@ -1,0 +1,50 @@
+"""The one place that says which servers are used, as processes and as containers.
+
+`docker-compose.test.yml` repeats the images; a test compares them.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Download:
+    """Maven artifacts (`group:name:type`) that make one server.
+
+    With a `sha512` there is one zip, which is checked against it and unpacked.
+    """
+
+    name: str
+    version: str
+    artifacts: tuple[str, ...]
+    megabytes: int
+    sha512: str | None = None
+
+
+# The process is whatever MariaDB the distribution has: Debian 12 has this one.
+MARIADB_IMAGE = "mariadb:10.11.19"
+
+ELASTICSEARCH = Download(
+    name="elasticsearch",
+    version="9.2.0",
+    artifacts=("org.elasticsearch.distribution.integ-test-zip:elasticsearch:zip",),
+    megabytes=99,
+    sha512=(
+        "2c624e913bb8712fb1698fc1ab3a241c868228183f089ff3cde17ad7bc7b5a96"
+        "63454c2af939c65e075663826371e3d4344dca43a55a8aab9594f9a64b01d2c7"
+    ),
+)
+ELASTICSEARCH_IMAGE = f"docker.elastic.co/elasticsearch/elasticsearch:{ELASTICSEARCH.version}"
+
+NEO4J = Download(
+    name="neo4j",
+    version="5.26.12",
+    artifacts=("org.neo4j.app:neo4j-server:jar", "org.neo4j:neo4j:jar"),
+    megabytes=116,
+)
+NEO4J_IMAGE = f"neo4j:{NEO4J.version}-community"
+
+IMAGES = {
+    "mariadb": MARIADB_IMAGE,
+    "elasticsearch": ELASTICSEARCH_IMAGE,
+    "neo4j": NEO4J_IMAGE,
+}

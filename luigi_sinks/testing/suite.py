@@ -1,0 +1,482 @@
+"""What every sink must do, as tests: subclass `SinkSuite` for a sink of your own.
+
+    class TestMySink(SinkSuite):
+        def make_sink(self, dataset):
+            return MySink(dataset, ...)
+
+The dataset has three fields: `id`, a 32-bit integer and the key; `name`, text of at
+most 20 characters, required; `amount`, a floating-point number that may be None.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pytest
+
+from luigi_sinks import lease
+from luigi_sinks.errors import BadRow, CheckFailed, Conflict, SinkError
+from luigi_sinks.load import load, loading
+from luigi_sinks.record import Head, Origin
+from luigi_sinks.sink import Part, Sink, Stage
+from luigi_sinks.version import State, Version, new_version
+
+ORIGIN = Origin("Load_1", family="Load", owner="tests", params={"day": "2026-01-02"})
+WHOLE = "_all"
+
+
+class SinkSuite:
+    """The behaviour that the rest of the package relies on."""
+
+    kind: ClassVar[str] = ""
+    """The kind of the rows, for sinks that know several."""
+
+    too_large: ClassVar[int] = 2**31
+    too_long: ClassVar[str] = "x" * 21
+
+    def make_sink(self, dataset: str) -> Sink:
+        """Return a sink for a dataset that was never loaded; called again for a second client."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def sink(self) -> Sink:
+        """Return a sink for a fresh dataset."""
+        return self.make_sink(f"suite_{secrets.token_hex(4)}")
+
+    # What readers see
+
+    def test_a_dataset_never_loaded_has_no_head_and_no_history(self, sink: Sink) -> None:
+        assert sink.head(WHOLE) == Head()
+        assert list(sink.records()) == []
+
+    def test_a_load_becomes_the_head_with_its_rows_and_its_origin(self, sink: Sink) -> None:
+        self.load(sink, rows(3))
+        record = self.head_record(sink)
+        assert (record.rows, record.state, record.origin) == (3, State.PUBLISHED, ORIGIN)
+        assert record.is_complete
+        assert self.read(sink, record.version) == rows(3)
+
+    def test_a_second_load_replaces_the_head_and_keeps_the_first_version(self, sink: Sink) -> None:
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        assert sink.head(WHOLE).version == second
+        assert [(r.version, r.state) for r in sink.records()] == [(first, State.RETIRED), (second, State.PUBLISHED)]
+        assert self.read(sink, first) == rows(3)
+        assert self.read(sink, second) == rows(5)
+
+    def test_a_staged_version_changes_nothing_that_readers_see(self, sink: Sink) -> None:
+        first = self.load(sink, rows(3))
+        with self.staged(sink, rows(2)):
+            assert sink.head(WHOLE).version == first
+            assert self.read(sink, first) == rows(3)
+
+    def test_partitions_are_replaced_independently(self, sink: Sink) -> None:
+        january = self.load(sink, rows(3), "201301")
+        february = self.load(sink, rows(2, start=100), "201302")
+        newer = self.load(sink, rows(4), "201301")
+        assert sink.head("201301").version == newer != january
+        assert sink.head("201302").version == february
+        assert [r.version for r in sink.records(partition="201302")] == [february]
+
+    def test_what_was_written_is_what_is_read(self, sink: Sink) -> None:
+        names = [
+            "",
+            "NULL",
+            r"\N",
+            "a\tb\nc\rd",
+            "back\\slash",
+            "'single' \"double\"",
+            "Zürich 🛫 東京",
+            " edges ",
+            "%s {}",
+        ]
+        given = [{"id": i, "name": name, "amount": i / 3} for i, name in enumerate(names)]
+        given += [{"id": 2**31 - 1, "name": "high", "amount": None}, {"id": -(2**31), "name": "low", "amount": -1e300}]
+        assert self.read(sink, self.load(sink, given)) == sorted(given, key=_by_id)
+
+    def test_rows_may_be_tuples_in_the_order_of_the_fields(self, sink: Sink) -> None:
+        version = self.load(sink, [(1, "one", 1.5), (2, "two", None)])
+        assert [row["name"] for row in self.read(sink, version)] == ["one", "two"]
+
+    def test_many_rows_arrive_in_several_parts(self, sink: Sink) -> None:
+        version = self.load(sink, rows(25_000))
+        assert self.head_record(sink).rows == 25_000
+        assert self.read(sink, version) == rows(25_000)
+
+    # Publishing
+
+    def test_a_publisher_that_saw_an_older_head_gets_a_conflict(self, sink: Sink) -> None:
+        stale = sink.head(WHOLE)
+        with self.staged(sink, rows(2)) as stage:
+            winner = self.publish(sink, rows(3))
+            version = self.approved(stage)
+            with pytest.raises(Conflict):
+                sink.publish(version, replacing=stale)
+        assert sink.head(WHOLE).version == winner
+        assert self.read(sink, winner) == rows(3)
+
+    def test_of_several_first_publishers_one_wins(self, sink: Sink) -> None:
+        self.race(sink, publishers=4)
+
+    def test_of_several_later_publishers_one_wins(self, sink: Sink) -> None:
+        self.load(sink, rows(1))
+        self.race(sink, publishers=4)
+
+    def test_publishing_the_head_again_does_nothing(self, sink: Sink) -> None:
+        before = sink.head(WHOLE)
+        version = self.load(sink, rows(2))
+        after = sink.head(WHOLE)
+        sink.publish(version, replacing=before)
+        assert sink.head(WHOLE) == after
+
+    def test_an_older_version_can_be_published_again(self, sink: Sink) -> None:
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        published_at = next(sink.records()).published_at
+        sink.publish(first, replacing=sink.head(WHOLE))
+        sink.retire(second)
+        head = self.head_record(sink)
+        assert (head.version, head.published_at) == (first, published_at)
+        assert {r.version: r.state for r in sink.records()} == {first: State.PUBLISHED, second: State.RETIRED}
+
+    def test_a_head_that_came_back_is_not_the_head_that_was(self, sink: Sink) -> None:
+        first = self.load(sink, rows(3))
+        stale = sink.head(WHOLE)
+        with self.staged(sink, rows(2)) as stage:
+            second = self.publish(sink, rows(5))
+            sink.retire(first)
+            sink.publish(first, replacing=sink.head(WHOLE))
+            sink.retire(second)
+            version = self.approved(stage)
+            with pytest.raises(Conflict):
+                sink.publish(version, replacing=stale)
+        assert sink.head(WHOLE).version == first
+
+    def test_a_version_that_was_not_approved_cannot_be_published(self, sink: Sink) -> None:
+        with self.staged(sink, rows(2)) as stage:
+            stage.seal()
+            with pytest.raises(Conflict):
+                sink.publish(stage.version, replacing=sink.head(WHOLE))
+
+    def test_the_head_is_not_retired(self, sink: Sink) -> None:
+        version = self.load(sink, rows(2))
+        sink.retire(version)
+        assert self.head_record(sink).state is State.PUBLISHED
+
+    def test_the_head_cannot_be_dropped(self, sink: Sink) -> None:
+        version = self.load(sink, rows(2))
+        with pytest.raises(Conflict):
+            sink.drop(version)
+        assert self.read(sink, version) == rows(2)
+
+    def test_a_dropped_version_keeps_its_record_and_stays_complete(self, sink: Sink) -> None:
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        sink.drop(first)
+        record = next(sink.records())
+        assert (record.version, record.state, record.is_complete) == (first, State.DROPPED, True)
+        assert self.read(sink, second) == rows(5)
+
+    # Stages
+
+    def test_a_part_that_is_written_twice_counts_once(self, sink: Sink) -> None:
+        with self.staged(sink, []) as stage:
+            part = self.part(sink, 0, rows(4))
+            stage.write(part)
+            stage.write(part)
+            self.attach(sink, stage).write(part)
+            assert stage.seal().rows == 4
+
+    def test_a_part_that_comes_again_with_other_rows_is_refused(self, sink: Sink) -> None:
+        with self.staged(sink, []) as stage:
+            stage.write(self.part(sink, 0, rows(4)))
+            with pytest.raises(Conflict):
+                stage.write(self.part(sink, 0, rows(3)))
+
+    def test_parts_may_be_written_at_once_and_in_any_order(self, sink: Sink) -> None:
+        with self.staged(sink, []) as stage:
+            parts = [self.part(sink, n, rows(500, start=500 * n)) for n in range(8)]
+            run_together([lambda part=part: stage.write(part) for part in reversed(parts)])
+            assert stage.seal().rows == 4_000
+
+    def test_a_sealed_version_takes_no_more_rows(self, sink: Sink) -> None:
+        with self.staged(sink, rows(2)) as stage:
+            self.approved(stage)
+            with pytest.raises(SinkError):
+                stage.write(self.part(sink, 7, rows(1, start=50)))
+            assert self.attach(sink, stage).seal().rows == 2
+
+    def test_an_abandoned_version_has_failed_and_cannot_be_published(self, sink: Sink) -> None:
+        with self.staged(sink, rows(2)) as stage:
+            version = self.approved(stage)
+            stage.abandon()
+            with pytest.raises(Conflict):
+                sink.publish(version, replacing=sink.head(WHOLE))
+        assert [r.state for r in sink.records()] == [State.FAILED]
+
+    def test_abandoning_never_touches_a_published_version(self, sink: Sink) -> None:
+        version = self.load(sink, rows(2))
+        sink.attach(version).abandon()
+        assert self.head_record(sink).state is State.PUBLISHED
+        assert self.read(sink, version) == rows(2)
+
+    def test_abandoning_twice_is_as_good_as_once(self, sink: Sink) -> None:
+        with self.staged(sink, rows(2)) as stage:
+            stage.abandon()
+            stage.abandon()
+
+    # Loads
+
+    def test_rows_that_fail_half_way_leave_the_old_version_and_the_rerun_works(self, sink: Sink) -> None:
+        first = self.load(sink, rows(3))
+        with pytest.raises(ZeroDivisionError):
+            self.load(sink, failing_after(5_000))
+        assert sink.head(WHOLE).version == first
+        assert self.read(sink, first) == rows(3)
+        second = self.load(sink, rows(5_001))
+        assert self.head_record(sink).rows == 5_001
+        assert [r.state for r in sink.records()] == [State.RETIRED, State.FAILED, State.PUBLISHED]
+        assert self.read(sink, second) == rows(5_001)
+
+    def test_a_live_load_of_the_same_partition_is_a_conflict_and_stays_whole(self, sink: Sink) -> None:
+        with loading(sink, WHOLE, ORIGIN) as writer:
+            self.write_all(sink, writer, rows(3))
+            with pytest.raises(Conflict, match="is being loaded by pid"):
+                self.load(self.make_sink(sink.dataset), rows(9))
+        assert self.read(sink, _known(sink.head(WHOLE).version)) == rows(3)
+
+    def test_what_a_dead_process_left_is_taken_over_at_once(self, sink: Sink) -> None:
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        with lease.held("of a process that is gone") as mine:
+            sink.begin(new_version(sink.dataset, WHOLE), ORIGIN, replace(mine, pid=dead.pid))
+        self.load(sink, rows(3))
+        assert [r.state for r in sink.records()] == [State.FAILED, State.PUBLISHED]
+
+    def test_another_family_may_not_replace_a_partition_unless_declared(self, sink: Sink) -> None:
+        first = self.load(sink, rows(3))
+        other = replace(ORIGIN, family="Other", update_id="Other_1")
+        with pytest.raises(Conflict, match="shared_with"):
+            load(sink, WHOLE, other, self.given(sink, rows(4)))
+        assert sink.head(WHOLE).version == first
+        load(sink, WHOLE, other, self.given(sink, rows(4)), shared_with=("Load",))
+        assert self.head_record(sink).origin == other
+
+    def test_records_are_found_by_what_they_were_loaded_for(self, sink: Sink) -> None:
+        self.load(sink, rows(3), "a")
+        load(sink, "b", replace(ORIGIN, update_id="Load_2"), self.given(sink, rows(2)))
+        assert [r.version.partition for r in sink.records(update_ids={"Load_2", "Load_3"})] == ["b"]
+        assert list(sink.records(update_ids=set())) == []
+
+    # Bad rows
+
+    def test_no_rows_at_all_are_refused(self, sink: Sink) -> None:
+        with pytest.raises(CheckFailed, match="no rows"):
+            self.load(sink, [])
+        assert sink.head(WHOLE) == Head()
+
+    def test_an_empty_version_is_published_if_that_is_right(self, sink: Sink) -> None:
+        self.load(sink, rows(3))
+        load(sink, WHOLE, ORIGIN, [], checks=())
+        record = self.head_record(sink)
+        assert record.rows == 0
+        assert self.read(sink, record.version) == []
+
+    def test_a_string_for_an_integer_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "id", id="abc")
+
+    def test_an_integer_beyond_the_field_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "id", id=self.too_large)
+
+    def test_an_integer_beyond_all_bounds_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "id", id=2**70)
+
+    def test_text_that_is_too_long_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "name", name=self.too_long)
+
+    def test_none_in_a_required_field_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "name", name=None)
+
+    def test_none_in_the_key_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "id", id=None)
+
+    def test_a_missing_key_is_refused(self, sink: Sink) -> None:
+        self.refuses_row(sink, "id", {"name": "x", "amount": None})
+
+    def test_an_unknown_field_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "nmae", nmae="x")
+
+    def test_nan_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "amount", amount=math.nan)
+
+    def test_infinity_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "amount", amount=-math.inf)
+
+    def test_a_lone_surrogate_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "name", name="a\ud800")
+
+    def test_nul_in_text_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "name", name="a\0b")
+
+    def test_a_key_that_comes_twice_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "id", id=7)
+
+    def test_a_key_that_an_earlier_part_holds_is_refused(self, sink: Sink) -> None:
+        first = self.load(sink, rows(1))
+        self.refused(sink, [*rows(20_000), {"id": 7, "name": "again", "amount": None}], 20_001, "id")
+        assert sink.head(WHOLE).version == first
+
+    def test_a_row_that_is_none_is_refused(self, sink: Sink) -> None:
+        with pytest.raises(BadRow):
+            load(sink, WHOLE, ORIGIN, [None])
+
+    # The tools of these tests
+
+    def load(self, sink: Sink, given: Any, partition: str = WHOLE) -> Version:
+        """Load rows; return the version that they became."""
+        load(sink, partition, ORIGIN, self.given(sink, given))
+        return _known(sink.head(partition).version)
+
+    def given(self, sink: Sink, some_rows: Any) -> Iterator[Any]:
+        """Give plain rows the form that the sink's users give them."""
+        return (sink.contract.join(self.kind, row) for row in some_rows)
+
+    def read(self, sink: Sink, version: Version) -> list[Any]:
+        """Return a version's rows in the order of their keys."""
+        split = (sink.contract.split(row) for row in sink.read(version))
+        return sorted((dict(row) for kind, row in split if kind == self.kind), key=_by_id)
+
+    def write_all(self, sink: Sink, writer: Any, some_rows: Any) -> None:
+        """Push rows into a load."""
+        for row in self.given(sink, some_rows):
+            writer.write(row)
+
+    def part(self, sink: Sink, number: int, some_rows: Any) -> Part:
+        """Make a part as a load would."""
+        accepted, _ = sink.contract.accept(self.kind, some_rows, 1)
+        return Part(number, self.kind, 1, accepted)
+
+    @contextmanager
+    def staged(self, sink: Sink, some_rows: Any) -> Iterator[Stage]:
+        """Open a stage by hand, with some rows in it; abandon it in the end."""
+        stage = _begin(sink)
+        if some_rows:
+            stage.write(self.part(sink, 0, some_rows))
+        yield stage
+        stage.abandon()
+
+    def publish(self, sink: Sink, some_rows: Any) -> Version:
+        """Stage and publish by hand, without a look at what else is being loaded."""
+        head = sink.head(WHOLE)
+        stage = _begin(sink)
+        stage.write(self.part(sink, 0, some_rows))
+        sink.publish(self.approved(stage), replacing=head)
+        return stage.version
+
+    def attach(self, sink: Sink, stage: Stage) -> Stage:
+        """Open the same stage as another client does."""
+        return self.make_sink(sink.dataset).attach(stage.version)
+
+    def approved(self, stage: Stage) -> Version:
+        """Seal and approve; return the version."""
+        stage.seal()
+        stage.approve()
+        return stage.version
+
+    def head_record(self, sink: Sink) -> Any:
+        """Return the head's record."""
+        record = sink.head(WHOLE).record
+        assert record is not None
+        return record
+
+    def race(self, sink: Sink, publishers: int) -> None:
+        """Let several approved versions be published at once; exactly one may win."""
+        before = sink.head(WHOLE)
+        outcomes: list[Version | None] = []
+        stages = [_begin(sink) for _ in range(publishers)]
+        for number, stage in enumerate(stages):
+            stage.write(self.part(sink, 0, rows(number + 1)))
+            self.approved(stage)
+
+        def publish(version: Version) -> None:
+            try:
+                self.make_sink(sink.dataset).publish(version, replacing=before)
+                outcomes.append(version)
+            except Conflict:
+                outcomes.append(None)
+
+        run_together([lambda stage=stage: publish(stage.version) for stage in stages])
+        winners = [version for version in outcomes if version is not None]
+        assert len(outcomes) == publishers
+        assert winners == [sink.head(WHOLE).version]
+        assert sink.head(WHOLE).epoch == before.epoch + 1
+
+    def refuses(self, sink: Sink, field: str, **changes: Any) -> None:
+        """Load 20 good rows and one with changes."""
+        self.refuses_row(sink, field, {"id": 1_000, "name": "new", "amount": None, **changes})
+
+    def refuses_row(self, sink: Sink, field: str, row: dict[str, Any]) -> None:
+        """Load 20 good rows and a bad one over a good version; then see that a rerun works."""
+        first = self.load(sink, rows(3))
+        self.refused(sink, [*rows(20), row], 21, field)
+        assert sink.head(WHOLE).version == first
+        assert self.read(sink, first) == rows(3)
+        self.load(sink, rows(4))
+        assert self.head_record(sink).rows == 4
+
+    def refused(self, sink: Sink, some_rows: list[dict[str, Any]], row: int, field: str) -> None:
+        """See that a load ends in an error that names dataset, row and field."""
+        with pytest.raises(BadRow) as caught:
+            self.load(sink, some_rows)
+        assert (caught.value.dataset, caught.value.row, caught.value.field) == (sink.dataset, row, field)
+
+
+def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
+    """Return rows with keys in order."""
+    return [{"id": i, "name": f"name {i}", "amount": i / 4 if i % 5 else None} for i in range(start, start + count)]
+
+
+def failing_after(count: int) -> Iterator[dict[str, Any]]:
+    """Yield some rows, then fail."""
+    yield from rows(count)
+    raise ZeroDivisionError("the source broke")
+
+
+def run_together(calls: list[Any]) -> None:
+    """Run the calls at the same time; raise the first error."""
+    barrier, errors = threading.Barrier(len(calls)), []
+
+    def run(call: Any) -> None:
+        barrier.wait()
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - a thread's error is the test's error
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def _begin(sink: Sink, partition: str = WHOLE) -> Stage:
+    version = new_version(sink.dataset, partition)
+    with lease.held(version.id) as claim:
+        return sink.begin(version, ORIGIN, claim)
+
+
+def _known(version: Version | None) -> Version:
+    assert version is not None
+    return version
+
+
+def _by_id(row: dict[str, Any]) -> Any:
+    return row["id"]
