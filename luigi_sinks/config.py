@@ -1,0 +1,120 @@
+"""Reads the sections of luigi.cfg or luigi.toml that are ours, and refuses secrets in them.
+
+One section a connection, `[luigi_sinks.mariadb]` (and `[luigi_sinks.mariadb.NAME]`
+for one chosen by `connection = "NAME"`), one a credential,
+`[luigi_sinks.credential.NAME]`, and `[luigi_sinks]` for what concerns all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from configparser import InterpolationError
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from luigi.configuration import get_config
+
+from luigi_sinks.errors import BadSetting
+
+T = TypeVar("T")
+
+_ROOT = "luigi_sinks"
+_SECRET = re.compile(r"(^|[_-])(password|passwd|passphrase|pwd|secret|token|api[_-]?key|secret[_-]key|access[_-]key)$")
+
+
+@dataclass(frozen=True)
+class Common:
+    """The section `[luigi_sinks]`.
+
+    `namespace` goes before every dataset's name, so that one graph can be tried
+    beside production. `memory` is a folder: where set, every dataset is kept in
+    a file there instead of its store, for tests and demonstrations.
+    """
+
+    namespace: str = ""
+    memory: Path | None = None
+
+    def dataset(self, name: str) -> str:
+        """Return the dataset's name within the namespace."""
+        return f"{self.namespace}_{name}" if self.namespace else name
+
+
+def common() -> Common:
+    """Read `[luigi_sinks]`."""
+    return read(Common, _ROOT)
+
+
+def read_connection(kind: type[T], store: str, name: str = "") -> T:
+    """Read a store's section into `kind`, a frozen dataclass of settings."""
+    return read(kind, f"{_ROOT}.{store}.{name}" if name else f"{_ROOT}.{store}")
+
+
+def read_credential(name: str) -> dict[str, str]:
+    """Return the settings of a credential."""
+    return section(f"{_ROOT}.credential.{name}")
+
+
+def read(kind: type[T], name: str) -> T:
+    """Read a section into a dataclass; raises BadSetting that names section and key."""
+    try:
+        return msgspec.convert(section(name), kind, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise BadSetting(f"[{name}] in luigi.cfg: {error}") from None
+
+
+def _path(kind: type[Any], value: Any) -> Any:
+    """Make a path: the one type of our settings that msgspec does not know."""
+    return kind(value)
+
+
+def section(name: str) -> dict[str, str]:
+    """Return a section's keys, case-folded, and values; nothing if it is not there.
+
+    Raises BadSetting if it, or any other section of ours, holds a secret.
+    """
+    refuse_secrets()
+    return dict(_sections().get(name, {}))
+
+
+def refuse_secrets() -> None:
+    """Raise BadSetting if any of our sections holds a secret."""
+    for name, values in _sections().items():
+        for key in values:
+            if _SECRET.search(key):
+                raise BadSetting(
+                    f"[{name}] in luigi.cfg holds a secret, {key!r}, and secrets are never configuration. Remove it, "
+                    f"name a credential (credential = NAME), and say where its value comes from, for example: "
+                    f"[{_ROOT}.credential.NAME] source = file, path = /run/secrets/NAME"
+                )
+
+
+def _sections() -> dict[str, Mapping[str, str]]:
+    parser: Any = get_config()
+    found = _from_toml(parser.data) if hasattr(parser, "data") else _from_cfg(parser)
+    return {name: {str(key).casefold(): value for key, value in values.items()} for name, values in found}
+
+
+def _from_cfg(parser: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
+    for name in parser.sections():
+        if name == _ROOT or name.startswith(f"{_ROOT}."):
+            try:
+                yield name, {key: value for key, value in parser.items(name) if key not in parser.defaults()}
+            except InterpolationError as error:
+                raise BadSetting(f"[{name}] in luigi.cfg: {error.message}; write % as %%") from None
+
+
+def _from_toml(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    yield from _tables(_ROOT, data.get(_ROOT, {}))
+    for name, values in data.items():
+        if name.startswith(f"{_ROOT}."):
+            yield from _tables(name, values)
+
+
+def _tables(name: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    yield name, {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _tables(f"{name}.{key}", value)

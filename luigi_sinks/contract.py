@@ -1,0 +1,265 @@
+"""What a row must look like: validated a batch at a time, refused by row and field.
+
+A store turns its columns, mapping or properties into shapes, one for each kind of
+row; msgspec does the checking. Two things msgspec lets pass and every store
+chokes on differently are refused here for all: lone surrogates and NUL in text.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
+from typing import Any, Protocol
+
+import msgspec
+
+from luigi_sinks.errors import BadRow
+
+_JSON = msgspec.json.Encoder()
+_ESCAPED_NUL = b"\\u0000"
+_WHERE = re.compile(r" - at `\$\[(\d+)\](.*)`$")
+
+
+class WrongRow(Exception):
+    """A row of a batch is wrong; `index` counts from 0 within the batch."""
+
+    def __init__(self, index: int, field: str, reason: str) -> None:
+        super().__init__(index, field, reason)
+        self.index = index
+        self.field = field
+        self.reason = reason
+
+
+class Shape(Protocol):
+    """The form of one kind of row."""
+
+    @property
+    def rows_type(self) -> Any:
+        """The type of accepted rows, as msgspec understands it: `list[...]`."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The fields whose values no two rows may share; empty if rows may repeat."""
+
+    def accept(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Return the rows in the form that the store writes.
+
+        Raises WrongRow, or msgspec.ValidationError with a path that starts with
+        the row's index.
+        """
+
+    def field_at(self, path: str) -> str:
+        """Name the field at a path within a row, as msgspec writes it."""
+
+    def key_of(self, row: Any) -> tuple[Any, ...]:
+        """Return the key of an accepted row."""
+
+    def as_given(self, row: Any) -> Mapping[str, Any]:
+        """Turn an accepted row into what a user might have given."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A named value. `refuse` gives a reason against a value that msgspec cannot see."""
+
+    name: str
+    type: Any
+    refuse: Callable[[Any], str | None] | None = None
+
+
+@dataclass(frozen=True)
+class TupleShape:
+    """Rows with the same fields, given as dicts or tuples, accepted as tuples."""
+
+    fields: tuple[Field, ...]
+    key: tuple[str, ...] = ()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The field names in the order of an accepted row."""
+        return tuple(field.name for field in self.fields)
+
+    @cached_property
+    def rows_type(self) -> Any:
+        """A list of tuples of the fields' types."""
+        return list[tuple[tuple(field.type for field in self.fields)]]  # type: ignore[misc]  # made at run time
+
+    @cached_property
+    def _values(self) -> Callable[[Any], tuple[Any, ...]]:
+        return _tuple_getter(self.names)
+
+    @cached_property
+    def _key_values(self) -> Callable[[Any], tuple[Any, ...]]:
+        return _tuple_getter([self.names.index(name) for name in self.key])
+
+    def accept(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Put each row in the fields' order and check its values."""
+        tuples = [self._as_tuple(index, row) for index, row in enumerate(rows)]
+        accepted: list[tuple[Any, ...]] = msgspec.convert(tuples, self.rows_type, builtin_types=(bytes,))
+        for position, field in enumerate(self.fields):
+            if field.refuse is not None:
+                _refuse_values(field, (row[position] for row in accepted))
+        return accepted
+
+    def field_at(self, path: str) -> str:
+        """Name the field at `[2]`."""
+        position = re.match(r"\[(\d+)\]", path)
+        return self.names[int(position[1])] if position else ""
+
+    def key_of(self, row: Any) -> tuple[Any, ...]:
+        """Return the key's values."""
+        return self._key_values(row)
+
+    def as_given(self, row: Any) -> Mapping[str, Any]:
+        """Name the values again."""
+        return dict(zip(self.names, row, strict=True))
+
+    def _as_tuple(self, index: int, row: Any) -> tuple[Any, ...]:
+        if len(row) == len(self.fields):
+            if isinstance(row, tuple):
+                return row
+            try:
+                return self._values(row)
+            except (KeyError, TypeError):
+                pass
+        raise self._misfit(index, row)
+
+    def _misfit(self, index: int, row: Any) -> WrongRow:
+        if not isinstance(row, Mapping):
+            return WrongRow(index, "", f"has {len(row)} values for {len(self.fields)} fields ({', '.join(self.names)})")
+        for name in row:
+            if name not in self.names:
+                return WrongRow(index, str(name), f"is unknown{_did_you_mean(name, self.names)}")
+        missing = next(name for name in self.names if name not in row)
+        return WrongRow(index, missing, "is missing; give None if there is no value")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the rows of a dataset must look like, by kind of row."""
+
+    dataset: str
+    shapes: Mapping[str, Shape]
+
+    def split(self, row: Any) -> tuple[str, Any]:
+        """Tell the kind of a row that a user gave, and the row itself."""
+        return "", row
+
+    def join(self, kind: str, row: Mapping[str, Any]) -> Any:
+        """Give a row as a user might have given it."""
+        del kind
+        return row
+
+    def accept(self, kind: str, rows: Sequence[Any], first_row: int) -> tuple[Sequence[Any], int]:
+        """Return the rows as the store writes them, and their size in bytes of JSON.
+
+        Raises BadRow for the first row that is wrong.
+        """
+        shape = self.shapes[kind]
+        try:
+            accepted = shape.accept(rows)
+            return accepted, _size_of_clean_text(accepted)
+        except WrongRow as wrong:
+            raise self.bad_row(first_row + wrong.index, wrong.field, wrong.reason) from None
+        except msgspec.ValidationError as error:
+            index, field, reason = _located(error, shape)
+            raise self.bad_row(first_row + index, field, reason) from None
+        except _DirtyText:
+            index, field, reason = _dirty_value(shape, accepted)
+            raise self.bad_row(first_row + index, field, reason) from None
+
+    def bad_row(self, row: int, field: str, reason: str) -> BadRow:
+        """Make the error for a row that breaks the contract."""
+        return BadRow(self.dataset, row, field, reason)
+
+    def duplicate(self, row: int, key: Sequence[str], values: Sequence[Any]) -> BadRow:
+        """Make the error for a row whose key an earlier row has."""
+        shown = ", ".join(map(repr, values))
+        return self.bad_row(row, ", ".join(key), f"repeats the key {shown} of an earlier row")
+
+    def first_repeat(self, kind: str, rows: Iterable[Any]) -> int | None:
+        """Return the index of the first row whose key an earlier one of these has."""
+        key_of, seen = self.shapes[kind].key_of, set()
+        for index, row in enumerate(rows):
+            key = key_of(row)
+            if key in seen:
+                return index
+            seen.add(key)
+        return None
+
+
+class _DirtyText(Exception):
+    """Some text of a batch holds a lone surrogate or, perhaps, NUL."""
+
+
+def _size_of_clean_text(rows: Sequence[Any]) -> int:
+    try:
+        text = _JSON.encode(rows)
+    except UnicodeEncodeError:
+        raise _DirtyText from None
+    if _ESCAPED_NUL in text and any("\0" in value for value in _texts(rows)):
+        raise _DirtyText
+    return len(text)
+
+
+def _dirty_value(shape: Shape, rows: Sequence[Any]) -> tuple[int, str, str]:
+    for index, row in enumerate(rows):
+        for field, value in shape.as_given(row).items():
+            for text in _texts(value):
+                if "\0" in text:
+                    return index, field, "holds NUL, which not every store keeps; remove it"
+                if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+                    return index, field, "holds a lone surrogate, which is no text; decode the source as UTF-8"
+    raise AssertionError("no dirty text after all")
+
+
+def _texts(value: Any) -> Iterable[str]:
+    """Walk all strings of a value, keys of mappings too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _texts(key)
+            yield from _texts(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def _refuse_values(field: Field, values: Iterable[Any]) -> None:
+    assert field.refuse is not None
+    for index, value in enumerate(values):
+        reason = field.refuse(value)
+        if reason is not None:
+            raise WrongRow(index, field.name, reason)
+
+
+def _located(error: msgspec.ValidationError, shape: Shape) -> tuple[int, str, str]:
+    message = str(error)
+    where = _WHERE.search(message)
+    if where is None:
+        raise AssertionError(f"no row in {message!r}")
+    return int(where[1]), shape.field_at(where[2]), _plain(message[: where.start()])
+
+
+def _plain(reason: str) -> str:
+    """Say what msgspec found in the words of a user who gave Python values."""
+    return reason.replace("`null`", "None").replace("`", "")
+
+
+def _tuple_getter(names: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what picks several items as a tuple, also when it is one or none."""
+    if not names:
+        return lambda _: ()
+    if len(names) == 1:
+        return lambda row: (row[names[0]],)
+    return itemgetter(*names)
+
+
+def _did_you_mean(name: Any, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"

@@ -1,0 +1,63 @@
+"""Every error this package raises, as a tree.
+
+SinkError
+├── Conflict           another load of the same partition came first; nothing of this one is seen
+├── CheckFailed        the staged rows are wrong; nothing was published
+│   └── BadRow         one row breaks the contract; names dataset, row and field
+├── Unavailable        the store did not answer; safe to retry, and never "not complete"
+├── BadSetting         a name, schema or section of luigi.cfg that cannot work
+└── NotInstalled       the extra for this store is missing (also an ImportError)
+CredentialError        no usable credential could be had
+"""
+
+from __future__ import annotations
+
+
+class SinkError(Exception):
+    """Base of all sink errors."""
+
+
+class Conflict(SinkError):
+    """The partition is claimed by another load, or its head moved on meanwhile."""
+
+
+class CheckFailed(SinkError):
+    """A check refused the staged version; readers keep the old one."""
+
+
+class BadRow(CheckFailed):
+    """One row breaks the dataset's contract.
+
+    `row` counts from 1 in the order in which the rows were given; `field` may be
+    empty when the row as a whole is at fault.
+    """
+
+    def __init__(self, dataset: str, row: int, field: str, reason: str) -> None:
+        self.dataset = dataset
+        self.row = row
+        self.field = field
+        self.reason = reason
+        super().__init__(dataset, row, field, reason)
+
+    def __str__(self) -> str:
+        where = f", field {self.field!r}" if self.field else ""
+        return f"{self.dataset}: row {self.row}{where}: {self.reason}; nothing was published"
+
+
+class Unavailable(SinkError):
+    """The store did not answer, or not in time."""
+
+
+class BadSetting(SinkError, ValueError):
+    """A setting that cannot work, with the way out in the message."""
+
+
+class NotInstalled(SinkError, ImportError):
+    """The optional dependency of a store is missing."""
+
+    def __init__(self, extra: str, missing: object) -> None:
+        super().__init__(f"{missing}; install it with: pip install 'luigi-sinks[{extra}]'")
+
+
+class CredentialError(Exception):
+    """The credential source gave nothing usable."""

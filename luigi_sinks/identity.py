@@ -1,0 +1,87 @@
+"""What identifies a task's output: its partition, and who asked for it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import luigi
+from luigi.parameter import ParameterVisibility
+
+from luigi_sinks import partition
+from luigi_sinks.errors import BadSetting
+from luigi_sinks.record import Origin
+
+_DATES = (luigi.DateParameter, luigi.DateHourParameter, luigi.DateMinuteParameter, luigi.DateSecondParameter)
+
+
+def partition_of(task: luigi.Task, partition_by: str | Sequence[str] | None) -> str:
+    """Return the id of the partition that the task writes.
+
+    Raises BadSetting if it is unclear what a run replaces: a task that has
+    significant parameters must say which of them partition.
+    """
+    parameters = dict(task.get_params())
+    if partition_by is None:
+        _refuse_to_guess(task, [name for name in _significant(parameters) if not _fills_a_setting(task, name)])
+    names = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by or ())
+    for name in names:
+        if name not in parameters:
+            raise BadSetting(f"{task.task_family}: partition_by names {name!r}, {_no_parameter(name, parameters)}")
+    try:
+        return partition.encode([parameters[name] for name in names], [getattr(task, name) for name in names])
+    except BadSetting as error:
+        raise BadSetting(f"{task.task_family}: partition_by = {names}: {error}") from None
+
+
+def origin_of(
+    task: luigi.Task, partition_by: str | Sequence[str] | None, *, owner: str = "", rerun: str = ""
+) -> Origin:
+    """Describe the task as a registry keeps it: as text, and without what is private."""
+    by = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by or ())
+    return Origin(
+        update_id=f"{task.task_id}+{rerun}" if rerun else task.task_id,
+        family=task.get_task_family(),
+        owner=owner,
+        period=_period(task, by),
+        params=task.to_str_params(only_significant=True, only_public=True),
+    )
+
+
+def _significant(parameters: dict[str, luigi.Parameter[Any]]) -> list[str]:
+    return [
+        name
+        for name, parameter in parameters.items()
+        if parameter.significant and parameter.visibility == ParameterVisibility.PUBLIC
+    ]
+
+
+def _fills_a_setting(task: luigi.Task, name: str) -> bool:
+    """Tell whether the parameter only overrides a setting of ours (`table = luigi.Parameter()`)."""
+    ours = (base for base in type(task).__mro__ if base.__module__.partition(".")[0] == __package__)
+    return any(name in vars(base) for base in ours)
+
+
+def _refuse_to_guess(task: luigi.Task, names: list[str]) -> None:
+    if names:
+        one = names[0]
+        raise BadSetting(
+            f"{task.task_family} has parameters ({', '.join(names)}) and no partition_by, so it is unclear what a run "
+            f"replaces. Set partition_by = ({one!r},) to keep one part for each {one}, "
+            f"or partition_by = () to replace the whole"
+        )
+
+
+def _no_parameter(name: str, parameters: dict[str, luigi.Parameter[Any]]) -> str:
+    close = difflib.get_close_matches(name, parameters, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"its parameters are: {', '.join(parameters) or 'none'}"
+    return f"which is no parameter of the task; {hint}"
+
+
+def _period(task: luigi.Task, partition_by: tuple[str, ...]) -> str:
+    """Return the task's first date outside the partition, so that it sorts; or nothing."""
+    for name, parameter in task.get_params():
+        if parameter.significant and name not in partition_by and isinstance(parameter, _DATES):
+            return str(getattr(task, name).isoformat())
+    return ""

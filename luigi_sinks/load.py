@@ -1,0 +1,124 @@
+"""The whole journey of a load: stage, seal, check, publish, retire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from luigi_sinks import checks as standard
+from luigi_sinks import lease, report
+from luigi_sinks.checks import Check
+from luigi_sinks.errors import Conflict, SinkError
+from luigi_sinks.record import Head, Origin
+from luigi_sinks.report import Report
+from luigi_sinks.sink import Sink, Stage
+from luigi_sinks.version import State, Version, new_version
+from luigi_sinks.writer import Writer
+
+Listener = Callable[[Report], None]
+
+
+@contextmanager
+def loading(
+    sink: Sink,
+    partition: str,
+    origin: Origin,
+    *,
+    checks: Sequence[Check] = (standard.not_empty,),
+    shared_with: Collection[str] = (),
+    listeners: Sequence[Listener] = (report.log,),
+) -> Iterator[Writer]:
+    """Give a writer; publish what was written when the block ends cleanly.
+
+    Raises Conflict if another load has the partition or publishes first,
+    CheckFailed (BadRow among them) if the rows are wrong, Unavailable if the
+    store does not answer. After any of them readers see what they saw before,
+    and the same load may simply be run again.
+    """
+    start = time.monotonic()
+    head = sink.head(partition)
+    _admit(origin, head, shared_with)
+    _clear(sink, partition)
+    version = new_version(sink.dataset, partition)
+    with lease.held(version.id) as claim:
+        with _abandoned_on_error(sink.begin(version, origin, claim)) as stage:
+            with Writer(stage, sink.contract, claim) as writer:
+                yield writer
+            sealed = stage.seal()
+            for check in (_complete(writer), *checks):
+                check(version, sealed)
+            stage.approve()
+        _publish(sink, version, head)
+    done = Report(version, sealed.rows, time.monotonic() - start, tuple(writer.part_seconds))
+    for listener in listeners:
+        listener(done)
+    _retire_others(sink, partition)
+
+
+def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **options: Any) -> None:
+    """Make the rows the partition's next version; `options` and errors as for `loading`."""
+    with loading(sink, partition, origin, **options) as writer:
+        for row in rows:
+            writer.write(row)
+
+
+def _admit(origin: Origin, head: Head, shared_with: Collection[str]) -> None:
+    """Refuse a load that would silently replace what another task or a later date published."""
+    if head.record is None:
+        return
+    holder = head.record.origin
+    if origin.family != holder.family and holder.family not in shared_with:
+        raise Conflict(
+            f"{head.version} was published by {holder.family or 'no task'}; {origin.family or 'no task'} would replace "
+            f"it. Write another dataset or partition, or declare shared_with = ({holder.family!r},)"
+        )
+    if origin.family == holder.family and "" < origin.period < holder.period:
+        raise Conflict(
+            f"{head.version} holds {holder.period}, which is newer than {origin.period}; a backfill does not replace "
+            "it. To keep every date, name its parameter in partition_by"
+        )
+
+
+def _clear(sink: Sink, partition: str) -> None:
+    """Abandon what dead loads left in the partition; raise Conflict for a live one."""
+    for record in sink.records(partition=partition):
+        if not record.state.is_open:
+            continue
+        if record.lease.is_live(record.version.id):
+            raise Conflict(f"{record.version} is being loaded by {record.lease}; this load wrote nothing")
+        sink.attach(record.version).abandon()
+
+
+@contextmanager
+def _abandoned_on_error(stage: Stage) -> Iterator[Stage]:
+    try:
+        yield stage
+    except BaseException as error:  # GeneratorExit and SystemExit too: only a clean end publishes
+        try:
+            stage.abandon()
+        except SinkError as failure:
+            error.add_note(f"the staged rows are still there ({failure}); the next load removes them")
+        raise
+
+
+def _complete(writer: Writer) -> Check:
+    return lambda version, sealed: standard.complete(version, sealed, written=writer.rows)
+
+
+def _publish(sink: Sink, version: Version, head: Head) -> None:
+    """Move the head. An unknown outcome is left for the next look to settle; a Conflict is final."""
+    try:
+        sink.publish(version, replacing=head)
+    except Conflict:
+        sink.attach(version).abandon()
+        raise
+
+
+def _retire_others(sink: Sink, partition: str) -> None:
+    """Retire every earlier head, one that a crash left as published too."""
+    head = sink.head(partition).version
+    for record in sink.records(partition=partition):
+        if record.state is State.PUBLISHED and record.version != head:
+            sink.retire(record.version)

@@ -1,0 +1,107 @@
+"""Turns parameter values into a partition's id, and back.
+
+Ids are `[a-z0-9_]`, so that they fit an index name, a table's key and a property.
+Values that differ get ids that differ: dates are their plain digits, all other
+text escapes what does not fit as `_` and two hex digits for each byte of UTF-8,
+and `__` stands between two values. Beyond 30 characters an id is a slug and a
+hash; the record holds the exact values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import luigi
+from luigi.parameter import ParameterVisibility
+
+from luigi_sinks.errors import BadSetting
+
+WHOLE = "_all"
+"""The one partition of a dataset that has none; no value encodes to it."""
+
+_LONGEST = 30
+_EMPTY = "_z"
+_DATES = (luigi.DateParameter, luigi.DateHourParameter, luigi.DateMinuteParameter, luigi.DateSecondParameter)
+_NOT_DIGITS = re.compile(r"[^%a-zA-Z0-9]")
+
+
+def encode(parameters: Sequence[luigi.Parameter[Any]], values: Sequence[Any]) -> str:
+    """Return the id of the partition with these values, in the order of the parameters.
+
+    Raises BadSetting for a hidden parameter, or one that does not read back what
+    it writes.
+    """
+    if not parameters:
+        return WHOLE
+    whole = "__".join(_encode_one(*pair) for pair in zip(parameters, values, strict=True))
+    return whole if len(whole) <= _LONGEST else _shortened(whole)
+
+
+def decode(parameters: Sequence[luigi.Parameter[Any]], partition: str) -> tuple[Any, ...]:
+    """Return the values of a partition whose id was not shortened."""
+    if not parameters:
+        return ()
+    return tuple(_decode_one(*pair) for pair in zip(parameters, partition.split("__"), strict=True))
+
+
+def _encode_one(parameter: Any, value: Any) -> str:
+    if parameter.visibility != ParameterVisibility.PUBLIC:
+        raise BadSetting("a hidden or private parameter cannot partition: its value would show in names")
+    text = parameter.serialize(value)
+    if parameter.parse(text) != value:
+        raise BadSetting(
+            f"{type(parameter).__name__} cannot partition: it writes {value!r} as {text!r}, which it does not read back"
+        )
+    return _digits(parameter, value) or _escaped(text)
+
+
+def _decode_one(parameter: Any, text: str) -> Any:
+    if text.isdigit() and _is_date(parameter):
+        moment = datetime.strptime(text, _digit_format(parameter))  # noqa: DTZ007 - luigi's dates have no zone
+        return parameter.parse(moment.strftime(parameter.date_format))
+    return parameter.parse(_unescaped(text))
+
+
+def _digits(parameter: Any, value: Any) -> str:
+    """Return a date's digits, or nothing for what is no date or has a format of its own."""
+    if not _is_date(parameter) or not isinstance(value, date):
+        return ""
+    digits = value.strftime(_digit_format(parameter))
+    return digits if digits.isdigit() else ""
+
+
+def _is_date(parameter: Any) -> bool:
+    return isinstance(parameter, _DATES)
+
+
+def _digit_format(parameter: Any) -> str:
+    """Turn `%Y-%m-%dT%H` into `%Y%m%d%H`."""
+    return _NOT_DIGITS.sub("", str(parameter.date_format)).replace("T", "")
+
+
+def _escaped(text: str) -> str:
+    return (
+        "".join(
+            char
+            if char.isascii() and (char.islower() or char.isdigit())
+            else "".join(f"_{byte:02x}" for byte in char.encode())
+            for char in text
+        )
+        or _EMPTY
+    )
+
+
+def _unescaped(text: str) -> str:
+    if text == _EMPTY:
+        return ""
+    return re.sub(rb"_([0-9a-f]{2})", lambda m: bytes([int(m[1], 16)]), text.encode()).decode()
+
+
+def _shortened(whole: str) -> str:
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
+    slug = re.sub(r"(_[0-9a-f]{2}|_)+", "_", whole).strip("_")[: _LONGEST - len(digest) - 3]
+    return f"{slug}_h_{digest}"

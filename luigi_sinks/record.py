@@ -1,0 +1,67 @@
+"""What a registry remembers: versions, where they came from, which one is the head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from luigi_sinks.lease import Lease
+from luigi_sinks.version import State, Version
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who asked for a version.
+
+    `update_id` is what makes an output complete: the task's id, and the label of
+    a rerun. `period` is the task's date where it has one outside the partition;
+    an older one never replaces a newer one.
+    """
+
+    update_id: str
+    family: str = ""
+    owner: str = ""
+    period: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One version's line of history. `seq` orders the versions of a dataset."""
+
+    version: Version
+    seq: int
+    state: State
+    origin: Origin
+    lease: Lease
+    staged_at: datetime
+    rows: int | None = None
+    published_at: datetime | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether it was published and not withdrawn; being head does not matter."""
+        return self.published_at is not None and self.state is not State.WITHDRAWN
+
+    @property
+    def seconds(self) -> float | None:
+        """Return how long the load took, from stage to publication."""
+        return (self.published_at - self.staged_at).total_seconds() if self.published_at else None
+
+
+@dataclass(frozen=True)
+class Head:
+    """The version readers see, if any, and how often the pointer has moved.
+
+    The epoch is what makes compare-and-swap safe: after A, B, A the version is
+    the same again, the epoch is not.
+    """
+
+    record: Record | None = None
+    epoch: int = 0
+
+    @property
+    def version(self) -> Version | None:
+        """Return the version readers see."""
+        return self.record.version if self.record else None

@@ -1,0 +1,28 @@
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from msgspec import Meta
+
+from luigi_sinks.contract import Contract, Field, TupleShape
+from luigi_sinks.memory import MemorySink
+from luigi_sinks.testing.suite import SinkSuite
+
+FLOAT_MAX = 1.7976931348623157e308
+SHAPE = TupleShape(
+    (
+        Field("id", Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]),
+        Field("name", Annotated[str, Meta(max_length=20)]),
+        Field("amount", Annotated[float, Meta(ge=-FLOAT_MAX, le=FLOAT_MAX)] | None),
+    ),
+    key=("id",),
+)
+
+
+class TestMemorySink(SinkSuite):
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def make_sink(self, dataset: str) -> MemorySink:
+        return MemorySink(self.folder, "memory", dataset, Contract(dataset, {"": SHAPE}))
