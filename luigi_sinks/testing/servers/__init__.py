@@ -72,7 +72,7 @@ def down(*, purge: bool = False) -> None:
 
 
 def status() -> list[Status]:
-    """What every server is doing, each of them asked."""
+    """Say what every server is doing, each of them asked."""
     state = states.find()
     if state is None:
         return [Status(name, Condition.DOWN, None) for name in ALL]
@@ -81,7 +81,7 @@ def status() -> list[Status]:
 
 
 def env() -> dict[str, str]:
-    """Variables that tell any program how to reach the servers that are up.
+    """Tell any program how to reach the servers that are up, as variables.
 
     Raises NotRunning when none is up, or when one has died.
     """
@@ -89,12 +89,12 @@ def env() -> dict[str, str]:
 
 
 def config() -> str:
-    """A luigi.cfg for the servers that are up. Raises NotRunning as `env` does."""
+    """Write a luigi.cfg for the servers that are up. Raises NotRunning as `env` does."""
     return as_configuration(_places())
 
 
 def last_log_lines(name: str, count: int = LINES) -> list[str]:
-    """The end of what a server wrote, or nothing if it was never started."""
+    """Return the end of what a server wrote, or nothing if it was never started."""
     state = states.find()
     (server,) = _chosen([name])
     return _way(state).last_log_lines(server, state, count) if state else []
@@ -116,7 +116,7 @@ def _status_of(server: Server, state: State) -> Status:
 
 
 def _places() -> dict[Server, Place]:
-    """The places of all servers that are up; none may have died."""
+    """Find the places of all servers that are up; none may have died."""
     found = {each.name: each.condition for each in status()}
     failed = [name for name in ALL if found[name] in {Condition.DEAD, Condition.SILENT}]
     state = states.find()

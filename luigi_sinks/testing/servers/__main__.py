@@ -1,3 +1,4 @@
+# ruff: noqa: T201 - printing is what it is for
 """`python -m luigi_sinks.testing.servers up|down|status|env|config`."""
 
 import argparse
@@ -15,6 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         return int(chosen.run(chosen) or 0)
+    except KeyboardInterrupt:
+        return 130
     except ServersError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,3 +1,4 @@
+# ruff: noqa: S603, S607 - the commands are ours, and no shell reads them
 """The system account that servers run as, and that their files belong to.
 
 Ourselves, unless we are root: Elasticsearch refuses root, and the others need not be
@@ -12,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from luigi_sinks.testing.servers.errors import StateUnusable
+from luigi_sinks.testing.servers.errors import StartFailed
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Account:
     def write(self, path: Path, text: str) -> None:
         """Write a file of mode 0600, whole or not at all."""
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with open(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         os.chown(beside, self.uid, self.gid)
         Path(beside).rename(path)
@@ -47,6 +48,7 @@ class Account:
             user=self.uid,
             group=self.gid,
             extra_groups=[] if os.geteuid() == 0 else None,
+            cwd="/",
             input=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -55,7 +57,7 @@ class Account:
         )
         if done.returncode:
             message = f"{argv[0]} failed ({done.returncode}):\n{done.stdout[-2000:]}"
-            raise StateUnusable(message)
+            raise StartFailed(message)
 
 
 def serving_account() -> Account:
@@ -71,9 +73,6 @@ def serving_account() -> Account:
 
 def _make_system_user() -> pwd.struct_passwd:
     log.info("running as root: adding the system user %s, which the servers run as", SYSTEM_USER)
-    subprocess.run(
-        ["useradd", "--system", "--user-group", "--no-create-home"]
-        + ["--shell", "/usr/sbin/nologin", SYSTEM_USER],
-        check=True,
-    )
+    options = ("--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin")
+    subprocess.run(["useradd", *options, SYSTEM_USER], check=True)
     return pwd.getpwnam(SYSTEM_USER)

@@ -8,7 +8,6 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 MAGIC = bytes.fromhex("6060b017")
 VERSION = bytes([0, 0, 4, 4])
@@ -34,17 +33,15 @@ def answers(address: tuple[str, int], ca: Path, login: Login, database: str) -> 
         with (
             socket.create_connection(address, timeout=5) as plain,
             context.wrap_socket(plain, server_hostname=address[0]) as secure,
-            secure.makefile("rwb") as stream,
         ):
-            return _query_succeeds(stream, login, database)
-    except (OSError, ValueError):
+            return _query_succeeds(secure, login, database)
+    except OSError:
         return False
 
 
-def _query_succeeds(stream: BinaryIO, login: Login, database: str) -> bool:
-    stream.write(MAGIC + VERSION + bytes(12))
-    stream.flush()
-    if _exactly(stream, 4) != VERSION:
+def _query_succeeds(peer: ssl.SSLSocket, login: Login, database: str) -> bool:
+    peer.sendall(MAGIC + VERSION + bytes(12))
+    if _exactly(peer, 4) != VERSION:
         return False
     greeting = _packed(
         {
@@ -59,31 +56,35 @@ def _query_succeeds(stream: BinaryIO, login: Login, database: str) -> bool:
         _message(RUN, _packed(QUERY), _packed({}), _packed({"db": database})),
         _message(PULL, EVERY_ROW),
     )
-    return all(_succeeds(stream, request) for request in requests)
+    return all(_succeeds(peer, request) for request in requests)
 
 
-def _succeeds(stream: BinaryIO, request: bytes) -> bool:
+def _succeeds(peer: ssl.SSLSocket, request: bytes) -> bool:
     """Send a request; its answer is any number of records and then success, or not."""
-    stream.write(request)
-    stream.flush()
+    peer.sendall(request)
     record = 0x71
-    return next(tag for tag in _tags(stream) if tag != record) == SUCCESS
+    return next(tag for tag in _tags(peer) if tag != record) == SUCCESS
 
 
-def _tags(stream: BinaryIO) -> Iterator[int]:
+def _tags(peer: ssl.SSLSocket) -> Iterator[int]:
     while True:
-        message = b""
-        while not message or length:
-            length = int.from_bytes(_exactly(stream, 2))
-            message += _exactly(stream, length)
-        yield message[1]
+        message = b"".join(iter(lambda: _chunk(peer), b""))
+        if message:
+            yield message[1]
 
 
-def _exactly(stream: BinaryIO, count: int) -> bytes:
-    got = stream.read(count)
-    if len(got) != count:
-        message = "the server closed the connection"
-        raise ValueError(message)
+def _chunk(peer: ssl.SSLSocket) -> bytes:
+    """Read a piece of a message; an empty one ends it."""
+    return _exactly(peer, int.from_bytes(_exactly(peer, 2)))
+
+
+def _exactly(peer: ssl.SSLSocket, count: int) -> bytes:
+    got = b""
+    while len(got) < count:
+        piece = peer.recv(count - len(got))
+        if not piece:
+            raise ConnectionError("the server closed the connection")
+        got += piece
     return got
 
 
@@ -93,7 +94,7 @@ def _message(tag: int, *fields: bytes) -> bytes:
 
 
 def _packed(value: str | Mapping[str, str]) -> bytes:
-    """A short text, or a small map of them, in PackStream."""
+    """Encode a short text, or a small map of them, in PackStream."""
     if isinstance(value, str):
         text = value.encode()
         size = len(text)

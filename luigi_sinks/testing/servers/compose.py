@@ -1,3 +1,4 @@
+# ruff: noqa: S603, S607 - the commands are ours, and no shell reads them
 """The servers as containers, where a Docker engine answers.
 
 The state folder holds the same secrets, certificates and ports as for processes, and the
@@ -5,6 +6,7 @@ containers mount them. Validated with `docker compose config`, but not yet run o
 engine: this was written where there is none.
 """
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -33,8 +35,11 @@ def available() -> bool:
 
 def up(servers: Sequence[Server], state: State) -> None:
     """Start the containers and wait until each is healthy; raises StartFailed."""
-    names = [server.name for server in servers]
-    write_variables(servers, state)
+    idle = [server for server in servers if condition(server, state) is not Condition.UP]
+    names = [server.name for server in idle]
+    if not names:
+        return
+    write_variables(idle, state)
     done = _compose(state, "up", "--detach", "--wait", *names)
     if done.returncode:
         message = f"docker compose could not start {', '.join(names)}:\n{done.stderr[-2000:]}"
@@ -50,7 +55,7 @@ def down(servers: Sequence[Server], state: State) -> None:
 
 
 def condition(server: Server, state: State) -> Condition:
-    """What the engine says of a container."""
+    """Ask the engine about a container."""
     if not (state.root / VARIABLES).exists():
         return Condition.DOWN
     told = _compose(state, "ps", "--all", "--format", "json", server.name).stdout.split("\n")
@@ -63,7 +68,7 @@ def condition(server: Server, state: State) -> Condition:
 
 
 def last_log_lines(server: Server, state: State, count: int) -> list[str]:
-    """The end of what a container wrote."""
+    """Return the end of what a container wrote."""
     told = _compose(state, "logs", "--no-log-prefix", "--tail", str(count), server.name)
     return told.stdout.splitlines()
 
@@ -72,12 +77,12 @@ def write_variables(servers: Sequence[Server], state: State) -> Path:
     """Make what the containers mount, and write the variables of the compose file."""
     names = [server.name for server in servers]
     make_passwords(state, names)
-    stopped = [server for server in servers if condition(server, state) is not Condition.UP]
-    choose_ports(state, [server.name for server in stopped])
+    choose_ports(state, names)
     for server in servers:
         state.account.make_folder(state.folder(server.name))
         server.prepare_container(state.place(server))
     variables = {
+        "COMPOSE_PROJECT_NAME": f"luigi-sinks-{hashlib.sha256(bytes(state.root)).hexdigest()[:8]}",
         "LUIGI_SINKS_STATE": str(state.root),
         "LUIGI_SINKS_UID": str(state.account.uid),
         **{f"LUIGI_SINKS_{name.upper()}_PORT": str(port) for name, port in state.ports.items()},
@@ -89,9 +94,7 @@ def write_variables(servers: Sequence[Server], state: State) -> Path:
 
 def _compose(state: State, *words: str) -> subprocess.CompletedProcess[str]:
     where = ("--file", str(FILE), "--env-file", str(state.root / VARIABLES))
-    return subprocess.run(
-        ["docker", "compose", *where, *words], capture_output=True, text=True, check=False
-    )
+    return subprocess.run(["docker", "compose", *where, *words], capture_output=True, text=True, check=False)
 
 
 def _succeeds(*argv: str) -> bool:

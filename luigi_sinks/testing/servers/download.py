@@ -1,3 +1,4 @@
+# ruff: noqa: S603 - the commands are ours, and no shell reads them
 """Server files through Maven, kept in a cache folder that all state folders share.
 
 Maven resumes what was interrupted and checks what it brings. A download is put in its
@@ -46,7 +47,7 @@ DEPENDENCY = """
 
 
 def cache_root() -> Path:
-    """The machine's cache for root, whose own is closed to the servers; else the user's."""
+    """Choose the machine's cache for root, whose own is closed to the servers, or the user's."""
     if os.geteuid() == 0:
         return platformdirs.site_cache_path("luigi-sinks")
     return platformdirs.user_cache_path("luigi-sinks")
@@ -112,7 +113,7 @@ def _run_maven(download: Download, work: Path, target: Path, show: Show) -> None
 
 @contextmanager
 def _started(argv: Sequence[str | Path], output: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """A child that is ended when we are interrupted."""
+    """Start a child that is ended when we are interrupted."""
     child = subprocess.Popen(argv, stdout=output, stderr=output)
     try:
         yield child
@@ -145,7 +146,7 @@ def _pom(download: Download) -> str:
 
 
 def _size(folder: Path) -> int:
-    """The bytes below a folder that another process is writing to."""
+    """Count the bytes below a folder that another process is writing to."""
     total = 0
     for path in folder.rglob("*"):
         try:

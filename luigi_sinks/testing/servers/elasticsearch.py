@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 import ssl
 import urllib.error
 import urllib.request
@@ -28,8 +27,7 @@ def missing() -> Sequence[str]:
     if java.find(21):
         return []
     return [
-        "a JDK of version 21 or later, for Elasticsearch: install one (for example Temurin 25)"
-        " under /usr/lib/jvm, or set ES_JAVA_HOME to its folder"
+        "a JDK of version 21 or later, for Elasticsearch: unpack one below /usr/lib/jvm, or name it in ES_JAVA_HOME"
     ]
 
 
@@ -55,7 +53,7 @@ def prepare_container(place: Place) -> None:
 
 
 def command(place: Place) -> Command:
-    """The launcher, which stays in the foreground and ends with its server."""
+    """Name the launcher, which stays in the foreground and ends with its server."""
     return Command(
         (place.home / "bin" / "elasticsearch",),
         {
@@ -85,7 +83,7 @@ def answers(place: Place) -> bool:
 
 
 def _hashed(password: str) -> str:
-    """A line of the `users` file, as `elasticsearch-users` would write it.
+    """Hash a password for the `users` file, as `elasticsearch-users` would.
 
     That program would have to be told the password, and takes two seconds.
     """
@@ -96,7 +94,7 @@ def _hashed(password: str) -> str:
 
 
 def _yaml(place: Place) -> str:
-    """The settings; a value in JSON is a value in YAML."""
+    """Write the settings out; a value in JSON is a value in YAML."""
     settings = {
         "cluster.name": "luigi-sinks",
         "discovery.type": "single-node",

@@ -10,13 +10,13 @@ RELEASE = re.compile(r'^JAVA_VERSION="(?:1\.)?(\d+)', re.MULTILINE)
 
 
 def find(lowest: int, highest: int = 99) -> Path | None:
-    """The home of the first JDK between these major versions, or None."""
+    """Find the home of the first JDK between these major versions, or None."""
     fitting = (home for home in _homes() if lowest <= version(home) <= highest)
     return next(fitting, None)
 
 
 def version(home: Path) -> int:
-    """The major version that a JDK says of itself; 0 where no JDK is."""
+    """Read the major version that a JDK says of itself; 0 where no JDK is."""
     try:
         found = RELEASE.search((home / "release").read_text(encoding="utf-8"))
     except OSError:

@@ -40,7 +40,7 @@ def down(servers: Sequence[Server], state: State) -> None:
 
 
 def condition(server: Server, state: State) -> Condition:
-    """What a server is doing, found out by asking it."""
+    """Find out what a server is doing, by asking it."""
     if server.name not in state.ports or not state.place(server).pid_file.exists():
         return Condition.DOWN
     if not _runs(server, state):
@@ -49,12 +49,12 @@ def condition(server: Server, state: State) -> Condition:
 
 
 def last_log_lines(server: Server, state: State, count: int = LINES) -> list[str]:
-    """The end of what a server wrote."""
+    """Return the end of what a server wrote."""
     return tail(state.place(server).log, count) if server.name in state.ports else []
 
 
 def tail(path: Path, count: int) -> list[str]:
-    """The last lines of a file; none where there is no file."""
+    """Read the last lines of a file; none where there is no file."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return [line.rstrip("\n") for line in deque(file, maxlen=count)]

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock; wait for whoever has it. The folder must exist."""
+    """Hold the lock; wait for whoever has it."""
     handle = _taken(path)
     try:
         yield
@@ -21,8 +21,9 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _taken(path: Path) -> int:
-    """An open, locked file that is still the one at `path`: a purge may have removed it."""
+    """Open and lock the file, again if a purge has removed it while we waited."""
     while True:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         _wait_for(handle, path)
         if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:

@@ -1,3 +1,4 @@
+# ruff: noqa: S603 - the commands are ours, and no shell reads them
 """MariaDB, the distribution's own, with TLS on TCP and one user who may do everything."""
 
 import os
@@ -75,13 +76,13 @@ def prepare(place: Place) -> None:
 
 
 def prepare_container(place: Place) -> None:
-    """The image makes the user and its database; the rest of SETUP is left to a script."""
+    """Write what is left of the setup: the image makes the user and its database."""
     place.account.make_folder(place.folder / "data")
     place.account.write(place.folder / "setup.sql", CONTAINER_SETUP)
 
 
 def command(place: Place) -> Command:
-    """The server, in the foreground."""
+    """Name the server, in the foreground."""
     return Command(
         (_program("mariadbd"), f"--defaults-file={place.folder / 'mariadbd.cnf'}"),
         {"PATH": SEARCH},
@@ -92,9 +93,7 @@ def answers(place: Place) -> bool:
     """Whether a query over TLS gets its answer; the password goes through a pipe."""
     asked = subprocess.run(
         [_program("mariadb"), "--defaults-file=/dev/stdin", "--execute=SELECT 1"],
-        input=CLIENT.format(
-            host=HOST, port=place.port, user=USER, password=place.password, ca=place.ca
-        ),
+        input=CLIENT.format(host=HOST, port=place.port, user=USER, password=place.password, ca=place.ca),
         text=True,
         capture_output=True,
         check=False,

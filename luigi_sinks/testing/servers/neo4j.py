@@ -60,7 +60,7 @@ def prepare_container(place: Place) -> None:
 
 
 def command(place: Place) -> Command:
-    """The server, in the foreground."""
+    """Name the server, in the foreground."""
     opened = (f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in OPENED)
     return Command(
         (
@@ -83,7 +83,7 @@ def answers(place: Place) -> bool:
 
 
 def _login(password: str) -> str:
-    """The file that `neo4j-admin dbms set-initial-password` would write.
+    """Make the text that `neo4j-admin dbms set-initial-password` would write.
 
     That program would have to be told the password on its command line.
     """

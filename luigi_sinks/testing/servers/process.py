@@ -1,3 +1,4 @@
+# ruff: noqa: S603 - the commands are ours, and no shell reads them
 """Processes that outlive the command that started them.
 
 A process is known by its number, start time and boot: numbers alone are used again, and
@@ -9,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,35 +41,51 @@ class Process:
         return find(self.pid) == self
 
     def stop(self, patience: float) -> None:
-        """Ask it to end, and end it with its group when it does not in time."""
-        self._signal(signal.SIGTERM)
-        if not self._ended_within(patience):
-            self._signal(signal.SIGKILL)
-            self._ended_within(patience)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, number)
-
-    def _ended_within(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while self.alive and time.monotonic() < deadline:
-            time.sleep(PAUSE)
-        return not self.alive
+        """Ask it and its group to end, and end what has not done so in time."""
+        members = _group(self.pid) if self.alive else []
+        _signal(members, signal.SIGTERM)
+        if not _ended_within(members, patience):
+            _signal(members, signal.SIGKILL)
+            _ended_within(members, patience)
 
 
 def find(pid: int) -> Process | None:
-    """The process that has this number now, or None; a zombie has ended."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    # The command's name, in brackets, may hold spaces and brackets itself.
-    state, *fields = stat.rpartition(")")[2].split()
+    """Find the process that has this number now, or None; a zombie has ended."""
+    state, *fields = _stat(pid)
     if state in "ZX":
         return None
     return Process(pid, f"{fields[18]}@{BOOT_ID.read_text(encoding='utf-8').strip()}")
+
+
+def _stat(pid: int) -> list[str]:
+    """Read what the kernel says of a process, from its state on; it is `X` when gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return ["X"]
+    # The command's name, in brackets, may hold spaces and brackets itself.
+    return stat.rpartition(")")[2].split()
+
+
+def _group(leader: int) -> list[Process]:
+    """Find all processes of a group."""
+    pids = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+    members = [pid for pid in pids if _stat(pid)[2:3] == [str(leader)]]
+    return [process for pid in members if (process := find(pid))]
+
+
+def _signal(processes: Sequence[Process], number: signal.Signals) -> None:
+    for process in processes:
+        if process.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+
+
+def _ended_within(processes: Sequence[Process], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(process.alive for process in processes) and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+    return not any(process.alive for process in processes)
 
 
 def start(command: Command, account: Account, *, folder: Path, log: Path) -> Process:
@@ -98,7 +115,7 @@ def save(process: Process, path: Path) -> None:
 
 
 def load(path: Path) -> Process | None:
-    """The process of a pid file, whether it runs or not; None without a pid file."""
+    """Read the process of a pid file, whether it runs or not; None without a pid file."""
     try:
         pid, started = path.read_text(encoding="utf-8").split()
     except (OSError, ValueError):

@@ -26,14 +26,17 @@ class Place:
 
     @property
     def log(self) -> Path:
+        """What the server says."""
         return self.folder / "server.log"
 
     @property
     def pid_file(self) -> Path:
+        """Which process was started; not there after `down`."""
         return self.folder / "server.pid"
 
     @property
     def password(self) -> str:
+        """The secret itself, for requests and for what a server keeps of it."""
         return self.password_file.read_text(encoding="utf-8").strip()
 
 

@@ -8,7 +8,7 @@ Places = Mapping[Server, Place]
 
 
 def as_environment(places: Places) -> dict[str, str]:
-    """Variables such as `LUIGI_SINKS_MARIADB_PORT`."""
+    """Name variables such as `LUIGI_SINKS_MARIADB_PORT`."""
     return {
         f"LUIGI_SINKS_{server.name}_{name}".upper(): value
         for server, place in places.items()
@@ -17,7 +17,7 @@ def as_environment(places: Places) -> dict[str, str]:
 
 
 def as_configuration(places: Places) -> str:
-    """A luigi.cfg with a connection and a credential for each server."""
+    """Write a luigi.cfg with a connection and a credential for each server."""
     sections = (
         section
         for server, place in places.items()

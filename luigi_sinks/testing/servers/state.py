@@ -9,7 +9,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,24 +35,29 @@ class State:
 
     @property
     def ca(self) -> Path:
+        """The authority that clients trust."""
         return self.root / "ca.pem"
 
     @property
     def certificate(self) -> Path:
+        """What all servers show."""
         return self.root / "server.pem"
 
     @property
     def key(self) -> Path:
+        """The key of `certificate`."""
         return self.root / "server.key"
 
     def password_file(self, name: str) -> Path:
+        """Name the file with the password of a server's user."""
         return self.root / f"{name}.password"
 
     def folder(self, name: str) -> Path:
+        """Name a server's own folder."""
         return self.root / name
 
     def place(self, server: Server) -> Place:
-        """Where a server lives, once it has a port."""
+        """Say where a server lives, once it has a port."""
         cache = download.cache_root()
         return Place(
             folder=self.folder(server.name),
@@ -66,7 +71,7 @@ class State:
         )
 
     def address(self, server: Server) -> str | None:
-        """Where a server listens, once it has a port."""
+        """Say where a server listens, once it has a port."""
         port = self.ports.get(server.name)
         return f"{HOST}:{port}" if port else None
 
@@ -92,7 +97,7 @@ class State:
 
 
 def root() -> Path:
-    """The folder that the environment names, the machine's for root, or the user's."""
+    """Choose the folder that the environment names, the machine's for root, or the user's."""
     if named := os.environ.get(VARIABLE):
         return Path(named).absolute()
     if os.geteuid() == 0:
@@ -102,7 +107,7 @@ def root() -> Path:
 
 
 def find() -> State | None:
-    """The state folder, or None where nothing was ever started."""
+    """Find the state folder, or None where nothing was ever started."""
     folder = root()
     if not (folder / MARK).exists():
         return None
@@ -120,9 +125,9 @@ def opened() -> Iterator[State]:
     _refuse_unless_ours(folder)
     account = serving_account()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    account.make_folder(folder).chmod(0o700)
     _refuse_unless_reachable(folder, account)
     with locked(folder / LOCK):
+        account.make_folder(folder).chmod(0o700)
         state = State(folder, account)
         if not (folder / MARK).exists():
             account.write(folder / MARK, "{}\n")
@@ -133,16 +138,25 @@ def opened() -> Iterator[State]:
 
 @contextmanager
 def found() -> Iterator[State | None]:
-    """The state folder with other commands kept out, or None where there is none."""
-    with ExitStack() as held:
-        if state := find():
-            held.enter_context(locked(state.root / LOCK))
-        yield state
+    """Find the state folder and keep other commands out, or None where there is none."""
+    if find() is None:
+        yield None
+        return
+    with locked(root() / LOCK):
+        yield find()
 
 
 def purge(state: State) -> None:
-    """Remove the folder with all data."""
-    shutil.rmtree(state.root)
+    """Remove the folder with all data; the lock is held to the last."""
+    for path in state.root.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+    (state.root / LOCK).unlink()
+    # Whoever waited for the lock may have begun anew.
+    with suppress(OSError):
+        state.root.rmdir()
 
 
 def make_passwords(state: State, names: Sequence[str]) -> None:
@@ -161,7 +175,7 @@ def choose_ports(state: State, names: Sequence[str]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports of this machine that nobody listens on."""
+    """Find different ports of this machine that nobody listens on."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -181,7 +195,7 @@ def _free(port: int) -> bool:
 
 
 def _refuse_unless_ours(folder: Path) -> None:
-    """A folder with something else in it would be removed by a purge."""
+    """Refuse a folder with something else in it, which a purge would remove."""
     if not folder.exists() or (folder / MARK).exists():
         return
     if {path.name for path in folder.iterdir()} - {LOCK}:
@@ -195,7 +209,6 @@ def _refuse_unless_reachable(folder: Path, account: Account) -> None:
     for parent in folder.parents:
         if not parent.stat().st_mode & 0o001:
             message = (
-                f"{parent} is closed to the system user that the servers run as:"
-                f" name another folder in {VARIABLE}"
+                f"{parent} is closed to the system user that the servers run as: name another folder in {VARIABLE}"
             )
             raise StateUnusable(message)
