@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 from luigi.configuration import get_config
 
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, did_you_mean
 
 T = TypeVar("T")
 
@@ -59,8 +59,12 @@ def read_credential(name: str) -> dict[str, str]:
 
 def read(kind: type[T], name: str) -> T:
     """Read a section into a dataclass; raises BadSetting that names section and key."""
+    values, known = section(name), list(kind.__annotations__)
+    for key in values:
+        if key not in known:
+            raise BadSetting(f"[{name}] in luigi.cfg: {key!r} is no setting; {did_you_mean(key, known)}")
     try:
-        return msgspec.convert(section(name), kind, strict=False, dec_hook=_path)
+        return msgspec.convert(values, kind, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise BadSetting(f"[{name}] in luigi.cfg: {error}") from None
 

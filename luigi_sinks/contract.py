@@ -7,7 +7,6 @@ chokes on differently are refused here for all: lone surrogates and NUL in text.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from luigi_sinks.errors import BadRow
+from luigi_sinks.errors import BadRow, did_you_mean
 
 _JSON = msgspec.json.Encoder()
 _ESCAPED_NUL = b"\\u0000"
@@ -133,7 +132,7 @@ class TupleShape:
             return WrongRow(index, "", f"has {len(row)} values for {len(self.fields)} fields ({', '.join(self.names)})")
         for name in row:
             if name not in self.names:
-                return WrongRow(index, str(name), f"is unknown{_did_you_mean(name, self.names)}")
+                return WrongRow(index, str(name), f"is unknown; {did_you_mean(name, self.names)}")
         missing = next(name for name in self.names if name not in row)
         return WrongRow(index, missing, "is missing; give None if there is no value")
 
@@ -258,8 +257,3 @@ def _tuple_getter(names: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
     if len(names) == 1:
         return lambda row: (row[names[0]],)
     return itemgetter(*names)
-
-
-def _did_you_mean(name: Any, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"

@@ -12,6 +12,9 @@ CredentialError        no usable credential could be had
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class SinkError(Exception):
     """Base of all sink errors."""
@@ -61,3 +64,10 @@ class NotInstalled(SinkError, ImportError):
 
 class CredentialError(Exception):
     """The credential source gave nothing usable."""
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """End an error about an unknown name with what was probably meant, or with all there is."""
+    known = list(known)
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known) or 'none'}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import luigi
 from luigi.parameter import ParameterVisibility
 
 from luigi_sinks import partition
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.record import Origin
 
 _DATES = (luigi.DateParameter, luigi.DateHourParameter, luigi.DateMinuteParameter, luigi.DateSecondParameter)
@@ -28,7 +27,10 @@ def partition_of(task: luigi.Task, partition_by: str | Sequence[str] | None) -> 
     names = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by or ())
     for name in names:
         if name not in parameters:
-            raise BadSetting(f"{task.task_family}: partition_by names {name!r}, {_no_parameter(name, parameters)}")
+            raise BadSetting(
+                f"{task.task_family}: partition_by names {name!r}, which is no parameter of the task; "
+                f"{did_you_mean(name, parameters)}"
+            )
     try:
         return partition.encode([parameters[name] for name in names], [getattr(task, name) for name in names])
     except BadSetting as error:
@@ -58,9 +60,9 @@ def _significant(parameters: dict[str, luigi.Parameter[Any]]) -> list[str]:
 
 
 def _fills_a_setting(task: luigi.Task, name: str) -> bool:
-    """Tell whether the parameter only overrides a setting of ours (`table = luigi.Parameter()`)."""
-    ours = (base for base in type(task).__mro__ if base.__module__.partition(".")[0] == __package__)
-    return any(name in vars(base) for base in ours)
+    """Tell whether the parameter only overrides a class attribute (`table = luigi.Parameter()`)."""
+    inherited = (vars(base)[name] for base in type(task).__mro__ if name in vars(base))
+    return any(not isinstance(value, luigi.Parameter) for value in inherited)
 
 
 def _refuse_to_guess(task: luigi.Task, names: list[str]) -> None:
@@ -71,12 +73,6 @@ def _refuse_to_guess(task: luigi.Task, names: list[str]) -> None:
             f"replaces. Set partition_by = ({one!r},) to keep one part for each {one}, "
             f"or partition_by = () to replace the whole"
         )
-
-
-def _no_parameter(name: str, parameters: dict[str, luigi.Parameter[Any]]) -> str:
-    close = difflib.get_close_matches(name, parameters, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"its parameters are: {', '.join(parameters) or 'none'}"
-    return f"which is no parameter of the task; {hint}"
 
 
 def _period(task: luigi.Task, partition_by: tuple[str, ...]) -> str:

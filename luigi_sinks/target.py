@@ -16,7 +16,6 @@ from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.load import loading
-from luigi_sinks.memory import MemorySink
 from luigi_sinks.partition import WHOLE
 from luigi_sinks.record import Origin, Record
 from luigi_sinks.sink import Sink
@@ -81,6 +80,8 @@ class VersionedTarget(luigi.Target):
         """Return the dataset, in its store or where luigi.cfg says `memory`, in a file."""
         memory = config.common().memory
         if memory is not None:
+            from luigi_sinks.memory import MemorySink  # noqa: PLC0415 - most never need it, nor SQLite
+
             return MemorySink(memory, self.store, self.dataset, self.contract)
         return self.open_sink()
 

@@ -1,0 +1,92 @@
+"""Tasks as users write them: each setting overridden in each way. Only type checkers read this."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import luigi
+from sqlalchemy import Column, Integer, MetaData, String, Table
+
+from luigi_sinks import elasticsearch, mariadb, neo4j
+
+
+class ByAttribute(mariadb.CopyToTable):
+    month = luigi.MonthParameter()
+    table = "flights"
+    columns = [Column("id", Integer, primary_key=True), Column("carrier", String(2))]  # noqa: RUF012
+    partition_by = ("month",)
+    owner = "flight_ops"
+    checks = ()
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        yield {"id": 1, "carrier": "UA"}
+
+
+class ByProperty(mariadb.CopyToTable):
+    month = luigi.MonthParameter()
+
+    @property
+    def table(self) -> str:
+        return f"flights_{self.month.year}"
+
+    @property
+    def columns(self) -> Table:
+        return Table("flights", MetaData(), Column("id", Integer, primary_key=True))
+
+    @property
+    def partition_by(self) -> tuple[str, ...]:
+        return ("month",)
+
+    def rows(self) -> list[tuple[int]]:
+        return [(1,)]
+
+
+class ByParameter(mariadb.CopyToTable):
+    table = luigi.Parameter()
+    owner = luigi.Parameter(default="flight_ops")
+    connection = luigi.Parameter(default="copy")
+    columns = [Column("id", Integer, primary_key=True)]  # noqa: RUF012
+
+
+class Docs(elasticsearch.CopyToIndex):
+    index = luigi.Parameter(default="flights")
+    mapping = {"id": {"type": "integer"}}  # noqa: RUF012
+    id_field = "id"
+    partition_by = ()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"number_of_replicas": 1}
+
+    def docs(self) -> Iterator[dict[str, Any]]:
+        yield {"id": 1}
+
+
+class Graph(neo4j.CopyToGraph):
+    graph = "airports"
+    nodes = [neo4j.Node("Airport", key="faa", properties={"faa": str, "lat": float | None})]  # noqa: RUF012
+
+    @property
+    def relationships(self) -> list[neo4j.Relationship]:
+        return [neo4j.Relationship("ROUTE", start="Airport", end="Airport", properties={"flights": int})]
+
+    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield "Airport", {"faa": "JFK", "lat": None}
+        yield "ROUTE", {"start": "JFK", "end": "JFK", "flights": 1}
+
+
+class Plain(luigi.Task):
+    day = luigi.DateParameter()
+
+    def output(self) -> elasticsearch.ElasticsearchTarget:
+        return elasticsearch.ElasticsearchTarget("delays", task=self, partition_by="day", mapping={}, id_field="id")
+
+    def run(self) -> None:
+        with self.output().open("w") as sink:
+            sink.write({"id": 1})
+        with self.output().open() as rows:
+            for row in rows:
+                print(row)
+
+
+def overrides(task: ByAttribute) -> None:
+    task.table = "other"

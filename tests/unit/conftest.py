@@ -1,0 +1,31 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from luigi.configuration import LuigiConfigParser, LuigiTomlParser
+
+Configure = Callable[..., None]
+
+
+@pytest.fixture
+def luigi_cfg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
+    """Return a function that makes a text the luigi.cfg (or luigi.toml) in force."""
+
+    def configure(text: str, kind: str = "cfg") -> None:
+        path = tmp_path / f"luigi.{kind}"
+        path.write_text(text)
+        parser = LuigiTomlParser if kind == "toml" else LuigiConfigParser
+        monkeypatch.setattr(parser, "_config_paths", [str(path)])
+        monkeypatch.setattr(parser, "_instance", None)
+        monkeypatch.setenv("LUIGI_CONFIG_PARSER", kind)
+
+    configure("")
+    yield configure
+    LuigiConfigParser._instance = LuigiTomlParser._instance = None
+
+
+@pytest.fixture
+def memory(luigi_cfg: Configure, tmp_path: Path) -> Path:
+    """Keep every dataset in a file of a fresh folder."""
+    luigi_cfg(f"[luigi_sinks]\nmemory = {tmp_path}/sinks\n[core]\nautoload_range = false\n")
+    return tmp_path / "sinks"

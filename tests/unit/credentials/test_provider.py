@@ -1,0 +1,69 @@
+import pytest
+
+from luigi_sinks.credentials import Refused, use
+from luigi_sinks.errors import BadSetting, CredentialError
+
+
+@pytest.fixture
+def secret(tmp_path, luigi_cfg):
+    path = tmp_path / "db"
+    path.write_text("first\n")
+    luigi_cfg(f"[luigi_sinks.credential.db]\nsource = file\npath = {path}\n")
+    return path
+
+
+def refusing(*refused, on_refusal=lambda: None):
+    seen = []
+
+    def connect(token):
+        seen.append(token.reveal())
+        if token.reveal() in refused:
+            on_refusal()
+            raise Refused from PermissionError("access denied")
+        return seen
+
+    return connect
+
+
+def test_the_file_is_read_again_for_each_connection(secret):
+    assert use("db", refusing()) == ["first"]
+    secret.write_text("second")
+    assert use("db", refusing()) == ["second"]
+
+
+def test_a_refused_token_is_replaced_once_by_the_one_that_came_meanwhile(secret):
+    connect = refusing("first", on_refusal=lambda: secret.write_text("second\n"))
+    assert use("db", connect) == ["first", "second"]
+
+
+def test_a_refused_token_is_not_offered_again(secret):
+    connect = refusing("first")
+    with pytest.raises(CredentialError, match="'db' was refused by the server: access denied"):
+        use("db", connect)
+    assert use("db", lambda token: token.reveal()) == "first"
+
+
+def test_a_second_refusal_is_final(secret):
+    connect = refusing("first", "second", on_refusal=lambda: secret.write_text("second"))
+    with pytest.raises(CredentialError, match="access denied"):
+        use("db", connect)
+
+
+def test_a_file_that_is_missing_is_named(secret):
+    secret.unlink()
+    with pytest.raises(CredentialError, match=rf"cannot read {secret}: No such file"):
+        use("db", refusing())
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe"])
+def test_a_file_that_holds_no_secret_is_named(secret, content):
+    secret.write_bytes(content)
+    with pytest.raises(CredentialError, match=str(secret)):
+        use("db", refusing())
+
+
+@pytest.mark.parametrize("section", ["", "source = file", "source = aether\npath = x"])
+def test_a_credential_without_a_source_is_explained(luigi_cfg, section):
+    luigi_cfg(f"[luigi_sinks.credential.db]\n{section}\n")
+    with pytest.raises(BadSetting, match=r"\[luigi_sinks.credential.db\].*source = file"):
+        use("db", refusing())

@@ -1,0 +1,82 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from luigi_sinks import config
+from luigi_sinks.errors import BadSetting
+
+
+@dataclass(frozen=True)
+class Settings:
+    host: str
+    port: int = 3306
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("cfg", "[luigi_sinks.mariadb]\nHost = db\nport = 3307\n[luigi_sinks.mariadb.copy]\nhost = other\n"),
+        ("toml", '[luigi_sinks.mariadb]\nHost = "db"\nport = 3307\n[luigi_sinks.mariadb.copy]\nhost = "other"\n'),
+        ("toml", '["luigi_sinks.mariadb"]\nhost = "db"\nport = "3307"\n["luigi_sinks.mariadb.copy"]\nhost = "other"\n'),
+    ],
+)
+def test_a_connection_is_read_from_luigi_cfg_and_luigi_toml(luigi_cfg, kind, text):
+    luigi_cfg(text, kind)
+    assert config.read_connection(Settings, "mariadb") == Settings("db", 3307)
+    assert config.read_connection(Settings, "mariadb", "copy") == Settings("other")
+
+
+def test_a_setting_that_is_missing_is_named_with_its_section(luigi_cfg):
+    luigi_cfg("[luigi_sinks.mariadb]\nport = 3307\n")
+    with pytest.raises(BadSetting, match=r"\[luigi_sinks.mariadb\].*host"):
+        config.read_connection(Settings, "mariadb")
+
+
+def test_a_setting_of_the_wrong_type_is_named(luigi_cfg):
+    luigi_cfg("[luigi_sinks.mariadb]\nhost = db\nport = many\n")
+    with pytest.raises(BadSetting, match=r"port"):
+        config.read_connection(Settings, "mariadb")
+
+
+def test_a_setting_that_is_unknown_is_named(luigi_cfg):
+    luigi_cfg("[luigi_sinks.mariadb]\nhost = db\nprot = 3307\n")
+    with pytest.raises(BadSetting, match=r"prot.*did you mean 'port'"):
+        config.read_connection(Settings, "mariadb")
+
+
+@pytest.mark.parametrize("key", ["password", "PassWord", "client_secret", "token", "api_key", "aws_secret_access_key"])
+@pytest.mark.parametrize("kind", ["cfg", "toml"])
+def test_a_secret_in_any_section_is_refused_with_the_way_out(luigi_cfg, key, kind):
+    luigi_cfg(f'[luigi_sinks.mariadb]\nhost = "db"\n[luigi_sinks.elasticsearch]\n{key} = "x"\n', kind)
+    with pytest.raises(BadSetting, match=r"\[luigi_sinks.elasticsearch\].*secret.*credential = NAME") as caught:
+        config.read_connection(Settings, "mariadb")
+    assert '"x"' not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["token_file", "secret_id", "path"])
+def test_a_key_that_only_points_at_a_secret_is_accepted(luigi_cfg, key):
+    luigi_cfg(f"[luigi_sinks.credential.db]\n{key} = somewhere\n")
+    assert config.read_credential("db") == {key: "somewhere"}
+
+
+def test_a_per_cent_sign_that_is_not_escaped_is_explained(luigi_cfg):
+    luigi_cfg("[luigi_sinks.mariadb]\nhost = 50%off\n")
+    with pytest.raises(BadSetting, match="write % as %%"):
+        config.read_connection(Settings, "mariadb")
+
+
+def test_defaults_of_the_whole_file_are_no_settings_of_ours(luigi_cfg):
+    luigi_cfg("[DEFAULT]\ncolour = red\n[luigi_sinks.mariadb]\nhost = db\n")
+    assert config.read_connection(Settings, "mariadb") == Settings("db")
+
+
+def test_without_a_section_all_is_as_declared(luigi_cfg):
+    luigi_cfg("")
+    assert config.common() == config.Common()
+
+
+def test_a_namespace_goes_before_every_name(luigi_cfg):
+    luigi_cfg("[luigi_sinks]\nnamespace = dev\nmemory = /tmp/x\n")
+    assert config.common().dataset("flights") == "dev_flights"
+    assert config.common().memory == Path("/tmp/x")

@@ -1,0 +1,84 @@
+import re
+from datetime import date, datetime, timedelta
+
+import luigi
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from luigi.parameter import ParameterVisibility
+
+from luigi_sinks.errors import BadSetting
+from luigi_sinks.partition import WHOLE, decode, encode
+
+TEXT = luigi.Parameter()
+texts = st.text(max_size=12)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "partition"),
+    [
+        (luigi.MonthParameter(), date(2013, 1, 1), "201301"),
+        (luigi.DateParameter(), date(2013, 1, 31), "20130131"),
+        (luigi.YearParameter(), date(2013, 1, 1), "2013"),
+        (luigi.DateHourParameter(), datetime(2013, 1, 31, 7), "2013013107"),
+        (luigi.DateMinuteParameter(), datetime(2013, 1, 31, 7, 5), "201301310705"),
+        (luigi.DateSecondParameter(), datetime(2013, 1, 31, 7, 5, 9), "20130131070509"),
+        (luigi.IntParameter(), -7, "_2d7"),
+        (luigi.Parameter(), "emea", "emea"),
+        (luigi.Parameter(), "a_b", "a_5fb"),
+        (luigi.Parameter(), "EMEA", "_45_4d_45_41"),
+        (luigi.Parameter(), "", "_z"),
+    ],
+)
+def test_dates_are_their_digits_and_the_rest_is_escaped(parameter, value, partition):
+    assert encode([parameter], [value]) == partition
+    assert decode([parameter], partition) == (value,)
+
+
+def test_a_dataset_without_partitions_has_one_that_no_value_encodes_to():
+    assert encode([], []) == WHOLE
+    assert encode([TEXT], ["all"]) != WHOLE
+    assert encode([TEXT], [WHOLE]) != WHOLE
+    assert decode([], WHOLE) == ()
+
+
+@given(st.lists(texts, min_size=2, max_size=2), st.lists(texts, min_size=2, max_size=2))
+def test_partition_ids_that_must_differ_do(one, other):
+    same = encode([TEXT, TEXT], one) == encode([TEXT, TEXT], other)
+    assert same == (one == other)
+
+
+def test_values_that_a_plain_join_would_confuse_differ():
+    assert encode([TEXT, TEXT], ["a_b", "c"]) != encode([TEXT, TEXT], ["a", "b_c"])
+
+
+@given(st.lists(texts, min_size=1, max_size=3))
+def test_every_id_fits_every_store(values):
+    assert re.fullmatch(r"[a-z0-9_]{1,30}", encode([TEXT] * len(values), values))
+
+
+@given(st.lists(texts, min_size=1, max_size=3))
+def test_an_id_that_is_not_shortened_reads_back(values):
+    parameters = [TEXT] * len(values)
+    partition = encode(parameters, values)
+    if "_h_" not in partition:
+        assert decode(parameters, partition) == tuple(values)
+
+
+@given(st.dates(min_value=date(1000, 1, 1)))
+def test_every_date_reads_back(day):
+    assert decode([luigi.DateParameter()], encode([luigi.DateParameter()], [day])) == (day,)
+
+
+def test_a_long_id_keeps_a_slug_for_the_eye():
+    assert encode([TEXT], ["a rather long name of a region"]).startswith("a_rather_long")
+
+
+def test_a_hidden_parameter_cannot_partition():
+    with pytest.raises(BadSetting, match="hidden"):
+        encode([luigi.Parameter(visibility=ParameterVisibility.PRIVATE)], ["x"])
+
+
+def test_a_parameter_that_does_not_read_back_what_it_writes_cannot_partition():
+    with pytest.raises(BadSetting, match="does not read back"):
+        encode([luigi.TimeDeltaParameter()], [timedelta(milliseconds=5)])

@@ -1,0 +1,222 @@
+import contextlib
+import gc
+import pickle
+from datetime import date
+
+import luigi
+import pytest
+
+from luigi_sinks.contract import Contract, Field, TupleShape
+from luigi_sinks.errors import BadRow, BadSetting
+from luigi_sinks.target import VersionedTarget, complete
+from luigi_sinks.version import State
+
+pytestmark = pytest.mark.usefixtures("memory")
+
+
+class Target(VersionedTarget):
+    """The least that a store's target is."""
+
+    store = "memory"
+
+    def __init__(self, name="d", **options):
+        super().__init__(name, options)
+
+    @property
+    def contract(self):
+        return Contract(self.dataset, {"": TupleShape((Field("id", int),), key=("id",))})
+
+
+class Daily(luigi.Task):
+    day = luigi.DateParameter()
+    note = luigi.Parameter(default="", significant=False)
+
+
+def target(**options):
+    return Target(update_id="today", **options)
+
+
+def history():
+    return [record.state for record in target().sink().records()]
+
+
+def test_a_stale_bare_target_is_refused():
+    with pytest.raises(BadSetting, match="tomorrow's task would take yesterday's version"):
+        Target()
+
+
+def test_a_target_with_an_update_id_exists_once_it_is_published():
+    assert not target().exists()
+    with target().open("w") as sink:
+        sink.write((1,))
+        assert not target().exists()
+    assert target().exists()
+    assert not Target(update_id="tomorrow").exists()
+    assert not target(partition="emea").exists()
+
+
+def test_a_target_still_exists_after_another_version_replaced_it():
+    for update_id in ("today", "tomorrow"):
+        with Target(update_id=update_id).open("w") as sink:
+            sink.write((1,))
+    assert target().exists()
+    assert history() == [State.RETIRED, State.PUBLISHED]
+
+
+def test_a_version_is_read_back_by_whoever_names_it():
+    for update_id, row in (("today", (1,)), ("tomorrow", (2,))):
+        with Target(update_id=update_id).open("w") as sink:
+            sink.write(row)
+    with target().open("r") as rows:
+        assert list(rows) == [{"id": 1}]
+    assert next(Target(update_id="tomorrow").open()) == {"id": 2}
+
+
+def test_what_was_never_published_cannot_be_read():
+    with pytest.raises(FileNotFoundError, match="nothing was published yet"):
+        target().open("r")
+
+
+def test_a_version_whose_rows_are_deleted_exists_and_cannot_be_read():
+    for update_id in ("today", "tomorrow"):
+        with Target(update_id=update_id).open("w") as sink:
+            sink.write((1,))
+    target().sink().drop(target().record().version)
+    assert target().exists()
+    with pytest.raises(FileNotFoundError, match="deleted by now"):
+        target().open("r")
+
+
+def test_a_task_says_what_its_target_is():
+    task = Daily(date(2013, 1, 31))
+    mine = Target(task=task, partition_by=("day",))
+    assert (mine.partition, mine.origin.update_id) == ("20130131", task.task_id)
+    assert mine.origin.params == {"day": "2013-01-31"}
+    whole = Target(task=task, partition_by=())
+    assert (whole.partition, whole.origin.period) == ("_all", "2013-01-31")
+
+
+def test_one_name_need_not_stand_in_a_tuple():
+    assert Target(task=Daily(date(2013, 1, 31)), partition_by="day").partition == "20130131"
+
+
+def test_a_target_refuses_to_guess_what_a_task_replaces():
+    with pytest.raises(BadSetting, match=r"partition_by = \('day',\).*partition_by = \(\)"):
+        Target(task=Daily(date(2013, 1, 31)))
+
+
+@pytest.mark.parametrize("partition", ["2013-01", "EMEA", "", "x" * 31])
+def test_a_partition_that_does_not_fit_every_store_is_refused(partition):
+    with pytest.raises(BadSetting, match="a-z, 0-9 and _"):
+        target(partition=partition)
+
+
+def test_a_clean_exit_publishes():
+    with target().open("w") as sink:
+        sink.write((1,))
+    assert history() == [State.PUBLISHED]
+
+
+def test_a_clean_close_publishes_once():
+    sink = target().open("w")
+    sink.write((1,))
+    sink.close()
+    sink.close()
+    assert history() == [State.PUBLISHED]
+    with pytest.raises(ValueError, match="closed"):
+        sink.write((2,))
+
+
+def test_an_exception_in_the_block_abandons():
+    with pytest.raises(ZeroDivisionError), target().open("w") as sink:
+        sink.write((1,))
+        raise ZeroDivisionError
+    assert history() == [State.FAILED]
+
+
+def test_finally_close_does_not_publish_half_a_load():
+    def half():
+        sink = target().open("w")
+        try:
+            sink.write((1,))
+            raise ZeroDivisionError
+        finally:
+            sink.close()
+
+    with pytest.raises(ZeroDivisionError):
+        half()
+    assert history() == [State.FAILED]
+
+
+def test_contextlib_closing_does_not_publish_half_a_load():
+    with pytest.raises(ZeroDivisionError), contextlib.closing(target().open("w")) as sink:
+        sink.write((1,))
+        raise ZeroDivisionError
+    assert history() == [State.FAILED]
+
+
+def test_a_generator_that_is_closed_within_the_block_abandons():
+    def steps():
+        with target().open("w") as sink:
+            sink.write((1,))
+            yield
+
+    running = steps()
+    next(running)
+    running.close()
+    assert history() == [State.FAILED]
+
+
+def test_a_load_within_an_exception_handler_publishes():
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        sink = target().open("w")
+        sink.write((1,))
+        sink.close()
+    assert history() == [State.PUBLISHED]
+
+
+def test_a_writer_that_is_forgotten_abandons_and_says_so(caplog):
+    sink = target().open("w")
+    sink.write((1,))
+    del sink
+    gc.collect()
+    assert history() == [State.FAILED]
+    assert "was never closed" in caplog.text
+
+
+def test_an_error_that_the_block_swallows_still_abandons():
+    with pytest.raises(BadRow), target().open("w") as sink:
+        sink.write((1,))
+        with contextlib.suppress(BadRow):
+            sink.write(None)
+    assert history() == [State.FAILED]
+
+
+def test_raising_after_a_clean_close_leaves_it_published():
+    with pytest.raises(ZeroDivisionError), target().open("w") as sink:
+        sink.write((1,))
+        sink.close()
+        raise ZeroDivisionError
+    assert target().exists()
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="neither 'r' nor 'w'"):
+        target().open("a")
+
+
+def test_a_target_can_be_sent_to_another_process():
+    with target().open("w") as sink:
+        sink.write((1,))
+    assert pickle.loads(pickle.dumps(target())).exists()
+
+
+def test_many_targets_are_looked_up_at_once_and_told_apart():
+    made = [Target(update_id="a"), Target(update_id="b", partition="x"), Target("other", update_id="a")]
+    for one in made:
+        with one.open("w") as sink:
+            sink.write((1,))
+    asked = [*made, Target(update_id="b"), Target(update_id="c"), Target("third", update_id="a")]
+    assert complete(asked) == [True, True, True, False, False, False] == [one.exists() for one in asked]

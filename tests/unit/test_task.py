@@ -1,0 +1,320 @@
+import functools
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import luigi
+import pytest
+from luigi.parameter import ParameterException, ParameterVisibility
+from luigi.tools.range import RangeDaily
+
+from luigi_sinks import VersionedTarget
+from luigi_sinks.contract import Contract, Field, TupleShape
+from luigi_sinks.task import CopyTask, setting
+from luigi_sinks.version import State
+
+DAY = date(2013, 1, 31)
+
+
+class Target(VersionedTarget):
+    store = "memory"
+
+    def __init__(self, name, **options):
+        super().__init__(name, options)
+
+    @property
+    def contract(self):
+        return Contract(self.dataset, {"": TupleShape((Field("id", int),))})
+
+
+class Copy(CopyTask):
+    """The least that a store's task is."""
+
+    table = setting()
+
+    def output(self):
+        return Target(self.table, **self._target_options())
+
+    def rows(self):
+        return [(1,), (2,)]
+
+
+class Daily(Copy):
+    day = luigi.DateParameter()
+    table = "daily"
+    partition_by = ("day",)
+
+
+class Source(luigi.Task):
+    done = False
+
+    def complete(self):
+        return Source.done
+
+    def run(self):
+        Source.done = True
+
+
+def build(*tasks, **options):
+    return luigi.build(tasks, local_scheduler=True, no_lock=True, log_level="WARNING", **options)
+
+
+def history(task):
+    return [record.state for record in task.output().sink().records()]
+
+
+@pytest.mark.usefixtures("memory")
+class TestRuns:
+    def test_a_run_publishes_the_rows_and_makes_the_task_complete(self):
+        task = Daily(DAY)
+        assert not task.complete()
+        assert build(task)
+        assert task.complete()
+        assert list(task.output().open("r")) == [{"id": 1}, {"id": 2}]
+
+    def test_a_complete_task_is_not_loaded_again(self):
+        assert build(Daily(DAY))
+        assert build(Daily(DAY))
+        assert history(Daily(DAY)) == [State.PUBLISHED]
+
+    def test_a_rerun_under_a_label_loads_once_more_and_only_once(self):
+        assert build(Daily(DAY))
+        assert build(Daily(DAY, rerun="late data"))
+        assert build(Daily(DAY, rerun="late data"))
+        assert history(Daily(DAY)) == [State.RETIRED, State.PUBLISHED]
+        assert Daily(DAY).complete()
+
+    def test_a_failing_run_publishes_nothing_and_the_next_one_works(self):
+        class Failing(Daily):
+            broken = True
+
+            def rows(self):
+                yield (1,)
+                if Failing.broken:
+                    raise ZeroDivisionError
+
+        assert not build(Failing(DAY))
+        assert not Failing(DAY).complete()
+        Failing.broken = False
+        assert build(Failing(DAY))
+        assert history(Failing(DAY)) == [State.FAILED, State.PUBLISHED]
+
+    def test_a_half_eaten_iterator_is_refused(self, caplog):
+        class HalfEaten(Daily):
+            source = iter([(1,), (2,), (3,), "no row", (5,), (6,)])
+
+            def rows(self):
+                return self.source
+
+        task = HalfEaten(DAY)
+        for _ in range(2):
+            assert not build(task)
+        assert "Make a new one in each call" in caplog.text
+        assert history(task) == [State.FAILED, State.FAILED]
+
+    def test_a_list_may_be_given_again(self):
+        class FromList(Daily):
+            source = ((1,), (2,), None)
+
+            def rows(self):
+                return self.source
+
+        assert not build(FromList(DAY))
+        FromList.source = ((1,), (2,))
+        assert build(FromList(DAY))
+
+    def test_a_dependency_yielded_before_the_load_publishes_once(self):
+        Source.done = False
+
+        class Dynamic(Daily):
+            def run(self):
+                yield Source()
+                super().run()
+
+        assert build(Dynamic(DAY))
+        assert history(Dynamic(DAY)) == [State.PUBLISHED]
+
+    def test_a_dependency_yielded_within_the_load_abandons_the_first_stage(self):
+        Source.done = False
+
+        class Dynamic(Daily):
+            def run(self):
+                with self.output().open("w") as sink:
+                    sink.write((1,))
+                    yield Source()
+
+        assert build(Dynamic(DAY))
+        assert history(Dynamic(DAY)) == [State.FAILED, State.PUBLISHED]
+
+    def test_a_task_among_the_rows_is_refused(self, caplog):
+        class Confused(Daily):
+            def rows(self):
+                yield Source()
+
+        assert not build(Confused(DAY))
+        assert "yield dependencies from run()" in caplog.text
+
+    def test_a_second_family_on_one_partition_is_refused_unless_declared(self, caplog):
+        class Other(Daily):
+            pass
+
+        class Declared(Other):
+            shared_with = ("Daily",)
+
+        assert build(Daily(DAY))
+        assert not build(Other(DAY))
+        assert "shared_with = ('Daily',)" in caplog.text
+        assert build(Declared(DAY))
+
+    def test_an_older_date_never_replaces_the_whole_of_a_newer_one(self, caplog):
+        class Whole(Daily):
+            table = "whole"
+            partition_by = ()
+
+        assert build(Whole(DAY))
+        assert not build(Whole(date(2013, 1, 30)))
+        assert "a backfill does not replace it" in caplog.text
+        assert Whole(DAY).complete()
+
+    def test_the_settings_of_a_task_reach_its_target(self):
+        class Owned(Daily):
+            owner = "flight_ops"
+            checks = ()
+
+            def rows(self):
+                return []
+
+        assert build(Owned(DAY))
+        record = Owned(DAY).output().record()
+        assert (record.origin.owner, record.rows) == ("flight_ops", 0)
+
+
+@pytest.mark.usefixtures("memory")
+class TestBulkComplete:
+    @pytest.fixture(autouse=True)
+    def _one_day_done(self, memory):
+        assert build(Daily(DAY))
+
+    def test_bulk_complete_called_with_lone_dates(self):
+        assert Daily.bulk_complete(iter([DAY, date(2013, 2, 1)])) == [DAY]
+
+    def test_bulk_complete_called_with_tuples_and_dicts(self):
+        assert Daily.bulk_complete([(DAY,), (date(2013, 2, 1),)]) == [(DAY,)]
+        assert Daily.bulk_complete([{"day": DAY}]) == [{"day": DAY}]
+
+    def test_bulk_complete_called_with_a_partial(self):
+        class Regional(Daily):
+            region = luigi.Parameter()
+            partition_by = ("day", "region")
+
+        assert build(Regional(DAY, "emea"))
+        of = functools.partial(Regional, region="emea")
+        elsewhere = functools.partial(Regional, region="apac")
+        days = [DAY, date(2013, 2, 1)]
+        assert Regional.bulk_complete.__func__(of, map(lambda day: day, days)) == [DAY]
+        assert Regional.bulk_complete.__func__(elsewhere, map(lambda day: day, days)) == []
+
+    def test_a_range_runs_only_what_is_missing(self):
+        assert build(RangeDaily(of=Daily, start=date(2013, 1, 30), stop=date(2013, 2, 2), days_back=10**5))
+        assert len(history(Daily(DAY))) == 3
+
+    def test_a_task_with_an_output_of_another_kind_is_asked_itself(self):
+        class Mixed(Daily):
+            def output(self):
+                return luigi.LocalTarget("/nowhere/at/all")
+
+        assert Mixed.bulk_complete([DAY]) == []
+
+
+@pytest.mark.usefixtures("memory")
+class TestDeclarations:
+    def test_a_task_with_parameters_and_no_partition_by_is_refused_at_once(self):
+        class Ambiguous(Copy):
+            day = luigi.DateParameter()
+            table = "t"
+
+        with pytest.raises(ParameterException, match=r"partition_by = \('day',\).*partition_by = \(\)"):
+            Ambiguous(DAY)
+
+    def test_a_parameter_that_overrides_a_setting_is_not_ambiguous(self):
+        class Configurable(Copy):
+            table = luigi.Parameter()
+
+        assert Configurable(table="t").output().name == "t"
+
+    def test_a_parameter_that_is_not_significant_is_not_ambiguous(self):
+        class Chunked(Copy):
+            table = "t"
+            chunk = luigi.IntParameter(default=5, significant=False)
+
+        assert Chunked().output().partition == "_all"
+
+    def test_an_unknown_partition_parameter_is_refused_with_the_one_that_was_meant(self):
+        class Mistyped(Daily):
+            partition_by = ("dya",)
+
+        with pytest.raises(ParameterException, match="did you mean 'day'"):
+            Mistyped(DAY)
+
+    def test_a_private_parameter_cannot_partition(self):
+        class Hidden(Daily):
+            account = luigi.Parameter(visibility=ParameterVisibility.PRIVATE)
+            partition_by = ("account",)
+
+        with pytest.raises(ParameterException, match="hidden or private"):
+            Hidden(DAY, "x")
+
+    def test_a_property_may_be_a_setting(self):
+        class Dynamic(Daily):
+            @property
+            def table(self):
+                return f"daily_{self.day.year}"
+
+        assert Dynamic(DAY).output().name == "daily_2013"
+
+    def test_a_password_in_a_section_is_refused_at_start(self, luigi_cfg):
+        luigi_cfg("[luigi_sinks.mariadb]\npassword = hunter2\n")
+        with pytest.raises(ParameterException, match="credential = NAME") as caught:
+            Daily(date(1999, 12, 31))
+        assert "hunter2" not in str(caught.value)
+
+    def test_rows_must_be_said(self, memory, caplog):
+        class Empty(CopyTask):
+            table = "t"
+            output = Copy.output
+
+        assert not build(Empty())
+        assert "Empty.rows() says what to load" in caplog.text
+
+
+SCRIPT = """
+import sys, datetime, luigi
+sys.path.insert(0, {folder!r})
+from test_task import Daily
+if __name__ == "__main__":
+    tasks = [Daily(datetime.date(2013, 1, day)) for day in range(1, 7)]
+    sys.exit(not luigi.build(tasks, workers=2, local_scheduler=True, no_lock=True))
+"""
+
+
+def test_memory_sinks_serve_two_workers(memory, tmp_path, luigi_cfg):
+    config = tmp_path / "two.cfg"
+    config.write_text(f"[luigi_sinks]\nmemory = {memory}\n")
+    script = SCRIPT.format(folder=str(Path(__file__).parent))
+    environment = {"LUIGI_CONFIG_PATH": str(config), "PATH": ""}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment, capture_output=True, timeout=60)
+    assert history(Daily(DAY)) == [State.PUBLISHED] * 6
+
+
+def test_a_mistake_in_a_declaration_makes_the_command_line_fail(memory, tmp_path):
+    script = tmp_path / "declared.py"
+    script.write_text(
+        "import luigi\nfrom luigi_sinks import CopyTask\n"
+        "class Ambiguous(CopyTask):\n    day = luigi.DateParameter()\n    table = 't'\n"
+        "if __name__ == '__main__':\n    luigi.run()\n"
+    )
+    command = [sys.executable, script, "Ambiguous", "--day", "2013-01-31", "--local-scheduler"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "no partition_by" in done.stderr

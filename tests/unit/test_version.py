@@ -1,0 +1,22 @@
+import re
+
+import pytest
+
+from luigi_sinks.version import State, Version, new_version
+
+
+def test_an_id_fits_every_store_and_shows_its_time():
+    assert re.fullmatch(r"v\d{8}t\d{6}_[a-z2-7]{6}", new_version("flights", "201301").id)
+
+
+def test_two_versions_of_one_second_differ():
+    assert len({new_version("flights", "_all").id for _ in range(200)}) == 200
+
+
+def test_a_version_reads_as_people_say_it():
+    assert str(Version("flights", "201301", "v1")) == "flights/201301/v1"
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_staged_and_validated_versions_are_open(state):
+    assert state.is_open == (state in {"staged", "validated"})

@@ -1,0 +1,169 @@
+import threading
+import time
+from dataclasses import dataclass, field
+
+import polars as pl
+import pytest
+
+from luigi_sinks import lease
+from luigi_sinks import writer as writers
+from luigi_sinks.contract import Contract, Field, TupleShape, WrongRow
+from luigi_sinks.errors import BadRow, CheckFailed, Unavailable
+from luigi_sinks.writer import Writer
+
+
+@dataclass
+class Stage:
+    """Keeps the parts it is given; fails as often as told."""
+
+    writers: int = 2
+    unavailable: int = 0
+    slow: float = 0.0
+    parts: list = field(default_factory=list)
+    most_at_once: int = 0
+    renewed: list = field(default_factory=list)
+    _at_once: int = 0
+    _lock: object = field(default_factory=threading.Lock)
+
+    def write(self, part):
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            failing, self.unavailable = self.unavailable > 0, self.unavailable - 1
+        time.sleep(self.slow)
+        with self._lock:
+            self._at_once -= 1
+            if failing:
+                raise Unavailable("no answer")
+            self.parts.append(part)
+
+    def renew(self, claim):
+        self.renewed.append(claim)
+
+
+class TwoKinds(Contract):
+    def split(self, row):
+        if row[0] not in self.shapes:
+            raise WrongRow(0, "kind", "is unknown")
+        return row[0], row[1]
+
+
+SHAPE = TupleShape((Field("id", int), Field("name", str | None)))
+PLAIN = Contract("d", {"": SHAPE})
+
+
+def writing(stage, contract=PLAIN):
+    with lease.held("v1") as claim:
+        return Writer(stage, contract, claim)
+
+
+def rows_of(stage):
+    return [row for part in sorted(stage.parts, key=lambda part: part.number) for row in part.rows]
+
+
+def test_parts_are_numbered_and_know_their_first_row():
+    stage = Stage()
+    with writing(stage) as writer:
+        for i in range(100_000):
+            writer.write((i, None))
+    parts = sorted(stage.parts, key=lambda part: part.number)
+    assert [part.number for part in parts] == list(range(len(parts)))
+    assert [part.first_row for part in parts] == [1 + part.rows[0][0] for part in parts]
+    assert rows_of(stage) == [(i, None) for i in range(100_000)]
+    assert writer.rows == 100_000
+    assert len(writer.part_seconds) == len(parts)
+
+
+def test_large_rows_make_parts_of_few_rows():
+    stage = Stage()
+    with writing(stage) as writer:
+        for i in range(1_300):
+            writer.write((i, "x" * 400_000 if i >= 1_000 else "x" * 10_000))
+    assert max(len(part.rows) for part in stage.parts if part.number) <= 400
+    assert len(stage.parts[-1].rows) <= 400
+
+
+def test_no_more_parts_are_under_way_than_the_stage_has_writers():
+    stage = Stage(writers=3, slow=0.2)
+    with writing(stage) as writer:
+        for i in range(150_000):
+            writer.write((i, None))
+    assert 1 < stage.most_at_once <= 3
+
+
+def test_a_part_is_tried_again_while_the_store_is_unavailable():
+    stage = Stage(unavailable=2)
+    with writing(stage) as writer:
+        writer.write((1, None))
+    assert rows_of(stage) == [(1, None)]
+
+
+def test_a_store_that_stays_unavailable_ends_the_load(monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with pytest.raises(Unavailable), writing(Stage(unavailable=99)) as writer:
+        writer.write((1, None))
+
+
+def test_a_kind_waits_until_all_of_the_one_before_is_written():
+    stage = Stage(slow=0.05)
+    contract = TwoKinds("d", {"node": SHAPE, "edge": SHAPE})
+    with writing(stage, contract) as writer:
+        for i in range(10):
+            writer.write(("node", (i, None)))
+        writer.write(("edge", (99, None)))
+        assert [part.kind for part in stage.parts] == ["node"]
+    assert [part.kind for part in stage.parts] == ["node", "edge"]
+
+
+def test_a_row_of_an_unknown_kind_is_named():
+    contract = TwoKinds("d", {"node": SHAPE})
+    with pytest.raises(BadRow, match="row 2, field 'kind'"), writing(Stage(), contract) as writer:
+        writer.write(("node", (1, None)))
+        writer.write(("nod", (2, None)))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pl.DataFrame({"id": [1, 2], "name": ["a", None]}),
+        pl.DataFrame({"id": [1, 2], "name": ["a", None]}).to_arrow(),
+    ],
+    ids=["data frame", "Arrow table"],
+)
+def test_frames_are_rows(frame):
+    stage = Stage()
+    with writing(stage) as writer:
+        writer.write(frame)
+        writer.write((3, "c"))
+    assert rows_of(stage) == [(1, "a"), (2, None), (3, "c")]
+
+
+def test_lists_are_rows_as_tuples_are():
+    stage = Stage()
+    with writing(stage) as writer:
+        writer.write([1, "a"])
+    assert rows_of(stage) == [(1, "a")]
+
+
+@pytest.mark.parametrize("row", [None, 3, "text", b"bytes", object()])
+def test_what_is_no_row_is_refused(row):
+    with pytest.raises(BadRow, match="neither a dict, a tuple nor a data frame"), writing(Stage()) as writer:
+        writer.write(row)
+
+
+def test_an_error_that_the_caller_caught_still_ends_the_load():
+    stage = Stage()
+    with pytest.raises(CheckFailed), writing(stage) as writer:
+        writer.write((1, None))
+        with pytest.raises(BadRow):
+            writer.write(None)
+    assert stage.parts == []
+
+
+def test_a_claim_is_renewed_during_a_long_load(monkeypatch):
+    stage = Stage()
+    with writing(stage) as writer:
+        monkeypatch.setattr(writers.time, "monotonic", lambda start=time.monotonic(): start + 3_600)
+        for i in range(5_000):
+            writer.write((i, None))
+    assert len(stage.renewed) == 1
