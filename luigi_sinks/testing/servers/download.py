@@ -28,7 +28,7 @@ GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
 PAUSE = 0.2
 
 POM = """\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
+<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>luigi_sinks</groupId>
   <artifactId>{name}-download</artifactId>

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+INSTALLED = Path("/usr/lib/jvm")
 RELEASE = re.compile(r'^JAVA_VERSION="(?:1\.)?(\d+)', re.MULTILINE)
 
 
@@ -28,6 +29,6 @@ def _homes() -> Iterator[Path]:
     for name in ("ES_JAVA_HOME", "JAVA_HOME"):
         if home := os.environ.get(name):
             yield Path(home)
-    yield from sorted(Path("/usr/lib/jvm").glob("*"))
+    yield from sorted(INSTALLED.glob("*"))
     if java := shutil.which("java"):
         yield Path(java).resolve().parent.parent

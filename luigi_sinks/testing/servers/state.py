@@ -123,7 +123,8 @@ def opened() -> Iterator[State]:
     """
     folder = root()
     _refuse_unless_ours(folder)
-    account = serving_account()
+    known = find()
+    account = known.account if known else serving_account()
     folder.parent.mkdir(parents=True, exist_ok=True)
     _refuse_unless_reachable(folder, account)
     with locked(folder / LOCK):
@@ -148,11 +149,13 @@ def found() -> Iterator[State | None]:
 
 def purge(state: State) -> None:
     """Remove the folder with all data; the lock is held to the last."""
-    for path in state.root.iterdir():
+    # The mark goes after the rest: without it a half-removed folder would not be ours.
+    for path in set(state.root.iterdir()) - {state.root / LOCK, state.root / MARK}:
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name != LOCK:
+        else:
             path.unlink()
+    (state.root / MARK).unlink()
     (state.root / LOCK).unlink()
     # Whoever waited for the lock may have begun anew.
     with suppress(OSError):
@@ -198,7 +201,7 @@ def _refuse_unless_ours(folder: Path) -> None:
     """Refuse a folder with something else in it, which a purge would remove."""
     if not folder.exists() or (folder / MARK).exists():
         return
-    if {path.name for path in folder.iterdir()} - {LOCK}:
+    if any(path.name != LOCK and not path.name.startswith(f".{MARK}.") for path in folder.iterdir()):
         message = f"{folder} holds something else: name an empty or new folder in {VARIABLE}"
         raise StateUnusable(message)
 

@@ -1,0 +1,54 @@
+import pytest
+
+from luigi_sinks.testing.servers import java
+
+
+@pytest.fixture
+def jdk(tmp_path, monkeypatch):
+    for name in ("ES_JAVA_HOME", "JAVA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(java, "INSTALLED", tmp_path / "jvm")
+
+    def install(name, version):
+        home = tmp_path / "jvm" / name
+        (home / "bin").mkdir(parents=True)
+        (home / "bin" / "java").touch()
+        (home / "release").write_text(f'IMPLEMENTOR="Somebody"\nJAVA_VERSION="{version}"\n')
+        return home
+
+    return install
+
+
+def test_the_first_that_fits_is_taken(jdk):
+    jdk("jdk-17", "17.0.15")
+    newer = jdk("jdk-25", "25.0.3")
+    assert java.find(21, 98) == newer
+
+
+def test_one_that_is_too_new_does_not_fit(jdk):
+    jdk("jdk-97", "97")
+    assert java.version(java.INSTALLED / "jdk-97") == 97
+    assert java.find(97, 96) is None
+
+
+def test_the_environment_goes_first(jdk, monkeypatch):
+    jdk("jdk-21", "21")
+    chosen = jdk("jdk-25", "25")
+    monkeypatch.setenv("JAVA_HOME", str(chosen))
+    assert java.find(21) == chosen
+
+
+def test_an_environment_that_does_not_fit_is_passed_over(jdk, monkeypatch):
+    monkeypatch.setenv("JAVA_HOME", str(jdk("jdk-17", "17")))
+    fitting = jdk("jdk-21", "21")
+    assert java.find(21) == fitting
+
+
+def test_java_8_calls_itself_1_8(jdk):
+    assert java.version(jdk("jdk-8", "1.8.0_402")) == 8
+
+
+def test_a_folder_without_a_program_is_no_jdk(jdk):
+    home = jdk("jdk-21", "21")
+    (home / "bin" / "java").unlink()
+    assert java.version(home) == 0
