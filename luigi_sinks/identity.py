@@ -43,7 +43,8 @@ def origin_of(
     """Describe the task as a registry keeps it: as text, and without what is private."""
     by = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by or ())
     return Origin(
-        update_id=f"{task.task_id}+{rerun}" if rerun else task.task_id,
+        update_id=task.task_id,
+        rerun=rerun,
         family=task.get_task_family(),
         owner=owner,
         period=_period(task, by),

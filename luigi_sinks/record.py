@@ -14,12 +14,14 @@ from luigi_sinks.version import State, Version
 class Origin:
     """Who asked for a version.
 
-    `update_id` is what makes an output complete: the task's id, and the label of
-    a rerun. `period` is the task's date where it has one outside the partition;
-    an older one never replaces a newer one.
+    `update_id` is what makes an output complete: the task's id. `rerun` is the
+    label under which the same output was loaded once more. `period` is the
+    task's date where it has one outside the partition; an older one never
+    replaces a newer one.
     """
 
     update_id: str
+    rerun: str = ""
     family: str = ""
     owner: str = ""
     period: str = ""
@@ -43,6 +45,11 @@ class Record:
     def is_complete(self) -> bool:
         """Tell whether it was published and not withdrawn; being head does not matter."""
         return self.published_at is not None and self.state is not State.WITHDRAWN
+
+    def answers(self, asked: Origin) -> bool:
+        """Tell whether it completes the output that is asked for; without a label, any rerun does."""
+        same = self.origin.update_id == asked.update_id and asked.rerun in {"", self.origin.rerun}
+        return same and self.is_complete
 
     @property
     def seconds(self) -> float | None:

@@ -91,15 +91,19 @@ class VersionedTarget(luigi.Target):
         It need not be the head. Raises Unavailable if the store does not answer:
         "no" would run the task again.
         """
-        return self.record() is not None
+        return any(True for _ in self._versions())
 
     def record(self) -> Record | None:
-        """Return the latest complete version of this output."""
-        found = None
+        """Return this output's version: the head if that is one of its own, else its latest."""
+        head = self.sink().head(self.partition).record
+        if head is not None and head.answers(self.origin):
+            return head
+        return max(self._versions(), key=lambda record: record.seq, default=None)
+
+    def _versions(self) -> Iterator[Record]:
         for record in self.sink().records(update_ids={self.origin.update_id}):
-            if record.is_complete and record.version.partition == self.partition:
-                found = record
-        return found
+            if _is_of(record, self):
+                yield record
 
     @overload
     def open(self, mode: Literal["w"]) -> TargetWriter: ...
@@ -207,19 +211,19 @@ class RowReader:
 def complete(targets: Iterable[VersionedTarget]) -> list[bool]:
     """Tell for each target whether it exists, with one look at each dataset."""
     targets = list(targets)
-    places = {(type(target), target.connection, target.dataset) for target in targets}
-    done: set[tuple[object, ...]] = set()
-    for place in places:
-        here = [target for target in targets if _place(target) == place]
-        wanted = {target.origin.update_id for target in here}
-        for record in here[0].sink().records(update_ids=wanted):
-            if record.is_complete:
-                done.add((*place, record.version.partition, record.origin.update_id))
-    return [(*_place(target), target.partition, target.origin.update_id) in done for target in targets]
+    looks: dict[object, list[Record]] = {}
+    for place in {_place(target): target for target in targets}.values():
+        wanted = {target.origin.update_id for target in targets if _place(target) == _place(place)}
+        looks[_place(place)] = list(place.sink().records(update_ids=wanted))
+    return [any(_is_of(record, target) for record in looks[_place(target)]) for target in targets]
 
 
-def _place(target: VersionedTarget) -> tuple[object, ...]:
-    return (type(target), target.connection, target.dataset)
+def _place(target: VersionedTarget) -> object:
+    return type(target), target.connection, target.dataset
+
+
+def _is_of(record: Record, target: VersionedTarget) -> bool:
+    return record.version.partition == target.partition and record.answers(target.origin)
 
 
 def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:

@@ -220,3 +220,28 @@ def test_many_targets_are_looked_up_at_once_and_told_apart():
             sink.write((1,))
     asked = [*made, Target(update_id="b"), Target(update_id="c"), Target("third", update_id="a")]
     assert complete(asked) == [True, True, True, False, False, False] == [one.exists() for one in asked]
+
+
+def test_of_several_reruns_the_head_is_read_and_else_the_latest():
+    for rerun, row in (("", (1,)), ("a", (2,)), ("b", (3,))):
+        with labelled(rerun).open("w") as sink:
+            sink.write(row)
+    assert [next(labelled(rerun).open()) for rerun in ("", "a", "b")] == [{"id": 3}, {"id": 2}, {"id": 3}]
+    store, second = target().sink(), labelled("a").record()
+    store.publish(second.version, replacing=store.head("_all"))
+    assert next(labelled("").open()) == {"id": 2}
+
+
+def test_a_rerun_is_complete_only_under_its_own_label():
+    with labelled("a").open("w") as sink:
+        sink.write((1,))
+    assert [labelled(rerun).exists() for rerun in ("", "a", "b")] == [True, True, False]
+    assert complete([labelled("a"), labelled("b")]) == [True, False]
+
+
+def labelled(rerun):
+    return Target(task=Whole(), partition_by=(), rerun=rerun)
+
+
+class Whole(luigi.Task):
+    pass
