@@ -21,17 +21,16 @@ def fetch_all(wanted: Sequence[Download], cache: Path) -> None:
     lacking = [each for each in wanted if not download.home(each, cache).exists()]
     if not lacking:
         return
+    for each in lacking:
+        log.info("downloading %s %s (about %s MB) into %s", each.name, each.version, each.megabytes, cache)
     with _bars() as bars, ThreadPoolExecutor() as pool:
         list(pool.map(lambda each: _fetch(each, cache, bars), lacking))
+    log.info("downloaded and verified %s", ", ".join(each.name for each in lacking))
 
 
 def _fetch(wanted: Download, cache: Path, bars: Progress) -> None:
-    title = f"{wanted.name} {wanted.version}"
-    log.info("downloading %s (about %s MB) into %s", title, wanted.megabytes, cache)
-    bar = bars.add_task(title, total=wanted.megabytes * MEGABYTE)
+    bar = bars.add_task(wanted.name, total=wanted.megabytes * MEGABYTE)
     download.fetch(wanted, cache, lambda size: bars.update(bar, completed=size))
-    bars.remove_task(bar)
-    log.info("downloaded and verified %s", title)
 
 
 def _bars() -> Progress:

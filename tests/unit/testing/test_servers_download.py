@@ -160,7 +160,7 @@ def test_without_a_terminal_a_download_is_told_in_plain_lines(maven, cache, capl
     progress.fetch_all([JARS], cache)
     assert caplog.messages == [
         f"downloading jars 1 (about 1 MB) into {cache}",
-        "downloaded and verified jars 1",
+        "downloaded and verified jars",
     ]
     assert "\x1b" not in capsys.readouterr().err
 
