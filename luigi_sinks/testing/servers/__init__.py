@@ -36,7 +36,6 @@ __all__ = [
 
 SERVERS = {server.name: server for server in (MARIADB, ELASTICSEARCH, NEO4J)}
 ALL = tuple(SERVERS)
-LINES = 20
 
 
 class Way(Protocol):
@@ -93,7 +92,7 @@ def config() -> str:
     return as_configuration(_places())
 
 
-def last_log_lines(name: str, count: int = LINES) -> list[str]:
+def last_log_lines(name: str, count: int = local.LINES) -> list[str]:
     """Return the end of what a server wrote, or nothing if it was never started."""
     state = states.find()
     (server,) = _chosen([name])

@@ -48,6 +48,8 @@ def up(servers: Sequence[Server], state: State) -> None:
 
 def down(servers: Sequence[Server], state: State) -> None:
     """Remove the containers; their data stays in the state folder."""
+    if not (state.root / VARIABLES).exists():
+        return
     done = _compose(state, "rm", "--stop", "--force", *(server.name for server in servers))
     if done.returncode:
         message = f"docker compose could not end the servers:\n{done.stderr[-2000:]}"

@@ -48,7 +48,7 @@ def condition(server: Server, state: State) -> Condition:
     return Condition.UP if server.answers(state.place(server)) else Condition.SILENT
 
 
-def last_log_lines(server: Server, state: State, count: int = LINES) -> list[str]:
+def last_log_lines(server: Server, state: State, count: int) -> list[str]:
     """Return the end of what a server wrote."""
     return tail(state.place(server).log, count) if server.name in state.ports else []
 
@@ -123,7 +123,6 @@ def _await(server: Server, at: Place) -> None:
 def _refuse_the_dead(server: Server, at: Place) -> None:
     started = process.load(at.pid_file)
     if not (started and started.alive):
-        at.pid_file.unlink(missing_ok=True)
         message = f"{server.name} died while it was started:\n{_end_of(at.log)}"
         raise StartFailed(message)
 

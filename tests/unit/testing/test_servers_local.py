@@ -76,7 +76,7 @@ def test_up_twice_starts_nothing_new(state):
 
 def test_what_was_never_started_is_down(state):
     assert local.condition(a_server(), state) is Condition.DOWN
-    assert local.last_log_lines(a_server(), state) == []
+    assert local.last_log_lines(a_server(), state, 5) == []
 
 
 def test_after_down_a_server_is_down_and_its_port_is_kept(state):
@@ -91,7 +91,8 @@ def test_after_down_a_server_is_down_and_its_port_is_kept(state):
 def test_a_server_that_dies_at_its_start_is_told_with_its_last_words(state):
     with pytest.raises(StartFailed, match=r"(?s)small died while it was started.*no memory left"):
         local.up([a_server(code=DIE)], state)
-    assert local.condition(a_server(), state) is Condition.DOWN
+    assert local.condition(a_server(), state) is Condition.DEAD
+    assert local.last_log_lines(a_server(), state, 5) == ["no memory left"]
 
 
 def test_one_that_dies_does_not_keep_the_others_from_their_start(state):

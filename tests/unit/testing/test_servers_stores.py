@@ -1,0 +1,119 @@
+import base64
+import hashlib
+import os
+
+import pytest
+import yaml
+
+from luigi_sinks.testing.servers import SERVERS, elasticsearch, java, mariadb, neo4j
+from luigi_sinks.testing.servers.account import Account
+from luigi_sinks.testing.servers.server import Place
+
+SECRET = "the-secret-itself"
+
+
+@pytest.fixture
+def place(tmp_path):
+    for name in ("password", "ca", "certificate", "key"):
+        (tmp_path / name).write_text(SECRET if name == "password" else name)
+    (tmp_path / "home" / "config").mkdir(parents=True)
+    (tmp_path / "home" / "config" / "log4j2.properties").write_text("as delivered")
+    (tmp_path / "folder").mkdir()
+    return Place(
+        folder=tmp_path / "folder",
+        port=4711,
+        password_file=tmp_path / "password",
+        ca=tmp_path / "ca",
+        certificate=tmp_path / "certificate",
+        key=tmp_path / "key",
+        account=Account(os.geteuid(), os.getegid()),
+        home=tmp_path / "home",
+    )
+
+
+@pytest.fixture
+def bare_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(java, "INSTALLED", tmp_path)
+    monkeypatch.setattr(mariadb, "SEARCH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("ES_JAVA_HOME", "JAVA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("bare_machine")
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_bare_machine_is_told_in_a_sentence_what_to_install(name):
+    (sentence,) = SERVERS[name].missing()
+    assert any(way in sentence for way in ("apt-get install", "ES_JAVA_HOME"))
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_no_command_and_no_environment_holds_the_secret(name, place):
+    command = SERVERS[name].command(place)
+    assert SECRET not in f"{command}"
+
+
+@pytest.mark.parametrize("module", [elasticsearch, neo4j])
+def test_what_is_written_for_a_server_holds_no_secret_but_its_hash(module, place):
+    module.prepare(place)
+    written = [path.read_text() for path in place.folder.rglob("*") if path.is_file()]
+    assert len(written) > 1
+    assert not [text for text in written if SECRET in text]
+
+
+@pytest.mark.parametrize("module", [elasticsearch, neo4j])
+def test_files_for_a_server_are_closed_to_others(module, place):
+    module.prepare(place)
+    assert {path.stat().st_mode & 0o077 for path in place.folder.rglob("*")} == {0}
+
+
+def test_elasticsearch_listens_on_loopback_with_tls_and_security(place):
+    elasticsearch.prepare(place)
+    settings = yaml.safe_load((place.folder / "config" / "elasticsearch.yml").read_text())
+    assert settings["network.host"] == "127.0.0.1"
+    assert settings["http.port"] == 4711
+    assert settings["xpack.security.enabled"]
+    assert settings["xpack.security.http.ssl.enabled"]
+    assert (place.folder / "config" / "log4j2.properties").read_text() == "as delivered"
+
+
+def test_the_superuser_of_elasticsearch_is_kept_as_a_salted_hash(place):
+    elasticsearch.prepare_container(place)
+    user, kept = (place.folder / "config" / "users").read_text().strip().split(":")
+    scheme, salt, digest = kept.split("$")
+    again = hashlib.pbkdf2_hmac("sha512", SECRET.encode(), base64.b64decode(salt), 10_000, dklen=32)
+    assert (user, scheme, base64.b64decode(digest)) == ("luigi_sinks", "{PBKDF2}10000", again)
+    assert (place.folder / "config" / "users_roles").read_text() == "superuser:luigi_sinks\n"
+
+
+def test_the_first_password_of_neo4j_is_written_once(place):
+    neo4j.prepare(place)
+    first = (place.folder / "data" / "dbms" / "auth.ini").read_text()
+    neo4j.prepare(place)
+    assert (place.folder / "data" / "dbms" / "auth.ini").read_text() == first
+
+
+def test_neo4j_listens_on_loopback_with_tls_and_nothing_else(place):
+    neo4j.prepare(place)
+    lines = (place.folder / "conf" / "neo4j.conf").read_text().splitlines()
+    assert {
+        "server.bolt.listen_address=127.0.0.1:4711",
+        "server.bolt.tls_level=REQUIRED",
+        "server.http.enabled=false",
+        "server.https.enabled=false",
+        "dbms.usage_report.enabled=false",
+    } <= set(lines)
+
+
+def test_a_data_folder_of_mariadb_that_was_half_made_is_made_again(place, monkeypatch):
+    half = place.folder / "data.new"
+    half.mkdir()
+    (half / "half").touch()
+    monkeypatch.setattr(Account, "run", lambda *_, **__: half.mkdir(exist_ok=True))
+    mariadb.prepare(place)
+    assert not half.exists()
+    assert list((place.folder / "data").iterdir()) == []
+
+
+def test_mariadb_does_not_answer_at_a_closed_port(place):
+    assert not mariadb.answers(place)
