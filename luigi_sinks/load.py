@@ -13,6 +13,7 @@ from luigi_sinks.checks import Check
 from luigi_sinks.errors import Conflict, SinkError
 from luigi_sinks.record import Head, Origin
 from luigi_sinks.report import Report
+from luigi_sinks.retry import while_unavailable
 from luigi_sinks.sink import Sink, Stage
 from luigi_sinks.version import State, Version, new_version
 from luigi_sinks.writer import Writer
@@ -46,10 +47,10 @@ def loading(
         with _abandoned_on_error(sink.begin(version, origin, claim)) as stage:
             with Writer(stage, sink.contract, claim) as writer:
                 yield writer
-            sealed = stage.seal()
+            sealed = while_unavailable(stage.seal)
             for check in (_complete(writer), *checks):
                 check(version, sealed)
-            stage.approve()
+            while_unavailable(stage.approve)
         _publish(sink, version, head)
     done = Report(version, sealed.rows, time.monotonic() - start, tuple(writer.part_seconds))
     for listener in listeners:
@@ -110,7 +111,7 @@ def _complete(writer: Writer) -> Check:
 def _publish(sink: Sink, version: Version, head: Head) -> None:
     """Move the head. An unknown outcome is left for the next look to settle; a Conflict is final."""
     try:
-        sink.publish(version, replacing=head)
+        while_unavailable(sink.publish, version, replacing=head)
     except Conflict:
         sink.attach(version).abandon()
         raise

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Self
 
 from luigi_sinks.contract import Contract, WrongRow
-from luigi_sinks.errors import BadRow, Unavailable
+from luigi_sinks.errors import BadRow
 from luigi_sinks.lease import TERM, Lease
+from luigi_sinks.retry import while_unavailable
 from luigi_sinks.sink import Part, Stage
 
 _PART_BYTES = 4_000_000
@@ -115,7 +116,7 @@ class Writer:
 
     def _write(self, part: Part) -> float:
         start = time.monotonic()
-        _while_unavailable(self._stage.write, part)
+        while_unavailable(self._stage.write, part)
         return time.monotonic() - start
 
     def _settle(self, most: int) -> None:
@@ -128,17 +129,6 @@ class Writer:
         if time.monotonic() >= self._renew_at:
             self._renew_at = time.monotonic() + TERM.total_seconds() / 3
             self._stage.renew(self._lease.renewed())
-
-
-def _while_unavailable(write: Callable[[Part], None], part: Part) -> None:
-    import tenacity  # noqa: PLC0415 - it imports tornado, which takes half as long as all of luigi
-
-    tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(Unavailable),
-        wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
-        stop=tenacity.stop_after_attempt(6),
-        reraise=True,
-    )(write, part)
 
 
 def _rows_of_frame(frame: Any) -> Any:

@@ -1,4 +1,5 @@
 import logging
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,11 @@ from luigi_sinks.record import Head, Origin
 from luigi_sinks.version import State
 
 JANUARY = Origin("Load_1", family="Load", period="2013-01-31")
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda _: None)
 
 
 @pytest.fixture
@@ -80,7 +86,21 @@ def test_a_store_that_fails_while_a_load_is_abandoned_does_not_hide_the_first_er
     assert "still there (no answer)" in caught.value.__notes__[0]
 
 
-def test_a_publication_whose_answer_is_lost_is_found_by_the_next_look(sink, monkeypatch):
+def test_a_publication_whose_answer_is_lost_is_tried_again(sink, monkeypatch):
+    publish, answers = MemorySink.publish, ["lost", "lost", "arrives"]
+
+    def lossy(self, version, *, replacing):
+        publish(self, version, replacing=replacing)
+        if answers.pop(0) == "lost":
+            raise Unavailable("the answer was lost")
+
+    monkeypatch.setattr(MemorySink, "publish", lossy)
+    load(sink, "_all", JANUARY, [(1,)])
+    assert answers == []
+    assert sink.head("_all").epoch == 1
+
+
+def test_a_publication_whose_answer_never_comes_is_found_by_the_next_look(sink, monkeypatch):
     publish = MemorySink.publish
 
     def lost(self, version, *, replacing):
