@@ -148,6 +148,9 @@ class Contract:
         """Tell the kind of a row that a user gave, and the row itself."""
         return "", row
 
+    def follow(self, kind: str, next_kind: str) -> None:
+        """Raise WrongRow if rows of `next_kind` may not come after those of `kind` (at first "")."""
+
     def join(self, kind: str, row: Mapping[str, Any]) -> Any:
         """Give a row as a user might have given it."""
         del kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Self
 
@@ -53,14 +53,20 @@ class Writer:
             self._failure = error
             raise
 
-    def _take(self, row: Any) -> None:
+    def _take(self, given: Any) -> None:
         try:
-            kind, row = self._contract.split(row)
+            kind, row = self._contract.split(given)
+            if kind != self._kind:
+                self._contract.follow(self._kind, kind)
         except WrongRow as wrong:
             raise self._bad_row(wrong.field, wrong.reason) from None
-        if not isinstance(row, (dict, tuple)):
-            self._take_other(row)
-            return
+        if isinstance(row, (dict, tuple)):
+            self._add(kind, row)
+        else:
+            for plain in self._plain_rows(row):
+                self._add(kind, plain)
+
+    def _add(self, kind: str, row: Any) -> None:
         if kind != self._kind:
             self._change_kind(kind)
         self._pending.append(row)
@@ -82,16 +88,14 @@ class Writer:
         finally:
             self._pool.shutdown(cancel_futures=True)
 
-    def _take_other(self, row: Any) -> None:
+    def _plain_rows(self, row: Any) -> Iterable[Any]:
         if hasattr(row, "__arrow_c_stream__"):
-            for values in _rows_of_frame(row):
-                self._take(values)
-        elif isinstance(row, Mapping):
-            self._take(dict(row))
-        elif isinstance(row, Sequence) and not isinstance(row, (str, bytes)):
-            self._take(tuple(row))
-        else:
-            raise self._bad_row("", _why_not_a_row(row))
+            return _rows_of_frame(row)
+        if isinstance(row, Mapping):
+            return [dict(row)]
+        if isinstance(row, Sequence) and not isinstance(row, (str, bytes)):
+            return [tuple(row)]
+        raise self._bad_row("", _why_not_a_row(row))
 
     def _bad_row(self, field: str, reason: str) -> BadRow:
         return self._contract.bad_row(self.rows + len(self._pending) + 1, field, reason)
@@ -131,7 +135,7 @@ class Writer:
             self._stage.renew(self._lease.renewed())
 
 
-def _rows_of_frame(frame: Any) -> Any:
+def _rows_of_frame(frame: Any) -> Iterable[Any]:
     from luigi_sinks import frames  # noqa: PLC0415 - polars is an extra, and slow to import
 
     return frames.rows(frame)
