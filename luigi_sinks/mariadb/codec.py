@@ -1,0 +1,271 @@
+"""How the values of each type of column are checked, sent and read back.
+
+What would come back otherwise is refused: nothing is rounded, cut or padded. The
+one exception is FLOAT, which keeps 24 bits of a number by its nature.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import partial, singledispatch
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from luigi_sinks.errors import BadSetting, NotInstalled
+
+try:
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import mysql
+except ImportError as missing:
+    raise NotInstalled("mariadb", missing) from missing
+
+NULL = "\\N"
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n"})
+
+_BITS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 24, "INTEGER": 32, "BIGINT": 64}
+_BITS |= {"small_integer": 16, "integer": 32, "big_integer": 64}
+_BYTES = {"TINYTEXT": 2**8, "MEDIUMTEXT": 2**24, "LONGTEXT": 2**32, "TINYBLOB": 2**8, "MEDIUMBLOB": 2**24}
+_BYTES |= {"LONGBLOB": 2**32}
+_SINGLE_PRECISION = 24
+_LARGEST_SINGLE = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+_LARGEST_DOUBLE = struct.unpack("<d", b"\xff\xff\xff\xff\xff\xff\xef\x7f")[0]
+
+
+def each(text: Callable[[Any], str]) -> Callable[[Iterable[Any]], list[str]]:
+    """Return what turns the values of a column into text, one by one."""
+    return lambda values: [NULL if value is None else text(value) for value in values]
+
+
+def escaped(values: Sequence[Any]) -> list[str]:
+    """Escape a column of text, mostly by seeing that there is nothing to escape."""
+    given = ["" if value is None else value for value in values] if None in values else values
+    whole = "".join(given)
+    if "\\" in whole or "\t" in whole or "\n" in whole:
+        given = [value.translate(_ESCAPES) for value in given]
+    if given is values:
+        return list(values)
+    return [NULL if value is None else text for value, text in zip(values, given, strict=True)]
+
+
+_STR = each(str)
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One type of column.
+
+    `type` is what msgspec checks and `refuse` what it cannot see. `texts` turns a
+    column of values into the text of LOAD DATA, `load` that text into the
+    column's value in SQL, `select` the column's value into one that the driver
+    brings home whole, and `value` that one into what was given.
+    """
+
+    type: Any
+    texts: Callable[[Sequence[Any]], list[str]] = _STR
+    refuse: Callable[[Any], str | None] | None = None
+    load: str = ""
+    select: str = ""
+    value: Callable[[Any], Any] | None = None
+
+    def optional(self) -> Codec:
+        """Return the same for a column that may be NULL."""
+        refuse, value = self.refuse, self.value
+        return replace(
+            self,
+            type=self.type | None,
+            refuse=refuse and (lambda given: None if given is None else refuse(given)),
+            value=value and (lambda found: None if found is None else value(found)),
+        )
+
+
+@singledispatch
+def codec(kind: Any) -> Codec:
+    """Return the codec for a type of SQLAlchemy; raises BadSetting if there is none."""
+    raise BadSetting(f"columns of type {kind!r} are not supported")
+
+
+@codec.register
+def _(kind: sa.Integer) -> Codec:
+    bits = _BITS[kind.__visit_name__]
+    if not getattr(kind, "unsigned", False):
+        return Codec(Annotated[int, Meta(ge=-(2 ** (bits - 1)), le=2 ** (bits - 1) - 1)])
+    if bits < 64:  # noqa: PLR2004 - what msgspec's bounds can hold
+        return Codec(Annotated[int, Meta(ge=0, le=2**bits - 1)])
+    return Codec(int, refuse=lambda value: None if 0 <= value < 2**64 else "must be from 0 to 2**64 - 1")
+
+
+@codec.register
+def _(kind: sa.Boolean) -> Codec:
+    del kind
+    return Codec(bool, each(lambda value: "1" if value else "0"), value=bool)
+
+
+@codec.register(sa.Float)
+def _(kind: Any) -> Codec:
+    if getattr(kind, "scale", None) is not None:
+        raise BadSetting(f"{kind!r} rounds what it is given; use Double or Numeric")
+    if kind.__visit_name__ in {"float", "FLOAT"} and (kind.precision or 0) <= _SINGLE_PRECISION:
+        # As text the server would show six digits only.
+        return Codec(_between(_LARGEST_SINGLE), select="CAST({} AS DOUBLE)")
+    return Codec(_between(_LARGEST_DOUBLE))
+
+
+def _between(largest: float) -> Any:
+    return Annotated[float, Meta(ge=-largest, le=largest)]
+
+
+@codec.register(sa.Numeric)
+def _(kind: Any) -> Codec:
+    precision, scale = kind.precision or 10, kind.scale or 0
+    refuse = partial(_does_not_fit, precision - scale, scale, bool(getattr(kind, "unsigned", False)))
+    return Codec(Decimal, each("{:f}".format), refuse)
+
+
+def _does_not_fit(before: int, after: int, unsigned: bool, value: Decimal) -> str | None:
+    _, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        return "is no number"
+    if value and value.adjusted() >= before:
+        return f"has more than {before} digits before the point"
+    if exponent < -after and any(digits[exponent + after :]):
+        return f"has more than {after} digits after the point and would be rounded"
+    return "is negative" if unsigned and value < 0 else None
+
+
+@codec.register
+def _(kind: sa.String) -> Codec:
+    if kind.length is None:
+        raise BadSetting("a String needs its length: String(20); or use Text")
+    return Codec(Annotated[str, Meta(max_length=kind.length)], escaped)
+
+
+@codec.register
+def _(kind: sa.CHAR | sa.NCHAR) -> Codec:
+    refuse = lambda value: "ends in a space, which CHAR does not keep" if value.endswith(" ") else None  # noqa: E731
+    return Codec(Annotated[str, Meta(max_length=kind.length or 1)], escaped, refuse)
+
+
+@codec.register
+def _(kind: mysql.SET) -> Codec:
+    del kind
+    raise BadSetting("columns of type SET are not supported; use JSON, or a table of pairs")
+
+
+@codec.register(sa.Text)
+@codec.register(mysql.TINYTEXT)
+@codec.register(mysql.MEDIUMTEXT)
+@codec.register(mysql.LONGTEXT)
+def _(kind: Any) -> Codec:
+    if kind.length is not None:
+        return Codec(Annotated[str, Meta(max_length=kind.length)], escaped)
+    return Codec(str, escaped, partial(_is_too_long, _BYTES.get(kind.__visit_name__, 2**16)))
+
+
+def _is_too_long(limit: int, value: str) -> str | None:
+    if len(value) * 4 < limit or len(value.encode("utf-8", "replace")) < limit:
+        return None
+    return f"is longer than {limit - 1} bytes"
+
+
+@codec.register
+def _(kind: sa.Enum) -> Codec:
+    if kind.enum_class is not None:
+        raise BadSetting("an Enum of a class is not supported; list its texts: Enum('a', 'b')")
+    return Codec(Literal[tuple(kind.enums)], escaped)
+
+
+@codec.register(sa.LargeBinary)
+@codec.register(sa.VARBINARY)
+@codec.register(mysql.TINYBLOB)
+@codec.register(mysql.MEDIUMBLOB)
+@codec.register(mysql.LONGBLOB)
+def _(kind: Any) -> Codec:
+    longest = kind.length or _BYTES.get(kind.__visit_name__, 2**16) - 1
+    return _binary(Meta(max_length=longest))
+
+
+@codec.register
+def _(kind: sa.BINARY) -> Codec:
+    length = kind.length or 1
+    return _binary(Meta(min_length=length, max_length=length))  # a shorter one would be padded
+
+
+def _binary(length: Meta) -> Codec:
+    return Codec(Annotated[bytes, length], each(bytes.hex), load="UNHEX({})")
+
+
+@codec.register
+def _(kind: sa.Date) -> Codec:
+    del kind
+    return Codec(date)
+
+
+@codec.register
+def _(kind: sa.DateTime) -> Codec:
+    if kind.timezone:
+        raise BadSetting("MariaDB keeps no time zone; use DateTime() and give naive times, of UTC for example")
+    return Codec(Annotated[datetime, Meta(tz=False)], refuse=_finer_than(kind))
+
+
+@codec.register
+def _(kind: sa.Time) -> Codec:
+    if kind.timezone:
+        raise BadSetting("MariaDB keeps no time zone; use Time() and give naive times")
+    return Codec(Annotated[time, Meta(tz=False)], refuse=_finer_than(kind), value=_time_of_day)
+
+
+@codec.register
+def _(kind: sa.TIMESTAMP) -> Codec:
+    raise BadSetting(f"{kind!r} shifts with each session's time zone and ends in 2038; use DateTime()")
+
+
+def _finer_than(kind: Any) -> Callable[[Any], str | None]:
+    """Refuse fractions of a second that the column does not keep; the server would cut them off."""
+    digits = getattr(kind, "fsp", None) or 0
+    step = 10 ** (6 - digits)
+    reason = (
+        f"has fractions of a second, of which the column keeps {digits} digits; "
+        f"declare sqlalchemy.dialects.mysql.{type(kind).__name__.upper()}(fsp=6)"
+    )
+    return lambda value: reason if value.microsecond % step else None
+
+
+def _time_of_day(found: timedelta) -> time:
+    return (datetime.min + found).time()  # noqa: DTZ901 - no date is meant
+
+
+@codec.register
+def _(kind: sa.JSON) -> Codec:
+    del kind
+    plain = dict[str, Any] | list[Any] | str | int | float | bool
+    return Codec(plain, _json_texts, _changes_in_json, value=msgspec.json.decode)
+
+
+def _json_texts(values: Sequence[Any]) -> list[str]:
+    return escaped([None if value is None else msgspec.json.encode(value).decode() for value in values])
+
+
+def _changes_in_json(value: Any) -> str | None:
+    """Refuse what JSON would turn into something else: NaN, a tuple, keys that are no text, a date."""
+    try:
+        if msgspec.json.decode(msgspec.json.encode(value)) == value:
+            return None
+    except (TypeError, ValueError) as error:
+        return f"is no JSON: {error}"
+    return "would come back otherwise from JSON; give dicts with text as keys, lists, text, finite numbers, bools"
+
+
+@codec.register(sa.Uuid)
+def _(kind: Any) -> Codec:
+    if not kind.native_uuid:
+        raise BadSetting("a Uuid must be native: Uuid()")
+    if not kind.as_uuid:
+        raise BadSetting("a Uuid of text is not supported; use Uuid(), which takes text too")
+    return Codec(uuid.UUID, value=uuid.UUID)

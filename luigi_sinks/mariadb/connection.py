@@ -1,0 +1,221 @@
+"""Opens connections, keeps them for the next use, and says what the driver's errors mean."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from weakref import WeakSet
+
+from luigi_sinks.credentials import Refused, Token, use
+from luigi_sinks.errors import BadSetting, NotInstalled, Unavailable
+
+try:
+    import mariadb
+except ImportError as missing:
+    raise NotInstalled("mariadb", missing) from missing
+
+Result = TypeVar("Result")
+
+# Error numbers of the server, https://mariadb.com/kb/en/mariadb-error-code-reference/
+NO_SUCH_TABLE = 1146
+_LOCKED = {1205, 1213}
+_REFUSED = {1045, 1698}
+_FORBIDDEN = {1044, 1142, 1143, 1227, 1370}
+_NO_LOCAL_FILES = {1148, 4166}
+_OUT_OF_SERVICE = {1021, 1040, 1053, 1114, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1317, 1836, 1927, 1969}
+
+_ATTEMPTS = 5
+_SESSION = (
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+    "SET SESSION innodb_lock_wait_timeout = 10, lock_wait_timeout = 10, net_write_timeout = 3600",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+)
+"""Our own whatever the server's defaults are; a slow reader of a version has an hour for each packet."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The section `[luigi_sinks.mariadb]`.
+
+    TLS is on, verified by CA and host name, unless the host is a loopback address
+    and no `tls_ca` is given; without `tls_ca` the system's CAs are trusted.
+    """
+
+    host: str
+    database: str
+    user: str
+    credential: str
+    port: int = 3306
+    tls_ca: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.host == "localhost":
+            raise ValueError("host = localhost makes the driver use a socket file and ignore the port; write 127.0.0.1")
+
+    def connect(self, token: Token) -> Any:
+        """Open a connection; raises Refused if the server does not take the token."""
+        try:
+            return mariadb.connect(
+                host=self.host,
+                port=self.port,
+                user=self.user,
+                password=token.reveal(),
+                connect_timeout=5,
+                read_timeout=300,
+                write_timeout=300,
+                local_infile=True,
+                autocommit=True,
+                **self._tls(),
+            )
+        except mariadb.Error as error:
+            if error.errno in _REFUSED:
+                raise Refused from error
+            raise explained(self, error) from error
+
+    def _tls(self) -> dict[str, Any]:
+        if self.tls_ca is None and _is_loopback(self.host):
+            return {}
+        # Verification is also what keeps the driver from falling back to clear text.
+        return {"ssl_verify_cert": True} | ({"ssl_ca": str(self.tls_ca)} if self.tls_ca else {})
+
+
+_idle: dict[Settings, list[Any]] = {}
+_opened: WeakSet[Any] = WeakSet()
+
+
+def run(settings: Settings, work: Callable[[Any], Result]) -> Result:
+    """Return `work(cursor)`, which must be safe to repeat.
+
+    It is repeated when it lost a race for locks, and once when the connection was
+    lost. Raises Unavailable if that does not help.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            with _borrowed(settings) as connection, connection.cursor() as cursor:
+                return work(cursor)
+        except mariadb.Error as error:
+            if _is_lost(error):
+                _idle.pop(settings, None)
+            if not (_is_lost(error) and attempt == 0) and not (error.errno in _LOCKED and attempt < _ATTEMPTS - 1):
+                raise explained(settings, error) from error
+            time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - it only keeps rivals apart
+    raise AssertionError("every attempt returns or raises")
+
+
+def transact(settings: Settings, work: Callable[[Any], Result]) -> Result:
+    """Return `work(cursor)` of one transaction; raises what `run` raises."""
+
+    def transaction(cursor: Any) -> Result:
+        cursor.execute("START TRANSACTION")
+        result = work(cursor)
+        cursor.execute("COMMIT")
+        return result
+
+    return run(settings, transaction)
+
+
+def ask(settings: Settings, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Return the rows of one query; raises what `run` raises."""
+    return run(settings, lambda cursor: rows(cursor, query, values))
+
+
+def rows(cursor: Any, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Return the rows of a query within a transaction."""
+    cursor.execute(query, values)
+    found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
+
+
+def stream(settings: Settings, query: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a query as the server sends them."""
+    with _explaining(settings), _borrowed(settings) as connection, connection.cursor(buffered=False) as cursor:
+        cursor.execute(query)
+        yield from cursor
+
+
+def explained(settings: Settings, error: Any) -> Exception:
+    """Turn an error of the driver into ours, where it has a meaning for a user."""
+    place = f"MariaDB at {settings.host}:{settings.port}"
+    if error.errno in _NO_LOCAL_FILES:
+        return BadSetting(f"{place} takes no rows from clients ({error}); start it with local_infile = ON")
+    if error.errno in _FORBIDDEN:
+        return BadSetting(f"{place}: user {settings.user!r} lacks a right: {error}")
+    if _is_lost(error) or error.errno in _LOCKED | _OUT_OF_SERVICE:
+        return Unavailable(
+            f"{place} does not answer ({error}); see that it runs, and host, port and tls_ca in luigi.cfg"
+        )
+    return error  # type: ignore[no-any-return]  # the driver has no types
+
+
+def is_refusal(error: Any) -> bool:
+    """Tell whether the server understood a statement and said no to what it asks for."""
+    known = _LOCKED | _OUT_OF_SERVICE | _FORBIDDEN | _NO_LOCAL_FILES
+    return not _is_lost(error) and error.errno not in known
+
+
+@contextmanager
+def _explaining(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except mariadb.Error as error:
+        raise explained(settings, error) from error
+
+
+@contextmanager
+def _borrowed(settings: Settings) -> Iterator[Any]:
+    """Lend a connection that nobody else uses; keep it only if all went well."""
+    connection = _kept(settings) or _open(settings)
+    try:
+        yield connection
+    except BaseException:
+        connection.close()  # which rolls back
+        raise
+    _idle.setdefault(settings, []).append(connection)
+
+
+def _kept(settings: Settings) -> Any:
+    try:
+        return _idle[settings].pop()
+    except LookupError:
+        return None
+
+
+def _open(settings: Settings) -> Any:
+    connection = use(settings.credential, settings.connect)
+    _opened.add(connection)
+    with _explaining(settings), connection.cursor() as cursor:
+        for statement in _SESSION:
+            cursor.execute(statement)
+    return connection
+
+
+def _is_lost(error: Any) -> bool:
+    return isinstance(error, mariadb.InterfaceError) or 2000 <= (error.errno or 0) < 3000  # noqa: PLR2004 - the client's range
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _forget_inherited() -> None:
+    """Cut a forked child off its parent's connections: closing one would end it for the parent too."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for connection in _opened:
+        if connection.open:
+            os.dup2(null, connection.socket.detach())
+    os.close(null)
+    _opened.clear()
+    _idle.clear()
+
+
+os.register_at_fork(after_in_child=_forget_inherited)

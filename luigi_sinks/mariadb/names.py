@@ -1,0 +1,83 @@
+"""What a dataset's tables are called, quoted for SQL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from luigi_sinks.errors import BadSetting
+
+_LONGEST = 64
+_ALLOWED = re.compile("[\x01-\ud7ff\ue000-\uffff]+")
+
+
+@dataclass(frozen=True)
+class Names:
+    """The physical names of a dataset: view and pointer in its database, all else in `DATABASE__v`."""
+
+    database: str
+    dataset: str
+
+    def __post_init__(self) -> None:
+        check_name(self.database, "database", suffix="__v")
+        check_name(self.dataset, "table", suffix="__head")
+
+    @property
+    def view(self) -> str:
+        """What readers use."""
+        return qualified(self.database, self.dataset)
+
+    @property
+    def head_table(self) -> str:
+        """The pointer, unquoted: one row for each partition."""
+        return f"{self.dataset}__head"
+
+    @property
+    def head(self) -> str:
+        """The pointer."""
+        return qualified(self.database, self.head_table)
+
+    @property
+    def base_table(self) -> str:
+        """The rows of all versions, unquoted; g1 is the first generation of columns."""
+        return f"{self.dataset}__g1"
+
+    @property
+    def base(self) -> str:
+        """The rows of all versions."""
+        return qualified(self.hidden, self.base_table)
+
+    @property
+    def versions(self) -> str:
+        """The registry of all datasets of the database."""
+        return qualified(self.hidden, "_versions")
+
+    @property
+    def parts(self) -> str:
+        """The parts that arrived, each whole."""
+        return qualified(self.hidden, "_parts")
+
+    @property
+    def hidden(self) -> str:
+        """The database that readers do not use, unquoted."""
+        return f"{self.database}__v"
+
+
+def check_name(name: str, what: str, suffix: str = "") -> None:
+    """Refuse a name that MariaDB cannot hold: https://mariadb.com/kb/en/identifier-names/."""
+    longest = _LONGEST - len(suffix)
+    if len(name) > longest:
+        room = f", as {suffix!r} must fit behind it" if suffix else ""
+        raise BadSetting(f"{what} {name!r} has {len(name)} characters; MariaDB takes at most {longest}{room}")
+    if not _ALLOWED.fullmatch(name) or name.endswith(" "):
+        raise BadSetting(f"{what} {name!r}: MariaDB allows no such name; use letters, digits and _")
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def qualified(database: str, table: str) -> str:
+    """Quote a table's name with its database."""
+    return f"{quoted(database)}.{quoted(table)}"

@@ -1,0 +1,250 @@
+# ruff: noqa: S608 - names are quoted, values are bound
+"""A dataset in MariaDB: its rows in one table keyed by version, a pointer, and a view that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import Any, TypeVar
+
+from luigi_sinks.contract import Contract
+from luigi_sinks.errors import BadRow, CheckFailed, Conflict, Unavailable
+from luigi_sinks.lease import Lease
+from luigi_sinks.mariadb.connection import Settings, rows, run, stream, transact
+from luigi_sinks.mariadb.creation import create
+from luigi_sinks.mariadb.names import Names, quoted
+from luigi_sinks.mariadb.registry import Registry
+from luigi_sinks.mariadb.schema import SEQ, Schema
+from luigi_sinks.mariadb.writer import Complaint, first_refused, send
+from luigi_sinks.record import Head, Origin, Record
+from luigi_sinks.sink import Part, Row, Sealed
+from luigi_sinks.version import State, Version
+
+Result = TypeVar("Result")
+
+_DUPLICATE_KEY = 1062
+_DELETED_AT_ONCE = 20_000
+"""Rows of one DELETE: a longer one makes other transactions wait and the undo log grow."""
+
+
+@dataclass(frozen=True)
+class MariaDBSink:
+    """One dataset of a database."""
+
+    settings: Settings
+    dataset: str
+    schema: Schema
+
+    @cached_property
+    def contract(self) -> Contract:
+        """What a row must look like."""
+        return Contract(self.dataset, {"": self.schema.shape})
+
+    @cached_property
+    def names(self) -> Names:
+        """What the tables are called."""
+        return Names(self.settings.database, self.dataset)
+
+    @property
+    def registry(self) -> Registry:
+        """The queries on history and head."""
+        return Registry(self.names)
+
+    def head(self, partition: str) -> Head:
+        """Return what readers of the partition see now."""
+        return run(self.settings, lambda cursor: self.registry.head(cursor, partition))
+
+    def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
+        """Yield the history, oldest first."""
+        yield from run(self.settings, lambda cursor: self.registry.records(cursor, partition, update_ids))
+
+    def begin(self, version: Version, origin: Origin, lease: Lease) -> MariaDBStage:
+        """Make the dataset's tables if need be, register the version, and open its stage."""
+        record = Record(version, 0, State.STAGED, origin, lease, staged_at=datetime.now(UTC))
+        run(self.settings, lambda cursor: create(cursor, self.names, self.schema, version.partition))
+        run(self.settings, lambda cursor: self.registry.add(cursor, record))
+        return self.attach(version)
+
+    def attach(self, version: Version) -> MariaDBStage:
+        """Open the stage of a registered version."""
+        return MariaDBStage(self, version, self._record(version).seq)
+
+    def publish(self, version: Version, *, replacing: Head) -> None:
+        """Move the head if it still is `replacing`; pointer and record in one transaction."""
+        transact(self.settings, partial(self._publish, version, replacing))
+
+    def retire(self, version: Version) -> None:
+        """Record that the version is no longer the head."""
+
+        def retire(cursor: Any) -> None:
+            if self.registry.lock_head(cursor, version.partition).version == version:
+                return
+            record = self.registry.record(cursor, version, "FOR UPDATE")
+            if record.state is State.PUBLISHED:
+                self.registry.store(cursor, replace(record, state=State.RETIRED))
+
+        transact(self.settings, retire)
+
+    def drop(self, version: Version) -> None:
+        """Delete the rows of a version that is no head. After a failure half-way, call it again."""
+
+        def mark(cursor: Any) -> int:
+            if self.registry.lock_head(cursor, version.partition).version == version:
+                raise Conflict(f"{version} is the head; it cannot be dropped")
+            record = self.registry.record(cursor, version, "FOR UPDATE")
+            self.registry.store(cursor, replace(record, state=State.DROPPED))
+            return record.seq
+
+        self.delete_rows(transact(self.settings, mark))
+
+    def read(self, version: Version) -> Iterator[Row]:
+        """Yield the version's rows as they were given, as the server sends them."""
+        codecs = self.schema.codecs
+        columns = ", ".join((codec.select or "{}").format(quoted(name)) for name, codec in codecs.items())
+        seq = self._record(version).seq
+        values = [(index, codec.value) for index, codec in enumerate(codecs.values()) if codec.value]
+        for found in stream(self.settings, f"SELECT {columns} FROM {self.names.base} WHERE {SEQ} = {seq}"):
+            row = list(found)
+            for index, value in values:
+                row[index] = value(row[index])
+            yield dict(zip(codecs, row, strict=True))
+
+    def delete_rows(self, seq: int) -> None:
+        """Delete a version's rows and parts, a few at a time."""
+        query = f"DELETE FROM {self.names.base} WHERE {SEQ} = {seq} LIMIT {_DELETED_AT_ONCE}"
+        while run(self.settings, partial(_changed, query)) == _DELETED_AT_ONCE:
+            pass
+        run(self.settings, partial(_changed, f"DELETE FROM {self.names.parts} WHERE seq = {seq}"))
+
+    def _record(self, version: Version) -> Record:
+        return run(self.settings, lambda cursor: self.registry.record(cursor, version))
+
+    def _publish(self, version: Version, replacing: Head, cursor: Any) -> None:
+        head = self.registry.lock_head(cursor, version.partition)
+        if head.version == version:
+            return
+        if (head.version, head.epoch) != (replacing.version, replacing.epoch):
+            raise Conflict(f"{version}: the head moved on to {head.version} meanwhile; nothing was published")
+        record = self.registry.record(cursor, version, "FOR UPDATE")
+        if not (record.state is State.VALIDATED or (record.is_complete and record.state is State.RETIRED)):
+            raise Conflict(f"{version} is {record.state}; it cannot be published")
+        published_at = record.published_at or datetime.now(UTC)
+        self.registry.store(cursor, replace(record, state=State.PUBLISHED, published_at=published_at))
+        self.registry.move_head(cursor, record)
+
+
+@dataclass(frozen=True)
+class MariaDBStage:
+    """A version being written; `seq` is its number in every row."""
+
+    sink: MariaDBSink
+    version: Version
+    seq: int
+    writers: int = 2
+
+    def write(self, part: Part) -> None:
+        """Load the part and mark it as loaded in one transaction: a part whose mark is there is whole."""
+        self._transact(partial(self._write, part))
+
+    def renew(self, lease: Lease) -> None:
+        """Keep the claim alive."""
+        self._change(lambda record: replace(record, lease=lease))
+
+    def seal(self) -> Sealed:
+        """Wait for parts under way, refuse further ones, count the rows."""
+        return self._transact(self._seal)
+
+    def approve(self) -> None:
+        """Record that the checks passed."""
+        self._change(lambda record: replace(record, state=State.VALIDATED))
+
+    def abandon(self) -> None:
+        """Delete the rows and record the failure, in this order: what a crash leaves is taken up again."""
+        if self._change(lambda record: replace(record, state=State.STAGED, rows=0)):
+            self.sink.delete_rows(self.seq)
+            self._change(lambda record: replace(record, state=State.FAILED, rows=None))
+
+    def _write(self, part: Part, cursor: Any) -> None:
+        record = self._record(cursor, "LOCK IN SHARE MODE")
+        if record.state is not State.STAGED or record.rows is not None:
+            raise Conflict(f"{self.version} takes no more rows: it was sealed or abandoned")
+        cursor.execute(
+            f"INSERT IGNORE INTO {self._parts} (seq, number, row_count) VALUES (?, ?, ?)",
+            (self.seq, part.number, len(part.rows)),
+        )
+        if cursor.rowcount:
+            self._load(part, cursor)
+        else:
+            self._refuse_other_rows(part, cursor)
+
+    def _refuse_other_rows(self, part: Part, cursor: Any) -> None:
+        query = f"SELECT row_count FROM {self._parts} WHERE seq = ? AND number = ?"
+        ((count,),) = rows(cursor, query, (self.seq, part.number))
+        if count != len(part.rows):
+            raise Conflict(f"{self.version}: part {part.number} was written with {count} rows before")
+
+    def _load(self, part: Part, cursor: Any) -> None:
+        load = partial(send, cursor, self.sink.schema, self.sink.names.base, self.seq)
+        if load(part.rows) is None:
+            return
+        found = first_refused(load, part.rows)
+        if found is None:
+            raise Unavailable(f"{self.version}: the server refused rows of part {part.number} once and then took them")
+        raise self._bad_row(part, *found)
+
+    def _bad_row(self, part: Part, index: int, complaint: Complaint) -> BadRow:
+        """Say what the server's complaint means for the row's fields."""
+        contract, schema = self.sink.contract, self.sink.schema
+        number, text = complaint
+        row = part.first_row + index
+        given = schema.shape.as_given(part.rows[index])
+        if number != _DUPLICATE_KEY:
+            return contract.bad_row(
+                row, next(filter(partial(_is_named, text), given), ""), f"was refused by MariaDB: {text}"
+            )
+        key = next((key for name, key in schema.unique.items() if text.endswith(f"for key '{name}'")), ())
+        return contract.duplicate(row, key, [given.get(name) for name in key])
+
+    def _seal(self, cursor: Any) -> Sealed:
+        record = self._record(cursor, "FOR UPDATE")
+        if not record.state.is_open:
+            raise Conflict(f"{self.version} is {record.state}; it cannot be sealed")
+        ((count,),) = rows(cursor, f"SELECT COUNT(*) FROM {self.sink.names.base} WHERE {SEQ} = ?", (self.seq,))
+        ((marked,),) = rows(cursor, f"SELECT COALESCE(SUM(row_count), 0) FROM {self._parts} WHERE seq = ?", (self.seq,))
+        if count != marked:
+            raise CheckFailed(f"{self.version}: the server counts {count} rows where its parts brought {marked}")
+        self.sink.registry.store(cursor, replace(record, rows=count))
+        return Sealed(count)
+
+    def _change(self, changed: Callable[[Record], Record]) -> bool:
+        """Change the record if the version is still open; tell whether it was."""
+
+        def change(cursor: Any) -> bool:
+            record = self._record(cursor, "FOR UPDATE")
+            if record.state.is_open:
+                self.sink.registry.store(cursor, changed(record))
+            return record.state.is_open
+
+        return self._transact(change)
+
+    def _transact(self, work: Callable[[Any], Result]) -> Result:
+        return transact(self.sink.settings, work)
+
+    def _record(self, cursor: Any, lock: str) -> Record:
+        return self.sink.registry.record(cursor, self.version, lock)
+
+    @property
+    def _parts(self) -> str:
+        return self.sink.names.parts
+
+
+def _changed(query: str, cursor: Any) -> int:
+    cursor.execute(query)
+    return int(cursor.rowcount)
+
+
+def _is_named(text: str, field: str) -> bool:
+    """Tell whether a message of the server names the field."""
+    return any(part in text for part in (f"'{field}' at row", f"`{field}` at row", f".{field}` failed"))
