@@ -1,0 +1,224 @@
+"""The types of a mapping, as msgspec checks them.
+
+Where Elasticsearch would bend a value ("5" for an integer, "20130101" for an
+instant in 1970), it is refused. Types that are not listed are left to the server.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import sys
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+TERM_BYTES = 32_766
+"""Lucene's longest term. What is longer in bytes only, the server refuses."""
+
+ID_BYTES = 512
+"""The longest `_id`."""
+
+_ISO = re.compile(r"\d{4}(-\d\d(-\d\d(T(\d\d(:\d\d(:\d\d([.,]\d{1,9})?)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?)?)?", re.ASCII)
+_JSON = msgspec.json.Encoder()
+
+
+class Checked:
+    """A value that msgspec has no type for; `refuse` says what is wrong with one."""
+
+    @staticmethod
+    def refuse(value: Any) -> str | None:
+        """Return a reason against the value, or None."""
+        raise NotImplementedError
+
+    @classmethod
+    def check(cls, value: Any) -> Checked:
+        """Raise ValueError for a wrong value; a list is right if each of its values is."""
+        for one in value if isinstance(value, (list, tuple)) else (value,):
+            reason = None if one is None else cls.refuse(one)
+            if reason is not None:
+                raise ValueError(reason)
+        return cls()
+
+
+class IsoDate(Checked):
+    """A date or time in the mapping's default format, or milliseconds since 1970."""
+
+    @staticmethod
+    def refuse(value: Any) -> str | None:
+        """Refuse what is neither, and digits in quotes, which the server takes for milliseconds."""
+        if isinstance(value, str):
+            return None if _ISO.fullmatch(value) else f"{value[:40]!r} is no ISO date, such as 2013-01-31T05:00:00Z"
+        return FormattedDate.refuse(value)
+
+
+class FormattedDate(Checked):
+    """A date in a format of the user's."""
+
+    @staticmethod
+    def refuse(value: Any) -> str | None:
+        """Refuse what is not even text, a number or a date."""
+        right = isinstance(value, (str, int, date)) and not isinstance(value, bool)
+        return None if right else f"Expected a date, got {type(value).__name__}"
+
+
+class UnsignedLong(Checked):
+    """An integer of 64 bits without a sign."""
+
+    @staticmethod
+    def refuse(value: Any) -> str | None:
+        """Refuse other numbers and other types."""
+        if not isinstance(value, int) or isinstance(value, bool):
+            return f"Expected int, got {type(value).__name__}"
+        return None if 0 <= value < 2**64 else f"Expected int from 0 to {2**64 - 1}"
+
+
+class Ip(Checked):
+    """An address of IPv4 or IPv6."""
+
+    @staticmethod
+    def refuse(value: Any) -> str | None:
+        """Refuse what is none."""
+        try:
+            ipaddress.ip_address(value if isinstance(value, str) else repr(value))
+        except ValueError:
+            return f"{str(value)[:40]!r} is no IP address"
+        return None
+
+
+class GeoPoint(Checked):
+    """A point as {"lat", "lon"}, as [lon, lat], or as text, which the server reads."""
+
+    @classmethod
+    def check(cls, value: Any) -> Checked:
+        """Take a list that begins with a number for one point."""
+        is_point = isinstance(value, (list, tuple)) and len(value) > 0 and _is_number(value[0])
+        return super().check([_named(value)] if is_point else value)
+
+    @staticmethod
+    def refuse(value: Any) -> str | None:
+        """Refuse what is not on the globe."""
+        if isinstance(value, str):
+            return None
+        point = _named(value) if isinstance(value, (list, tuple)) else value
+        if not isinstance(point, Mapping) or not {"lat", "lon"} <= point.keys():
+            return 'is no point: give {"lat": ..., "lon": ...}, [lon, lat] or text'
+        for name, limit in (("lat", 90), ("lon", 180)):
+            if not _is_number(point[name]) or not abs(point[name]) <= limit:
+                return f"{name} must be a number from -{limit} to {limit}"
+        return None
+
+
+class DocumentId(Checked):
+    """Text that can be a document's `_id`."""
+
+    @classmethod
+    def check(cls, value: Any) -> Checked:
+        """Refuse None and lists too."""
+        if not isinstance(value, str):
+            raise ValueError(f"Expected str, got {type(value).__name__}")  # noqa: TRY004 - msgspec locates this one
+        if not 0 < len(value.encode("utf-8", "surrogatepass")) <= ID_BYTES:
+            raise ValueError(f"must be 1 to {ID_BYTES} bytes long to be an id")
+        return cls()
+
+
+class Unchecked(Checked):
+    """Whatever can be JSON; the server judges it."""
+
+    @classmethod
+    def check(cls, value: Any) -> Checked:
+        """Refuse only what cannot be sent."""
+        try:
+            _JSON.encode(value)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+        return cls()
+
+
+def checked(kind: type[Any], value: Any) -> Any:
+    """Check a value for msgspec, as its `dec_hook`."""
+    return kind.check(value)
+
+
+def _integer(bits: int) -> Any:
+    return Annotated[int, Meta(ge=-(2 ** (bits - 1)), le=2 ** (bits - 1) - 1)]
+
+
+def _floating(largest: float) -> Any:
+    return Annotated[float, Meta(ge=-largest, le=largest)]
+
+
+_INTEGERS = {"byte": _integer(8), "short": _integer(16), "integer": _integer(32), "long": _integer(64)}
+_PLAIN: dict[str, Any] = {
+    **_INTEGERS,
+    "half_float": _floating(65_504.0),
+    "float": _floating((2 - 2**-23) * 2.0**127),
+    "double": _floating(sys.float_info.max),
+    "scaled_float": _floating(sys.float_info.max),
+    "boolean": bool,
+    "text": str,
+    "match_only_text": str,
+    "wildcard": str,
+    "unsigned_long": UnsignedLong,
+    "ip": Ip,
+    "geo_point": GeoPoint,
+}
+
+
+def type_of(declaration: Mapping[str, Any]) -> Any:
+    """Return the type of one value of a field."""
+    kind = declaration.get("type", "object")
+    if kind == "keyword":
+        return _keyword(declaration)
+    if kind in {"date", "date_nanos"}:
+        return FormattedDate if "format" in declaration else IsoDate
+    if kind in {"object", "nested"}:
+        return _object(declaration)
+    return _PLAIN.get(kind, Unchecked)
+
+
+def key_type(declaration: Mapping[str, Any]) -> Any:
+    """Return the type of the field whose value is the document's id, or None if none can be."""
+    kind = declaration.get("type")
+    return DocumentId if kind == "keyword" else _INTEGERS.get(str(kind))
+
+
+def struct(name: str, fields: Mapping[str, Any], key: str = "") -> type[msgspec.Struct]:
+    """Make a type for documents of these fields. All but the key may be left out, None, or a list."""
+    members: list[Any] = []
+    for number, (field, declaration) in enumerate(fields.items()):
+        if field == key:
+            members.append((f"f{number}", key_type(declaration)))
+        elif declaration.get("type") != "alias":  # which is only read
+            members.append((f"f{number}", _optional(type_of(declaration)), None))
+    rename = {f"f{number}": field for number, field in enumerate(fields)}
+    return msgspec.defstruct(name, members, rename=rename, forbid_unknown_fields=True, kw_only=True)
+
+
+def _optional(kind: Any) -> Any:
+    if isinstance(kind, type) and issubclass(kind, Checked):
+        return kind  # which sees None and lists itself
+    return kind | list[kind | None] | None
+
+
+def _keyword(declaration: Mapping[str, Any]) -> Any:
+    is_term = declaration.get("index", True) or declaration.get("doc_values", True)
+    return Annotated[str, Meta(max_length=TERM_BYTES)] if is_term and "ignore_above" not in declaration else str
+
+
+def _object(declaration: Mapping[str, Any]) -> Any:
+    is_strict = declaration.get("dynamic", "strict") == "strict"
+    if declaration.get("properties") and declaration.get("enabled", True) and is_strict:
+        return struct("Object", declaration["properties"])
+    return Unchecked
+
+
+def _named(point: Any) -> Any:
+    return {"lon": point[0], "lat": point[1]} if len(point) in {2, 3} else {}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

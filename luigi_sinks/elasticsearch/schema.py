@@ -1,0 +1,160 @@
+"""What an index holds: its mapping and settings, and the contract that follows from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from luigi_sinks.contract import Contract, WrongRow
+from luigi_sinks.elasticsearch import fields
+from luigi_sinks.errors import BadSetting, did_you_mean
+
+_UNKNOWN = re.compile(r"unknown field `(.*)` - at `\$\[(\d+)\](.*)`$")
+_MISSING = re.compile(r"required field `(.*)` - at `\$\[(\d+)\]`$")
+_KEY_IN = re.compile(r" - at `key` in `\$\[(\d+)\](.*)`$")
+
+
+@dataclass(frozen=True)
+class DocumentShape:
+    """Documents of a strict mapping, given as dicts, or as tuples in the order of its properties."""
+
+    properties: Mapping[str, Any]
+    id_field: str = ""
+
+    rows_type: Any = field(default=list[dict[str, Any]], init=False)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The field that is the document's id."""
+        return (self.id_field,) if self.id_field else ()
+
+    @cached_property
+    def _documents(self) -> Any:
+        return list[fields.struct("Document", self.properties, self.id_field)]  # type: ignore[misc]  # made at run time
+
+    def accept(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Check the documents, and return them as dicts."""
+        documents = [row if isinstance(row, dict) else self._named(index, row) for index, row in enumerate(rows)]
+        try:
+            msgspec.convert(documents, self._documents, dec_hook=fields.checked, builtin_types=(bytes,))
+        except msgspec.ValidationError as error:
+            wrong = self._misfit(str(error))
+            if wrong is None:
+                raise
+            raise wrong from None
+        return documents
+
+    def field_at(self, path: str) -> str:
+        """Name the field at `.carrier.codes[2]`: `carrier.codes`."""
+        return re.sub(r"\[[^]]*\]", "", path).lstrip(".")
+
+    def key_of(self, row: Any) -> tuple[Any, ...]:
+        """Return the document's id."""
+        return (row[self.id_field],)
+
+    def as_given(self, row: Any) -> Mapping[str, Any]:
+        """Return the document as it reads back from JSON."""
+        given: Mapping[str, Any] = msgspec.to_builtins(row)
+        return given
+
+    def _named(self, index: int, row: Sequence[Any]) -> dict[str, Any]:
+        if len(row) != len(self.properties):
+            known = ", ".join(self.properties)
+            raise WrongRow(index, "", f"has {len(row)} values for {len(self.properties)} fields ({known})")
+        return dict(zip(self.properties, row, strict=True))
+
+    def _misfit(self, message: str) -> WrongRow | None:
+        """Name the field that msgspec names in words only."""
+        if unknown := _UNKNOWN.search(message):
+            name, index, path = unknown.groups()
+            place = self.field_at(path)
+            known = self._known(place)
+            return WrongRow(int(index), f"{place}.{name}".lstrip("."), f"is unknown; {did_you_mean(name, known)}")
+        if missing := _MISSING.search(message):
+            return WrongRow(int(missing[2]), missing[1], "is missing, and is the document's id")
+        if key_in := _KEY_IN.search(message):
+            return WrongRow(int(key_in[1]), self.field_at(key_in[2]), "holds a name that is no text")
+        return None
+
+    def _known(self, place: str) -> Mapping[str, Any]:
+        properties = self.properties
+        for name in filter(None, place.split(".")):
+            properties = properties[name]["properties"]
+        return properties
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A mapping's properties, the settings of its indices, and the field that is the id."""
+
+    mapping: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    id_field: str = ""
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """The fields."""
+        found: Mapping[str, Any] = self.mapping["properties"]
+        return found
+
+    def contract(self, dataset: str) -> Contract:
+        """Return what a document must look like."""
+        return Contract(dataset, {"": DocumentShape(self.properties, self.id_field)})
+
+    @property
+    def loading(self) -> dict[str, Any]:
+        """The settings of an index while it is written: nobody searches it, and no copy is kept."""
+        loading = {**self.settings, "hidden": True, "refresh_interval": "-1"}
+        return loading if "auto_expand_replicas" in self.settings else {**loading, "number_of_replicas": 0}
+
+    @property
+    def serving(self) -> dict[str, Any]:
+        """What of it changes before it is read: as the user says, or to the server's defaults."""
+        serving = {name: self.settings.get(name) for name in ("refresh_interval", "number_of_replicas")}
+        return {"refresh_interval": serving["refresh_interval"]} if "auto_expand_replicas" in self.settings else serving
+
+
+def declare(name: str, mapping: Any, settings: Any, id_field: Any) -> Schema:
+    """Make a schema of what a user declared; raise BadSetting that names the index for what cannot work."""
+    if not isinstance(mapping, Mapping) or not mapping:
+        raise BadSetting(f'index {name!r}: set mapping = {{"properties": {{...}}}}; each field must have a type')
+    whole = mapping if _is_whole(mapping) else {"properties": mapping}
+    _refuse_what_clashes(name, whole)
+    _check_properties(name, whole["properties"])
+    if id_field and (id_field not in whole["properties"] or not fields.key_type(whole["properties"][id_field])):
+        raise BadSetting(f"index {name!r}: id_field = {id_field!r} must be a keyword or an integer of the mapping")
+    return Schema({**whole, "dynamic": "strict"}, _flat(settings or {}), id_field or "")
+
+
+def _is_whole(mapping: Mapping[str, Any]) -> bool:
+    """Tell a mapping from its properties: a field may be called `properties` too."""
+    inner = mapping.get("properties")
+    return isinstance(inner, Mapping) and all(isinstance(value, Mapping) for value in inner.values())
+
+
+def _refuse_what_clashes(name: str, mapping: Mapping[str, Any]) -> None:
+    if mapping.get("dynamic", "strict") != "strict":
+        raise BadSetting(f"index {name!r}: the mapping is always strict; name every field instead of dynamic")
+    if "_source" in mapping:
+        raise BadSetting(f"index {name!r}: versions are read back from _source; leave it as it is")
+
+
+def _check_properties(name: str, properties: Mapping[str, Any], place: str = "") -> None:
+    for field_name, declaration in properties.items():
+        where = f"index {name!r}: field {place + str(field_name)!r}"
+        if not isinstance(field_name, str) or not field_name or "." in field_name:
+            raise BadSetting(f"{where}: a name is text without dots; nest properties instead")
+        if not isinstance(declaration, Mapping) or not (declaration.get("type") or "properties" in declaration):
+            raise BadSetting(f'{where} has no type; write {{"type": "keyword"}}, for example')
+        _check_properties(name, declaration.get("properties", {}), f"{place}{field_name}.")
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Write {"index": {"x": 1}} and {"index.x": 1} as {"x": 1}."""
+    inner = settings.get("index", {})
+    return {str(name).removeprefix("index."): value for name, value in {**settings, **inner}.items() if name != "index"}

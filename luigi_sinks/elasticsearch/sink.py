@@ -1,0 +1,264 @@
+"""Versions of a dataset in Elasticsearch.
+
+The head is what the aliases say; the record of a version follows, and is put right
+by the next look when a crash came between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from luigi_sinks.contract import Contract
+from luigi_sinks.elasticsearch import names, reader
+from luigi_sinks.elasticsearch.connection import CHANGE, Missing, Rejected, Settings, ask
+from luigi_sinks.elasticsearch.heads import Heads, Pointer
+from luigi_sinks.elasticsearch.registry import Registry
+from luigi_sinks.elasticsearch.schema import Schema
+from luigi_sinks.elasticsearch.writer import PartWriter
+from luigi_sinks.errors import BadSetting, Conflict, SinkError, Unavailable
+from luigi_sinks.lease import Lease
+from luigi_sinks.record import Head, Origin, Record
+from luigi_sinks.sink import Part, Sealed
+from luigi_sinks.version import State, Version
+
+
+@dataclass(frozen=True)
+class ElasticsearchSink:
+    """One dataset: an alias for its readers, an index for each version, a hidden registry."""
+
+    settings: Settings
+    dataset: str
+    schema: Schema
+
+    @property
+    def contract(self) -> Contract:
+        """What a document must look like."""
+        return self.schema.contract(self.dataset)
+
+    @property
+    def heads(self) -> Heads:
+        """The aliases."""
+        return Heads(self.settings, self.dataset)
+
+    @property
+    def registry(self) -> Registry:
+        """The history."""
+        return Registry(self.settings, self.dataset)
+
+    def head(self, partition: str) -> Head:
+        """Return what readers of the partition see now."""
+        pointer = self.heads.pointer(partition)
+        return Head(self.settled(pointer.version), pointer.epoch) if pointer.version else Head()
+
+    def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
+        """Yield the history, oldest first."""
+        for page in self.registry.pages(partition, update_ids):
+            heads = self.heads.versions()  # after the records, so that what was published in between shows
+            for record in page:
+                seen = _as_pointed(record, record.version in heads)
+                yield record if seen == record else self.settled(record.version)
+
+    def begin(self, version: Version, origin: Origin, lease: Lease) -> ElasticsearchStage:
+        """Register the version and create its index."""
+        self.heads.check_place()
+        self.registry.add(Record(version, 0, State.STAGED, origin, lease, staged_at=datetime.now(UTC)))
+        stage = self.attach(version)
+        try:
+            stage.create_index()
+        except SinkError:
+            stage.abandon()
+            raise
+        return stage
+
+    def attach(self, version: Version) -> ElasticsearchStage:
+        """Open the stage of a registered version."""
+        return ElasticsearchStage(self, version)
+
+    def publish(self, version: Version, *, replacing: Head) -> None:
+        """Move the head if it still is `replacing`."""
+        record = self.settled(version)
+        pointer = self.heads.pointer(version.partition)
+        if pointer.version == version:
+            return
+        if pointer != Pointer(replacing.version, replacing.epoch):
+            raise _overtaken(version, pointer)
+        if not self.heads.move(version, _tag_of(record), pointer):
+            pointer = self.heads.pointer(version.partition)
+            if pointer.version != version:
+                raise _overtaken(version, pointer)
+        self.settled(version)
+
+    def retire(self, version: Version) -> None:
+        """Record that the version is no longer the head."""
+        self.settled(version)
+
+    def drop(self, version: Version) -> None:
+        """Delete the index of a version that is no head."""
+        if self.registry.record(version).state.is_open:
+            raise Conflict(f"{version} is being loaded; it cannot be dropped")
+        if not self.heads.take(version, names.RETIRED) and self.heads.pointer(version.partition).version == version:
+            raise Conflict(f"{version} is the head; it cannot be dropped")
+        self.delete_index(version)
+        self.registry.change(version, lambda record: replace(record, state=State.DROPPED))
+
+    def read(self, version: Version) -> Iterator[Any]:
+        """Yield the version's documents as they were given."""
+        try:
+            yield from reader.documents(self.settings, names.index(version))
+        except Missing:
+            raise Conflict(f"{version} has no rows here: its index is deleted") from None
+
+    def settled(self, version: Version) -> Record:
+        """Put the version's record right if the aliases say otherwise; return it."""
+
+        def become(record: Record) -> Record:
+            return _as_pointed(record, self.heads.pointer(version.partition).version == version)
+
+        return self.registry.change(version, become)
+
+    def delete_index(self, version: Version) -> None:
+        """Delete a version's index, if it is there."""
+        self.ask(lambda es: es.indices.delete(index=names.index(version), ignore_unavailable=True), within=CHANGE)
+
+    def ask(self, call: Any, **options: Any) -> Any:
+        """Ask the cluster."""
+        return ask(self.settings, call, **options)
+
+
+@dataclass(frozen=True)
+class ElasticsearchStage:
+    """A version being written."""
+
+    sink: ElasticsearchSink
+    version: Version
+    writers: int = 3
+
+    def create_index(self) -> None:
+        """Create the version's index, with the alias that it is written through."""
+        try:
+            self.sink.ask(
+                lambda es: es.indices.create(
+                    index=names.index(self.version),
+                    mappings=self.sink.schema.mapping,
+                    settings=self.sink.schema.loading,
+                    aliases={self._alias: {"is_hidden": True}},
+                ),
+                within=CHANGE,
+            )
+        except Rejected as rejected:
+            if rejected.kind != "resource_already_exists_exception":  # by a call whose answer was lost
+                raise self._impossible(rejected) from rejected
+
+    def write(self, part: Part) -> None:
+        """Create the part's documents, each once."""
+        sink = self.sink
+        is_first = sink.registry.begin_part(self.version, part.number, len(part.rows))
+        PartWriter(
+            sink.settings, self.version, self._alias, sink.contract, part, sink.schema.id_field, is_first
+        ).write()
+
+    def renew(self, lease: Lease) -> None:
+        """Keep the claim alive."""
+        self.sink.registry.change(self.version, lambda record: replace(record, lease=lease))
+
+    def seal(self) -> Sealed:
+        """Block writes, put the settings for readers in force, and count."""
+        self._block_writes()
+        self._serve()
+        self.sink.registry.forget_parts(self.version)
+        rows = self._count()
+        self.sink.registry.change(self.version, lambda record: replace(record, rows=rows))
+        return Sealed(rows)
+
+    def approve(self) -> None:
+        """Record that the checks passed."""
+        self.sink.registry.change(self.version, _approved)
+
+    def abandon(self) -> None:
+        """Delete the index of a version that was never published, and record the failure."""
+        sink = self.sink
+        if not sink.heads.take(self.version, names.STAGED) and not sink.settled(self.version).state.is_open:
+            return
+        sink.delete_index(self.version)
+        sink.registry.forget_parts(self.version)
+        sink.registry.change(self.version, lambda record: replace(record, state=State.FAILED))
+
+    @property
+    def _alias(self) -> str:
+        return names.tag(self.version, names.STAGED)
+
+    def _block_writes(self) -> None:
+        """Let writes in flight end, and refuse later ones."""
+        index = names.index(self.version)
+        try:
+            answer = self.sink.ask(lambda es: es.indices.add_block(index=index, block="write"), within=CHANGE)
+        except Missing:
+            raise Conflict(f"{self.version} was abandoned; it cannot be sealed") from None
+        is_new = bool(answer["indices"])  # nothing is listed where the block stood before
+        if not answer["acknowledged"] or (is_new and not answer["shards_acknowledged"]):
+            raise Unavailable(f"{self.version}: not all shards confirmed the write block; load again")
+
+    def _serve(self) -> None:
+        """Add the copies that the user wants, and wait for as many as there are nodes for."""
+        index, serving = names.index(self.version), self.sink.schema.serving
+        self.sink.ask(lambda es: es.indices.put_settings(index=index, settings=serving), within=CHANGE)
+        self._wait("yellow")
+        self.sink.ask(lambda es: es.indices.refresh(index=index), within=CHANGE)
+
+    def _wait(self, status: str) -> None:
+        health = self.sink.ask(
+            lambda es: es.cluster.health(
+                index=names.index(self.version),
+                wait_for_status=status,
+                wait_for_no_initializing_shards=True,
+                timeout="50s",
+            ),
+            within=CHANGE,
+        )
+        if health["timed_out"]:
+            raise Unavailable(f"{self.version}: its shards did not start in 50 s; see GET _cluster/allocation/explain")
+
+    def _count(self) -> int:
+        answer = self.sink.ask(lambda es: es.count(index=names.index(self.version)), within=CHANGE)
+        if answer["_shards"]["failed"]:
+            raise Unavailable(f"{self.version}: some shards did not answer the count; nothing was published")
+        return int(answer["count"])
+
+    def _impossible(self, rejected: Rejected) -> SinkError:
+        if rejected.kind == "validation_exception":
+            return BadSetting(
+                f"{self.version}: the cluster takes no more shards ({rejected.reason}). Choose a coarser partition, "
+                "such as a month for a day, or raise cluster.max_shards_per_node"
+            )
+        return BadSetting(f"{self.version}: Elasticsearch refuses the mapping or the settings: {rejected.reason}")
+
+
+def _as_pointed(record: Record, is_head: bool) -> Record:
+    """Return the record as the aliases have it."""
+    if is_head and record.state is not State.PUBLISHED:
+        return replace(record, state=State.PUBLISHED, published_at=record.published_at or datetime.now(UTC))
+    if not is_head and record.state is State.PUBLISHED:
+        return replace(record, state=State.RETIRED)
+    return record
+
+
+def _approved(record: Record) -> Record:
+    if not record.state.is_open:
+        raise Conflict(f"{record.version} is {record.state}; it cannot be approved")
+    return replace(record, state=State.VALIDATED)
+
+
+def _tag_of(record: Record) -> str:
+    """Return what a version that may be published carries."""
+    if record.state is State.VALIDATED:
+        return names.STAGED
+    if record.state is State.RETIRED and record.is_complete:
+        return names.RETIRED
+    raise Conflict(f"{record.version} is {record.state}; it cannot be published")
+
+
+def _overtaken(version: Version, pointer: Pointer) -> Conflict:
+    return Conflict(f"{version}: the head moved on to {pointer.version} meanwhile; nothing was published")

@@ -1,0 +1,48 @@
+"""The Luigi target that is a version of an index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from luigi_sinks import config
+from luigi_sinks.contract import Contract
+from luigi_sinks.elasticsearch import names
+from luigi_sinks.elasticsearch.connection import Settings
+from luigi_sinks.elasticsearch.schema import declare
+from luigi_sinks.elasticsearch.sink import ElasticsearchSink
+from luigi_sinks.target import TargetOptions, VersionedTarget
+
+
+class ElasticsearchTarget(VersionedTarget):
+    """A version of one partition of an index.
+
+    Readers use the alias `index`. `mapping` is {"properties": {...}} or the
+    properties themselves, `settings` are those of the index, `id_field` is the
+    field whose value is the document's id.
+    """
+
+    store = "elasticsearch"
+
+    def __init__(
+        self,
+        index: str,
+        *,
+        mapping: Mapping[str, Any],
+        settings: Mapping[str, Any] | None = None,
+        id_field: str = "",
+        **options: Unpack[TargetOptions],
+    ) -> None:
+        super().__init__(index, options)
+        names.check_dataset(self.dataset)
+        self.schema = declare(index, mapping, settings, id_field)
+
+    @property
+    def contract(self) -> Contract:
+        """What a document must look like."""
+        return self.schema.contract(self.dataset)
+
+    def open_sink(self) -> ElasticsearchSink:
+        """Return the dataset in the cluster of luigi.cfg."""
+        settings = config.read_connection(Settings, self.store, self.connection)
+        return ElasticsearchSink(settings, self.dataset, self.schema)

@@ -1,0 +1,43 @@
+"""The Luigi task that loads its `docs()` into an index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from luigi_sinks.elasticsearch.target import ElasticsearchTarget
+from luigi_sinks.task import CopyTask, setting
+
+
+class CopyToIndex(CopyTask):
+    """Loads `docs()` as one version of an index."""
+
+    index = setting("")
+    """The alias that readers use."""
+
+    mapping = setting(None)
+    """{"properties": {...}}, or the properties themselves. It is always strict."""
+
+    settings = setting(None)
+    """Settings of the index, such as number_of_shards, number_of_replicas and analysis."""
+
+    id_field = setting("")
+    """The field whose value is the document's id; without one, rows may repeat."""
+
+    def docs(self) -> Iterable[Any]:
+        """Return the documents: dicts, tuples in the mapping's order, or Arrow tables and data frames."""
+        raise NotImplementedError(f"{type(self).__name__}.docs() says what to load")
+
+    def rows(self) -> Iterable[Any]:
+        """Return the documents."""
+        return self.docs()
+
+    def output(self) -> ElasticsearchTarget:
+        """Return the version this task makes."""
+        return ElasticsearchTarget(
+            self.index,
+            mapping=self.mapping,
+            settings=self.settings,
+            id_field=self.id_field,
+            **self._target_options(),
+        )

@@ -1,0 +1,163 @@
+"""The fast path: bytes to `_bulk`, each document at most once.
+
+A document is created, never overwritten, and its id follows from its key or from
+its place in the load. So an attempt whose answer was lost is simply repeated: the
+documents that had arrived are told by a 409. Where ids are the user's keys, a 409
+may also be a second row with the key. On the first attempt at a part it always
+is; on a later one the stored document is compared with ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from luigi_sinks.contract import Contract
+from luigi_sinks.elasticsearch.connection import CHANGE, Settings, TooLarge, ask, pause
+from luigi_sinks.errors import BadRow, Conflict, Unavailable
+from luigi_sinks.sink import Part
+from luigi_sinks.version import Version
+
+_BODY_BYTES = 8_000_000
+_TRIES = 6
+_EXISTS, _CLOSED, _OVERLOADED = 409, {403, 404}, {429, 503}
+_ANSWER = ("errors", "items.*.status", "items.*.error")
+_FIELD = re.compile(r'introduction of \[([^\]]+)\] within \[([^\]]+)\]|field \[([^\]]+)\]|field="([^"]+)"')
+_JSON = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True)
+class PartWriter:
+    """Writes one part through the alias of a staged version."""
+
+    settings: Settings
+    version: Version
+    alias: str
+    contract: Contract
+    part: Part
+    id_field: str
+    is_first_attempt: bool
+
+    def write(self) -> None:
+        """Create the part's documents, those of an earlier attempt excepted."""
+        lines = [b'{"create":{"_id":%b}}\n%b\n' % pair for pair in zip(self._ids(), self._documents(), strict=True)]
+        for first, last in _runs(lines):
+            self._send(dict(enumerate(lines[first:last], first)))
+
+    def _send(self, lines: dict[int, bytes]) -> None:
+        """Send lines by their index in the part; again those that the server had no room for."""
+        for attempt in range(_TRIES):
+            statuses = self._bulk(lines)
+            lines = {index: lines[index] for index, status in statuses.items() if status in _OVERLOADED}
+            self._check_repeats([index for index, status in statuses.items() if status == _EXISTS])
+            if not lines:
+                return
+            pause(attempt)
+        raise Unavailable(f"{self.version}: Elasticsearch rejects documents because it is overloaded; try again later")
+
+    def _bulk(self, lines: dict[int, bytes]) -> dict[int, int]:
+        """Return the status of each line that was not created; raise BadRow for one that never will be."""
+        body = b"".join(lines.values())
+        try:
+            answer = ask(
+                self.settings,
+                lambda es: es.bulk(index=self.alias, operations=body, require_alias=True, filter_path=_ANSWER),  # type: ignore[arg-type]  # bytes are sent as they are
+                within=CHANGE,
+                tries=1,
+            )
+        except TooLarge:
+            return self._halves(lines)
+        if not answer["errors"]:
+            return {}
+        results = zip(lines, (item["create"] for item in answer["items"]), strict=True)
+        failed = {index: result for index, result in results if "error" in result}
+        for index, result in failed.items():
+            self._judge(index, result)
+        return {index: result["status"] for index, result in failed.items()}
+
+    def _halves(self, lines: dict[int, bytes]) -> dict[int, int]:
+        indices = list(lines)
+        if len(indices) == 1:
+            raise self._bad_row(indices[0], "", f"is larger than the server takes ({len(lines[indices[0]])} bytes)")
+        middle = len(indices) // 2
+        halves = ({index: lines[index] for index in half} for half in (indices[:middle], indices[middle:]))
+        return {index: status for half in halves for index, status in self._bulk(half).items()}
+
+    def _judge(self, index: int, result: Mapping[str, Any]) -> None:
+        """Raise for what no repetition mends."""
+        status, error = result["status"], result["error"]
+        if status in _CLOSED:
+            raise Conflict(f"{self.version} takes no more rows: it was sealed or abandoned")
+        if status != _EXISTS and status not in _OVERLOADED:
+            raise self._bad_row(index, _field(error), f"was refused by the server: {_reason(error)}")
+
+    def _check_repeats(self, indices: Sequence[int]) -> None:
+        """Raise BadRow if one of the documents that were there before is not ours."""
+        if not indices or not self.id_field:
+            return
+        within = self.contract.first_repeat(self.part.kind, self.part.rows)
+        if within is not None:
+            raise self._duplicate(within)
+        different = indices if self.is_first_attempt else self._different(indices)
+        for index in different:
+            raise self._duplicate(index)
+
+    def _different(self, indices: Sequence[int]) -> Iterator[int]:
+        ids = [str(self.part.rows[index][self.id_field]) for index in indices]
+        stored = ask(self.settings, lambda es: es.mget(index=self.alias, ids=ids), within=CHANGE)["docs"]
+        for index, document in zip(indices, stored, strict=True):
+            if msgspec.json.decode(_JSON.encode(self.part.rows[index])) != document.get("_source"):
+                yield index
+
+    def _ids(self) -> Iterator[bytes]:
+        if self.id_field:
+            return (_JSON.encode(str(row[self.id_field])) for row in self.part.rows)
+        return (b'"%d-%d"' % (self.part.number, place) for place in range(len(self.part.rows)))
+
+    def _documents(self) -> Iterator[bytes]:
+        return map(_JSON.encode, self.part.rows)
+
+    def _duplicate(self, index: int) -> BadRow:
+        row = self.part.rows[index]
+        return self.contract.duplicate(self.part.first_row + index, (self.id_field,), (row[self.id_field],))
+
+    def _bad_row(self, index: int, field: str, reason: str) -> BadRow:
+        return self.contract.bad_row(self.part.first_row + index, field, reason)
+
+
+def _runs(lines: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Cut lines into runs of at most a body's size, and of one line at least."""
+    first, size = 0, 0
+    for index, line in enumerate(lines):
+        if size and size + len(line) > _BODY_BYTES:
+            yield first, index
+            first, size = index, 0
+        size += len(line)
+    if lines:
+        yield first, len(lines)
+
+
+def _field(error: Mapping[str, Any]) -> str:
+    """Find the field that the server's words name."""
+    found = next(filter(None, map(_FIELD.search, _reasons(error))), None)
+    if found is None:
+        return ""
+    unknown, place, *named = found.groups()
+    if unknown:
+        return unknown if place == "_doc" else f"{place}.{unknown}"
+    return str(next(filter(None, named)))
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """Return the server's innermost words, which say it best, cut short: they may hold the whole value."""
+    return list(_reasons(error))[-1][:300]
+
+
+def _reasons(error: Mapping[str, Any] | None) -> Iterator[str]:
+    while error:
+        yield str(error.get("reason", ""))
+        error = error.get("caused_by")

@@ -1,0 +1,30 @@
+"""The contract suite on a real Elasticsearch."""
+
+import pytest
+
+from luigi_sinks import config
+from luigi_sinks.elasticsearch import ElasticsearchSink, Settings
+from luigi_sinks.elasticsearch.schema import declare
+from luigi_sinks.sink import Sink
+from luigi_sinks.testing.suite import SinkSuite
+
+MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
+
+
+class TestElasticsearchSink(SinkSuite):
+    too_long = "x" * 32_767  # a keyword has no length of its own: Lucene's longest term is the limit
+
+    def make_sink(self, dataset: str) -> Sink:
+        settings = config.read_connection(Settings, "elasticsearch")
+        return ElasticsearchSink(settings, dataset, declare(dataset, MAPPING, {}, "id"))
+
+    def test_none_in_a_required_field_is_refused(self, sink: Sink) -> None:
+        """No field but the id is required here: None, or nothing, is how a document has no value."""
+        given = [{"id": 1, "name": None, "amount": 1.5}, {"id": 2}]
+        assert self.read(sink, self.load(sink, given)) == given
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_is_left(cluster):
+    yield
+    cluster.delete("suite_")
