@@ -1,0 +1,199 @@
+"""Opens the driver, keeps it for the process, and says what its errors mean."""
+
+from __future__ import annotations
+
+import atexit
+import ipaddress
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from luigi_sinks.credentials import Refused, Token, use
+from luigi_sinks.errors import BadSetting, NotInstalled, Unavailable
+
+try:
+    import neo4j
+    from neo4j.exceptions import (
+        AuthError,
+        ClientError,
+        ConfigurationError,
+        ConstraintError,
+        DriverError,
+        Forbidden,
+        Neo4jError,
+    )
+except ImportError as missing:
+    raise NotInstalled("neo4j", missing) from missing
+
+Result = TypeVar("Result")
+
+_FETCH = 2_000
+_OUT_OF_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The section `[luigi_sinks.neo4j]`.
+
+    TLS is on, verified by CA and host name, unless the host is a loopback address
+    and no `tls_ca` is given; without `tls_ca` the system's CAs are trusted.
+    `scheme = neo4j` finds the leader of a cluster. `rows_per_transaction` bounds
+    the server's memory: about 3.5 kB for each row of ten properties.
+    """
+
+    host: str
+    user: str
+    credential: str
+    port: int = 7687
+    database: str = "neo4j"
+    tls_ca: Path | None = None
+    scheme: Literal["bolt", "neo4j"] = "bolt"
+    rows_per_transaction: int = 10_000
+
+    @property
+    def address(self) -> str:
+        """Where the server is, for the driver and for messages."""
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+    def open(self) -> neo4j.Driver:
+        """Make a driver, which connects when it is used, each time with the token of that time."""
+        return neo4j.GraphDatabase.driver(
+            self.address,
+            connection_timeout=5,
+            connection_acquisition_timeout=10,
+            max_transaction_retry_time=3,
+            initial_retry_delay=0.2,
+            notifications_min_severity="OFF",
+            **self._tls(),
+        )
+
+    def _tls(self) -> Mapping[str, Any]:
+        if self.tls_ca is None and _is_loopback(self.host):
+            return {"encrypted": False}
+        trusted = neo4j.TrustCustomCAs(str(self.tls_ca)) if self.tls_ca else neo4j.TrustSystemCAs()
+        return {"encrypted": True, "trusted_certificates": trusted}
+
+
+def query(settings: Settings, cypher: str, **parameters: Any) -> list[dict[str, Any]]:
+    """Run one query in a transaction of its own and return its rows; errors as for `transact`."""
+    return transact(settings, lambda tx: tx.run(cypher, parameters).data())
+
+
+def transact(settings: Settings, work: Callable[[neo4j.ManagedTransaction], Result], *, version: str = "") -> Result:
+    """Run the work in one transaction, tried again for a while on errors that pass.
+
+    The transaction carries the version's id, by which it can be found and ended.
+    Raises Unavailable if the server does not answer, or not to the commit.
+    """
+    marked = neo4j.unit_of_work(metadata={"luigi_sinks": version})(work)
+    return _used(settings, lambda session: session.execute_write(marked))
+
+
+def run(settings: Settings, cypher: str, **parameters: Any) -> None:
+    """Run a query that divides itself into transactions."""
+    _used(settings, lambda session: session.run(cypher, parameters).consume())
+
+
+def stream(settings: Settings, cypher: str, **parameters: Any) -> Iterator[list[Any]]:
+    """Yield the first column of a query's rows, a few thousand at a time."""
+    session, result = use(settings.credential, lambda token: _begun(settings, token, cypher, parameters))
+    with session, _explained(settings):
+        while rows := result.fetch(_FETCH):
+            yield [row[0] for row in rows]
+
+
+def _used(settings: Settings, call: Callable[[neo4j.Session], Result]) -> Result:
+    def connect(token: Token) -> Result:
+        with _refusal(), _explained(settings), _session(settings, token) as session:
+            return call(session)
+
+    return use(settings.credential, connect)
+
+
+def _begun(settings: Settings, token: Token, cypher: str, parameters: Any) -> tuple[neo4j.Session, neo4j.Result]:
+    session = _session(settings, token)
+    try:
+        with _refusal(), _explained(settings):
+            return session, session.run(cypher, parameters)
+    except BaseException:
+        session.close()
+        raise
+
+
+def _session(settings: Settings, token: Token) -> neo4j.Session:
+    """Open a session of its own identity: a token that was replaced needs no new driver."""
+    return _driver(settings).session(
+        database=settings.database,
+        auth=neo4j.basic_auth(settings.user, token.reveal()),
+        fetch_size=_FETCH,
+    )
+
+
+@contextmanager
+def _refusal() -> Iterator[None]:
+    try:
+        yield
+    except AuthError as error:
+        raise Refused from error
+
+
+@contextmanager
+def _explained(settings: Settings) -> Iterator[None]:
+    """Turn what the driver raises into what the caller can act on; leave alone what speaks of the query."""
+    try:
+        yield
+    except (AuthError, ConstraintError):
+        raise
+    except Forbidden as error:
+        raise BadSetting(f"{settings.address}: {settings.user} lacks a right: {error.message}") from error
+    except (ConfigurationError, ClientError) as error:
+        raise BadSetting(f"{settings.address}, database {settings.database!r}: {error}") from error
+    except (DriverError, Neo4jError) as error:
+        raise Unavailable(f"{settings.address}: {_way_out(error)}") from error
+
+
+def _way_out(error: Exception) -> str:
+    if getattr(error, "code", "") == _OUT_OF_MEMORY:
+        return f"{error}; set rows_per_transaction in the section [luigi_sinks.neo4j] lower, or give the server more"
+    return f"{error}; see that the server runs, and that host and port in the section [luigi_sinks.neo4j] are right"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+_drivers: dict[Settings, neo4j.Driver] = {}
+_inherited: list[object] = []
+_lock = threading.Lock()
+
+
+def _driver(settings: Settings) -> neo4j.Driver:
+    """Return the process's driver for these settings: making one for each look would cost a handshake."""
+    with _lock:
+        if settings not in _drivers:
+            _drivers[settings] = settings.open()
+        return _drivers[settings]
+
+
+def _forget() -> None:
+    """Leave a parent's drivers to the parent: closing one here would say goodbye on its connections."""
+    global _lock  # noqa: PLW0603 - the parent's may be held by a thread that is not here
+    _lock = threading.Lock()
+    _inherited.append(dict(_drivers))
+    _drivers.clear()
+
+
+@atexit.register
+def _close() -> None:
+    for driver in _drivers.values():
+        driver.close()
+
+
+os.register_at_fork(after_in_child=_forget)

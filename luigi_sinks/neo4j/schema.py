@@ -1,0 +1,193 @@
+"""The graph of a dataset, declared as data: nodes with keys, relationships between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from luigi_sinks.contract import Contract, Shape, TupleShape, WrongRow
+from luigi_sinks.errors import BadSetting, did_you_mean
+from luigi_sinks.neo4j.names import check_name
+from luigi_sinks.neo4j.properties import Property, parse, parse_key
+
+START, END = "start", "end"
+
+
+@dataclass(frozen=True)
+class Node:
+    """Nodes with one label and a key that is unique within a version.
+
+    `properties` maps names to types; see `luigi_sinks.neo4j.properties.parse`.
+    """
+
+    label: str
+    key: str
+    properties: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What rows call it."""
+        return self.label
+
+
+@dataclass(frozen=True)
+class Relationship:
+    """Relationships of one type between nodes of two labels, named by their keys.
+
+    Rows call it by its type, or by `name` where several have the same type.
+    """
+
+    type: str
+    start: str
+    end: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What rows call it."""
+        return self.name or self.type
+
+
+@dataclass(frozen=True)
+class NodeKind:
+    """A node's declaration, checked and understood."""
+
+    label: str
+    key: Property
+    properties: tuple[Property, ...]
+
+    @property
+    def shape(self) -> TupleShape:
+        """The form of a row."""
+        return TupleShape(tuple(each.field for each in self.properties), (self.key.name,))
+
+
+@dataclass(frozen=True)
+class RelationshipKind:
+    """A relationship's declaration, checked and understood."""
+
+    type: str
+    start: NodeKind
+    end: NodeKind
+    properties: tuple[Property, ...]
+
+    @property
+    def ends(self) -> tuple[Property, Property]:
+        """The keys of both ends, as fields of a row."""
+        return _renamed(self.start.key, START), _renamed(self.end.key, END)
+
+    @property
+    def shape(self) -> TupleShape:
+        """The form of a row: start, end, properties."""
+        return TupleShape(tuple(each.field for each in (*self.ends, *self.properties)))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All kinds of rows of a dataset. Raises BadSetting for what cannot work."""
+
+    nodes: Sequence[Node]
+    relationships: Sequence[Relationship] = ()
+
+    def __post_init__(self) -> None:
+        if not self.nodes:
+            raise BadSetting("nodes must declare at least one Node(label, key=..., properties={...})")
+        _refuse_repeats([node.kind for node in self.nodes] + [each.kind for each in self.relationships], "kind of row")
+        _refuse_repeats([(each.type, each.start, each.end) for each in self.relationships], "relationship")
+        self.kinds  # noqa: B018 - checks what is declared
+
+    @cached_property
+    def kinds(self) -> Mapping[str, NodeKind | RelationshipKind]:
+        """The kinds by the names that rows use, nodes first."""
+        return {**self.node_kinds, **self.relationship_kinds}
+
+    @cached_property
+    def node_kinds(self) -> Mapping[str, NodeKind]:
+        """The nodes' kinds."""
+        return {node.kind: _node_kind(node) for node in self.nodes}
+
+    @cached_property
+    def relationship_kinds(self) -> Mapping[str, RelationshipKind]:
+        """The relationships' kinds."""
+        return {each.kind: self._relationship_kind(each) for each in self.relationships}
+
+    def contract(self, dataset: str) -> GraphContract:
+        """Return what the rows of the dataset must look like."""
+        shapes: dict[str, Shape] = {kind: each.shape for kind, each in self.kinds.items()}
+        return GraphContract(dataset, shapes, frozenset(self.relationship_kinds))
+
+    def _relationship_kind(self, given: Relationship) -> RelationshipKind:
+        check_name(given.type, "type")
+        check_name(given.kind, "relationship")
+        for label in (given.start, given.end):
+            if label not in self.node_kinds:
+                raise BadSetting(
+                    f"{given.kind}: no node is declared as {label!r}; {did_you_mean(label, self.node_kinds)}"
+                )
+        properties = _properties(given.kind, given.properties, "")
+        for each in properties:
+            if each.name in {START, END}:
+                raise BadSetting(f"{given.kind}: a property cannot be called {each.name!r}, which names an end")
+        return RelationshipKind(given.type, self.node_kinds[given.start], self.node_kinds[given.end], properties)
+
+
+@dataclass(frozen=True)
+class GraphContract(Contract):
+    """Rows are pairs of a kind and the row itself; nodes come before relationships."""
+
+    relationships: frozenset[str]
+
+    def split(self, row: Any) -> tuple[str, Any]:
+        """Take a pair apart."""
+        if not isinstance(row, (tuple, list)) or len(row) != 2 or not isinstance(row[0], str):  # noqa: PLR2004 - a pair
+            raise WrongRow(0, "", f"is no pair of a kind and a row, such as ({next(iter(self.shapes))!r}, {{...}})")
+        kind, values = row
+        if kind not in self.shapes:
+            raise WrongRow(0, "", f"is of kind {kind!r}, which is not declared; {did_you_mean(kind, self.shapes)}")
+        return kind, values
+
+    def follow(self, kind: str, next_kind: str) -> None:
+        """Refuse a node after a relationship: its ends are looked up when it is written."""
+        if kind in self.relationships and next_kind not in self.relationships:
+            raise WrongRow(0, "", f"is a {next_kind} after the first {kind}; give all nodes before all relationships")
+
+    def join(self, kind: str, row: Mapping[str, Any]) -> Any:
+        """Make a pair."""
+        return kind, row
+
+
+def _node_kind(node: Node) -> NodeKind:
+    check_name(node.label, "label")
+    if node.key not in node.properties:
+        raise BadSetting(f"{node.label}: key {node.key!r} is no property; {did_you_mean(node.key, node.properties)}")
+    properties = _properties(node.label, node.properties, node.key)
+    return NodeKind(node.label, next(each for each in properties if each.name == node.key), properties)
+
+
+def _properties(owner: str, declared: Mapping[str, Any], key: str) -> tuple[Property, ...]:
+    return tuple(_property(owner, name, kind, is_key=name == key) for name, kind in declared.items())
+
+
+def _property(owner: str, name: str, declared: Any, *, is_key: bool) -> Property:
+    check_name(name, f"{owner}: property")
+    try:
+        return parse_key(name, declared) if is_key else parse(name, declared)
+    except BadSetting as error:
+        raise BadSetting(f"{owner}: {error}") from None
+
+
+def _refuse_repeats(names: Sequence[Any], what: str) -> None:
+    for name in _repeated(names):
+        shown = name if isinstance(name, str) else " ".join(name)
+        raise BadSetting(f"{what} {shown!r} is declared twice; give Relationship(..., name=...) a name of its own")
+
+
+def _repeated(names: Sequence[Any]) -> Iterator[Any]:
+    return (name for index, name in enumerate(names) if name in names[:index])
+
+
+def _renamed(key: Property, name: str) -> Property:
+    return Property(name, key.type, key.base, key.function)

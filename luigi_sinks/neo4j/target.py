@@ -1,0 +1,83 @@
+"""Graphs as Luigi targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Unpack, get_args
+
+from luigi_sinks import config
+from luigi_sinks.contract import Contract
+from luigi_sinks.errors import BadSetting, did_you_mean
+from luigi_sinks.neo4j.connection import Settings
+from luigi_sinks.neo4j.names import LONGEST
+from luigi_sinks.neo4j.schema import Graph, Node, Relationship
+from luigi_sinks.neo4j.sink import Neo4jSink
+from luigi_sinks.neo4j.writer import MissingEnds
+from luigi_sinks.target import TargetOptions, VersionedTarget
+
+
+class Neo4jTarget(VersionedTarget):
+    """One output: a version of a graph, or of one partition of it.
+
+    Rows are pairs of a kind and a row: `("Airport", {"faa": "JFK", ...})` for a
+    node, then `("ROUTE", {"start": "JFK", "end": "LAX", ...})` for a relationship
+    between nodes of the same version. `missing_ends` says what becomes of a
+    relationship without one: "refuse" the load, or "set_aside" what cannot stand.
+    """
+
+    store = "neo4j"
+
+    def __init__(
+        self,
+        graph: str,
+        *,
+        nodes: Sequence[Node],
+        relationships: Sequence[Relationship] = (),
+        publish: str = "pointer",
+        missing_ends: MissingEnds = "refuse",
+        **options: Unpack[TargetOptions],
+    ) -> None:
+        _check_graph(graph)
+        _check_publish(graph, publish)
+        _check_missing_ends(graph, missing_ends)
+        self._graph = _understood(graph, nodes, relationships)
+        self._missing_ends: MissingEnds = missing_ends
+        super().__init__(graph, options)
+
+    @cached_property
+    def contract(self) -> Contract:
+        """What a row must look like."""
+        return self._graph.contract(self.dataset)
+
+    def open_sink(self) -> Neo4jSink:
+        """Return the graph in its database."""
+        settings = config.read_connection(Settings, self.store, self.connection)
+        return Neo4jSink(settings, self.dataset, self._graph, self._missing_ends)
+
+
+def _understood(graph: str, nodes: Sequence[Node], relationships: Sequence[Relationship]) -> Graph:
+    try:
+        return Graph(tuple(nodes), tuple(relationships))
+    except BadSetting as error:
+        raise BadSetting(f"graph {graph!r}: {error}") from None
+
+
+def _check_graph(graph: Any) -> None:
+    if not isinstance(graph, str) or not graph.strip() or not graph.isprintable():
+        raise BadSetting(f"graph {graph!r} is no name; set graph to a text, such as 'flights'")
+    if len(graph) > LONGEST:
+        raise BadSetting(f"graph {graph[:20]!r}... has {len(graph)} characters; it may have at most {LONGEST}")
+
+
+def _check_publish(graph: str, publish: Any) -> None:
+    if publish == "live":
+        raise BadSetting(f"graph {graph!r}: publish = 'live' comes later; set publish = 'pointer'")
+    if publish != "pointer":
+        raise BadSetting(f"graph {graph!r}: publish = {publish!r} is unknown; set publish = 'pointer'")
+
+
+def _check_missing_ends(graph: str, missing_ends: Any) -> None:
+    known = get_args(MissingEnds)
+    if missing_ends not in known:
+        raise BadSetting(f"graph {graph!r}: missing_ends = {missing_ends!r}; {did_you_mean(missing_ends, known)}")

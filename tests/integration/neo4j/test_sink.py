@@ -1,0 +1,28 @@
+"""The contract suite on a real Neo4j."""
+
+from typing import Annotated
+
+import pytest
+from msgspec import Meta
+
+from luigi_sinks import config
+from luigi_sinks.neo4j import Graph, Neo4jSink, Node, Settings
+from luigi_sinks.testing.suite import SinkSuite
+
+PROPERTIES = {
+    "id": Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)],
+    "name": Annotated[str, Meta(max_length=20)],
+    "amount": float | None,
+}
+ITEMS = Graph([Node("Item", key="id", properties=PROPERTIES)])
+
+
+class TestNeo4jSink(SinkSuite):
+    kind = "Item"
+
+    @pytest.fixture(autouse=True)
+    def _servers(self, servers_config):
+        """Wait for the configuration."""
+
+    def make_sink(self, dataset):
+        return Neo4jSink(config.read_connection(Settings, "neo4j"), dataset, ITEMS)
