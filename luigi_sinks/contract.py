@@ -8,7 +8,7 @@ chokes on differently are refused here for all: lone surrogates and NUL in text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
@@ -150,6 +150,16 @@ class Contract:
 
     def follow(self, kind: str, next_kind: str) -> None:
         """Raise WrongRow if rows of `next_kind` may not come after those of `kind` (at first "")."""
+
+    def dangling(self, kind: str, row: Any, keys: Mapping[str, Collection[Any]]) -> str:
+        """Name a field of an accepted row that refers to none of the keys, by kind; empty if all is well."""
+        del kind, row, keys
+        return ""
+
+    @property
+    def sets_aside(self) -> bool:
+        """Tell whether rows that dangle are counted and left out, instead of refused."""
+        return False
 
     def join(self, kind: str, row: Mapping[str, Any]) -> Any:
         """Give a row as a user might have given it."""

@@ -7,8 +7,8 @@ memory is lost: keep the file on a memory disk if there is one.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from luigi_sinks.contract import Contract, Shape
-from luigi_sinks.errors import BadRow, Conflict, Unavailable
+from luigi_sinks.errors import Conflict, Unavailable
 from luigi_sinks.lease import Lease
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.sink import Part, Sealed
@@ -26,19 +26,18 @@ from luigi_sinks.version import State, Version
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, dataset, part, id UNIQUE, update_id, state, body);
 CREATE TABLE IF NOT EXISTS head (dataset, part, seq, epoch, PRIMARY KEY (dataset, part));
-CREATE TABLE IF NOT EXISTS part (id, number, kind, rows, body, PRIMARY KEY (id, number));
-CREATE TABLE IF NOT EXISTS key (id, kind, key, PRIMARY KEY (id, kind, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS part (id, number, kind, first_row, rows, set_aside, body, PRIMARY KEY (id, number));
 """
 
 
 @contextmanager
-def _transaction(path: Path) -> Iterator[sqlite3.Connection]:
+def _transaction(path: Path, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
     try:
         connection = sqlite3.connect(path, timeout=30, isolation_level=None)
     except sqlite3.OperationalError as error:
         raise Unavailable(f"{path}: {error}") from error
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(begin)
         yield connection
         connection.execute("COMMIT")
     except sqlite3.OperationalError as error:
@@ -58,12 +57,12 @@ class MemorySink:
 
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
-        with self._transaction() as db:
+        with self._look() as db:
             return self._head(db, partition)
 
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
-        with self._transaction() as db:
+        with self._look() as db:
             rows = db.execute(
                 "SELECT seq, body FROM record WHERE dataset = ? AND (? IS NULL OR part = ?) ORDER BY seq",
                 (self.dataset, partition, partition),
@@ -121,7 +120,7 @@ class MemorySink:
 
     def read(self, version: Version) -> Iterator[Any]:
         """Yield the version's rows as they were given."""
-        with self._transaction() as db:
+        with self._look() as db:
             parts = db.execute("SELECT kind, body FROM part WHERE id = ? ORDER BY number", (version.id,)).fetchall()
         for kind, body in parts:
             shape = self.contract.shapes[kind]
@@ -157,8 +156,11 @@ class MemorySink:
                 connection.executescript(_SCHEMA)
         return path
 
-    def _transaction(self) -> Any:
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         return _transaction(self.file)
+
+    def _look(self) -> AbstractContextManager[sqlite3.Connection]:
+        return _transaction(self.file, "BEGIN")
 
 
 @dataclass(frozen=True)
@@ -188,12 +190,14 @@ class MemoryStage:
             self.sink.store_record(db, replace(self.sink.record(db, self.version), lease=lease))
 
     def seal(self) -> Sealed:
-        """Count the rows."""
+        """Check keys and references over all parts, and count what is left."""
         with _transaction(self.sink.file) as db:
-            bodies = db.execute("SELECT body FROM part WHERE id = ?", (self.version.id,)).fetchall()
-            rows = sum(len(msgspec.msgpack.decode(body)) for (body,) in bodies)
-            self.sink.store_record(db, replace(self.sink.record(db, self.version), rows=rows))
-        return Sealed(rows)
+            self._check(db)
+            rows, set_aside = db.execute(
+                "SELECT ifnull(sum(rows), 0), ifnull(sum(set_aside), 0) FROM part WHERE id = ?", (self.version.id,)
+            ).fetchone()
+            self.sink.store_record(db, replace(self.sink.record(db, self.version), rows=rows - set_aside))
+        return Sealed(rows - set_aside, set_aside)
 
     def approve(self) -> None:
         """Record that the checks passed."""
@@ -209,30 +213,49 @@ class MemoryStage:
                 delete_rows(db, self.version)
 
     def _insert(self, db: sqlite3.Connection, part: Part) -> None:
-        shape = self.sink.contract.shapes[part.kind]
+        body = msgspec.msgpack.encode(part.rows)
+        values = (self.version.id, part.number, part.kind, part.first_row, len(part.rows), 0, body)
+        db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        parts = db.execute(
+            "SELECT number, kind, first_row, body FROM part WHERE id = ? ORDER BY number", (self.version.id,)
+        ).fetchall()
+        keys: dict[str, set[Any]] = {kind: set() for kind in self.sink.contract.shapes}
+        for number, kind, first_row, body in parts:
+            shape = self.sink.contract.shapes[kind]
+            rows = msgspec.msgpack.decode(body, type=shape.rows_type)
+            self._check_keys(keys[kind], shape, first_row, rows)
+            kept = self._standing(keys, kind, first_row, rows)
+            if len(kept) < len(rows):
+                db.execute(
+                    "UPDATE part SET body = ?, set_aside = ? WHERE id = ? AND number = ?",
+                    (msgspec.msgpack.encode(kept), len(rows) - len(kept), self.version.id, number),
+                )
+
+    def _check_keys(self, seen: set[Any], shape: Shape, first_row: int, rows: Sequence[Any]) -> None:
         if shape.key:
-            self._insert_keys(db, part, shape)
-        db.execute(
-            "INSERT INTO part VALUES (?, ?, ?, ?, ?)",
-            (self.version.id, part.number, part.kind, len(part.rows), msgspec.msgpack.encode(part.rows)),
-        )
+            for number, row in enumerate(rows, first_row):
+                key = shape.key_of(row)
+                if key in seen:
+                    raise self.sink.contract.duplicate(number, shape.key, key)
+                seen.add(key)
 
-    def _insert_keys(self, db: sqlite3.Connection, part: Part, shape: Shape) -> None:
-        for index, row in enumerate(part.rows):
-            try:
-                key = msgspec.json.encode(shape.key_of(row))
-                db.execute("INSERT INTO key VALUES (?, ?, ?)", (self.version.id, part.kind, key))
-            except sqlite3.IntegrityError:
-                raise self._duplicate(part.first_row + index, shape, row) from None
-
-    def _duplicate(self, row: int, shape: Shape, values: Any) -> BadRow:
-        return self.sink.contract.duplicate(row, shape.key, shape.key_of(values))
+    def _standing(self, keys: dict[str, set[Any]], kind: str, first_row: int, rows: Sequence[Any]) -> list[Any]:
+        """Return the rows whose references lead somewhere; refuse the others unless they may be set aside."""
+        contract, kept = self.sink.contract, []
+        for number, row in enumerate(rows, first_row):
+            field = contract.dangling(kind, row, keys)
+            if not field:
+                kept.append(row)
+            elif not contract.sets_aside:
+                raise contract.bad_row(number, field, "refers to a row that is not there")
+        return kept
 
 
 def delete_rows(db: sqlite3.Connection, version: Version) -> None:
-    """Delete a version's parts and keys."""
+    """Delete a version's parts."""
     db.execute("DELETE FROM part WHERE id = ?", (version.id,))
-    db.execute("DELETE FROM key WHERE id = ?", (version.id,))
 
 
 def _encoded(record: Record) -> bytes:
