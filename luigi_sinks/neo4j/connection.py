@@ -21,7 +21,6 @@ try:
         AuthError,
         ClientError,
         ConfigurationError,
-        ConstraintError,
         DriverError,
         Forbidden,
         Neo4jError,
@@ -32,6 +31,7 @@ except ImportError as missing:
 Result = TypeVar("Result")
 
 _FETCH = 2_000
+_NO_DATABASE = "Neo.ClientError.Database.DatabaseNotFound"
 _OUT_OF_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
 
 
@@ -146,12 +146,14 @@ def _explained(settings: Settings) -> Iterator[None]:
     """Turn what the driver raises into what the caller can act on; leave alone what speaks of the query."""
     try:
         yield
-    except (AuthError, ConstraintError):
-        raise
     except Forbidden as error:
         raise BadSetting(f"{settings.address}: {settings.user} lacks a right: {error.message}") from error
-    except (ConfigurationError, ClientError) as error:
-        raise BadSetting(f"{settings.address}, database {settings.database!r}: {error}") from error
+    except ConfigurationError as error:
+        raise BadSetting(f"{settings.address}: {error}") from error
+    except ClientError as error:
+        if error.code == _NO_DATABASE:
+            raise BadSetting(f"{settings.address} has no database {settings.database!r}") from error
+        raise
     except (DriverError, Neo4jError) as error:
         raise Unavailable(f"{settings.address}: {_way_out(error)}") from error
 

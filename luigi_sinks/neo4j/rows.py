@@ -25,8 +25,9 @@ RETURN collect(transactionId) AS ids"""
 _SET_ASIDE = """
 MATCH (v:_SinkVersion {id: $version})
 OPTIONAL MATCH (b:_SinkBatch) WHERE b.version = $version AND b.part IS NOT NULL AND b.first IS NOT NULL
-WITH v, b ORDER BY b.part, b.first
-RETURN coalesce(v.set_aside, sum(b.set_aside)) AS set_aside, collect(b.examples) AS examples"""
+WITH v.set_aside AS known, b ORDER BY b.part, b.first
+WITH known, sum(b.set_aside) AS found, collect(b.examples) AS examples
+RETURN coalesce(known, found) AS set_aside, examples"""
 
 _DELETE_MARKS = """
 MATCH (b:_SinkBatch) WHERE b.version = $version AND b.part IS NOT NULL AND b.first IS NOT NULL
