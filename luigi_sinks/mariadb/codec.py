@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -19,15 +19,13 @@ import msgspec
 from msgspec import Meta
 
 from luigi_sinks.errors import BadSetting, NotInstalled
+from luigi_sinks.mariadb.text import awkward_text
 
 try:
     import sqlalchemy as sa
     from sqlalchemy.dialects import mysql
 except ImportError as missing:
     raise NotInstalled("mariadb", missing) from missing
-
-NULL = "\\N"
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n"})
 
 _BITS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 24, "INTEGER": 32, "BIGINT": 64}
 _BITS |= {"small_integer": 16, "integer": 32, "big_integer": 64}
@@ -38,40 +36,22 @@ _LARGEST_SINGLE = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 _LARGEST_DOUBLE = struct.unpack("<d", b"\xff\xff\xff\xff\xff\xff\xef\x7f")[0]
 
 
-def each(text: Callable[[Any], str]) -> Callable[[Iterable[Any]], list[str]]:
-    """Return what turns the values of a column into text, one by one."""
-    return lambda values: [NULL if value is None else text(value) for value in values]
-
-
-def escaped(values: Sequence[Any]) -> list[str]:
-    """Escape a column of text, mostly by seeing that there is nothing to escape."""
-    given = ["" if value is None else value for value in values] if None in values else values
-    whole = "".join(given)
-    if "\\" in whole or "\t" in whole or "\n" in whole:
-        given = [value.translate(_ESCAPES) for value in given]
-    if given is values:
-        return list(values)
-    return [NULL if value is None else text for value, text in zip(values, given, strict=True)]
-
-
-_STR = each(str)
-
-
 @dataclass(frozen=True)
 class Codec:
     """One type of column.
 
-    `type` is what msgspec checks and `refuse` what it cannot see. `texts` turns a
-    column of values into the text of LOAD DATA, `load` that text into the
-    column's value in SQL, `select` the column's value into one that the driver
-    brings home whole, and `value` that one into what was given.
+    `type` is what msgspec checks, and `refuse` what it cannot see. Values travel
+    as JSON; `spell` changes those of a column whose JSON the server would read
+    otherwise. `load` turns what the server read into the column's value in SQL,
+    `select` the column's value into one that the driver brings home whole, and
+    `value` that into what was given.
     """
 
     type: Any
-    texts: Callable[[Sequence[Any]], list[str]] = _STR
     refuse: Callable[[Any], str | None] | None = None
+    spell: Callable[[Sequence[Any]], Sequence[Any]] | None = None
     load: str = ""
-    select: str = ""
+    select: str = "{}"
     value: Callable[[Any], Any] | None = None
 
     def optional(self) -> Codec:
@@ -104,7 +84,7 @@ def _(kind: sa.Integer) -> Codec:
 @codec.register
 def _(kind: sa.Boolean) -> Codec:
     del kind
-    return Codec(bool, each(lambda value: "1" if value else "0"), value=bool)
+    return Codec(bool, load="{} = 'true'", value=bool)
 
 
 @codec.register(sa.Float)
@@ -125,7 +105,7 @@ def _between(largest: float) -> Any:
 def _(kind: Any) -> Codec:
     precision, scale = kind.precision or 10, kind.scale or 0
     refuse = partial(_does_not_fit, precision - scale, scale, bool(getattr(kind, "unsigned", False)))
-    return Codec(Decimal, each("{:f}".format), refuse)
+    return Codec(Decimal, refuse)
 
 
 def _does_not_fit(before: int, after: int, unsigned: bool, value: Decimal) -> str | None:
@@ -143,13 +123,13 @@ def _does_not_fit(before: int, after: int, unsigned: bool, value: Decimal) -> st
 def _(kind: sa.String) -> Codec:
     if kind.length is None:
         raise BadSetting("a String needs its length: String(20); or use Text")
-    return Codec(Annotated[str, Meta(max_length=kind.length)], escaped)
+    return Codec(Annotated[str, Meta(max_length=kind.length)], spell=awkward_text)
 
 
 @codec.register
 def _(kind: sa.CHAR | sa.NCHAR) -> Codec:
     refuse = lambda value: "ends in a space, which CHAR does not keep" if value.endswith(" ") else None  # noqa: E731
-    return Codec(Annotated[str, Meta(max_length=kind.length or 1)], escaped, refuse)
+    return Codec(Annotated[str, Meta(max_length=kind.length or 1)], refuse, awkward_text)
 
 
 @codec.register
@@ -164,8 +144,8 @@ def _(kind: mysql.SET) -> Codec:
 @codec.register(mysql.LONGTEXT)
 def _(kind: Any) -> Codec:
     if kind.length is not None:
-        return Codec(Annotated[str, Meta(max_length=kind.length)], escaped)
-    return Codec(str, escaped, partial(_is_too_long, _BYTES.get(kind.__visit_name__, 2**16)))
+        return Codec(Annotated[str, Meta(max_length=kind.length)], spell=awkward_text)
+    return Codec(str, partial(_is_too_long, _BYTES.get(kind.__visit_name__, 2**16)), awkward_text)
 
 
 def _is_too_long(limit: int, value: str) -> str | None:
@@ -178,7 +158,7 @@ def _is_too_long(limit: int, value: str) -> str | None:
 def _(kind: sa.Enum) -> Codec:
     if kind.enum_class is not None:
         raise BadSetting("an Enum of a class is not supported; list its texts: Enum('a', 'b')")
-    return Codec(Literal[tuple(kind.enums)], escaped)
+    return Codec(Literal[tuple(kind.enums)], spell=awkward_text)
 
 
 @codec.register(sa.LargeBinary)
@@ -198,7 +178,7 @@ def _(kind: sa.BINARY) -> Codec:
 
 
 def _binary(length: Meta) -> Codec:
-    return Codec(Annotated[bytes, length], each(bytes.hex), load="UNHEX({})")
+    return Codec(Annotated[bytes, length], load="FROM_BASE64({})")
 
 
 @codec.register
@@ -245,11 +225,11 @@ def _time_of_day(found: timedelta) -> time:
 def _(kind: sa.JSON) -> Codec:
     del kind
     plain = dict[str, Any] | list[Any] | str | int | float | bool
-    return Codec(plain, _json_texts, _changes_in_json, value=msgspec.json.decode)
+    return Codec(plain, _changes_in_json, _spelled_json, value=msgspec.json.decode)
 
 
-def _json_texts(values: Sequence[Any]) -> list[str]:
-    return escaped([None if value is None else msgspec.json.encode(value).decode() for value in values])
+def _spelled_json(values: Sequence[Any]) -> Sequence[Any]:
+    return awkward_text([None if value is None else msgspec.json.encode(value).decode() for value in values])
 
 
 def _changes_in_json(value: Any) -> str | None:

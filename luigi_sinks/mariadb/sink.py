@@ -102,7 +102,7 @@ class MariaDBSink:
     def read(self, version: Version) -> Iterator[Row]:
         """Yield the version's rows as they were given, as the server sends them."""
         codecs = self.schema.codecs
-        columns = ", ".join((codec.select or "{}").format(quoted(name)) for name, codec in codecs.items())
+        columns = ", ".join(codec.select.format(quoted(name)) for name, codec in codecs.items())
         seq = self._record(version).seq
         values = [(index, codec.value) for index, codec in enumerate(codecs.values()) if codec.value]
         for found in stream(self.settings, f"SELECT {columns} FROM {self.names.base} WHERE {SEQ} = {seq}"):

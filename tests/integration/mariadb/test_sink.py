@@ -1,4 +1,3 @@
-import pytest
 from sqlalchemy import Column, Double, Integer, String
 
 from luigi_sinks import config

@@ -1,0 +1,104 @@
+"""Every type of column keeps what it is given, or refuses it: on the real server."""
+
+import json
+import math
+import secrets
+import uuid
+from datetime import date, datetime, time
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy.dialects import mysql
+
+from luigi_sinks import BadRow, Origin, config, load
+from luigi_sinks.mariadb import MariaDBSink, Settings, schema_of
+
+ORIGIN = Origin("types")
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+AWKWARD = st.sampled_from(
+    ["null", "NULL", "\\N", "nul", "\f", "\x07", '"', "\\", "]\n[", ",null,", "true", "\x1a", "\r"]
+)
+TEXTS = st.one_of(TEXT, st.lists(AWKWARD, max_size=4).map("".join))
+SINGLES = st.floats(width=32, allow_nan=False, allow_infinity=False)
+DOUBLES = st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    st.booleans() | st.integers(-(2**63), 2**64 - 1) | DOUBLES | TEXTS,
+    lambda inner: st.lists(inner | st.none(), max_size=3) | st.dictionaries(TEXT, inner | st.none(), max_size=3),
+    max_leaves=5,
+)
+
+
+def integers(bits):
+    return st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+KINDS = {
+    "tinyint": (mysql.TINYINT(), integers(8)),
+    "smallint": (sa.SmallInteger(), integers(16)),
+    "mediumint": (mysql.MEDIUMINT(), integers(24)),
+    "integer": (sa.Integer(), integers(32)),
+    "bigint": (sa.BigInteger(), integers(64)),
+    "tinyint_unsigned": (mysql.TINYINT(unsigned=True), st.integers(0, 2**8 - 1)),
+    "smallint_unsigned": (mysql.SMALLINT(unsigned=True), st.integers(0, 2**16 - 1)),
+    "mediumint_unsigned": (mysql.MEDIUMINT(unsigned=True), st.integers(0, 2**24 - 1)),
+    "integer_unsigned": (mysql.INTEGER(unsigned=True), st.integers(0, 2**32 - 1)),
+    "bigint_unsigned": (mysql.BIGINT(unsigned=True), st.integers(0, 2**64 - 1)),
+    "boolean": (sa.Boolean(), st.booleans()),
+    "string": (sa.String(12), TEXTS.filter(lambda text: len(text) <= 12)),
+    "unicode": (sa.Unicode(12), TEXTS.filter(lambda text: len(text) <= 12)),
+    "varchar": (mysql.VARCHAR(12), TEXTS.filter(lambda text: len(text) <= 12)),
+    "char": (sa.CHAR(12), TEXTS.filter(lambda text: len(text) <= 12 and not text.endswith(" "))),
+    "text": (sa.Text(), TEXTS),
+    "text_of_length": (sa.Text(300), TEXTS.filter(lambda text: len(text) <= 300)),
+    "tinytext": (mysql.TINYTEXT(), TEXTS.filter(lambda text: len(text.encode()) <= 255)),
+    "mediumtext": (mysql.MEDIUMTEXT(), TEXTS),
+    "longtext": (mysql.LONGTEXT(), TEXTS),
+    "enum": (sa.Enum("a", "B c", "null", 'q"\\', name="kinds"), st.sampled_from(["a", "B c", "null", 'q"\\'])),
+    "date": (sa.Date(), st.dates()),
+    "datetime": (sa.DateTime(), st.datetimes().map(lambda moment: moment.replace(microsecond=0))),
+    "datetime_6": (mysql.DATETIME(fsp=6), st.datetimes()),
+    "time": (sa.Time(), st.times().map(lambda moment: moment.replace(microsecond=0))),
+    "time_6": (mysql.TIME(fsp=6), st.times()),
+    "numeric": (sa.Numeric(12, 3), st.decimals(Decimal(-999_999_999), Decimal(999_999_999), places=3)),
+    "numeric_65": (sa.Numeric(65, 30), st.decimals(-(10**34), 10**34, places=30)),
+    "numeric_default": (sa.Numeric(), st.integers(-(10**10) + 1, 10**10 - 1).map(Decimal)),
+    "float": (sa.Float(), SINGLES),
+    "float_53": (sa.Float(53), DOUBLES),
+    "real": (sa.REAL(), DOUBLES),
+    "double": (sa.Double(), DOUBLES),
+    "blob": (sa.LargeBinary(), st.binary(max_size=40)),
+    "tinyblob": (mysql.TINYBLOB(), st.binary(max_size=40)),
+    "longblob": (mysql.LONGBLOB(), st.binary(max_size=40)),
+    "varbinary": (sa.VARBINARY(9), st.binary(max_size=9)),
+    "binary": (sa.BINARY(4), st.binary(min_size=4, max_size=4)),
+    "json": (sa.JSON(), JSON),
+    "uuid": (sa.Uuid(), st.one_of(st.uuids(version=version) for version in range(1, 6))),  # others MariaDB may refuse
+}
+ROWS = st.lists(st.fixed_dictionaries({name: st.none() | values for name, (_, values) in KINDS.items()}), max_size=8)
+
+
+@pytest.fixture(scope="module")
+def every_kind():
+    return sink_of(*(sa.Column(name, kind) for name, (kind, _) in KINDS.items()))
+
+
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(rows=ROWS)
+def test_what_every_type_is_given_is_what_is_read(every_kind, rows):
+    numbered = [{"id": number, **row} for number, row in enumerate(rows)]
+    load(every_kind, "_all", ORIGIN, numbered, checks=(), listeners=())
+    assert sorted(read(every_kind), key=lambda row: row["id"]) == numbered
+
+
+def sink_of(*columns):
+    dataset = f"types_{secrets.token_hex(4)}"
+    schema = schema_of(dataset, [sa.Column("id", sa.Integer, primary_key=True), *columns])
+    return MariaDBSink(config.read_connection(Settings, "mariadb"), dataset, schema)
+
+
+def read(sink):
+    return list(sink.read(sink.head("_all").version))
