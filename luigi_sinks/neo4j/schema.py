@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from luigi_sinks.contract import Contract, Shape, TupleShape, WrongRow
 from luigi_sinks.errors import BadSetting, did_you_mean
@@ -13,6 +13,9 @@ from luigi_sinks.neo4j.names import check_name
 from luigi_sinks.neo4j.properties import Property, parse, parse_key
 
 START, END = "start", "end"
+
+MissingEnds = Literal["refuse", "set_aside"]
+"""What becomes of a relationship of which the node at one end is not in the version."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,11 @@ class Graph:
         """The relationships' kinds."""
         return {each.kind: self._relationship_kind(each) for each in self.relationships}
 
-    def contract(self, dataset: str) -> GraphContract:
+    def contract(self, dataset: str, missing_ends: MissingEnds = "refuse") -> GraphContract:
         """Return what the rows of the dataset must look like."""
         shapes: dict[str, Shape] = {kind: each.shape for kind, each in self.kinds.items()}
-        return GraphContract(dataset, shapes, frozenset(self.relationship_kinds))
+        ends = {kind: (each.start.label, each.end.label) for kind, each in self.relationship_kinds.items()}
+        return GraphContract(dataset, shapes, ends, missing_ends)
 
     def _relationship_kind(self, given: Relationship) -> RelationshipKind:
         check_name(given.type, "type")
@@ -138,7 +142,8 @@ class Graph:
 class GraphContract(Contract):
     """Rows are pairs of a kind and the row itself; nodes come before relationships."""
 
-    relationships: frozenset[str]
+    ends: Mapping[str, tuple[str, str]]
+    missing_ends: MissingEnds
 
     def split(self, row: Any) -> tuple[str, Any]:
         """Take a pair apart."""
@@ -151,8 +156,18 @@ class GraphContract(Contract):
 
     def follow(self, kind: str, next_kind: str) -> None:
         """Refuse a node after a relationship: its ends are looked up when it is written."""
-        if kind in self.relationships and next_kind not in self.relationships:
+        if kind in self.ends and next_kind not in self.ends:
             raise WrongRow(0, "", f"is a {next_kind} after the first {kind}; give all nodes before all relationships")
+
+    def dangling(self, kind: str, row: Any, keys: Mapping[str, Collection[Any]]) -> str:
+        """Name the end of a relationship that is not among the nodes."""
+        ends = zip((START, END), self.ends.get(kind, ()), row, strict=False)
+        return next((end for end, label, key in ends if (key,) not in keys[label]), "")
+
+    @property
+    def sets_aside(self) -> bool:
+        """Tell whether relationships without an end are left out."""
+        return self.missing_ends == "set_aside"
 
     def join(self, kind: str, row: Mapping[str, Any]) -> Any:
         """Make a pair."""

@@ -22,8 +22,8 @@ from luigi_sinks.lease import Lease
 from luigi_sinks.neo4j import connection, constraints, cypher, registry, rows
 from luigi_sinks.neo4j.connection import Settings
 from luigi_sinks.neo4j.rows import Counted
-from luigi_sinks.neo4j.schema import Graph, GraphContract
-from luigi_sinks.neo4j.writer import EXAMPLES, MissingEnds, PartWriter
+from luigi_sinks.neo4j.schema import Graph, GraphContract, MissingEnds
+from luigi_sinks.neo4j.writer import EXAMPLES, PartWriter
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.sink import Part, Sealed
 from luigi_sinks.version import Version
@@ -45,7 +45,7 @@ class Neo4jSink:
     @cached_property
     def contract(self) -> GraphContract:
         """What a row must look like."""
-        return self.graph.contract(self.dataset)
+        return self.graph.contract(self.dataset, self.missing_ends)
 
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
@@ -103,7 +103,7 @@ class Neo4jStage:
     def write(self, part: Part) -> None:
         """Write a part once, in transactions of bounded size."""
         kind = self.sink.graph.kinds[part.kind]
-        PartWriter(self.sink.settings, self.sink.contract, self.version, kind, self.sink.missing_ends).write(part)
+        PartWriter(self.sink.settings, self.sink.contract, self.version, kind).write(part)
 
     def renew(self, lease: Lease) -> None:
         """Keep the claim alive."""

@@ -11,9 +11,8 @@ from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.neo4j.connection import Settings
 from luigi_sinks.neo4j.names import LONGEST
-from luigi_sinks.neo4j.schema import Graph, Node, Relationship
+from luigi_sinks.neo4j.schema import Graph, MissingEnds, Node, Relationship
 from luigi_sinks.neo4j.sink import Neo4jSink
-from luigi_sinks.neo4j.writer import MissingEnds
 from luigi_sinks.target import TargetOptions, VersionedTarget
 
 
@@ -48,7 +47,7 @@ class Neo4jTarget(VersionedTarget):
     @cached_property
     def contract(self) -> Contract:
         """What a row must look like."""
-        return self._graph.contract(self.dataset)
+        return self._graph.contract(self.dataset, self._missing_ends)
 
     def open_sink(self) -> Neo4jSink:
         """Return the graph in its database."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import neo4j
@@ -23,8 +23,6 @@ from luigi_sinks.neo4j.connection import Settings
 from luigi_sinks.neo4j.schema import END, START, NodeKind, RelationshipKind
 from luigi_sinks.sink import Part
 from luigi_sinks.version import State, Version
-
-MissingEnds = Literal["refuse", "set_aside"]
 
 EXAMPLES = 5
 
@@ -67,7 +65,6 @@ class PartWriter:
     contract: Contract
     version: Version
     kind: Kind
-    missing_ends: MissingEnds
 
     def write(self, part: Part) -> None:
         """Write a part, batch by batch; errors as for `Stage.write`."""
@@ -101,7 +98,7 @@ class PartWriter:
         ends = [row[:2] for row in rows]
         found = tx.run(cypher.missing_ends(self.kind), version=self.version.id, ends=ends, limit=EXAMPLES).data()
         missing = [self._missing(batch, **each) for each in found]
-        if self.missing_ends == "refuse":
+        if not self.contract.sets_aside:
             raise self._refusal(missing)
         examples = [str(each) for each in missing]
         mark = {"version": self.version.id, **batch.mark}
