@@ -21,6 +21,11 @@ class Names:
     def __post_init__(self) -> None:
         check_name(self.database, "database", suffix="__v")
         check_name(self.dataset, "table", suffix="__head")
+        for name in (self.database, self.dataset):
+            if "'" in name or '"' in name:
+                raise BadSetting(
+                    f"{name!r}: the driver takes the quote for the start of a text; use letters, digits and _"
+                )
 
     @property
     def view(self) -> str:

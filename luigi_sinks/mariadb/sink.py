@@ -10,21 +10,21 @@ from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from luigi_sinks.contract import Contract
-from luigi_sinks.errors import BadRow, CheckFailed, Conflict, Unavailable
+from luigi_sinks.errors import CheckFailed, Conflict
 from luigi_sinks.lease import Lease
 from luigi_sinks.mariadb.connection import Settings, rows, run, stream, transact
 from luigi_sinks.mariadb.creation import create
 from luigi_sinks.mariadb.names import Names, quoted
+from luigi_sinks.mariadb.refusal import refusal
 from luigi_sinks.mariadb.registry import Registry
 from luigi_sinks.mariadb.schema import SEQ, Schema
-from luigi_sinks.mariadb.writer import Complaint, first_refused, send
+from luigi_sinks.mariadb.writer import send
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.sink import Part, Row, Sealed
 from luigi_sinks.version import State, Version
 
 Result = TypeVar("Result")
 
-_DUPLICATE_KEY = 1062
 _DELETED_AT_ONCE = 20_000
 """Rows of one DELETE: a longer one makes other transactions wait and the undo log grow."""
 
@@ -187,25 +187,8 @@ class MariaDBStage:
 
     def _load(self, part: Part, cursor: Any) -> None:
         load = partial(send, cursor, self.sink.schema, self.sink.names.base, self.seq)
-        if load(part.rows) is None:
-            return
-        found = first_refused(load, part.rows)
-        if found is None:
-            raise Unavailable(f"{self.version}: the server refused rows of part {part.number} once and then took them")
-        raise self._bad_row(part, *found)
-
-    def _bad_row(self, part: Part, index: int, complaint: Complaint) -> BadRow:
-        """Say what the server's complaint means for the row's fields."""
-        contract, schema = self.sink.contract, self.sink.schema
-        number, text = complaint
-        row = part.first_row + index
-        given = schema.shape.as_given(part.rows[index])
-        if number != _DUPLICATE_KEY:
-            return contract.bad_row(
-                row, next(filter(partial(_is_named, text), given), ""), f"was refused by MariaDB: {text}"
-            )
-        key = next((key for name, key in schema.unique.items() if text.endswith(f"for key '{name}'")), ())
-        return contract.duplicate(row, key, [given.get(name) for name in key])
+        if load(part.rows):
+            raise refusal(part, self.sink.contract, self.sink.schema, load)
 
     def _seal(self, cursor: Any) -> Sealed:
         record = self._record(cursor, "FOR UPDATE")
@@ -243,8 +226,3 @@ class MariaDBStage:
 def _changed(query: str, cursor: Any) -> int:
     cursor.execute(query)
     return int(cursor.rowcount)
-
-
-def _is_named(text: str, field: str) -> bool:
-    """Tell whether a message of the server names the field."""
-    return any(part in text for part in (f"'{field}' at row", f"`{field}` at row", f".{field}` failed"))

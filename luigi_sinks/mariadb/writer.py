@@ -1,4 +1,4 @@
-"""Sends rows by LOAD DATA, and finds the row that the server does not take.
+"""Sends rows by LOAD DATA.
 
 A part's text is whole, in a file in memory, before the server sees its first
 byte: what the statement cannot tell from a clean end, a stream that was cut
@@ -8,7 +8,7 @@ short, cannot happen.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ _LINES_OF_JSON = (
 )
 
 Complaint = tuple[int, str]
-"""An error number of the server and its message."""
+"""An error number of the server, and its message."""
 
 
 def encode(schema: Schema, rows: Sequence[Any]) -> bytes:
@@ -58,34 +58,20 @@ def statement(schema: Schema, table: str, seq: int, path: str) -> str:
     )
 
 
-def send(cursor: Any, schema: Schema, table: str, seq: int, rows: Sequence[Any]) -> Complaint | None:
-    """Load rows into a version, all or none; return the server's first complaint if it is none.
+def send(cursor: Any, schema: Schema, table: str, seq: int, rows: Sequence[Any]) -> list[Complaint]:
+    """Load rows into a version, all or none; return what the server has against them.
 
     LOCAL makes warnings of errors and skips rows that repeat a key, so only as
     many rows as were sent and no warning mean success.
     """
     cursor.execute("SAVEPOINT part")
-    with os.fdopen(os.memfd_create("part"), "wb", buffering=0) as file:
+    with os.fdopen(os.memfd_create("part"), "wb") as file:
         file.write(encode(schema, rows))
+        file.flush()
         cursor.execute(statement(schema, table, seq, f"/dev/fd/{file.fileno()}"))
     if cursor.rowcount == len(rows) and not cursor.warnings:
-        return None
-    found = [(number, text) for _, number, text in cursor.connection.show_warnings() or ()]
-    complaint = found[0] if found else (0, f"took {cursor.rowcount} of {len(rows)} rows")
+        return []
+    complaints = [(number, text) for _, number, text in cursor.connection.show_warnings() or ()]
+    taken = cursor.rowcount
     cursor.execute("ROLLBACK TO SAVEPOINT part")
-    return complaint
-
-
-def first_refused(
-    send: Callable[[Sequence[Any]], Complaint | None], rows: Sequence[Any]
-) -> tuple[int, Complaint] | None:
-    """Find the first of the rows that is refused, by halves; those before it are sent."""
-    good, bad = 0, len(rows)
-    while bad - good > 1:
-        middle = (good + bad) // 2
-        if send(rows[good:middle]) is None:
-            good = middle
-        else:
-            bad = middle
-    complaint = send(rows[good:bad])
-    return (good, complaint) if complaint else None
+    return complaints or [(0, f"took {taken} of {len(rows)} rows")]

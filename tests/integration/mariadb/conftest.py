@@ -1,7 +1,6 @@
 """What these tests see of the server is seen through a plain connection, not by the sink under test."""
 
 import secrets
-from collections.abc import Iterator
 from contextlib import closing
 
 import mariadb

@@ -1,10 +1,6 @@
 """Every type of column keeps what it is given, or refuses it: on the real server."""
 
-import json
-import math
 import secrets
-import uuid
-from datetime import date, datetime, time
 from decimal import Decimal
 
 import pytest
@@ -14,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql
 
-from luigi_sinks import BadRow, Origin, config, load
+from luigi_sinks import Origin, config, load
 from luigi_sinks.mariadb import MariaDBSink, Settings, schema_of
 
 ORIGIN = Origin("types")

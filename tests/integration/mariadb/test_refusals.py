@@ -1,0 +1,176 @@
+"""What cannot be loaded is refused with its name, and readers keep what they have."""
+
+import math
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Column, Integer, String
+from sqlalchemy.dialects import mysql
+
+from luigi_sinks import BadRow, BadSetting, Origin, State, load
+from luigi_sinks.mariadb import MariaDBSink, schema_of
+from luigi_sinks.partition import WHOLE
+
+ORIGIN = Origin("refusals")
+DEEP = [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]
+
+BAD_VALUES = [
+    (mysql.TINYINT(), 128),
+    (mysql.TINYINT(unsigned=True), -1),
+    (mysql.BIGINT(unsigned=True), -1),
+    (mysql.BIGINT(unsigned=True), 2**64),
+    (sa.BigInteger(), 2**63),
+    (sa.Integer(), True),
+    (sa.Integer(), 1.0),
+    (sa.Boolean(), 1),
+    (sa.Float(), 1e39),
+    (sa.Double(), math.nan),
+    (sa.Double(), math.inf),
+    (sa.Numeric(5, 2), Decimal(1000)),
+    (sa.Numeric(5, 2), Decimal("0.125")),
+    (sa.Numeric(5, 2), Decimal("NaN")),
+    (sa.Numeric(5, 2), Decimal("-Infinity")),
+    (sa.Numeric(), Decimal("0.5")),
+    (mysql.NUMERIC(5, 2, unsigned=True), Decimal(-1)),
+    (sa.String(3), "four"),
+    (sa.CHAR(5), "ends "),
+    (sa.Text(), "é" * 32_768),
+    (mysql.TINYTEXT(), "x" * 256),
+    (mysql.VARCHAR(5, charset="latin1"), "東京"),
+    (sa.Enum("a", "b", name="ab"), "A"),
+    (sa.Date(), datetime(2013, 1, 1)),
+    (sa.Date(), "2013-02-30"),
+    (sa.DateTime(), date(2013, 1, 1)),
+    (sa.DateTime(), datetime(2013, 1, 1, tzinfo=UTC)),
+    (sa.DateTime(), datetime(2013, 1, 1, microsecond=1)),
+    (mysql.DATETIME(fsp=3), datetime(2013, 1, 1, microsecond=1001)),
+    (sa.Time(), time(1, 2, 3, 4)),
+    (sa.LargeBinary(), "text"),
+    (sa.LargeBinary(), b"x" * 65_536),
+    (sa.BINARY(4), b"abc"),
+    (sa.VARBINARY(2), b"abc"),
+    (sa.JSON(), {"a": math.nan}),
+    (sa.JSON(), {"a": (1, 2)}),
+    (sa.JSON(), {"a": {1: 2}}),
+    (sa.JSON(), {"a": date(2013, 1, 1)}),
+    (sa.JSON(), {"a": object()}),
+    (sa.JSON(), DEEP),
+    (sa.Uuid(), "no uuid"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), BAD_VALUES, ids=lambda value: repr(value)[:40])
+def test_a_value_that_would_come_back_otherwise_is_refused(settings, table, kind, value):
+    sink = MariaDBSink(settings, table, schema_of(table, [Column("id", Integer, primary_key=True), Column("it", kind)]))
+    with pytest.raises(BadRow) as caught:
+        load(sink, WHOLE, ORIGIN, [(1, None), (2, None), (3, value)])
+    assert (caught.value.dataset, caught.value.row, caught.value.field) == (table, 3, "it")
+    assert "nothing was published" in str(caught.value)
+    assert sink.head(WHOLE).version is None
+
+
+def test_dates_may_be_given_as_iso_text(settings, table):
+    columns = [Column("day", sa.Date), Column("at", sa.DateTime), Column("time", mysql.TIME(fsp=6))]
+    sink = MariaDBSink(settings, table, schema_of(table, columns))
+    load(sink, WHOLE, ORIGIN, [("2013-01-31", "2013-01-31 05:15:00", "23:59:59.5")])
+    (row,) = sink.read(sink.head(WHOLE).version)
+    expected = [date(2013, 1, 31), datetime(2013, 1, 31, 5, 15), time(23, 59, 59, 500_000)]
+    assert list(row.values()) == expected
+
+
+def test_a_key_that_only_the_collation_finds_equal_is_refused(settings, table):
+    sink = MariaDBSink(settings, table, schema_of(table, [Column("code", String(9), primary_key=True)]))
+    with pytest.raises(BadRow, match="repeats the key 'ZÜRICH'") as caught:
+        load(sink, WHOLE, ORIGIN, [("bern",), ("Zürich",), ("basel",), ("ZÜRICH",)])
+    assert (caught.value.row, caught.value.field) == (4, "code")
+
+
+def test_a_collation_of_ones_own_tells_them_apart(settings, table):
+    code = Column("code", String(9, collation="utf8mb4_nopad_bin"), primary_key=True)
+    sink = MariaDBSink(settings, table, schema_of(table, [code]))
+    load(sink, WHOLE, ORIGIN, [("Zürich",), ("ZÜRICH",), ("Zürich ",)])
+    assert sink.head(WHOLE).record.rows == 3
+
+
+def test_a_repeated_value_in_a_unique_column_is_refused_by_its_name(settings, table):
+    columns = [Column("id", Integer, primary_key=True), Column("tail", String(9), unique=True)]
+    sink = MariaDBSink(settings, table, schema_of(table, columns))
+    with pytest.raises(BadRow) as caught:
+        load(
+            sink, WHOLE, ORIGIN, [*((number, f"N{number}") for number in range(5_000)), (5_000, "N4321"), (5_001, None)]
+        )
+    assert (caught.value.row, caught.value.field) == (5_001, "tail")
+
+
+def test_a_unique_value_may_be_null_many_times(settings, table):
+    columns = [Column("id", Integer, primary_key=True), Column("tail", String(9), unique=True)]
+    sink = MariaDBSink(settings, table, schema_of(table, columns))
+    load(sink, WHOLE, ORIGIN, [(1, None), (2, None)])
+    assert sink.head(WHOLE).record.rows == 2
+
+
+def test_the_server_alone_knows_that_a_generated_value_fails(settings, table):
+    columns = [Column("n", Integer), Column("twice", mysql.TINYINT, sa.Computed("n * 2", persisted=True))]
+    sink = MariaDBSink(settings, table, schema_of(table, columns))
+    with pytest.raises(BadRow, match="Out of range value for column 'twice'") as caught:
+        load(sink, WHOLE, ORIGIN, [(n,) for n in range(100)])
+    assert caught.value.row == 65
+
+
+def test_a_table_name_that_is_too_long_is_refused_with_the_limit(settings):
+    name = "t" * 59
+    sink = MariaDBSink(settings, name, schema_of(name, [Column("id", Integer)]))
+    with pytest.raises(BadSetting, match="has 59 characters; MariaDB takes at most 58"):
+        load(sink, WHOLE, ORIGIN, [(1,)])
+
+
+def test_the_longest_table_name_works(settings, table):
+    name = table.ljust(58, "x")
+    sink = MariaDBSink(settings, name, schema_of(name, [Column("id", Integer)]))
+    load(sink, WHOLE, ORIGIN, [(1,)])
+    assert len(list(sink.read(sink.head(WHOLE).version))) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ([Column("id", sa.BigInteger, primary_key=True)], "declares `id` bigint.*has `id` int"),
+        ([Column("id", Integer, primary_key=True), Column("new", Integer)], "declares `new` int.*has nothing"),
+        ([Column("id", Integer)], "declares `id` int.* DEFAULT NULL, .* has `id` int.* NOT NULL"),
+        ([Column("id", Integer, primary_key=True, unique=True)], "declares UNIQUE KEY `uq_id` .* has nothing"),
+        ([Column("other", Integer, primary_key=True)], "declares `other` int.*has nothing"),
+    ],
+)
+def test_other_columns_than_the_versions_have_are_refused_by_name(settings, table, columns, complaint):
+    load(
+        MariaDBSink(settings, table, schema_of(table, [Column("id", Integer, primary_key=True)])), WHOLE, ORIGIN, [(1,)]
+    )
+    changed = MariaDBSink(settings, table, schema_of(table, columns))
+    with pytest.raises(BadSetting, match=complaint):
+        load(changed, WHOLE, ORIGIN, [(2,) * len(columns)])
+    assert [record.state for record in changed.records()] == [State.PUBLISHED]
+
+
+def test_columns_that_the_server_refuses_are_refused_in_its_words(settings, table):
+    sink = MariaDBSink(settings, table, schema_of(table, [Column("note", sa.Text, primary_key=True)]))
+    with pytest.raises(BadSetting, match="BLOB/TEXT column 'note' used in key"):
+        load(sink, WHOLE, ORIGIN, [("x",)])
+
+
+def test_an_ordinary_table_in_the_way_is_left_alone(settings, table, ask):
+    ask(f"CREATE TABLE {table} (id INT)")
+    ask(f"INSERT INTO {table} VALUES (42)")
+    sink = MariaDBSink(settings, table, schema_of(table, [Column("id", Integer)]))
+    with pytest.raises(BadSetting, match=r"is an ordinary table.*RENAME TABLE"):
+        load(sink, WHOLE, ORIGIN, [(1,)])
+    assert ask(f"SELECT * FROM {table}") == [(42,)]
+
+
+def test_a_view_of_somebody_elses_is_left_alone(settings, table, ask):
+    ask(f"CREATE VIEW {table} AS SELECT 42 AS id")
+    sink = MariaDBSink(settings, table, schema_of(table, [Column("id", Integer)]))
+    with pytest.raises(BadSetting, match="somebody else's"):
+        load(sink, WHOLE, ORIGIN, [(1,)])
+    assert ask(f"SELECT * FROM {table}") == [(42,)]
