@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from luigi_sinks.credentials.token import Token
+from luigi_sinks.credentials.source import Request, Use, read
+from luigi_sinks.credentials.token import Grant, Token
 from luigi_sinks.errors import CredentialError
+
+Stamp = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`path` is the file that holds the secret and nothing else."""
+
+    source: str
+    path: Path
 
 
 class FileSource:
     """Reads the secret that is the file's whole text, without the last newline."""
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, use: Use) -> None:  # noqa: ARG002 - it needs no other credential
         self._name = name
-        self._path = path
+        self._path = read(Settings, name).path
 
-    def fetch(self) -> Token:
+    def scope(self, request: Request) -> Request:  # noqa: ARG002 - the file is the same for all
+        """Depend on nothing."""
+        return Request()
+
+    def fetch(self, request: Request) -> Token:  # noqa: ARG002
         """Return what the file holds now. Raises CredentialError if it holds nothing."""
+        path = str(self._path)
+        stamp = _stamp(path)
         try:
             secret = self._path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
@@ -24,4 +44,17 @@ class FileSource:
             raise CredentialError(f"credential {self._name!r}: cannot read {self._path}: {reason}") from None
         if not secret:
             raise CredentialError(f"credential {self._name!r}: {self._path} is empty")
-        return Token(secret)
+        return Token(secret, Grant(changed=partial(_changed, path, stamp)))
+
+
+def _changed(path: str, stamp: Stamp | None) -> bool:
+    return _stamp(path) != stamp
+
+
+def _stamp(path: str) -> Stamp | None:
+    """Tell one content of the file from the next: written in place, or replaced as Kubernetes does."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - it is asked before each use, and a Path costs a microsecond
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

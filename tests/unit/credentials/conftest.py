@@ -1,0 +1,121 @@
+import threading
+
+import pytest
+
+from luigi_sinks.credentials import Grant, Request, Token, running
+from luigi_sinks.credentials.entry import Timing
+from luigi_sinks.credentials.provider import PROVIDER, Provider
+from luigi_sinks.errors import CredentialError
+
+
+@pytest.fixture(autouse=True)
+def fresh_provider():
+    """Begin each test as a new process would, in which no task runs."""
+    PROVIDER.forget()
+    running.become(running.Running())
+    yield
+    PROVIDER.forget()
+    running.become(running.Running())
+
+
+@pytest.fixture(autouse=True)
+def leases(luigi_cfg, tmp_path):
+    """Keep the journal in a folder of the test's own."""
+    luigi_cfg(f"[luigi_sinks.leases]\nfolder = {tmp_path}/leases\n")
+    return tmp_path / "leases"
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+class CountingSource:
+    """Gives `secret-1`, `secret-2` and so on, and can be told to fail or to wait."""
+
+    def __init__(self, lifetime=100.0, **grant):
+        self.grant = {"lifetime": lifetime, **grant}
+        self.fetched = []
+        self.failing = False
+        self.gate = None
+
+    def scope(self, request):
+        return Request(host=request.host, user=request.user, audience=request.audience)
+
+    def fetch(self, request):
+        self.fetched.append(request)
+        if self.gate is not None:
+            assert self.gate.wait(10)
+        if self.failing:
+            raise CredentialError("the issuer is down")
+        return Token(f"secret-{len(self.fetched)}", Grant(**self.grant))
+
+
+class LeasingSource(CountingSource):
+    """Leases each secret; renewal works until it is told otherwise."""
+
+    def __init__(self, lifetime=100.0, **grant):
+        super().__init__(lifetime, **grant)
+        self.renewed, self.revoked, self.renewable = [], [], True
+
+    def fetch(self, request):
+        token = super().fetch(request)
+        return Token(token.reveal(), Grant(lifetime=token.grant.lifetime, lease=f"lease-{len(self.fetched)}"))
+
+    def renew(self, token):
+        if not self.renewable:
+            raise CredentialError("the lease is at its end")
+        self.renewed.append(token.grant.lease)
+        return token.renewed(token.grant)
+
+    def revoke(self, lease):
+        if self.failing:
+            raise CredentialError("the issuer is down")
+        self.revoked.append(lease)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def source():
+    return CountingSource()
+
+
+@pytest.fixture
+def leasing():
+    return LeasingSource()
+
+
+@pytest.fixture
+def provider_of(clock):
+    """Return a function that makes a provider of one source, without jitter and with a clock to set."""
+    return lambda source: Provider(lambda name, use: source, Timing(clock, lambda: 0.0))
+
+
+@pytest.fixture
+def together():
+    """Return a function that calls another one in several threads and returns what each got."""
+
+    def run(count, call):
+        results = [None] * count
+
+        def one(number):
+            try:
+                results[number] = call()
+            except CredentialError as error:
+                results[number] = error
+
+        threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return results
+
+    return run

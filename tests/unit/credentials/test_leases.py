@@ -1,0 +1,199 @@
+"""What is given back at the end of a task, and who does it when the task cannot."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import luigi
+import pytest
+
+from luigi_sinks.credentials import journal, tasks
+from luigi_sinks.credentials.running import Running
+from luigi_sinks.errors import BadSetting
+
+
+def reveal(token):
+    return token.reveal()
+
+
+FIRST, SECOND = Running("First__1", "First"), Running("Second__2", "Second")
+
+
+def noted():
+    return sorted(leased.lease for leased in journal.entries())
+
+
+def test_a_tasks_tokens_are_dropped_and_its_leases_revoked_at_its_end(provider_of, leasing):
+    provider = provider_of(leasing)
+    provider.begin(FIRST)
+    provider.use("db", reveal)
+    provider.use("db", reveal, host="another")
+    assert noted() == ["lease-1", "lease-2"]
+    provider.end("First__1")
+    assert sorted(leasing.revoked) == ["lease-1", "lease-2"]
+    assert noted() == []
+    assert provider.use("db", reveal) == "secret-3"
+
+
+def test_what_was_fetched_between_tasks_outlives_them(provider_of, leasing):
+    provider = provider_of(leasing)
+    provider.use("db", reveal)
+    provider.begin(FIRST)
+    provider.use("db", reveal)
+    provider.end("First__1")
+    assert (provider.use("db", reveal), leasing.revoked) == ("secret-1", [])
+    provider.close()
+    assert leasing.revoked == ["lease-1"]
+
+
+def test_a_task_that_waits_for_another_gives_back_what_it_has(provider_of, leasing):
+    provider = provider_of(leasing)
+    provider.begin(FIRST)
+    provider.use("db", reveal)
+    provider.begin(SECOND)
+    assert leasing.revoked == ["lease-1"]
+
+
+def test_a_lease_is_renewed_as_long_as_it_can_be_and_then_replaced(provider_of, leasing, clock):
+    provider = provider_of(leasing)
+    provider.use("db", reveal)
+    clock.now += 75
+    assert provider.use("db", reveal) == "secret-1"
+    assert leasing.renewed == ["lease-1"]
+    leasing.renewable = False
+    clock.now += 75
+    assert provider.use("db", reveal) == "secret-2"
+    assert leasing.revoked == [], "open connections may live by the old one"
+    provider.close()
+    assert leasing.revoked == ["lease-1", "lease-2"]
+
+
+def test_a_lease_that_could_not_be_revoked_stays_in_the_journal(provider_of, leasing, caplog):
+    provider = provider_of(leasing)
+    provider.begin(FIRST)
+    provider.use("db", reveal)
+    leasing.failing = True
+    provider.end("First__1")
+    assert noted() == ["lease-1"]
+    assert "the issuer is down; the lease ends by itself" in caplog.text
+
+
+def test_the_journal_is_closed_to_others_and_holds_no_secret(provider_of, leasing, leases):
+    provider_of(leasing).use("db", reveal)
+    (path,) = leases.iterdir()
+    assert (leases.stat().st_mode & 0o777, path.stat().st_mode & 0o777) == (0o700, 0o600)
+    assert b"secret-1" not in path.read_bytes()
+
+
+def test_a_journal_that_others_could_write_is_refused(provider_of, leasing, leases):
+    leases.mkdir()
+    leases.chmod(0o770)
+    with pytest.raises(BadSetting, match=rf"{leases} must be .* mode 0700"):
+        provider_of(leasing).use("db", reveal)
+
+
+def leave_a_lease(provider, task):
+    """Be the child that leases and then hangs."""
+    provider.begin(task)
+    provider.use("db", reveal)
+    time.sleep(60)
+
+
+@pytest.fixture
+def child(provider_of, leasing):
+    """Return a forked process of this one, which holds a lease."""
+    process = multiprocessing.get_context("fork").Process(target=leave_a_lease, args=(provider_of(leasing), FIRST))
+    process.start()
+    while not noted():
+        time.sleep(0.005)
+    yield process
+    process.kill()
+    process.join()
+
+
+def test_the_parent_revokes_what_a_killed_child_held(provider_of, leasing, child):
+    provider = provider_of(leasing)
+    os.kill(child.pid, signal.SIGKILL)
+    provider.reap("Another__3")
+    assert leasing.revoked == []
+    provider.reap("First__1")
+    assert (leasing.revoked, noted()) == (["lease-1"], [])
+
+
+def test_the_parent_ends_a_child_that_does_not_before_it_revokes(provider_of, leasing, child, monkeypatch):
+    monkeypatch.setattr("luigi_sinks.credentials.provider._PATIENCE", 0.1)
+    provider_of(leasing).reap("First__1")
+    child.join(5)
+    assert (child.exitcode, leasing.revoked) == (-signal.SIGKILL, ["lease-1"])
+
+
+def test_the_next_start_sweeps_what_a_killed_process_left_and_nothing_else(provider_of, leasing, child):
+    leasing.fetched.append("the child's")
+    alive = provider_of(leasing)
+    alive.use("db", reveal)
+    assert leasing.revoked == [], "the child lives"
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    alive.forget()
+    alive.use("other", reveal)
+    assert leasing.revoked == [], "it was the lease of another credential"
+    alive.use("db", reveal)
+    assert leasing.revoked == ["lease-1"]
+
+
+@pytest.fixture
+def watched(monkeypatch, provider_of, leasing):
+    """Return a kind of task that leases a token, fails if it is told to, and is watched."""
+    provider = provider_of(leasing)
+    monkeypatch.setattr(tasks, "PROVIDER", provider)
+
+    class Leases(luigi.Task):
+        fails = luigi.BoolParameter(default=False)
+
+        def complete(self):
+            return False
+
+        def run(self):
+            provider.use("db", reveal)
+            if self.fails:
+                raise ValueError("no")
+
+    tasks.watch(Leases)
+    return Leases
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_luigi_ends_a_tasks_leases_also_when_it_fails(watched, leasing, fails):
+    luigi.build([watched(fails=fails)], local_scheduler=True)
+    assert (leasing.revoked, noted()) == (["lease-1"], [])
+
+
+def test_tasks_that_are_not_watched_have_no_handlers(watched):
+    assert watched in luigi.Task._event_callbacks
+    assert luigi.Task not in luigi.Task._event_callbacks
+
+
+SPAWNED = """
+import multiprocessing, sys
+from luigi_sinks.credentials import use
+
+def reveal(token):
+    return token.reveal()
+
+if __name__ == "__main__":
+    used = use("db", reveal)
+    with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
+        assert pool.apply(use, ("db", reveal)) == used == "by name"
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_another_process_gets_its_token_by_the_credentials_name(tmp_path, method):
+    (tmp_path / "secret").write_text("by name")
+    (tmp_path / "luigi.cfg").write_text(f"[luigi_sinks.credential.db]\nsource = file\npath = {tmp_path}/secret\n")
+    (tmp_path / "program.py").write_text(SPAWNED)
+    environment = {**os.environ, "LUIGI_CONFIG_PATH": str(tmp_path / "luigi.cfg")}
+    subprocess.run([sys.executable, tmp_path / "program.py", method], env=environment, check=True, timeout=60)
