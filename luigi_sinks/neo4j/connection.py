@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import ipaddress
 import os
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ try:
         DriverError,
         Forbidden,
         Neo4jError,
+        SessionExpired,
+        TransientError,
     )
 except ImportError as missing:
     raise NotInstalled("neo4j", missing) from missing
@@ -64,9 +67,7 @@ class Settings:
         return neo4j.GraphDatabase.driver(
             self.address,
             connection_timeout=5,
-            connection_acquisition_timeout=10,
-            max_transaction_retry_time=3,
-            initial_retry_delay=0.2,
+            connection_acquisition_timeout=6,
             notifications_min_severity="OFF",
             **self._tls(),
         )
@@ -79,23 +80,24 @@ class Settings:
 
 
 def query(settings: Settings, cypher: str, **parameters: Any) -> list[dict[str, Any]]:
-    """Run one query in a transaction of its own and return its rows; errors as for `transact`."""
-    return transact(settings, lambda tx: tx.run(cypher, parameters).data())
+    """Run a query that may be run twice, in a transaction of its own or in those it makes; return its rows."""
+    return _used(settings, lambda session: session.run(cypher, parameters).data())
 
 
-def transact(settings: Settings, work: Callable[[neo4j.ManagedTransaction], Result], *, version: str = "") -> Result:
-    """Run the work in one transaction, tried again for a while on errors that pass.
+def transact(settings: Settings, work: Callable[[neo4j.Transaction], Result], *, version: str = "") -> Result:
+    """Run work that may be run twice, in one transaction.
 
     The transaction carries the version's id, by which it can be found and ended.
     Raises Unavailable if the server does not answer, or not to the commit.
     """
-    marked = neo4j.unit_of_work(metadata={"luigi_sinks": version})(work)
-    return _used(settings, lambda session: session.execute_write(marked))
 
+    def once(session: neo4j.Session) -> Result:
+        with session.begin_transaction(metadata={"luigi_sinks": version}) as tx:
+            result = work(tx)
+            tx.commit()
+            return result
 
-def run(settings: Settings, cypher: str, **parameters: Any) -> None:
-    """Run a query that divides itself into transactions."""
-    _used(settings, lambda session: session.run(cypher, parameters).consume())
+    return _used(settings, once)
 
 
 def stream(settings: Settings, cypher: str, **parameters: Any) -> Iterator[list[Any]]:
@@ -107,9 +109,14 @@ def stream(settings: Settings, cypher: str, **parameters: Any) -> Iterator[list[
 
 
 def _used(settings: Settings, call: Callable[[neo4j.Session], Result]) -> Result:
+    """Call with a session; once more if a kept connection turns out to be dead, or a lock was lost."""
+
     def connect(token: Token) -> Result:
         with _refusal(), _explained(settings), _session(settings, token) as session:
-            return call(session)
+            try:
+                return call(session)
+            except (SessionExpired, TransientError):
+                return call(session)
 
     return use(settings.credential, connect)
 
@@ -155,13 +162,23 @@ def _explained(settings: Settings) -> Iterator[None]:
             raise BadSetting(f"{settings.address} has no database {settings.database!r}") from error
         raise
     except (DriverError, Neo4jError) as error:
+        if isinstance(_root(error), ssl.SSLCertVerificationError):
+            raise BadSetting(f"{settings.address}: {_root(error)}; tls_ca = {settings.tls_ca} is wrong") from error
         raise Unavailable(f"{settings.address}: {_way_out(error)}") from error
+
+    except OSError as error:  # the driver has errors of its own for the network; this is the CA's file
+        raise BadSetting(f"tls_ca = {settings.tls_ca} in the section [luigi_sinks.neo4j]: {error}") from error
+
+
+def _root(error: BaseException) -> BaseException:
+    return _root(error.__cause__) if error.__cause__ else error
 
 
 def _way_out(error: Exception) -> str:
+    section = "in the section [luigi_sinks.neo4j]"
     if getattr(error, "code", "") == _OUT_OF_MEMORY:
-        return f"{error}; set rows_per_transaction in the section [luigi_sinks.neo4j] lower, or give the server more"
-    return f"{error}; see that the server runs, and that host and port in the section [luigi_sinks.neo4j] are right"
+        return f"{error}; set rows_per_transaction {section} lower, or give the server more memory"
+    return f"{error}; see that the server runs, and that host, port and tls_ca {section} are right"
 
 
 def _is_loopback(host: str) -> bool:

@@ -83,9 +83,7 @@ def records_of(rows: Collection[Mapping[str, Any]]) -> Iterator[Record]:
     return (_decoded(row["record"]) for row in rows)
 
 
-def begin(
-    tx: neo4j.ManagedTransaction, version: Version, origin: Origin, lease: Lease, labels: Collection[str]
-) -> None:
+def begin(tx: neo4j.Transaction, version: Version, origin: Origin, lease: Lease, labels: Collection[str]) -> None:
     """Register a version under the next number of its dataset."""
     record = {
         **msgspec.to_builtins(origin),
@@ -99,7 +97,7 @@ def begin(
     tx.run(_BEGIN, dataset=version.dataset, record=record, staged_at=staged_at).consume()
 
 
-def locked(tx: neo4j.ManagedTransaction, version: Version) -> tuple[Record, str]:
+def locked(tx: neo4j.Transaction, version: Version) -> tuple[Record, str]:
     """Return the record and what it is closed for, and keep others from changing either."""
     tx.run(_LOCK_VERSION, id=version.id).consume()
     found = tx.run(_RECORD, id=version.id).single()
@@ -108,17 +106,17 @@ def locked(tx: neo4j.ManagedTransaction, version: Version) -> tuple[Record, str]
     return _decoded(found["record"]), found["closed"] or ""
 
 
-def change(tx: neo4j.ManagedTransaction, version: Version, **properties: Any) -> None:
+def change(tx: neo4j.Transaction, version: Version, **properties: Any) -> None:
     """Set properties of a version's record."""
     tx.run("MATCH (v:_SinkVersion {id: $id}) SET v += $properties", id=version.id, properties=properties).consume()
 
 
-def renew(tx: neo4j.ManagedTransaction, version: Version, lease: Lease) -> None:
+def renew(tx: neo4j.Transaction, version: Version, lease: Lease) -> None:
     """Replace the claim on a version."""
     change(tx, version, lease=_text(lease))
 
 
-def seal(tx: neo4j.ManagedTransaction, version: Version) -> None:
+def seal(tx: neo4j.Transaction, version: Version) -> None:
     """Let no more rows in."""
     record, closed = locked(tx, version)
     if not record.state.is_open or closed == ABANDONED:
@@ -126,7 +124,7 @@ def seal(tx: neo4j.ManagedTransaction, version: Version) -> None:
     change(tx, version, closed=SEALED)
 
 
-def abandon(tx: neo4j.ManagedTransaction, version: Version) -> bool:
+def abandon(tx: neo4j.Transaction, version: Version) -> bool:
     """Let neither rows nor readers in, unless the load is over; tell whether that is so."""
     record, _ = locked(tx, version)
     if record.state.is_open:
@@ -134,7 +132,7 @@ def abandon(tx: neo4j.ManagedTransaction, version: Version) -> bool:
     return record.state.is_open
 
 
-def approve(tx: neo4j.ManagedTransaction, version: Version) -> None:
+def approve(tx: neo4j.Transaction, version: Version) -> None:
     """Record that the checks passed."""
     record, closed = locked(tx, version)
     if not record.state.is_open or closed != SEALED:
@@ -142,21 +140,21 @@ def approve(tx: neo4j.ManagedTransaction, version: Version) -> None:
     change(tx, version, state=State.VALIDATED)
 
 
-def fail(tx: neo4j.ManagedTransaction, version: Version) -> None:
+def fail(tx: neo4j.Transaction, version: Version) -> None:
     """Record that the load failed and its rows are gone."""
     record, _ = locked(tx, version)
     if record.state.is_open:
         change(tx, version, state=State.FAILED)
 
 
-def retire(tx: neo4j.ManagedTransaction, version: Version) -> None:
+def retire(tx: neo4j.Transaction, version: Version) -> None:
     """Record that the version is no longer the head, if that is so."""
     locked(tx, version)
     if _head(tx, version).version != version:
         change(tx, version, state=State.RETIRED)
 
 
-def drop(tx: neo4j.ManagedTransaction, version: Version) -> None:
+def drop(tx: neo4j.Transaction, version: Version) -> None:
     """Record that the version's rows are gone."""
     locked(tx, version)
     if _head(tx, version).version == version:
@@ -164,7 +162,7 @@ def drop(tx: neo4j.ManagedTransaction, version: Version) -> None:
     change(tx, version, state=State.DROPPED)
 
 
-def publish(tx: neo4j.ManagedTransaction, version: Version, replacing: Head) -> None:
+def publish(tx: neo4j.Transaction, version: Version, replacing: Head) -> None:
     """Move the head if it still is `replacing`."""
     tx.run(_LOCK_HEAD, dataset=version.dataset, partition=version.partition).consume()
     record, closed = locked(tx, version)
@@ -186,7 +184,7 @@ def publish(tx: neo4j.ManagedTransaction, version: Version, replacing: Head) -> 
     ).consume()
 
 
-def _head(tx: neo4j.ManagedTransaction, version: Version) -> Head:
+def _head(tx: neo4j.Transaction, version: Version) -> Head:
     return head_of(tx.run(HEAD, dataset=version.dataset, partition=version.partition).data())
 
 

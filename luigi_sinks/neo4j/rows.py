@@ -43,7 +43,7 @@ class Counted:
     examples: Sequence[str]
 
 
-def count(tx: neo4j.ManagedTransaction, version: Version, graph: Graph) -> Counted:
+def count(tx: neo4j.Transaction, version: Version, graph: Graph) -> Counted:
     """Count nodes and relationships on the server."""
     rows = sum(_single(tx, cypher.count(kind), version)["count"] for kind in graph.kinds.values())
     aside = _single(tx, _SET_ASIDE, version)
@@ -74,18 +74,18 @@ def delete(settings: Settings, version: Version) -> None:
     )
     labels = [label for row in found for label in row["labels"]]
     for query in (*map(cypher.delete_relationships, labels), *map(cypher.delete_nodes, labels)):
-        connection.run(settings, query, version=version.id)
+        connection.query(settings, query, version=version.id)
     delete_marks(settings, version)
 
 
 def delete_marks(settings: Settings, version: Version) -> None:
     """Delete the marks of a version's batches, once it takes no more of them."""
-    connection.run(settings, _DELETE_MARKS, version=version.id)
+    connection.query(settings, _DELETE_MARKS, version=version.id)
 
 
 def _at_work(settings: Settings, version: Version) -> Any:
     return connection.query(settings, _AT_WORK, version=version.id)[0]["ids"]
 
 
-def _single(tx: neo4j.ManagedTransaction, query: str, version: Version) -> neo4j.Record:
+def _single(tx: neo4j.Transaction, query: str, version: Version) -> neo4j.Record:
     return tx.run(query, version=version.id).single(strict=True)

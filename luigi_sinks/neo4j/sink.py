@@ -130,7 +130,7 @@ class Neo4jStage:
             rows.delete(self.sink.settings, self.version)
             self._transact(registry.fail)
 
-    def _count(self, tx: neo4j.ManagedTransaction, version: Version) -> Counted:
+    def _count(self, tx: neo4j.Transaction, version: Version) -> Counted:
         counted = rows.count(tx, version, self.sink.graph)
         registry.change(tx, version, rows=counted.rows, set_aside=counted.set_aside)
         return counted

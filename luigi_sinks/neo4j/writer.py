@@ -74,7 +74,7 @@ class PartWriter:
             except ConstraintError as error:
                 raise self._duplicate(batch, error) from None
 
-    def _write(self, batch: Batch, tx: neo4j.ManagedTransaction) -> None:
+    def _write(self, batch: Batch, tx: neo4j.Transaction) -> None:
         if not self._mark(batch, tx):
             return
         rows = msgspec.to_builtins(batch.rows, builtin_types=(bytes,))
@@ -82,7 +82,7 @@ class PartWriter:
         if isinstance(self.kind, RelationshipKind) and made.relationships_created < len(rows):
             self._miss(batch, tx, rows, len(rows) - made.relationships_created)
 
-    def _mark(self, batch: Batch, tx: neo4j.ManagedTransaction) -> bool:
+    def _mark(self, batch: Batch, tx: neo4j.Transaction) -> bool:
         """Mark the batch as arrived; tell whether it was not before."""
         result = tx.run(_MARK, {"version": self.version.id, **batch.mark})
         found = result.single()
@@ -92,7 +92,7 @@ class PartWriter:
             raise Conflict(f"{self.version}: part {batch.part.number} was written with {found['of']} rows before")
         return result.consume().counters.nodes_created == 1
 
-    def _miss(self, batch: Batch, tx: neo4j.ManagedTransaction, rows: Sequence[Any], count: int) -> None:
+    def _miss(self, batch: Batch, tx: neo4j.Transaction, rows: Sequence[Any], count: int) -> None:
         """Refuse relationships whose ends are not there, or note how many were set aside."""
         assert isinstance(self.kind, RelationshipKind)
         ends = [row[:2] for row in rows]
@@ -154,5 +154,8 @@ class MissingEnd:
         return f"row {self.row}, {self.end}: {self.reason}"
 
 
-def _batches(part: Part, size: int) -> Iterator[Batch]:
+def _batches(part: Part, most: int) -> Iterator[Batch]:
+    """Divide a part evenly."""
+    count = -(-len(part.rows) // most)
+    size = -(-len(part.rows) // count)
     return (Batch(part, first, part.rows[first : first + size]) for first in range(0, len(part.rows), size))
