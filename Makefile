@@ -1,0 +1,48 @@
+# Two commands do everything: `make demo` and `make test`.
+
+PYTHON ?= python3
+SINKS ?= servers
+VENV := .venv
+RUN := $(VENV)/bin/python
+AS_ROOT := $(shell test `id -u` = 0 || echo sudo)
+
+.PHONY: demo test unit check bench up down purge clean system-packages
+
+demo: $(VENV)/ready  ## load the flights into three stores, and show what is safe about it
+	$(RUN) examples/flights/demo.py --sinks $(SINKS)
+
+test: $(VENV)/ready  ## the whole suite, on real servers
+	$(RUN) -m pytest
+
+unit: $(VENV)/ready  ## the tests that need no server
+	$(RUN) -m pytest tests/unit
+
+check: $(VENV)/ready  ## style, types, and which way the imports point
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy luigi_sinks examples/flights tests/typing
+	$(VENV)/bin/pyright
+	$(VENV)/bin/lint-imports
+
+up down: $(VENV)/ready  ## start or stop the servers
+	$(RUN) -m luigi_sinks.testing.servers $@
+
+purge: $(VENV)/ready  ## stop the servers and remove their data
+	$(RUN) -m luigi_sinks.testing.servers down --purge
+	rm -rf var
+
+clean:
+	rm -rf $(VENV) var
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(MAKE) --no-print-directory system-packages
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# MariaDB's server, and what its Python driver is built with.
+system-packages:
+	@command -v mariadbd >/dev/null && command -v mariadb_config >/dev/null && command -v gcc >/dev/null \
+	&& $(PYTHON) -c 'import ensurepip, os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
+	|| { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq \
+	--no-install-recommends mariadb-server libmariadb-dev gcc libc6-dev python3-dev python3-venv; }

@@ -1,0 +1,162 @@
+"""Loads the flights and shows what is safe about it: `make demo`, or `make demo SINKS=memory`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import luigi
+import luigi.configuration
+from rich.console import Console
+from rich.table import Table
+
+import source
+from luigi_sinks import CopyTask, Record
+from luigi_sinks.testing import servers
+from pipeline import Airlines, Airports, FlightFiles, Flights, FlightSearch, Network, Planes, Weather, flights
+from polling import polling
+from report import Report
+
+JANUARY = source.MONTHS[0]
+LABEL = "corrected"
+CONFIG = "luigi.cfg"
+console = Console(width=None if sys.stdout.isatty() else 120)
+
+
+def main() -> None:
+    """Run the whole show."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sinks", choices=["servers", "memory"], default="servers")
+    start = time.monotonic()
+    configure(parser.parse_args().sinks)
+    before = versions()
+    load_the_year()
+    correct_january()
+    show_heads()
+    show_january()
+    console.print(f"{versions() - before} versions were published in {time.monotonic() - start:.0f} s.")
+
+
+def configure(sinks: str) -> None:
+    """Start what is needed, and write a luigi.cfg that says where it is."""
+    folder = Path("var") / f"flights-{sinks}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if sinks == "servers":
+        servers.up()
+    where = servers.config() if sinks == "servers" else f"[luigi_sinks]\nmemory = {folder / 'sinks'}\n"
+    common = f"[flights]\nfolder = {folder}\n[core]\nno_configure_logging = true\nautoload_range = false\n"
+    (folder / CONFIG).write_text(where + common)
+    luigi.configuration.add_config_path(str(folder / CONFIG))
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("luigi_sinks").setLevel(logging.INFO)
+
+
+def load_the_year() -> None:
+    """Load everything that is not there yet."""
+    console.rule("The year 2013: five tables, an index, a graph; then a report that compares them")
+    run(Report())
+
+
+def correct_january() -> None:
+    """Load January again without the cancelled flights, then publish it as it was; watch what readers see."""
+    console.rule("January corrected, and taken back, while readers look on")
+    month: list[CopyTask] = [Flights(month=JANUARY, rerun=LABEL), FlightSearch(month=JANUARY, rerun=LABEL)]
+    network = Network(rerun=LABEL)
+    if all(task.complete() for task in [*month, network]):
+        console.print("Done in an earlier run; nothing to load.")
+        return
+    run(FlightFiles())
+    with without_cancelled_flights(JANUARY), polling(flights().folder / CONFIG) as seen:
+        seen.settled()
+        run(*month)
+        run(network)
+        run(Report(about="January corrected"))
+        seen.settled()
+        for task in [*month, network]:
+            publish_first(task)
+        run(Report(about="January as it was"))
+        seen.settled()
+    for line in seen.summary():
+        console.print(line)
+
+
+@contextmanager
+def without_cancelled_flights(month: date) -> Iterator[None]:
+    """Change the input for a while; without polars, whose threads would not survive the fork of a worker."""
+    path = flights().folder / f"{month:%Y-%m}.csv"
+    original = path.read_text()
+    header, *lines = original.splitlines(keepends=True)
+    departure = header.split(",").index("dep_time")
+    path.write_text("".join([header, *(line for line in lines if line.split(",")[departure] != "NA")]))
+    try:
+        yield
+    finally:
+        path.write_text(original)
+
+
+def publish_first(task: CopyTask) -> None:
+    """Publish the first version of the task's partition once more."""
+    target = task.output()
+    sink = target.sink()
+    first = next(record for record in sink.records(partition=target.partition) if record.is_complete)
+    head = sink.head(target.partition)
+    sink.publish(first.version, replacing=head)
+    if head.version:
+        sink.retire(head.version)
+    console.print(f"published again: {first.version}")
+
+
+def run(*tasks: luigi.Task) -> None:
+    """Run tasks with two workers; end the program if one fails."""
+    if not luigi.build(tasks, local_scheduler=True, workers=2):
+        sys.exit("a task failed; its error stands above")
+
+
+def tasks() -> list[CopyTask]:
+    """Return all the loads of the year."""
+    by_month: list[CopyTask] = [task(month=month) for task in (Flights, FlightSearch) for month in source.MONTHS]
+    return [Airlines(), Airports(), Planes(), Weather(), *by_month, Network()]
+
+
+def versions() -> int:
+    """Count the versions ever published."""
+    return sum(record.is_complete for task in tasks() for record in history(task))
+
+
+def history(task: CopyTask) -> list[Record]:
+    """Return the history of the task's partition."""
+    return list(task.output().sink().records(partition=task.output().partition))
+
+
+def show_heads() -> None:
+    """Print what readers see now, and how fast it came."""
+    table = Table("store", "dataset", "partition", "version", "rows", "seconds", "rows/s", title="What readers see")
+    for task in tasks():
+        target = task.output()
+        head = target.sink().head(target.partition).record
+        if head and head.rows and head.seconds:
+            name = (target.store, head.version.dataset, head.version.partition, head.version.id)
+            table.add_row(*name, f"{head.rows:,}", f"{head.seconds:.2f}", f"{head.rows / head.seconds:,.0f}")
+    console.print(table)
+
+
+def show_january() -> None:
+    """Print all versions of January and of the network."""
+    table = Table(
+        "store", "dataset", "version", "state", "rerun", "rows", title="Versions of January, and of the network"
+    )
+    for task in (Flights(month=JANUARY), FlightSearch(month=JANUARY), Network()):
+        for record in history(task):
+            name = (task.output().store, record.version.dataset, record.version.id)
+            table.add_row(*name, record.state, record.origin.rerun, f"{record.rows or 0:,}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Luigi tasks as users write them, the same on each real store."""
+
+import secrets
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import luigi
+import pytest
+from sqlalchemy import Column, Integer, String
+
+from luigi_sinks import Unavailable, elasticsearch, mariadb, neo4j
+from luigi_sinks.version import State
+
+JANUARY = date(2013, 1, 1)
+GIVEN = {"rows": lambda: rows(10)}
+
+
+class Monthly(luigi.Task):
+    dataset = luigi.Parameter()
+    month = luigi.MonthParameter()
+    partition_by = ("month",)
+
+    def given(self):
+        return GIVEN["rows"]()
+
+
+class InMariaDB(Monthly, mariadb.CopyToTable):
+    columns = [Column("id", Integer, primary_key=True), Column("name", String(20), nullable=False)]
+
+    @property
+    def table(self):
+        return self.dataset
+
+    def rows(self):
+        return self.given()
+
+
+class InElasticsearch(Monthly, elasticsearch.CopyToIndex):
+    mapping = {"id": {"type": "integer"}, "name": {"type": "keyword"}}
+    id_field = "id"
+
+    @property
+    def index(self):
+        return self.dataset
+
+    def docs(self):
+        return self.given()
+
+
+class InNeo4j(Monthly, neo4j.CopyToGraph):
+    nodes = [neo4j.Node("Thing", key="id", properties={"id": int, "name": str})]
+
+    @property
+    def graph(self):
+        return self.dataset
+
+    def rows(self):
+        return (("Thing", row) for row in self.given())
+
+
+@pytest.fixture(params=[InMariaDB, InElasticsearch, InNeo4j], ids=["mariadb", "elasticsearch", "neo4j"])
+def january(request, monkeypatch):
+    """Return a way to make the task that loads January of a dataset that is new for each test."""
+    dataset = f"tasks_{secrets.token_hex(4)}"
+    monkeypatch.setitem(GIVEN, "rows", lambda: rows(10))
+    return lambda **parameters: request.param(dataset=dataset, month=JANUARY, **parameters)
+
+
+def rows(count):
+    return ({"id": i, "name": f"name {i}"} for i in range(count))
+
+
+def build(*tasks, **options):
+    return luigi.build(tasks, local_scheduler=True, no_lock=True, log_level="WARNING", **options)
+
+
+def stored(task):
+    """Return the rows of the task's output, as plain rows in the order of their ids."""
+    found = (row[1] if isinstance(row, tuple) else row for row in task.output().open("r"))
+    return sorted((dict(row) for row in found), key=lambda row: row["id"])
+
+
+def states(task):
+    return [record.state for record in task.output().sink().records()]
+
+
+def test_a_task_is_loaded_once(january):
+    assert not january().complete()
+    assert build(january())
+    assert build(january())
+    assert january().complete()
+    assert stored(january()) == list(rows(10))
+    assert states(january()) == [State.PUBLISHED]
+
+
+def test_a_rerun_makes_a_new_version_and_keeps_the_old_one(january, monkeypatch):
+    assert build(january())
+    monkeypatch.setitem(GIVEN, "rows", lambda: rows(7))
+    assert build(january(rerun="fewer"))
+    assert stored(january()) == list(rows(7))
+    assert states(january()) == [State.RETIRED, State.PUBLISHED]
+
+
+def test_two_workers_load_two_months_at_once(january):
+    tasks = [january(), *(january().clone(month=date(2013, month, 1)) for month in (2, 3, 4))]
+    assert build(*tasks, workers=2)
+    assert all(task.complete() for task in tasks)
+    assert type(january()).bulk_complete([{"dataset": january().dataset, "month": task.month} for task in tasks])
+
+
+def test_rows_that_raise_after_a_hundred_thousand_leave_readers_untouched(january, monkeypatch):
+    def broken():
+        yield from rows(100_000)
+        raise ZeroDivisionError("the source broke")
+
+    assert build(january())
+    monkeypatch.setitem(GIVEN, "rows", broken)
+    assert not build(january(rerun="broken"))
+    assert not january(rerun="broken").complete()
+    assert stored(january()) == list(rows(10))
+    monkeypatch.setitem(GIVEN, "rows", lambda: rows(12))
+    assert build(january(rerun="broken"))
+    assert stored(january()) == list(rows(12))
+
+
+def test_a_one_shot_iterator_is_refused_on_the_second_attempt(january, monkeypatch, caplog):
+    half_eaten = iter([*list(rows(3)), None, *list(rows(3))])
+    monkeypatch.setattr(type(january()), "rows", lambda task: half_eaten)
+    monkeypatch.setattr(type(january()), "docs", lambda task: half_eaten, raising=False)
+    assert not build(january())
+    assert not build(january())
+    assert "Make a new one in each call" in caplog.text
+    assert not january().complete()
+
+
+def test_a_bad_row_is_named_in_luigis_log(january, monkeypatch, caplog):
+    monkeypatch.setitem(GIVEN, "rows", lambda: iter([{"id": 1, "name": "one"}, {"id": "2", "name": "two"}]))
+    task = january()
+    assert not build(task)
+    assert f"{task.dataset}: row 2, field 'id': Expected int, got str; nothing was published" in caplog.text
+    monkeypatch.setitem(GIVEN, "rows", lambda: rows(2))
+    assert build(january())
+
+
+def test_no_rows_at_all_are_refused(january, monkeypatch, caplog):
+    monkeypatch.setitem(GIVEN, "rows", lambda: rows(0))
+    assert not build(january())
+    assert "there are no rows at all" in caplog.text
+    assert not january().complete()
+
+
+def test_a_store_that_is_down_is_an_error_and_never_not_complete(january, store_down):
+    with pytest.raises(Unavailable):
+        january().complete()
+
+
+SECOND = """
+import sys
+sys.path.insert(0, {folder!r})
+import luigi
+import luigi.configuration
+luigi.configuration.add_config_path({config!r})
+import test_tasks
+task = test_tasks.{family}(dataset={dataset!r}, month=test_tasks.JANUARY)
+sys.exit(0 if test_tasks.build(task) else 3)
+"""
+
+
+def test_a_second_process_on_the_same_partition_ends_in_conflict(january, luigi_config):
+    first = january()
+    names = {"folder": str(Path(__file__).parent), "config": str(luigi_config), "dataset": first.dataset}
+    script = SECOND.format(family=type(first).__name__, **names)
+    with first.output().open("w") as sink:
+        for row in rows(5):
+            sink.write(("Thing", row) if isinstance(first, InNeo4j) else row)
+        second = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert second.returncode == 3
+    assert "Conflict" in second.stderr
+    assert "is being loaded by pid" in second.stderr
+    assert stored(first) == list(rows(5))
+    assert states(first) == [State.PUBLISHED]
