@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -30,22 +30,34 @@ _DIALECT = MariaDBDialect(paramstyle="qmark")
 class Schema:
     """The columns of a dataset.
 
-    `columns` maps each column that readers see to its DDL, `codecs` each that is
-    loaded to its codec: computed ones are not. `unique` and `indexes` map the
-    names of keys to columns, `PRIMARY` among the unique ones if there is one.
+    `columns` maps each column that readers see to its DDL, `types` each that is
+    loaded, which computed ones are not, to its type; `optional` are those that
+    may be NULL. `unique` and `indexes` map the names of keys to columns, PRIMARY
+    among the unique ones if there is one.
     """
 
     columns: Mapping[str, str]
-    codecs: Mapping[str, Codec]
+    types: Mapping[str, Any]
+    optional: Collection[str]
     unique: Mapping[str, Sequence[str]]
     indexes: Mapping[str, Sequence[str]]
     collation: str = ""
 
     @cached_property
+    def codecs(self) -> Mapping[str, Codec]:
+        """How each column is checked, sent and read back."""
+        found = {name: _codec(name, kind) for name, kind in self.types.items()}
+        return {name: codec.optional() if name in self.optional else codec for name, codec in found.items()}
+
+    @cached_property
     def shape(self) -> TupleShape:
         """The form of a row."""
-        fields = tuple(Field(name, codec.type, codec.refuse) for name, codec in self.codecs.items())
-        return TupleShape(fields, tuple(self.unique.get("PRIMARY", ())))
+        each = tuple(Field(name, codec.type, codec.refuse) for name, codec in self.codecs.items())
+        return TupleShape(each, tuple(self.unique.get("PRIMARY", ())))
+
+    def __reduce__(self) -> Any:
+        """Pickle what was given: a codec's functions cannot travel, but are made again."""
+        return Schema, tuple(getattr(self, field.name) for field in fields(self))
 
     def body(self) -> str:
         """Return what follows the table's name in CREATE TABLE.
@@ -84,19 +96,26 @@ class Schema:
 def schema_of(dataset: str, columns: Columns) -> Schema:
     """Understand the columns of a dataset; raises BadSetting that names the first that cannot work."""
     try:
-        given = _given(columns)
-        _refuse_names([column.name for column in given])
-        _refuse_constraints(columns, given)
-        keys = sorted(_keys(columns, given))
-        return Schema(
-            columns={column.name: _ddl(column) for column in given},
-            codecs={column.name: _codec(column) for column in given if column.computed is None},
-            unique=_primary(columns, given) | {name: key for is_unique, key, name in keys if is_unique},
-            indexes={name: key for is_unique, key, name in keys if not is_unique},
-            collation=_collation(columns),
-        )
+        return _understood(columns, _given(columns))
     except BadSetting as error:
         raise BadSetting(f"table {dataset!r}: {error}") from None
+
+
+def _understood(columns: Columns, given: Sequence[sa.Column[Any]]) -> Schema:
+    _refuse_names([column.name for column in given])
+    _refuse_constraints(columns, given)
+    keys = sorted(_keys(columns, given))
+    schema = Schema(
+        columns={column.name: _ddl(column) for column in given},
+        types={column.name: column.type for column in given if column.computed is None},
+        optional={column.name for column in given if _is_optional(column)},
+        unique=_primary(columns, given) | {name: key for is_unique, key, name in keys if is_unique},
+        indexes={name: key for is_unique, key, name in keys if not is_unique},
+        collation=_collation(columns),
+    )
+    if not schema.codecs:
+        raise BadSetting("all columns are computed, so there is nothing to load")
+    return schema
 
 
 def _given(columns: Any) -> list[sa.Column[Any]]:
@@ -133,12 +152,11 @@ def _refuse_constraints(columns: Columns, given: Sequence[sa.Column[Any]]) -> No
             raise BadSetting(f"CHECK ({rule.sqltext}) is not carried over; write it as one of the task's checks")
 
 
-def _codec(column: sa.Column[Any]) -> Codec:
+def _codec(name: str, kind: Any) -> Codec:
     try:
-        found = codec(column.type)
+        return codec(kind)
     except BadSetting as error:
-        raise BadSetting(f"column {column.name!r}: {error}") from None
-    return found.optional() if _is_optional(column) else found
+        raise BadSetting(f"column {name!r}: {error}") from None
 
 
 def _is_optional(column: sa.Column[Any]) -> bool:
@@ -151,7 +169,10 @@ def _ddl(column: sa.Column[Any]) -> str:
     copy: sa.Column[Any] = sa.Column(
         column.name, column.type, *computed, nullable=_is_optional(column), autoincrement=False, comment=column.comment
     )
-    return str(CreateColumn(copy).compile(dialect=_DIALECT))
+    try:
+        return str(CreateColumn(copy).compile(dialect=_DIALECT))
+    except sa.exc.CompileError as error:
+        raise BadSetting(f"column {column.name!r}: {error}") from None
 
 
 def _primary(columns: Columns, given: Sequence[sa.Column[Any]]) -> dict[str, tuple[str, ...]]:

@@ -37,7 +37,7 @@ class MariaDBSink:
     dataset: str
     schema: Schema
 
-    @cached_property
+    @property
     def contract(self) -> Contract:
         """What a row must look like."""
         return Contract(self.dataset, {"": self.schema.shape})

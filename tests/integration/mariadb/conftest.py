@@ -36,6 +36,7 @@ def database(settings):
             ssl_ca=str(settings.tls_ca),
             ssl_verify_cert=True,
             autocommit=True,
+            local_infile=False,
         )
 
     with closing(use(settings.credential, connect)) as connection:

@@ -1,0 +1,343 @@
+"""Connections that die, are refused, or are inherited; two loads at once."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import mariadb
+import pytest
+import trustme
+from luigi.configuration import get_config
+from sqlalchemy import Column, Integer, String
+
+from luigi_sinks import BadSetting, CredentialError, Origin, Unavailable, lease, load
+from luigi_sinks.mariadb import MariaDBSink, connection, schema_of
+from luigi_sinks.partition import WHOLE
+from luigi_sinks.record import Head
+from luigi_sinks.sink import Part
+from luigi_sinks.version import State, Version, new_version
+
+ORIGIN = Origin("connections")
+COLUMNS = [Column("id", Integer, primary_key=True), Column("name", String(20))]
+LARGE = [(number, f"name {number}") for number in range(60_000)]
+
+
+class Proxy:
+    """A port before the server whose connections can be cut."""
+
+    def __init__(self, host, port):
+        self.target = (host, port)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.pairs = []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                server = socket.create_connection(self.target)
+                self.pairs.append((client, server))
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=self.forward, args=pair, daemon=True).start()
+
+    def forward(self, source, sink):
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                sink.sendall(data)
+            if (sink, source) in self.pairs:  # only a server's end goes on to the client
+                sink.shutdown(socket.SHUT_RDWR)
+
+    def cut_clients(self):
+        """End the connections for the clients; the server does not notice."""
+        for client, _ in self.pairs:
+            client.shutdown(socket.SHUT_RDWR)
+
+    def ports_at_server(self):
+        """Name the connections as the server's process list does."""
+        return {server.getsockname()[1] for _, server in self.pairs}
+
+
+@pytest.fixture
+def proxy(settings):
+    proxy = Proxy(settings.host, settings.port)
+    yield proxy
+    proxy.listener.close()
+
+
+@pytest.fixture
+def sink(settings, table):
+    return MariaDBSink(settings, table, schema_of(table, COLUMNS))
+
+
+@pytest.fixture
+def far(sink, proxy):
+    """The same dataset, seen through the proxy."""
+    return replace(sink, settings=replace(sink.settings, port=proxy.port))
+
+
+@contextmanager
+def commit_waiting(ask, call):
+    """Call, in a thread, what commits; the block runs while the server lets commits wait."""
+    with ExitStack() as stack:
+        ask("BACKUP STAGE START")
+        try:
+            ask("BACKUP STAGE BLOCK_COMMIT")
+            stack.enter_context(meanwhile(call))
+            yield
+        finally:
+            ask("BACKUP STAGE END")
+
+
+def commit_under_way(ask, proxy):
+    """Wait for a commit through the proxy; return its connection's number."""
+    for _ in range(200):
+        for number, host in ask("SELECT ID, HOST FROM information_schema.PROCESSLIST WHERE INFO = 'COMMIT'"):
+            if int(host.rpartition(":")[2]) in proxy.ports_at_server():
+                return number
+        time.sleep(0.02)
+    raise AssertionError("no commit came")
+
+
+def lose_the_answer(ask, proxy):
+    commit_under_way(ask, proxy)
+    proxy.cut_clients()
+
+
+def kill_the_connection(ask, proxy):
+    ask(f"KILL {commit_under_way(ask, proxy)}")
+
+
+@contextmanager
+def meanwhile(call, *args):
+    """Run a call in a thread beside the block; raise its error in the end."""
+    errors = []
+
+    def run():
+        try:
+            call(*args)
+        except BaseException as error:  # noqa: BLE001 - a thread's error is the test's error
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    thread.join()
+    if errors:
+        raise errors[0]
+
+
+def begin(sink):
+    version = new_version(sink.dataset, WHOLE)
+    with lease.held(version.id) as claim:
+        return sink.begin(version, ORIGIN, claim)
+
+
+@pytest.mark.parametrize("disturb", [lose_the_answer, kill_the_connection])
+def test_a_part_whose_commit_was_disturbed_counts_once(sink, far, proxy, ask, disturb):
+    stage = begin(sink)
+    part = Part(0, "", 1, LARGE[:100])
+    far_stage = far.attach(stage.version)
+    with commit_waiting(ask, lambda: far_stage.write(part)):
+        disturb(ask, proxy)
+    stage.write(Part(1, "", 101, LARGE[100:150]))
+    assert stage.seal().rows == 150
+
+
+@pytest.mark.parametrize("disturb", [lose_the_answer, kill_the_connection])
+def test_a_publication_whose_commit_was_disturbed_is_settled(sink, far, proxy, ask, disturb):
+    stage = begin(sink)
+    stage.write(Part(0, "", 1, LARGE[:100]))
+    stage.seal()
+    stage.approve()
+    far.head(WHOLE)
+    with commit_waiting(ask, lambda: far.publish(stage.version, replacing=Head())):
+        disturb(ask, proxy)
+    head = sink.head(WHOLE)
+    assert (head.version, head.epoch, head.record.state) == (stage.version, 1, State.PUBLISHED)
+
+
+def test_a_connection_killed_in_the_middle_of_a_part_loses_nothing(sink, ask):
+    killed = []
+
+    def kill_one():
+        while not killed:
+            statement = f"LOAD DATA LOCAL %{sink.dataset}%"
+            for (number,) in ask("SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE ?", statement):
+                with suppress(mariadb.Error):
+                    ask(f"KILL {number}")
+                    killed.append(number)
+
+    with meanwhile(kill_one):
+        load(sink, WHOLE, ORIGIN, LARGE)
+    assert sink.head(WHOLE).record.rows == len(LARGE)
+    assert ask(f"SELECT COUNT(*), COUNT(DISTINCT id) FROM {sink.dataset}") == [(len(LARGE), len(LARGE))]
+
+
+def test_kept_connections_that_died_are_replaced_silently(sink, ask):
+    load(sink, WHOLE, ORIGIN, LARGE)
+    for kept in connection._idle[sink.settings]:
+        ask(f"KILL {kept.connection_id}")
+    assert sink.head(WHOLE).record.rows == len(LARGE)
+
+
+def test_a_look_is_one_round_trip_on_a_kept_connection(sink):
+    def questions():
+        ((_, count),) = connection.ask(sink.settings, "SHOW SESSION STATUS LIKE 'Questions'")
+        return int(count)
+
+    before = questions()
+    assert list(sink.records(update_ids={ORIGIN.update_id})) == []
+    assert questions() == before + 2  # the look and the question
+
+
+def test_a_store_that_is_down_is_unavailable_from_every_call_and_quickly(sink):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    down = replace(sink, settings=replace(sink.settings, port=port))
+    version = Version(sink.dataset, WHOLE, "v1")
+    claim = lease.Lease("host", "boot", 1, 1, datetime.now(UTC))
+    start = time.monotonic()
+    for call in (
+        lambda: down.head(WHOLE),
+        lambda: list(down.records()),
+        lambda: list(down.records(update_ids={"x"})),
+        lambda: down.begin(version, ORIGIN, claim),
+        lambda: down.attach(version),
+        lambda: down.publish(version, replacing=Head()),
+        lambda: down.retire(version),
+        lambda: down.drop(version),
+        lambda: next(down.read(version)),
+    ):
+        with pytest.raises(Unavailable, match=f"MariaDB at 127.0.0.1:{port} does not answer"):
+            call()
+    assert time.monotonic() - start < 2
+
+
+def test_a_server_that_says_nothing_is_unavailable_within_seconds(sink):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = replace(sink.settings, port=silent.getsockname()[1])
+        start = time.monotonic()
+        with pytest.raises(Unavailable):
+            replace(sink, settings=settings).head(WHOLE)
+    assert time.monotonic() - start < 7
+
+
+def test_a_certificate_of_an_unknown_authority_is_not_trusted(sink, tmp_path):
+    strange = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(strange)
+    with pytest.raises(Unavailable, match=r"TLS|SSL|certificate"):
+        replace(sink, settings=replace(sink.settings, tls_ca=strange)).head(WHOLE)
+
+
+def test_a_certificate_for_another_host_is_not_trusted(sink, proxy):
+    proxy.listener.close()
+    with socket.create_server(("127.0.0.9", 0)) as listener:
+        proxy.listener = listener
+        threading.Thread(target=proxy.accept, daemon=True).start()
+        settings = replace(sink.settings, host="127.0.0.9", port=listener.getsockname()[1])
+        with pytest.raises(Unavailable, match=r"TLS|SSL|certificate"):
+            replace(sink, settings=settings).head(WHOLE)
+
+
+def test_a_password_that_the_server_refuses_is_an_error_of_the_credential(sink, tmp_path):
+    (tmp_path / "password").write_text("wrong")
+    get_config().read_string(f"[luigi_sinks.credential.wrong]\nsource = file\npath = {tmp_path / 'password'}\n")
+    try:
+        with pytest.raises(CredentialError, match="'wrong' was refused"):
+            replace(sink, settings=replace(sink.settings, credential="wrong")).head(WHOLE)
+    finally:
+        get_config().remove_section("luigi_sinks.credential.wrong")
+
+
+def test_a_server_or_client_without_local_files_is_told_the_setting(sink, database, ask):
+    ask("CREATE TEMPORARY TABLE t (id INT)")
+    with pytest.raises(mariadb.Error) as caught:
+        ask("LOAD DATA LOCAL INFILE '/dev/null' INTO TABLE t")
+    explained = connection.explained(sink.settings, caught.value)
+    assert isinstance(explained, BadSetting)
+    assert "local_infile = ON" in str(explained)
+
+
+FORKED = """
+import os, sys
+from luigi_sinks import config
+from luigi_sinks.mariadb import MariaDBSink, Settings, connection, schema_of
+from sqlalchemy import Column, Integer
+sink = MariaDBSink(config.read_connection(Settings, "mariadb"), sys.argv[1], schema_of("t", [Column("id", Integer)]))
+sink.head("_all")
+(kept,) = connection._idle[sink.settings]
+number = kept.connection_id
+if os.fork() == 0:
+    assert not connection._idle
+    sink.head("_all")
+    assert connection._idle[sink.settings][0].connection_id != number
+    del kept
+    sys.exit()
+assert os.wait()[1] == 0
+kept.ping()
+sink.head("_all")
+assert [one.connection_id for one in connection._idle[sink.settings]] == [number]
+"""
+
+
+def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_alone(table, servers_config, tmp_path):
+    assert run_script(FORKED, tmp_path, servers_config, table).wait() == 0
+
+
+LOADING = """
+import sys, time
+from luigi_sinks import Conflict, Origin, config, load
+from luigi_sinks.mariadb import MariaDBSink, Settings, schema_of
+from sqlalchemy import Column, Integer
+sink = MariaDBSink(config.read_connection(Settings, "mariadb"), sys.argv[1], schema_of("t", [Column("id", Integer)]))
+def rows():
+    for number in range(20_000):
+        yield (number,)
+        if number % 1000 == 0:
+            time.sleep(0.02)
+try:
+    load(sink, "201301", Origin("x"), rows())
+except Conflict:
+    sys.exit(3)
+"""
+
+
+def test_of_two_processes_that_load_the_same_partition_one_gets_a_conflict(
+    settings, table, servers_config, tmp_path, ask
+):
+    processes = [run_script(LOADING, tmp_path, servers_config, table) for _ in range(2)]
+    assert sorted(process.wait() for process in processes) == [0, 3]
+    sink = MariaDBSink(settings, table, schema_of(table, [Column("id", Integer)]))
+    assert sink.head("201301").record.rows == 20_000
+    assert ask(f"SELECT COUNT(*), COUNT(DISTINCT id) FROM {table}") == [(20_000, 20_000)]
+    assert ask(f"SELECT COUNT(*) FROM {settings.database}__v.{table}__g1") == [(20_000,)]
+
+
+def test_a_load_that_was_killed_leaves_no_rows_behind_after_the_next_one(
+    settings, table, servers_config, tmp_path, ask
+):
+    process = run_script(LOADING.replace("0.02", "0.2"), tmp_path, servers_config, table)
+    base = f"{settings.database}__v.{table}__g1"
+    while not any(name == f"{table}__g1" for (name,) in ask(f"SHOW TABLES FROM {settings.database}__v")):
+        time.sleep(0.05)
+    while ask(f"SELECT COUNT(*) FROM {base}") == [(0,)]:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    sink = MariaDBSink(settings, table, schema_of(table, [Column("id", Integer)]))
+    load(sink, "201301", ORIGIN, [(1,), (2,)])
+    assert ask(f"SELECT id FROM {base} ORDER BY id") == [(1,), (2,)]
+    assert [record.state for record in sink.records()] == [State.FAILED, State.PUBLISHED]
+
+
+def run_script(script, folder, configuration, *args):
+    (folder / "luigi.cfg").write_text(configuration)
+    environment = {**os.environ, "LUIGI_CONFIG_PATH": str(folder / "luigi.cfg")}
+    return subprocess.Popen([sys.executable, "-W", "ignore", "-c", script, *args], env=environment)
