@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from luigi_sinks.credentials import Refused, Token, use
-from luigi_sinks.errors import BadSetting, NotInstalled, Unavailable
+from luigi_sinks.errors import BadSetting, NotInstalled, SinkError, Unavailable
 
 try:
     import mariadb
@@ -29,7 +29,8 @@ _LOCKED = {1205, 1213}
 _REFUSED = {1045, 1698}
 _FORBIDDEN = {1044, 1142, 1143, 1227, 1370}
 _NO_LOCAL_FILES = {1148, 4166}
-_OUT_OF_SERVICE = {1021, 1040, 1053, 1114, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1317, 1836, 1927, 1969}
+_OUT_OF_SERVICE = {1021, 1040, 1114, 1203, 1226, 1290, 1317, 1836, 1969}
+_ENDED = {1053, 1158, 1159, 1160, 1161, 1927}
 
 _ATTEMPTS = 3
 _SESSION = (
@@ -56,7 +57,7 @@ class Settings:
     tls_ca: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.host == "localhost":
+        if self.host.casefold() == "localhost":
             raise ValueError("host = localhost makes the driver use a socket file and ignore the port; write 127.0.0.1")
 
     def connect(self, token: Token) -> Any:
@@ -123,11 +124,6 @@ def transact(settings: Settings, work: Callable[[Any], Result]) -> Result:
     return run(settings, transaction)
 
 
-def ask(settings: Settings, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Return the rows of one query; raises what `run` raises."""
-    return run(settings, lambda cursor: rows(cursor, query, values))
-
-
 def rows(cursor: Any, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Return the rows of a query within a transaction."""
     cursor.execute(query, values)
@@ -136,30 +132,30 @@ def rows(cursor: Any, query: str, values: Sequence[Any] = ()) -> list[tuple[Any,
 
 
 def stream(settings: Settings, query: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a query as the server sends them."""
-    with _explaining(settings), _borrowed(settings) as connection, connection.cursor(buffered=False) as cursor:
+    """Yield the rows of a query as the server sends them; a reader that stops early ends the connection."""
+    with _explaining(settings), _borrowed(settings) as connection:
+        cursor = connection.cursor(buffered=False)  # its own close() would fetch all that is left
         cursor.execute(query)
         yield from cursor
 
 
-def explained(settings: Settings, error: Any) -> Exception:
-    """Turn an error of the driver into ours, where it has a meaning for a user."""
+def explained(settings: Settings, error: Any) -> SinkError:
+    """Say what an error of the driver means for a user, and the way out."""
     place = f"MariaDB at {settings.host}:{settings.port}"
     if error.errno in _NO_LOCAL_FILES:
         return BadSetting(f"{place} takes no rows from clients ({error}); start it with local_infile = ON")
     if error.errno in _FORBIDDEN:
         return BadSetting(f"{place}: user {settings.user!r} lacks a right: {error}")
-    if _is_lost(error) or error.errno in _LOCKED | _OUT_OF_SERVICE:
-        return Unavailable(
-            f"{place} does not answer ({error}); see that it runs, and host, port and tls_ca in luigi.cfg"
-        )
-    return error  # type: ignore[no-any-return]  # the driver has no types
+    if error.errno in _LOCKED:
+        return Unavailable(f"{place}: another transaction holds locks for too long ({error}); run this again")
+    if _is_lost(error) or error.errno in _OUT_OF_SERVICE:
+        return Unavailable(f"{place} does not answer ({error}); does it run, and is its section in luigi.cfg right?")
+    return SinkError(f"{place}: {error}")
 
 
 def is_refusal(error: Any) -> bool:
     """Tell whether the server understood a statement and said no to what it asks for."""
-    known = _LOCKED | _OUT_OF_SERVICE | _FORBIDDEN | _NO_LOCAL_FILES
-    return not _is_lost(error) and error.errno not in known
+    return not _is_lost(error) and error.errno not in _LOCKED | _OUT_OF_SERVICE | _FORBIDDEN
 
 
 @contextmanager
@@ -199,7 +195,9 @@ def _open(settings: Settings) -> Any:
 
 
 def _is_lost(error: Any) -> bool:
-    return isinstance(error, mariadb.InterfaceError) or 2000 <= (error.errno or 0) < 3000  # noqa: PLR2004 - the client's range
+    """Tell whether the connection ended; the client's own errors are numbered from 2000 on."""
+    is_clients = 2000 <= (error.errno or 0) < 3000  # noqa: PLR2004
+    return isinstance(error, mariadb.InterfaceError) or is_clients or error.errno in _ENDED
 
 
 def _is_loopback(host: str) -> bool:

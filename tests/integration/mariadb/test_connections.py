@@ -188,8 +188,10 @@ def test_kept_connections_that_died_are_replaced_silently(sink, ask):
 
 
 def test_a_look_is_one_round_trip_on_a_kept_connection(sink):
+    query = "SHOW SESSION STATUS LIKE 'Questions'"
+
     def questions():
-        ((_, count),) = connection.ask(sink.settings, "SHOW SESSION STATUS LIKE 'Questions'")
+        ((_, count),) = connection.run(sink.settings, lambda cursor: connection.rows(cursor, query))
         return int(count)
 
     before = questions()
