@@ -10,17 +10,17 @@ from typing import Any
 
 import luigi
 import polars as pl
-from luigi_sinks.neo4j import Node, Relationship
 from sqlalchemy import Column, DateTime, Double, Integer, SmallInteger, String
 
 import source
 from luigi_sinks import elasticsearch, mariadb, neo4j
+from luigi_sinks.neo4j import Node, Relationship
 
 
 class flights(luigi.Config):  # noqa: N801 - the section [flights] of luigi.cfg
     """Where the pipeline keeps its files."""
 
-    folder = luigi.PathParameter(default="var/flights")
+    folder = luigi.PathParameter(default=Path("var/flights"))
 
 
 class FlightFiles(luigi.Task):

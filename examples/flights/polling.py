@@ -49,6 +49,7 @@ def polling(config: Path) -> Iterator[Seen]:
     with subprocess.Popen(  # noqa: S603 - it is this file
         [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as readers:
+        assert readers.stdout is not None
         readers.stdout.readline()  # they have looked once
         yield seen
         answer, _ = readers.communicate("")  # the end of their input ends them

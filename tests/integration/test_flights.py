@@ -21,7 +21,7 @@ def runs(tmp_path_factory):
 @pytest.fixture
 def clients(runs, monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLE)
-    import clients
+    import clients  # noqa: PLC0415 - the example is no package
 
     return clients
 

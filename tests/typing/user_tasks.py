@@ -41,14 +41,14 @@ class ByProperty(mariadb.CopyToTable):
 
 
 class ByParameter(mariadb.CopyToTable):
-    table = luigi.Parameter()
-    owner = luigi.Parameter(default="flight_ops")
-    connection = luigi.Parameter(default="copy")
+    table = luigi.StrParameter()
+    owner = luigi.OptionalStrParameter(default="flight_ops")
+    connection = luigi.Parameter(default="copy")  # pyright: ignore[reportGeneralTypeIssues]  # so of any luigi.Task
     columns = [Column("id", Integer, primary_key=True)]  # noqa: RUF012
 
 
 class Docs(elasticsearch.CopyToIndex):
-    index = luigi.Parameter(default="flights")
+    index = luigi.StrParameter(default="flights")
     mapping = {"id": {"type": "integer"}}  # noqa: RUF012
     id_field = "id"
     partition_by = ()
@@ -77,7 +77,8 @@ class Graph(neo4j.CopyToGraph):
 class Plain(luigi.Task):
     day = luigi.DateParameter()
 
-    def output(self) -> elasticsearch.ElasticsearchTarget:
+    # Luigi's own output() returns a list, as pyright sees it.
+    def output(self) -> elasticsearch.ElasticsearchTarget:  # pyright: ignore[reportIncompatibleMethodOverride]
         return elasticsearch.ElasticsearchTarget("delays", task=self, partition_by="day", mapping={}, id_field="id")
 
     def run(self) -> None:
