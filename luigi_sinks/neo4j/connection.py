@@ -25,6 +25,7 @@ try:
         DriverError,
         Forbidden,
         Neo4jError,
+        ServiceUnavailable,
         SessionExpired,
         TransientError,
     )
@@ -85,10 +86,10 @@ def query(settings: Settings, cypher: str, **parameters: Any) -> list[dict[str, 
 
 
 def transact(settings: Settings, work: Callable[[neo4j.Transaction], Result], *, version: str = "") -> Result:
-    """Run work that may be run twice, in one transaction.
+    """Run work in one transaction; once more if it is unknown whether that was committed, so it must bear it.
 
     The transaction carries the version's id, by which it can be found and ended.
-    Raises Unavailable if the server does not answer, or not to the commit.
+    Raises Unavailable if the server does not answer.
     """
 
     def once(session: neo4j.Session) -> Result:
@@ -115,10 +116,18 @@ def _used(settings: Settings, call: Callable[[neo4j.Session], Result]) -> Result
         with _refusal(), _explained(settings), _session(settings, token) as session:
             try:
                 return call(session)
-            except (SessionExpired, TransientError):
+            except (DriverError, Neo4jError) as error:
+                if not _passes(error):
+                    raise
                 return call(session)
 
     return use(settings.credential, connect)
+
+
+def _passes(error: Exception) -> bool:
+    """Tell whether the same call may go well at once: a connection broke that stood before, or a lock was lost."""
+    broke = isinstance(error, ServiceUnavailable) and isinstance(error.__cause__, OSError)
+    return broke or isinstance(error, (SessionExpired, TransientError))
 
 
 def _begun(settings: Settings, token: Token, cypher: str, parameters: Any) -> tuple[neo4j.Session, neo4j.Result]:

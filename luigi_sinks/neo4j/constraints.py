@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from neo4j.exceptions import ClientError
+
 from luigi_sinks.neo4j import connection, cypher, registry
 from luigi_sinks.neo4j.connection import Settings
 from luigi_sinks.neo4j.names import quoted
 from luigi_sinks.neo4j.schema import Graph
 
+_READY = "SHOW INDEXES YIELD name, state WHERE state = 'ONLINE' RETURN collect(name) AS names"
+_EXISTS = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
+
 
 def ensure(settings: Settings, graph: Graph) -> None:
     """Create the constraints and indexes of the registry and of the graph that are not there yet."""
-    found = connection.query(settings, "SHOW INDEXES YIELD name RETURN collect(name) AS names")[0]["names"]
-    missing = [(name, ddl) for name, ddl in _all(graph) if name not in found]
-    for _, ddl in missing:
-        connection.query(settings, ddl)
+    ready = connection.query(settings, _READY)[0]["names"]
+    missing = [ddl for name, ddl in _all(graph) if name not in ready]
+    for ddl in missing:
+        _create(settings, ddl)
     if missing:
         connection.query(settings, "CALL db.awaitIndexes(300)")
+
+
+def _create(settings: Settings, ddl: str) -> None:
+    """Create what another process may be creating: IF NOT EXISTS looks before it waits for that one."""
+    try:
+        connection.query(settings, ddl)
+    except ClientError as error:
+        if error.code != _EXISTS:
+            raise
 
 
 def _all(graph: Graph) -> Iterator[tuple[str, str]]:

@@ -6,8 +6,9 @@ own encoding of them takes 35 to 45 µs for each.
 
 from __future__ import annotations
 
+import copyreg
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from types import NoneType, UnionType
@@ -61,6 +62,13 @@ class Property:
         if not function:
             return value
         return f"[x IN {value} | {function}(x)]" if self.is_list else f"{function}({value})"
+
+
+copyreg.pickle(Meta, lambda meta: (_meta, (tuple(meta.__rich_repr__()),)))  # a stage takes its types along
+
+
+def _meta(constraints: Iterable[tuple[str, Any]]) -> Meta:
+    return Meta(**dict(constraints))
 
 
 def parse(name: str, declared: Any) -> Property:

@@ -53,9 +53,11 @@ SET h.epoch = h.epoch"""
 
 _LOCK_VERSION = "MATCH (v:_SinkVersion {id: $id}) SET v.state = v.state"
 
+_LOCK_DATASET = "MERGE (d:_SinkDataset {dataset: $dataset}) ON CREATE SET d.seq = 0 SET d.seq = d.seq"
+
 _BEGIN = """
-MERGE (d:_SinkDataset {dataset: $dataset}) SET d.seq = coalesce(d.seq, 0) + 1
-CREATE (v:_SinkVersion) SET v = $record, v.seq = d.seq, v.staged_at = datetime($staged_at)"""
+MATCH (d:_SinkDataset {dataset: $dataset}) MERGE (v:_SinkVersion {id: $record.id})
+ON CREATE SET d.seq = d.seq + 1, v = $record, v.seq = d.seq, v.staged_at = datetime($staged_at)"""
 
 _PUBLISH = """
 MATCH (h:_SinkHead {dataset: $dataset, partition: $partition}) MATCH (v:_SinkVersion {id: $id})
@@ -94,6 +96,7 @@ def begin(tx: neo4j.Transaction, version: Version, origin: Origin, lease: Lease,
         "labels": list(labels),
     }
     staged_at = datetime.now(UTC).isoformat()
+    tx.run(_LOCK_DATASET, dataset=version.dataset).consume()
     tx.run(_BEGIN, dataset=version.dataset, record=record, staged_at=staged_at).consume()
 
 

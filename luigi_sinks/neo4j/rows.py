@@ -19,7 +19,8 @@ _PATIENCE = 60.0
 """Seconds to wait for the transactions of other writers."""
 
 _AT_WORK = """
-SHOW TRANSACTIONS YIELD transactionId, metaData WHERE metaData.luigi_sinks = $version
+SHOW TRANSACTIONS YIELD transactionId, metaData, status
+WHERE metaData.luigi_sinks = $version AND NOT status STARTS WITH 'Terminated'
 RETURN collect(transactionId) AS ids"""
 
 _SET_ASIDE = """
