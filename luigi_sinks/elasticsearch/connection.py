@@ -14,8 +14,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import urllib3
-from elastic_transport import ConnectionTimeout, HttpHeaders, TlsError, TransportError, Urllib3HttpNode
+from elastic_transport import ConnectionTimeout, HttpHeaders, JsonSerializer, TlsError, TransportError, Urllib3HttpNode
 from elastic_transport.client_utils import DEFAULT
 from elasticsearch import ApiError, Elasticsearch
 
@@ -135,9 +136,20 @@ def _open(settings: Settings) -> Elasticsearch:
         settings.url,
         ssl_context=_tls(settings) if settings.url.startswith("https:") else None,
         node_class=_node_class(settings),
+        serializer=_Json(),
         connections_per_node=_CONNECTIONS,
         max_retries=0,
     )
+
+
+class _Json(JsonSerializer):
+    """Reads and writes JSON. Of a bulk answer without errors it reads no more than that."""
+
+    def json_dumps(self, data: Any) -> bytes:
+        return msgspec.json.encode(data)
+
+    def json_loads(self, data: bytes) -> Any:
+        return {"errors": False} if data.startswith(b'{"errors":false,') else msgspec.json.decode(data)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -27,7 +27,16 @@ _JSON = msgspec.json.Encoder()
 
 
 class Checked:
-    """A value that msgspec has no type for; `refuse` says what is wrong with one."""
+    """A value that msgspec has no type for; `refuse` says what is wrong with one.
+
+    (Text of a pattern is one: msgspec 0.22 frees a pattern twice at exit.)
+    """
+
+    right: ClassVar[Checked]
+    """What stands for a right value: msgspec asks for an instance, and one is enough."""
+
+    def __init_subclass__(cls) -> None:
+        cls.right = cls()
 
     @staticmethod
     def refuse(value: Any) -> str | None:
@@ -35,13 +44,11 @@ class Checked:
         raise NotImplementedError
 
     @classmethod
-    def check(cls, value: Any) -> Checked:
+    def check(cls, value: Any) -> None:
         """Raise ValueError for a wrong value; a list is right if each of its values is."""
         for one in value if isinstance(value, (list, tuple)) else (value,):
-            reason = None if one is None else cls.refuse(one)
-            if reason is not None:
+            if one is not None and (reason := cls.refuse(one)):
                 raise ValueError(reason)
-        return cls()
 
 
 class IsoDate(Checked):
@@ -93,10 +100,10 @@ class GeoPoint(Checked):
     """A point as {"lat", "lon"}, as [lon, lat], or as text, which the server reads."""
 
     @classmethod
-    def check(cls, value: Any) -> Checked:
+    def check(cls, value: Any) -> None:
         """Take a list that begins with a number for one point."""
         is_point = isinstance(value, (list, tuple)) and len(value) > 0 and _is_number(value[0])
-        return super().check([_named(value)] if is_point else value)
+        super().check([_named(value)] if is_point else value)
 
     @staticmethod
     def refuse(value: Any) -> str | None:
@@ -116,31 +123,30 @@ class DocumentId(Checked):
     """Text that can be a document's `_id`."""
 
     @classmethod
-    def check(cls, value: Any) -> Checked:
+    def check(cls, value: Any) -> None:
         """Refuse None and lists too."""
         if not isinstance(value, str):
             raise ValueError(f"Expected str, got {type(value).__name__}")  # noqa: TRY004 - msgspec locates this one
         if not 0 < len(value.encode("utf-8", "surrogatepass")) <= ID_BYTES:
             raise ValueError(f"must be 1 to {ID_BYTES} bytes long to be an id")
-        return cls()
 
 
 class Unchecked(Checked):
     """Whatever can be JSON; the server judges it."""
 
     @classmethod
-    def check(cls, value: Any) -> Checked:
+    def check(cls, value: Any) -> None:
         """Refuse only what cannot be sent."""
         try:
             _JSON.encode(value)
         except TypeError as error:
             raise ValueError(str(error)) from None
-        return cls()
 
 
-def checked(kind: type[Any], value: Any) -> Any:
+def checked(kind: type[Checked], value: Any) -> Checked:
     """Check a value for msgspec, as its `dec_hook`."""
-    return kind.check(value)
+    kind.check(value)
+    return kind.right
 
 
 def _integer(bits: int) -> Any:
@@ -186,6 +192,14 @@ def key_type(declaration: Mapping[str, Any]) -> Any:
     return DocumentId if kind == "keyword" else _INTEGERS.get(str(kind))
 
 
+def holds_vectors(properties: Mapping[str, Any]) -> bool:
+    """Tell whether any field, at any depth, is a vector."""
+    return any(
+        str(declaration.get("type")).endswith("_vector") or holds_vectors(declaration.get("properties", {}))
+        for declaration in properties.values()
+    )
+
+
 def struct(name: str, fields: Mapping[str, Any], key: str = "") -> type[msgspec.Struct]:
     """Make a type for documents of these fields. All but the key may be left out, None, or a list."""
     members: list[Any] = []
@@ -195,7 +209,7 @@ def struct(name: str, fields: Mapping[str, Any], key: str = "") -> type[msgspec.
         elif declaration.get("type") != "alias":  # which is only read
             members.append((f"f{number}", _optional(type_of(declaration)), None))
     rename = {f"f{number}": field for number, field in enumerate(fields)}
-    return msgspec.defstruct(name, members, rename=rename, forbid_unknown_fields=True, kw_only=True)
+    return msgspec.defstruct(name, members, rename=rename, forbid_unknown_fields=True, kw_only=True, gc=False)
 
 
 def _optional(kind: Any) -> Any:

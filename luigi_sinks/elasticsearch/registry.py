@@ -86,10 +86,12 @@ class Registry:
             filters.append({"term": {"partition": partition}})
         if update_ids is not None:
             filters.append({"terms": {"update_id": sorted(update_ids)}})
-        last = 0
-        while page := self._search([*filters, {"range": {"seq": {"gt": last}}}], size=_PAGE):
-            yield [entry.record for entry in page]
-            last = page[-1].record.seq
+        last, page = 0, None
+        while page is None or len(page) == _PAGE:
+            page = self._search([*filters, {"range": {"seq": {"gt": last}}}], size=_PAGE)
+            if page:
+                yield [entry.record for entry in page]
+                last = page[-1].record.seq
 
     def begin_part(self, version: Version, number: int, rows: int) -> bool:
         """Note that a part is about to be written; tell whether this is the first attempt at it.

@@ -110,6 +110,8 @@ class Schema:
     def loading(self) -> dict[str, Any]:
         """The settings of an index while it is written: nobody searches it, and no copy is kept."""
         loading = {**self.settings, "hidden": True, "refresh_interval": "-1"}
+        if fields.holds_vectors(self.properties):  # which the server would leave out of what it gives back
+            loading.setdefault("mapping.exclude_source_vectors", False)
         return loading if "auto_expand_replicas" in self.settings else {**loading, "number_of_replicas": 0}
 
     @property

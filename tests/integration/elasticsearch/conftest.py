@@ -1,17 +1,25 @@
 """What these tests see of the server is seen by plain HTTP, not by the client under test."""
 
 import base64
+import http.client
 import json
+import secrets
 import ssl
+import threading
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from luigi_sinks import config
-from luigi_sinks.elasticsearch import Settings
+from luigi_sinks import Origin, config, load
+from luigi_sinks.elasticsearch import ElasticsearchSink, Settings
+from luigi_sinks.elasticsearch.schema import declare
+
+MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,7 @@ class Cluster:
     """The cluster of the configuration, asked by urllib."""
 
     url: str
-    login: str
+    login: str = field(repr=False)
     tls: ssl.SSLContext
 
     def __call__(self, method, path, body=None):
@@ -34,6 +42,10 @@ class Cluster:
 
     def count(self, name):
         return self("GET", f"/{name}/_count")["count"]
+
+    def documents(self, name):
+        hits = self("GET", f"/{name}/_search?size=1000&sort=id")["hits"]["hits"]
+        return {hit["_id"]: hit["_source"] for hit in hits}
 
     def indices(self, start):
         return sorted(self("GET", f"/{start}*?expand_wildcards=all&filter_path=*.aliases"))
@@ -57,3 +69,137 @@ def cluster(settings):
     secret = Path(config.read_credential(settings.credential)["path"]).read_text().strip()
     login = base64.b64encode(f"{settings.user}:{secret}".encode()).decode()
     return Cluster(settings.url, login, ssl.create_default_context(cafile=settings.tls_ca))
+
+
+@pytest.fixture
+def dataset(cluster):
+    """Name a dataset that was never loaded, and leave nothing of it."""
+    name = f"es_{secrets.token_hex(4)}"
+    yield name
+    cluster.delete(name)
+
+
+@pytest.fixture
+def make_sink(settings, dataset):
+    """Make sinks of the dataset, by default with the mapping of the contract suite."""
+
+    def make(*, settings=settings, mapping=MAPPING, id_field="id", **index_settings):
+        return ElasticsearchSink(settings, dataset, declare(dataset, mapping, index_settings, id_field))
+
+    return make
+
+
+@pytest.fixture
+def sink(make_sink):
+    return make_sink()
+
+
+@pytest.fixture
+def load_rows():
+    """Load rows as a task would, and return the version that they became."""
+
+    def load_them(sink, rows, partition="_all", **options):
+        load(sink, partition, Origin("Load_1", family="Load"), rows, **options)
+        return sink.head(partition).version
+
+    return load_them
+
+
+@dataclass
+class Fault:
+    """What befalls the requests that it matches: no answer comes, or another one."""
+
+    matches: Callable[[str, str, bytes], bool]
+    times: int
+    status: int = 0
+    is_sent: bool = True
+
+
+class Proxy(ThreadingHTTPServer):
+    """Stands before the cluster, in clear text on loopback, and does what a bad network does."""
+
+    daemon_threads = True
+
+    def __init__(self, settings):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.upstream = settings
+        self.tls = ssl.create_default_context(cafile=settings.tls_ca)
+        self.settings = replace(settings, port=self.server_port, tls_ca=None)
+        self.faults = []
+        self.requests = []
+        self.lock = threading.Lock()
+
+    def lose_answers(self, method, path, times=1):
+        """Let requests through, and cut the connection where the answer should come."""
+        self.faults.append(Fault(lambda m, p, _: m == method and path in p, times))
+
+    def lose_requests(self, method, path, times=1):
+        """Cut the connection before the request goes on."""
+        self.faults.append(Fault(lambda m, p, _: m == method and path in p, times, is_sent=False))
+
+    def refuse(self, status, matches, times=10**9):
+        """Answer by ourselves."""
+        self.faults.append(Fault(matches, times, status, is_sent=False))
+
+    def fault_of(self, method, path, body):
+        with self.lock:
+            self.requests.append((method, path, len(body)))
+            for fault in self.faults:
+                if fault.times and fault.matches(method, path, body):
+                    fault.times -= 1
+                    return fault
+        return None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def _pass_on(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        fault = self.server.fault_of(self.command, self.path, body)
+        answer = self._ask(body) if fault is None or fault.is_sent else None
+        if fault is None:
+            self._reply(*answer)
+        elif fault.status:
+            self._reply(fault.status, {"X-Elastic-Product": "Elasticsearch"}, b"")
+        else:
+            self.close_connection = True
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass_on  # noqa: N815 - http.server asks for these names
+
+    def setup(self):
+        super().setup()
+        upstream = self.server.upstream
+        self.connection = http.client.HTTPSConnection(upstream.host, upstream.port, context=self.server.tls, timeout=60)
+
+    def finish(self):
+        self.connection.close()
+        super().finish()
+
+    def _ask(self, body):
+        self.connection.request(self.command, self.path, body, dict(self.headers))
+        answer = self.connection.getresponse()
+        content = answer.read()
+        kept = {name: answer.headers[name] for name in ("Content-Type", "X-Elastic-Product") if name in answer.headers}
+        return answer.status, kept, content
+
+    def _reply(self, status, headers, content):
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+@pytest.fixture
+def proxy(settings):
+    server = Proxy(settings)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()

@@ -1,0 +1,78 @@
+"""Documents, names and settings that only the server can refuse, and how the errors read."""
+
+import re
+
+import pytest
+
+from luigi_sinks import BadRow, BadSetting
+from luigi_sinks.record import Head
+
+REFUSED = {
+    "a date that does not exist": ({"type": "date"}, "2013-02-30", "value"),
+    "a date in another format": ({"type": "date", "format": "dd/MM/yyyy"}, "2013-01-31", "value"),
+    "a value of a type that the contract leaves to the server": ({"type": "integer_range"}, {"gte": "x"}, "value"),
+    "text that is too long in bytes only": ({"type": "keyword"}, "é" * 20_000, "value"),
+    "a point that is no point": ({"type": "geo_point"}, "nowhere!", "value"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_the_server_refuses(case, make_sink, load_rows):
+    declaration, value, field = REFUSED[case]
+    sink = make_sink(mapping={"id": {"type": "integer"}, "value": declaration})
+    good = [{"id": number} for number in range(20)]
+    with pytest.raises(BadRow) as caught:
+        load_rows(sink, [*good, {"id": 99, "value": value}, {"id": 100}])
+    assert (caught.value.dataset, caught.value.row, caught.value.field) == (sink.dataset, 21, field)
+    assert len(str(caught.value)) < 600
+    assert sink.head("_all") == Head()
+    load_rows(sink, good)
+
+
+def test_a_field_inside_another_is_named_by_its_path(make_sink, load_rows):
+    sink = make_sink(mapping={"leg": {"properties": {"day": {"type": "date"}}}}, id_field="")
+    with pytest.raises(BadRow, match=r"row 2, field 'leg\.day'"):
+        load_rows(sink, [{"leg": {"day": "2013-01-31"}}, {"leg": {"day": "2013-02-31"}}])
+
+
+def test_an_index_where_the_alias_should_be_is_said_and_left_alone(sink, dataset, cluster, load_rows):
+    cluster("PUT", f"/{dataset}")
+    with pytest.raises(BadSetting, match=f"{dataset} is to be the alias.*there is an index of this name. Delete it"):
+        load_rows(sink, [{"id": 1}])
+    assert cluster.indices(dataset) == [dataset]
+
+
+def test_an_alias_that_stands_for_something_else_is_said(sink, dataset, cluster, load_rows):
+    cluster("PUT", f"/{dataset}_old", {"aliases": {dataset: {}}})
+    with pytest.raises(BadSetting, match=f"it stands for {dataset}_old"):
+        load_rows(sink, [{"id": 1}])
+
+
+def test_a_mapping_that_the_server_refuses_leaves_a_failed_record(make_sink, load_rows):
+    sink = make_sink(mapping={"id": {"type": "integr"}}, id_field="")
+    with pytest.raises(BadSetting, match="Elasticsearch refuses the mapping or the settings"):
+        load_rows(sink, [{"id": 1}])
+    assert [record.state for record in sink.records()] == ["failed"]
+
+
+def test_more_partitions_than_the_cluster_has_shards_for_ask_for_a_coarser_one(make_sink, load_rows):
+    sink = make_sink(number_of_shards=1_020)
+    with pytest.raises(BadSetting, match=re.escape("the cluster takes no more shards")) as caught:
+        load_rows(sink, [{"id": 1}])
+    assert "coarser partition" in str(caught.value)
+
+
+def test_settings_of_the_user_are_in_force_once_the_version_is_sealed(make_sink, dataset, cluster, load_rows):
+    sink = make_sink(number_of_shards=2, number_of_replicas=1, refresh_interval="7s")
+    load_rows(sink, [{"id": number} for number in range(50)])
+    ((_, body),) = cluster("GET", f"/{dataset}/_settings").items()
+    found = body["settings"]["index"]
+    assert (found["number_of_shards"], found["number_of_replicas"], found["refresh_interval"]) == ("2", "1", "7s")
+    assert cluster.count(dataset) == 50
+
+
+def test_without_settings_an_index_gets_the_servers_defaults_back(sink, dataset, cluster, load_rows):
+    load_rows(sink, [{"id": 1}])
+    ((_, body),) = cluster("GET", f"/{dataset}/_settings").items()
+    assert "refresh_interval" not in body["settings"]["index"]
+    assert body["settings"]["index"]["number_of_replicas"] == "1"
