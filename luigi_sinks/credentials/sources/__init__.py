@@ -17,7 +17,15 @@ from luigi_sinks.errors import BadSetting, did_you_mean
 GROUP = "luigi_sinks.credential_sources"
 
 BUILT_IN = {
+    "assume_role": "AssumeRole",
     "file": "FileSource",
+    "neptune": "Neptune",
+    "oidc": "Oidc",
+    "proxied": "Proxied",
+    "rds_iam": "RdsIam",
+    "secrets_manager": "SecretsManager",
+    "sts_web_identity": "StsWebIdentity",
+    "vault": "Vault",
 }
 """The class of each source of ours, in the module of its name, which is imported when it is asked for."""
 

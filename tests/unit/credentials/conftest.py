@@ -1,4 +1,5 @@
 import threading
+from http.server import ThreadingHTTPServer
 
 import pytest
 
@@ -119,3 +120,23 @@ def together():
         return results
 
     return run
+
+
+@pytest.fixture
+def serving():
+    """Return a function that serves by a handler, on a free port of this machine, to the end of the test."""
+    servers = []
+
+    def serve(handler, **attributes):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.address = f"http://127.0.0.1:{server.server_port}"
+        for name, value in attributes.items():
+            setattr(server, name, value)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,69 @@
+"""AWS Neptune: a signed request in the place of a Bolt password.
+
+https://docs.aws.amazon.com/neptune/latest/userguide/access-graph-opencypher-bolt.html
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from luigi_sinks.credentials.source import Request, Use, read
+from luigi_sinks.credentials.sources.aws import Signer, required
+from luigi_sinks.credentials.token import Grant, Token
+from luigi_sinks.errors import CredentialError, NotInstalled
+
+try:
+    import boto3  # type: ignore[import-untyped]  # it has no types
+    from botocore.auth import SigV4Auth  # type: ignore[import-untyped]
+    from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
+except ImportError as missing:
+    raise NotInstalled("aws", missing) from missing
+
+_LIFETIME = 300.0
+"""Seconds from its date on that AWS takes a signature:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html"""
+
+_SIGNED = ("Host", "Authorization", "X-Amz-Date", "X-Amz-Security-Token")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`host` and `port` are those that are signed, if the connection goes through a proxy of another name."""
+
+    source: str
+    region: str
+    host: str = ""
+    port: int = 0
+    through: str = ""
+
+
+class Neptune:
+    """Signs a request for openCypher, which Neptune takes as a password."""
+
+    def __init__(self, name: str, use: Use) -> None:
+        self._name = name
+        self._settings = read(Settings, name)
+        self._signer = Signer(name, use, region=self._settings.region, through=self._settings.through)
+
+    def scope(self, request: Request) -> Request:
+        """Depend on the server. Raises BadSetting where it is missing."""
+        host, port = self._settings.host or request.host, self._settings.port or request.port
+        required(self._name, host=host, port=port)
+        return Request(host=host, port=port, **self._signer.scope(request))
+
+    def fetch(self, request: Request) -> Token:
+        """Return the signed headers as JSON, for the user name that Neptune's guide gives."""
+        secret = self._signer.signed(request, lambda session: self._sign(session, request))
+        grant = Grant(lifetime=_LIFETIME, user="username", issuer="neptune", audience=f"{request.host}:{request.port}")
+        return Token(secret, grant)
+
+    def _sign(self, session: boto3.Session, request: Request) -> str:
+        identity = session.get_credentials()
+        if identity is None:
+            raise CredentialError(f"credential {self._name!r}: this process has no AWS identity")
+        asked = AWSRequest(method="GET", url=f"https://{request.host}:{request.port}/opencypher")
+        asked.headers.add_header("Host", f"{request.host}:{request.port}")
+        SigV4Auth(identity.get_frozen_credentials(), "neptune-db", self._settings.region).add_auth(asked)
+        signed = {name: asked.headers[name] for name in _SIGNED if name in asked.headers}
+        return json.dumps({**signed, "HttpMethod": "GET"})

@@ -1,0 +1,293 @@
+"""The AWS sources: against moto's server, and a stand-in for GetWebIdentityToken, which moto lacks."""
+
+import base64
+import json
+import logging
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from luigi_sinks.credentials import Refused, use
+from luigi_sinks.credentials.provider import PROVIDER
+from luigi_sinks.credentials.running import Running
+from luigi_sinks.errors import BadSetting, CredentialError
+
+ROLE = "arn:aws:iam::123456789012:role/loader"
+
+
+@pytest.fixture(scope="module")
+def moto():
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    _, port = server.get_host_and_port()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def identity(monkeypatch, tmp_path):
+    """Be somebody for AWS, and not whom the machine's own files say."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-own-key")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+
+class Sts(BaseHTTPRequestHandler):
+    """Answers GetWebIdentityToken as documented, and refuses whom it is told to."""
+
+    def do_POST(self):
+        form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
+        self.server.asked.append((form, self.headers["authorization"]))
+        refused = self.server.refused
+        text = denial(refused) if refused else answer(form)
+        self.send_response(403 if refused else 200)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *args):
+        """Say nothing of requests."""
+
+
+def unsigned(**claims):
+    head, body = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in ({"alg": "none"}, claims))
+    return f"{head}.{body}.canary-signature".replace("=", "")
+
+
+def answer(form):
+    token = unsigned(sub=ROLE, iss="https://abc.tokens.sts.global.api.aws", aud=form["Audience.member.1"], jti="id-1")
+    return (
+        '<GetWebIdentityTokenResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetWebIdentityTokenResult>'
+        f"<WebIdentityToken>{token}</WebIdentityToken><Expiration>2030-01-01T00:00:00Z</Expiration>"
+        "</GetWebIdentityTokenResult></GetWebIdentityTokenResponse>"
+    )
+
+
+def denial(code):
+    return (
+        '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+        f"<Code>{code}</Code><Message>what AWS says: canary-message</Message></Error></ErrorResponse>"
+    )
+
+
+@pytest.fixture
+def sts(serving):
+    return serving(Sts, asked=[], refused="")
+
+
+def section(name, **settings):
+    lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
+    return f"[luigi_sinks.credential.{name}]\n{lines}"
+
+
+def seen(token):
+    return token.reveal()
+
+
+def test_rds_signs_for_one_server_and_user(luigi_cfg):
+    luigi_cfg(section("db", source="rds_iam", region="eu-west-1"))
+    token = use("db", seen, host="db.example", port=3306, user="loader")
+    signed = parse_qs(urlsplit(f"https://{token}").query)
+    assert token.startswith("db.example:3306/?Action=connect&DBUser=loader&")
+    assert signed["X-Amz-Expires"] == ["900"]
+    assert signed["X-Amz-Credential"][0].endswith("/eu-west-1/rds-db/aws4_request")
+    assert use("db", seen, host="other.example", port=3306, user="loader") != token
+
+
+def test_rds_signs_for_the_server_and_not_for_the_proxy_before_it(luigi_cfg):
+    luigi_cfg(section("db", source="rds_iam", region="eu-west-1", host="db.example", port=3306))
+    assert use("db", seen, host="127.0.0.1", port=13306, user="loader").startswith("db.example:3306/")
+
+
+def test_rds_says_what_it_lacks(luigi_cfg):
+    luigi_cfg(section("db", source="rds_iam", region="eu-west-1"))
+    with pytest.raises(BadSetting, match="credential 'db' needs port, user: from the connection that uses it"):
+        use("db", seen, host="db.example")
+
+
+def test_rds_passwords_are_kept_for_ten_minutes_at_most(luigi_cfg):
+    luigi_cfg(section("db", source="rds_iam", region="eu-west-1"))
+    grant = use("db", lambda token: token.grant, host="h", port=1, user="u")
+    assert (grant.lifetime, grant.age) == (900, 600)
+
+
+def test_a_web_identity_is_asked_for_with_its_audience(luigi_cfg, sts):
+    luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint=sts.address, duration=120))
+    grant = use("es", lambda token: token.grant, audience="elasticsearch, neo4j")
+    form, authorization = sts.asked[0]
+    assert form["Audience.member.1"] + form["Audience.member.2"] == ["elasticsearch", "neo4j"]
+    assert (form["DurationSeconds"], form["SigningAlgorithm"]) == (["120"], ["RS256"])
+    assert "Credential=AKIAEXAMPLE/" in authorization
+    assert (grant.principal, grant.token_id, grant.lifetime) == (ROLE, "id-1", 120)
+
+
+def test_a_role_is_assumed_under_the_tasks_name_and_for_its_owner(luigi_cfg, moto):
+    luigi_cfg(
+        section("aws", source="assume_role", region="eu-west-1", endpoint=moto)
+        + f"[luigi_sinks.owner.flight_ops]\naws_role = {ROLE}-ops\n"
+    )
+    PROVIDER.begin(Running("Flights__1", "flights.Load Delays"))
+    grant = use("aws", lambda token: token.grant, owner="flight_ops")
+    assert grant.principal.endswith("assumed-role/loader-ops/flights.Load-Delays")
+    PROVIDER.begin(Running("Fares__1", "Fares"))
+    assert use("aws", lambda token: token.grant, owner="flight_ops").principal.endswith("/Fares")
+
+
+def test_a_role_is_needed(luigi_cfg):
+    luigi_cfg(section("aws", source="assume_role", region="eu-west-1"))
+    with pytest.raises(BadSetting, match="credential 'aws' needs role"):
+        use("aws", seen, owner="nobody")
+
+
+def test_aws_is_told_the_owner_as_source_identity(luigi_cfg, sts):
+    luigi_cfg(section("aws", source="assume_role", region="eu-west-1", role=ROLE, endpoint=sts.address))
+    sts.refused = "AccessDenied"
+    with pytest.raises(CredentialError, match=r"AWS refused AssumeRole \(AccessDenied\): what AWS says"):
+        use("aws", seen, owner="flight_ops")
+    form, _ = sts.asked[0]
+    assert (form["SourceIdentity"], form["RoleSessionName"]) == (["flight_ops"], ["luigi_sinks"])
+
+
+def test_a_credential_is_signed_by_the_role_that_another_assumes(luigi_cfg, moto):
+    luigi_cfg(
+        section("aws", source="assume_role", region="eu-west-1", role=ROLE, endpoint=moto)
+        + section("db", source="rds_iam", region="eu-west-1", through="aws")
+    )
+    assumed = json.loads(use("aws", seen))
+    token = use("db", seen, host="h", port=1, user="u")
+    assert parse_qs(token)["X-Amz-Security-Token"] == [assumed["SessionToken"]]
+
+
+def test_a_role_whose_keys_aws_takes_no_longer_is_assumed_again(luigi_cfg, moto, sts):
+    luigi_cfg(
+        section("aws", source="assume_role", region="eu-west-1", role=ROLE, endpoint=moto)
+        + section("es", source="sts_web_identity", region="eu-west-1", through="aws", endpoint=sts.address)
+    )
+    sts.refused = "ExpiredToken"
+    with pytest.raises(CredentialError, match=r"'aws' was refused by the server: .*\(ExpiredToken\)"):
+        use("es", seen, audience="elasticsearch")
+    first, second = (authorization.partition("Credential=")[2][:20] for _, authorization in sts.asked)
+    assert first != second
+
+
+@pytest.fixture
+def kept(moto):
+    """Return a function that puts a new version of the secret into Secrets Manager."""
+    client = boto3.client("secretsmanager", region_name="eu-west-1", endpoint_url=moto)
+
+    def keep(text):
+        try:
+            return client.create_secret(Name="pipelines/db", SecretString=text)["VersionId"]
+        except client.exceptions.ResourceExistsException:
+            return client.put_secret_value(SecretId="pipelines/db", SecretString=text)["VersionId"]
+
+    return keep
+
+
+def test_a_secret_is_read_with_its_user(luigi_cfg, moto, kept):
+    version = kept('{"username": "loader", "password": "canary-kept"}')
+    fields = {"field": "password", "user_field": "username"}
+    luigi_cfg(
+        section("db", source="secrets_manager", region="eu-west-1", secret_id="pipelines/db", endpoint=moto, **fields)
+    )
+    assert use("db", lambda token: (token.user, token.reveal())) == ("loader", "canary-kept")
+    assert use("db", lambda token: token.grant.token_id) == version
+
+
+def test_a_secret_that_was_rotated_is_read_again_when_the_old_one_is_refused(luigi_cfg, moto, kept):
+    luigi_cfg(section("db", source="secrets_manager", region="eu-west-1", secret_id="pipelines/db", endpoint=moto))
+    kept("old")
+    assert use("db", seen) == "old"
+    kept("new")
+    assert use("db", seen) == "old"
+
+    def connect(token):
+        if token.reveal() == "old":
+            raise Refused
+        return token.reveal()
+
+    assert use("db", connect) == "new"
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", '{"user": "x"}', '{"password": 7}'])
+def test_a_secret_without_the_field_is_named_and_not_shown(luigi_cfg, moto, kept, text):
+    kept(text)
+    luigi_cfg(
+        section(
+            "db",
+            source="secrets_manager",
+            region="eu-west-1",
+            secret_id="pipelines/db",
+            field="password",
+            endpoint=moto,
+        )
+    )
+    with pytest.raises(CredentialError, match="the secret 'pipelines/db'") as caught:
+        use("db", seen)
+    assert text not in str(caught.value)
+
+
+def test_neptune_takes_a_signed_request_for_a_password(luigi_cfg):
+    luigi_cfg(section("graph", source="neptune", region="eu-west-1"))
+    user, secret = use("graph", lambda token: (token.user, token.reveal()), host="graph.example", port=8182)
+    signed = json.loads(secret)
+    assert (user, signed["HttpMethod"], signed["Host"]) == ("username", "GET", "graph.example:8182")
+    assert "/eu-west-1/neptune-db/aws4_request" in signed["Authorization"]
+
+
+def test_a_proxied_credential_has_nothing_to_show(luigi_cfg):
+    luigi_cfg(section("db", source="proxied", user="noop"))
+    assert use("db", lambda token: (token.user, token.reveal())) == ("noop", "")
+
+
+def test_without_an_identity_the_error_names_the_way_out(luigi_cfg, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    luigi_cfg(section("db", source="rds_iam", region="eu-west-1"))
+    with pytest.raises(
+        CredentialError, match=r"NoCredentials.*AWS identity, and section \[luigi_sinks.credential.db\]"
+    ):
+        use("db", seen, host="h", port=1, user="u")
+
+
+def test_clear_text_to_an_endpoint_is_refused(luigi_cfg):
+    luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint="http://sts.example"))
+    with pytest.raises(BadSetting, match=r"http://sts\.example would show secrets"):
+        use("es", seen, audience="a")
+
+
+def test_nothing_secret_is_logged_or_raised(luigi_cfg, moto, sts, kept, caplog):
+    caplog.set_level(logging.DEBUG)
+    kept("canary-kept")
+    luigi_cfg(
+        section("aws", source="assume_role", region="eu-west-1", role=ROLE, endpoint=moto)
+        + section("db", source="rds_iam", region="eu-west-1", through="aws")
+        + section("sm", source="secrets_manager", region="eu-west-1", secret_id="pipelines/db", endpoint=moto)
+        + section("es", source="sts_web_identity", region="eu-west-1", endpoint=sts.address)
+        + section("graph", source="neptune", region="eu-west-1")
+    )
+    keys = json.loads(use("aws", seen))
+    signed = use("db", seen, host="h", port=1, user="u")
+    secrets = [keys["SecretAccessKey"], keys["SessionToken"], parse_qs(signed)["X-Amz-Signature"][0]]
+    secrets += ["canary", use("es", seen, audience="a"), use("sm", seen)]
+    secrets.append(json.loads(use("graph", seen, host="h", port=1))["Authorization"].rpartition("=")[2])
+    sts.refused = "SignatureDoesNotMatch"
+    with pytest.raises(CredentialError) as caught:
+        use("es", seen, audience="b")
+    found = f"{caplog.text}{caught.value}"
+    assert [secret for secret in secrets if secret in found] == []
+    assert "SignatureDoesNotMatch" in found
+
+
+def test_botocore_would_have_logged_it(luigi_cfg, sts, caplog):
+    """The control of the test above: without our levels the token stands in the log."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("auth", "endpoint", "parsers"):
+        caplog.set_level(logging.DEBUG, f"botocore.{name}")
+    luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint=sts.address))
+    assert use("es", seen, audience="a") in caplog.text

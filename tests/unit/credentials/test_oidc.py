@@ -1,0 +1,284 @@
+"""The source `oidc` against an identity provider that can be told to misbehave; Keycloak's turn is elsewhere."""
+
+import base64
+import json
+import logging
+import time
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qs, quote
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from luigi_sinks.credentials import use
+from luigi_sinks.credentials.sources import issuer
+from luigi_sinks.errors import BadSetting, CredentialError
+
+
+def new_key():
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+KEY, OTHER = new_key(), new_key()
+
+
+def published(key, kid):
+    return {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())), "kid": kid, "use": "sig"}
+
+
+class Provider(BaseHTTPRequestHandler):
+    """Gives tokens by client credentials, as its server's `says` has it: a path and what to answer there."""
+
+    def do_GET(self):
+        self.answer(None)
+
+    def do_POST(self):
+        form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
+        self.server.asked.append((form, self.headers["authorization"]))
+        self.answer(form)
+
+    def answer(self, form):
+        self.server.paths.append(self.path)
+        status, content, *headers = self.server.says[self.path]
+        content = content(form) if callable(content) else content
+        text = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        for header in headers:
+            self.send_header(*header)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *args):
+        """Say nothing of requests."""
+
+
+DISCOVERY = "/realm/.well-known/openid-configuration"
+
+
+def minted(name, key=KEY, kid="k1", **claims):
+    now = int(time.time())
+    said = {"iss": name, "sub": "loader", "aud": ["es"], "iat": now, "exp": now + 60, "jti": "id-1", **claims}
+    return jwt.encode(said, key, algorithm="RS256", headers={"kid": kid})
+
+
+@pytest.fixture
+def idp(serving):
+    server = serving(Provider, asked=[], paths=[], says={})
+    server.issuer = f"{server.address}/realm"
+    server.claims, server.key, server.kid = {}, KEY, "k1"
+    server.says |= {
+        DISCOVERY: (
+            200,
+            {
+                "issuer": server.issuer,
+                "token_endpoint": f"{server.address}/token",
+                "jwks_uri": f"{server.address}/keys",
+            },
+        ),
+        "/keys": (200, {"keys": [published(KEY, "k1")]}),
+        "/token": (
+            200,
+            lambda form: {
+                "access_token": minted(server.issuer, server.key, server.kid, **server.claims),
+                "token_type": "Bearer",
+                "expires_in": 60,
+            },
+        ),
+    }
+    return server
+
+
+@pytest.fixture
+def configure(idp, luigi_cfg, tmp_path):
+    """Return a function that writes the section of the credential `es`, with a secret in a file by default."""
+    (tmp_path / "secret").write_text("canary:secret/")
+
+    def write(*lines, proof="client_secret_from = kept", name=None):
+        luigi_cfg(
+            f"[luigi_sinks.credential.kept]\nsource = file\npath = {tmp_path}/secret\n"
+            f"[luigi_sinks.credential.es]\nsource = oidc\nissuer = {name or idp.issuer}\nclient_id = loader\n"
+            + "\n".join([proof, *lines])
+        )
+
+    write()
+    return write
+
+
+def seen(token):
+    return token.reveal()
+
+
+def test_a_client_with_a_secret_gets_a_token(idp, configure):
+    grant = use("es", lambda token: token.grant, audience="es")
+    assert (grant.lifetime, grant.principal, grant.audience, grant.token_id) == (60, "loader", "es", "id-1")
+    form, authorization = idp.asked[0]
+    assert form == {"grant_type": ["client_credentials"], "audience": ["es"]}
+    pair = base64.b64decode(authorization.removeprefix("Basic ")).decode()
+    assert pair == f"loader:{quote('canary:secret/', safe='')}"
+
+
+def test_a_projected_token_is_read_anew_for_each_exchange(idp, configure, tmp_path):
+    (tmp_path / "projected").write_text("first\n")
+    configure("scope = load", proof=f"token_file = {tmp_path}/projected")
+    use("es", seen, audience="es")
+    (tmp_path / "projected").write_text("second\n")
+    use("es", seen, audience="")
+    sent = [form["client_assertion"] for form, _ in idp.asked]
+    assert sent == [["first"], ["second"]]
+    assert idp.asked[0][0]["client_assertion_type"] == ["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"]
+    assert idp.asked[0][0]["scope"] == ["load"]
+
+
+def test_a_private_key_signs_an_assertion_of_its_own_for_each_attempt(idp, configure, tmp_path):
+    pem = KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "key.pem").write_bytes(pem)
+    configure("key_id = mine", proof=f"private_key_file = {tmp_path}/key.pem")
+    idp.says["/token"] = (503, {})
+    with pytest.raises(CredentialError, match="refuses the client 'loader': 503"):
+        use("es", seen)
+    assertions = [form["client_assertion"][0] for form, _ in idp.asked]
+    said = [jwt.decode(each, KEY.public_key(), algorithms=["RS256"], audience=idp.issuer) for each in assertions]
+    assert len({claims["jti"] for claims in said}) == 2
+    assert {claims["iss"] for claims in said} == {claims["sub"] for claims in said} == {"loader"}
+    assert jwt.get_unverified_header(assertions[0])["kid"] == "mine"
+
+
+def test_the_documents_are_kept(idp, configure):
+    use("es", seen, audience="es")
+    use("es", seen, audience="")
+    assert idp.paths == [DISCOVERY, "/token", "/keys", "/token"]
+
+
+def test_a_key_that_is_new_is_looked_up(idp, configure, monkeypatch):
+    use("es", seen, audience="es")
+    idp.says["/keys"] = (200, {"keys": [published(OTHER, "k2")]})
+    idp.key, idp.kid = OTHER, "k2"
+    with pytest.raises(CredentialError, match="signed by a key that it does not publish"):
+        use("es", seen, audience="")
+    assert idp.paths.count("/keys") == 1, "a stranger's tokens cause no storm"
+    monkeypatch.setattr(issuer, "_KEYS_KEPT_AT_LEAST", 0)
+    assert use("es", seen, audience="")
+
+
+def test_a_token_that_is_no_jwt_is_taken_as_it_is(idp, configure):
+    idp.says["/token"] = (200, {"access_token": "opaque", "token_type": "bearer"})
+    assert use("es", seen) == "opaque"
+    assert use("es", lambda token: token.grant.lifetime) is None
+
+
+def test_a_secret_that_was_replaced_is_read_again_once_the_old_one_is_refused(idp, configure, tmp_path):
+    def answer(form):
+        (tmp_path / "secret").write_text("the new one")
+        idp.says["/token"] = (200, {"access_token": "opaque", "token_type": "bearer"})
+        return {"error": "invalid_client"}
+
+    idp.says["/token"] = (401, answer)
+    assert use("es", seen) == "opaque"
+    assert len(idp.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("claims", "complaint"),
+    [
+        ({"aud": ["another"]}, "InvalidAudienceError"),
+        ({"iss": "https://another"}, "InvalidIssuerError"),
+        ({"exp": 1}, "ExpiredSignatureError"),
+        ({"nbf": 1 << 33}, "ImmatureSignatureError"),
+    ],
+)
+def test_a_token_that_is_not_right_is_refused(idp, configure, claims, complaint):
+    idp.claims = claims
+    with pytest.raises(CredentialError, match=rf"'es': the issuer {idp.issuer} gave a token.*\({complaint}\)"):
+        use("es", seen, audience="es")
+
+
+def test_a_token_of_another_key_is_refused(idp, configure):
+    idp.key = OTHER
+    with pytest.raises(CredentialError, match="InvalidSignatureError"):
+        use("es", seen, audience="es")
+
+
+def test_a_token_without_a_signature_is_refused(idp, configure):
+    claims = {"iss": idp.issuer, "exp": int(time.time()) + 60}
+    unsigned = jwt.encode(claims, None, algorithm="none", headers={"kid": "k1"})
+    idp.says["/token"] = (200, {"access_token": unsigned, "token_type": "Bearer"})
+    with pytest.raises(CredentialError, match="InvalidAlgorithmError"):
+        use("es", seen)
+
+
+ELSEWHERE = ("location", "https://elsewhere.example/")
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "complaint"),
+    [
+        (DISCOVERY, (302, {}, ELSEWHERE), r"redirect \(302\), which is not followed"),
+        ("/token", (307, {}, ELSEWHERE), r"redirect \(307\), which is not followed"),
+        (DISCOVERY, (200, b"<html>canary</html>"), "answers 200 with something that is no JSON object"),
+        (DISCOVERY, (200, [1]), "no JSON object"),
+        (DISCOVERY, (200, b'{"a": "' + b"x" * (1 << 20) + b'"}'), "no JSON object"),
+        (DISCOVERY, (200, {"issuer": "https://another"}), "calls itself otherwise"),
+        (DISCOVERY, (404, {}), "answers 404"),
+        ("/keys", (200, {"keys": "canary"}), "publishes keys that cannot be read"),
+        ("/token", (200, {}), "answers without a bearer token"),
+        ("/token", (200, {"access_token": "canary", "token_type": "mac"}), "answers without a bearer token"),
+        ("/token", (400, {"error": "unauthorized_client", "error_description": "canary"}), "400, unauthorized_client"),
+        ("/token", (400, {"error": "canary with spaces"}), "400, no reason"),
+    ],
+)
+def test_a_provider_that_answers_wrongly_is_an_error_that_repeats_nothing(
+    idp, configure, path, answer, complaint, caplog
+):
+    caplog.set_level(logging.DEBUG)
+    idp.says[path] = answer
+    with pytest.raises(CredentialError, match=complaint) as caught:
+        use("es", seen, audience="es")
+    assert "canary" not in f"{caught.value}{caplog.text}"
+
+
+@pytest.mark.parametrize("what", ["token_endpoint", "jwks_uri"])
+def test_an_endpoint_in_clear_text_is_refused(idp, configure, what):
+    idp.says[DISCOVERY][1][what] = "http://idp.example/x"
+    with pytest.raises(BadSetting, match=r"http://idp\.example/x would show secrets"):
+        use("es", seen)
+
+
+def test_an_issuer_in_clear_text_is_refused(configure):
+    configure(name="http://idp.example")
+    with pytest.raises(BadSetting, match=r"http://idp\.example would show secrets on the network; write https"):
+        use("es", seen)
+
+
+def test_a_provider_that_is_down_is_named(idp, configure):
+    idp.shutdown()
+    idp.server_close()
+    with pytest.raises(CredentialError, match=rf"'es': {idp.issuer}/.* does not answer \(NewConnectionError\)"):
+        use("es", seen)
+
+
+@pytest.mark.parametrize("proof", ["", "token_file = a\nclient_secret_from = b"])
+def test_a_client_proves_itself_in_one_way(configure, proof):
+    configure(proof=proof)
+    with pytest.raises(BadSetting, match=r"\[luigi_sinks.credential.es\].*one of token_file, private_key_file"):
+        use("es", seen)
+
+
+def test_a_secret_in_the_section_itself_is_refused(configure):
+    configure(proof="client_secret = canary")
+    with pytest.raises(BadSetting, match="holds a secret, 'client_secret'"):
+        use("es", seen)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(None, "cannot read .*: No such file"), (b"no key", "holds no key in PEM"), (b"\xff", "it is not ASCII text")],
+)
+def test_a_key_that_cannot_be_read_is_named(configure, tmp_path, content, complaint):
+    if content is not None:
+        (tmp_path / "key.pem").write_bytes(content)
+    configure(proof=f"private_key_file = {tmp_path}/key.pem")
+    with pytest.raises(CredentialError, match=f"'es': .*{complaint}"):
+        use("es", seen)

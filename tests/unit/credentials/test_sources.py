@@ -1,0 +1,63 @@
+"""Which sources there are, and how others add theirs."""
+
+import inspect
+import sys
+from importlib.metadata import EntryPoint, EntryPoints
+
+import pytest
+
+from luigi_sinks.credentials import Request, Token, sources, use
+from luigi_sinks.credentials.sources import BUILT_IN, open_source
+from luigi_sinks.errors import BadSetting, NotInstalled
+
+
+class Ours:
+    def __init__(self, name, use):
+        self.name = name
+
+    def scope(self, request):
+        return Request()
+
+    def fetch(self, request):
+        return Token(f"of {self.name}")
+
+
+def test_a_third_party_adds_a_source_by_an_entry_point(luigi_cfg, monkeypatch):
+    monkeypatch.setitem(sys.modules, "third_party", sys.modules[__name__])
+    added = EntryPoints([EntryPoint("ours", "third_party:Ours", sources.GROUP)])
+    monkeypatch.setattr(sources, "entry_points", lambda group: added.select(group=group))
+    luigi_cfg("[luigi_sinks.credential.db]\nsource = ours\n")
+    assert use("db", lambda token: token.reveal()) == "of db"
+
+
+def test_a_source_that_is_misspelt_is_explained(luigi_cfg):
+    luigi_cfg("[luigi_sinks.credential.db]\nsource = rdsiam\n")
+    with pytest.raises(BadSetting, match="'rdsiam' is no source; did you mean 'rds_iam'"):
+        use("db", print)
+
+
+@pytest.mark.parametrize(
+    ("source", "module", "extra"),
+    [("rds_iam", "boto3", "aws"), ("vault", "hvac", "vault"), ("oidc", "jwt", "oidc")],
+)
+def test_an_extra_that_is_missing_is_named(luigi_cfg, monkeypatch, source, module, extra):
+    luigi_cfg(f"[luigi_sinks.credential.db]\nsource = {source}\n")
+    for name in [name for name in sys.modules if name.startswith("luigi_sinks.credentials.sources.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(NotInstalled, match=rf"luigi-sinks\[{extra}\]"):
+        use("db", print)
+
+
+@pytest.mark.parametrize("source", sorted(BUILT_IN))
+def test_every_source_refuses_a_key_that_it_does_not_know_and_says_which_it_takes(luigi_cfg, source):
+    luigi_cfg(f"[luigi_sinks.credential.db]\nsource = {source}\ncolour = blue\n")
+    with pytest.raises(BadSetting, match=rf"\[luigi_sinks.credential.db\].*'colour'.*source = {source} it takes: \w"):
+        open_source("db", use)
+
+
+@pytest.mark.parametrize("source", sorted(BUILT_IN))
+def test_every_source_says_what_it_does(source):
+    opener = sources._opener("db", source)
+    assert inspect.getdoc(opener)
+    assert inspect.getdoc(opener.fetch)

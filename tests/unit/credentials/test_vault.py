@@ -1,0 +1,303 @@
+"""The source `vault` against a stand-in for a Vault server: no real one was at hand.
+
+The stand-in answers the documented paths that our source calls, with leases that end,
+https://developer.hashicorp.com/vault/api-docs: auth/jwt/login, auth/aws/login,
+auth/token/renew-self and revoke-self, database/creds/:name, sys/leases/renew and revoke,
+secret/data/:path. As in Vault, a lease lives no longer than the token that took it.
+"""
+
+import json
+import logging
+import secrets
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from luigi_sinks.credentials import journal
+from luigi_sinks.credentials.provider import PROVIDER, use
+from luigi_sinks.credentials.running import Running
+from luigi_sinks.errors import BadSetting, CredentialError
+
+
+@dataclass
+class Lease:
+    token: str
+    password: str
+    until: float
+    max_until: float
+
+
+@dataclass
+class State:
+    jwt: str = "a.good.jwt"
+    ttl: float = 100.0
+    max_ttl: float = 10_000.0
+    kv: dict = field(default_factory=lambda: {"password": "kv-canary", "login": "reader"})
+    tokens: dict = field(default_factory=dict)
+    leases: dict = field(default_factory=dict)
+    calls: list = field(default_factory=list)
+
+    def is_good(self, password):
+        """Tell what a database would: whether the user of a lease is still there."""
+        return any(lease.password == password and self.lives(lease) for lease in self.leases.values())
+
+    def lives(self, lease):
+        return time.monotonic() < min(lease.until, self.tokens.get(lease.token, 0))
+
+
+class Refusal(Exception):
+    pass
+
+
+def login(state, token, body):
+    if body.get("jwt", state.jwt) != state.jwt or body.get("role") != "loader":
+        raise Refusal(400, f"error validating token {body.get('jwt')}")
+    made = f"hvs.{secrets.token_hex(8)}"
+    state.tokens[made] = time.monotonic() + state.ttl
+    return {"auth": {"client_token": made, "lease_duration": state.ttl, "renewable": True}}
+
+
+def credentials(state, token, body):
+    name, password = f"v-loader-{secrets.token_hex(4)}", f"canary-{secrets.token_hex(8)}"
+    lease_id, now = f"database/creds/loader/{secrets.token_hex(8)}", time.monotonic()
+    state.leases[lease_id] = Lease(token, password, now + state.ttl, now + state.max_ttl)
+    return {
+        "lease_id": lease_id,
+        "lease_duration": state.ttl,
+        "renewable": True,
+        "data": {"username": name, "password": password},
+    }
+
+
+def renew_self(state, token, body):
+    state.tokens[token] = time.monotonic() + state.ttl
+    return {"auth": {"client_token": token, "lease_duration": state.ttl}}
+
+
+def renew(state, token, body):
+    lease = state.leases.get(body["lease_id"])
+    if lease is None or not state.lives(lease):
+        raise Refusal(400, "lease not found")
+    lease.until = min(time.monotonic() + state.ttl, lease.max_until)
+    return {"lease_id": body["lease_id"], "lease_duration": lease.until - time.monotonic(), "renewable": True}
+
+
+def revoke(state, token, body):
+    state.leases.pop(body["lease_id"], None)
+
+
+def revoke_self(state, token, body):
+    del state.tokens[token]
+
+
+def read(state, token, body):
+    return {"data": {"data": state.kv, "metadata": {"version": 7}}}
+
+
+OPEN = {"auth/jwt/login": login, "auth/aws/login": login}
+PATHS = {
+    "database/creds/loader": credentials,
+    "auth/token/renew-self": renew_self,
+    "auth/token/revoke-self": revoke_self,
+    "sys/leases/renew": renew,
+    "sys/leases/revoke": revoke,
+    "secret/data/pipelines": read,
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    def answer(self):
+        path = self.path.removeprefix("/v1/").partition("?")[0]
+        body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or "{}")
+        self.server.state.calls.append(path)
+        try:
+            self.send(200, self.dispatch(self.server.state, path, body))
+        except Refusal as refusal:
+            self.send(refusal.args[0], {"errors": [refusal.args[1]]})
+
+    def dispatch(self, state, path, body):
+        if path in OPEN:
+            return OPEN[path](state, "", body)
+        token = self.headers.get("x-vault-token", "")
+        if time.monotonic() >= state.tokens.get(token, 0):
+            raise Refusal(403, "permission denied")
+        if path not in PATHS:
+            raise Refusal(404, "no handler for route")
+        return PATHS[path](state, token, body)
+
+    def send(self, status, content):
+        text = b"" if content is None else json.dumps(content).encode()
+        self.send_response(204 if content is None else status)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = do_PUT = answer  # noqa: N815 - the server's names
+
+    def log_message(self, *args):
+        """Say nothing of requests."""
+
+
+@pytest.fixture
+def vault(serving):
+    return serving(Handler, state=State())
+
+
+@pytest.fixture
+def configure(vault, luigi_cfg, tmp_path):
+    """Return a function that writes the section of the credential `db`."""
+    (tmp_path / "jwt").write_text(vault.state.jwt)
+
+    def write(extra="", path="loader", login="jwt_from = jwt"):
+        luigi_cfg(f"""
+[luigi_sinks.leases]
+folder = {tmp_path}/leases
+[luigi_sinks.credential.jwt]
+source = file
+path = {tmp_path}/jwt
+[luigi_sinks.credential.db]
+source = vault
+address = {vault.address}
+role = loader
+path = {path}
+{login}
+{extra}
+""")
+
+    write()
+    return write
+
+
+def seen(token):
+    return token.user, token.reveal()
+
+
+def test_a_user_is_leased_for_the_task_and_revoked_with_it(vault, configure):
+    PROVIDER.begin(Running("Load__1", "Load"))
+    user, password = use("db", seen)
+    assert user.startswith("v-loader-")
+    assert vault.state.is_good(password)
+    PROVIDER.end("Load__1")
+    assert not vault.state.is_good(password)
+    assert vault.state.tokens == {}, "the login is over too"
+    assert list(journal.entries()) == []
+
+
+def test_a_lease_is_renewed_and_its_secret_stays(vault, configure):
+    vault.state.ttl = 1.0
+    first = use("db", seen)
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        assert use("db", seen) == first
+        assert vault.state.is_good(first[1])
+        time.sleep(0.02)
+    assert vault.state.calls.count("database/creds/loader") == 1
+    assert 2 <= vault.state.calls.count("sys/leases/renew") <= 5
+
+
+def test_a_lease_at_its_greatest_age_is_replaced_before_it_ends(vault, configure):
+    vault.state.ttl, vault.state.max_ttl = 1.0, 1.5
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        assert use("db", lambda token: vault.state.is_good(token.reveal()))
+        time.sleep(0.02)
+    assert 2 <= vault.state.calls.count("database/creds/loader") <= 5
+    PROVIDER.close()
+    assert not [lease for lease in vault.state.leases.values() if vault.state.lives(lease)]
+
+
+def test_a_lease_really_ends_if_nobody_renews_it(vault, configure):
+    vault.state.ttl = 0.3
+    _, password = use("db", seen)
+    time.sleep(0.4)
+    assert not vault.state.is_good(password)
+    assert use("db", seen)[1] != password
+
+
+def test_another_process_revokes_by_the_leases_name_with_a_login_of_its_own(vault, configure):
+    _, password = use("db", seen)
+    (leased,) = journal.entries()
+    PROVIDER.forget()
+    PROVIDER._source("db").revoke(leased.lease)
+    assert not vault.state.is_good(password)
+    PROVIDER._source("db").revoke(leased.lease)  # and what has ended is no error
+
+
+def test_a_secret_of_kv_is_read_and_the_login_left(vault, configure):
+    configure("engine = kv\nuser_field = login", path="pipelines")
+    assert use("db", seen) == ("reader", "kv-canary")
+    assert use("db", lambda token: token.grant.token_id) == "pipelines@7"
+    assert vault.state.tokens == {}
+
+
+def test_a_field_that_is_not_there_is_named(vault, configure):
+    configure("engine = kv\nfield = pin", path="pipelines")
+    with pytest.raises(CredentialError, match="pipelines in Vault has no text in field 'pin'"):
+        use("db", seen)
+
+
+def test_an_aws_identity_logs_in_too(vault, configure, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "never sent")
+    configure(login="auth = aws")
+    assert use("db", seen)[0].startswith("v-loader-")
+    assert "auth/aws/login" in vault.state.calls
+
+
+def test_a_login_that_is_refused_is_tried_with_the_tokens_successor(vault, configure, tmp_path):
+    (tmp_path / "jwt").write_text("old")
+    with pytest.raises(CredentialError, match="'jwt' was refused by the server: Vault does not take"):
+        use("db", seen)
+    (tmp_path / "jwt").write_text(vault.state.jwt)
+    assert use("db", seen)[0].startswith("v-loader-")
+
+
+def test_what_vault_answers_is_not_repeated(vault, configure, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    (tmp_path / "jwt").write_text("canary-jwt")
+    with pytest.raises(CredentialError) as caught:
+        use("db", seen)
+    (tmp_path / "jwt").write_text(vault.state.jwt)
+    _, password = use("db", seen)
+    assert "canary" not in f"{caught.value}{caught.value.__cause__}{caplog.text}"
+    assert password not in caplog.text
+    assert not [token for token in vault.state.tokens if token in caplog.text]
+
+
+def test_a_vault_that_is_down_is_named(vault, configure):
+    vault.shutdown()
+    vault.server_close()
+    with pytest.raises(CredentialError, match=r"'db': logging in at Vault http://127.0.0.1:\d+ failed \(Connection"):
+        use("db", seen)
+
+
+def test_what_the_environment_says_of_vault_has_no_part(vault, configure, monkeypatch):
+    monkeypatch.setenv("VAULT_TOKEN", "mine")
+    monkeypatch.setenv("VAULT_NAMESPACE", "elsewhere")
+    vault.state.tokens["mine"] = float("inf")
+    use("db", seen)
+    assert vault.state.calls[0] == "auth/jwt/login"
+
+
+@pytest.mark.parametrize(
+    ("login", "extra", "complaint"),
+    [
+        ("auth = jwt", "", "auth = jwt needs jwt_from"),
+        ("auth = userpass", "", "userpass"),
+        ("jwt_from = jwt", "adress = x", "did you mean 'address'"),
+    ],
+)
+def test_a_wrong_section_is_explained(configure, login, extra, complaint):
+    configure(extra, login=login)
+    with pytest.raises(BadSetting, match=rf"\[luigi_sinks.credential.db\].*{complaint}"):
+        use("db", seen)
+
+
+def test_clear_text_off_this_machine_is_refused(luigi_cfg):
+    luigi_cfg(
+        "[luigi_sinks.credential.db]\nsource = vault\naddress = http://vault.internal\nrole = r\npath = p\nauth = aws"
+    )
+    with pytest.raises(BadSetting, match=r"http://vault\.internal would show secrets on the network; write https"):
+        use("db", seen)
