@@ -58,6 +58,10 @@ class Settings:
     scheme: Literal["bolt", "neo4j"] = "bolt"
     rows_per_transaction: int = 10_000
 
+    def __post_init__(self) -> None:
+        if self.rows_per_transaction < 1:
+            raise ValueError(f"rows_per_transaction = {self.rows_per_transaction} must be at least 1")
+
     @property
     def address(self) -> str:
         """Where the server is, for the driver and for messages."""
@@ -70,10 +74,11 @@ class Settings:
             connection_timeout=5,
             connection_acquisition_timeout=6,
             notifications_min_severity="OFF",
-            **self._tls(),
+            **self.tls(),
         )
 
-    def _tls(self) -> Mapping[str, Any]:
+    def tls(self) -> Mapping[str, Any]:
+        """Say how the driver has to encrypt."""
         if self.tls_ca is None and _is_loopback(self.host):
             return {"encrypted": False}
         trusted = neo4j.TrustCustomCAs(str(self.tls_ca)) if self.tls_ca else neo4j.TrustSystemCAs()

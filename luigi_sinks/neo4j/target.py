@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Unpack, get_args
+from typing import Any, TypeVar, Unpack, get_args
 
 from luigi_sinks import config
 from luigi_sinks.contract import Contract
@@ -14,6 +14,8 @@ from luigi_sinks.neo4j.names import LONGEST
 from luigi_sinks.neo4j.schema import Graph, MissingEnds, Node, Relationship
 from luigi_sinks.neo4j.sink import Neo4jSink
 from luigi_sinks.target import TargetOptions, VersionedTarget
+
+Declared = TypeVar("Declared", Node, Relationship)
 
 
 class Neo4jTarget(VersionedTarget):
@@ -57,9 +59,15 @@ class Neo4jTarget(VersionedTarget):
 
 def _understood(graph: str, nodes: Sequence[Node], relationships: Sequence[Relationship]) -> Graph:
     try:
-        return Graph(tuple(nodes), tuple(relationships))
+        return Graph(_all(Node, "nodes", nodes), _all(Relationship, "relationships", relationships))
     except BadSetting as error:
         raise BadSetting(f"graph {graph!r}: {error}") from None
+
+
+def _all(kind: type[Declared], setting: str, given: Any) -> tuple[Declared, ...]:
+    if not isinstance(given, (tuple, list)) or not all(isinstance(each, kind) for each in given):
+        raise BadSetting(f"{setting} = {given!r} is no tuple of {kind.__name__}(...)")
+    return tuple(given)
 
 
 def _check_graph(graph: Any) -> None:

@@ -1,0 +1,131 @@
+"""What may be declared, and what is said of what may not."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import pytest
+from msgspec import Meta
+
+from luigi_sinks import BadRow, BadSetting, CheckFailed, load
+from luigi_sinks.memory import MemorySink
+from luigi_sinks.neo4j import Graph, Neo4jTarget, Node, Relationship, Settings
+from luigi_sinks.testing.suite import ORIGIN, WHOLE
+
+AIRPORT = Node("Airport", key="faa", properties={"faa": str, "lat": float | None})
+ROUTE = Relationship("ROUTE", start="Airport", end="Airport", properties={"flights": int})
+
+
+def node(**properties: Any) -> Graph:
+    return Graph([Node("Airport", key="faa", properties={"faa": str, **properties})])
+
+
+def declared(name: str, kind: Any) -> Graph:
+    return node(**{name: kind})
+
+
+@pytest.mark.parametrize(
+    ("declare", "said"),
+    [
+        (lambda: Graph([]), "nodes must declare at least one"),
+        (lambda: Graph([AIRPORT, AIRPORT]), "'Airport' is declared twice"),
+        (lambda: Graph([AIRPORT], [ROUTE, ROUTE]), "'ROUTE' is declared twice"),
+        (lambda: Graph([AIRPORT], [Relationship("Airport", "Airport", "Airport")]), "'Airport' is declared twice"),
+        (
+            lambda: Graph([AIRPORT], [ROUTE, Relationship("ROUTE", "Airport", "Airport", name="PATH")]),
+            "'ROUTE Airport Airport' is declared twice",
+        ),
+        (lambda: Graph([AIRPORT], [Relationship("ROUTE", "Airprt", "Airport")]), "did you mean 'Airport'"),
+        (lambda: Graph([AIRPORT], [Relationship("R", "Airport", "Airport", {"end": int})]), "names an end"),
+        (lambda: Graph([Node("Airport", key="fa", properties={"faa": str})]), "key 'fa' is no property; did you mean"),
+        (lambda: Graph([Node("", key="faa", properties={"faa": str})]), "label '' is no name"),
+        (lambda: Graph([Node("A`", key="faa", properties={"faa": str})]), "backticks"),
+        (lambda: Graph([Node("A__v", key="faa", properties={"faa": str})]), "'__v'"),
+        (lambda: Graph([Node("_A", key="faa", properties={"faa": str})]), "does not start with _"),
+        (lambda: Graph([Node("A" * 1_001, key="faa", properties={"faa": str})]), "1001 characters; .* at most 1000"),
+        (lambda: Graph([AIRPORT], [Relationship("R\n", "Airport", "Airport")]), "is no name"),
+        (lambda: declared("_version", str), "does not start with _"),
+        (lambda: declared("x`y", str), "backticks"),
+        (lambda: declared("x", dict), "property 'x' is dict; Neo4j keeps int, float"),
+        (lambda: declared("x", int | str), "Neo4j keeps"),
+        (lambda: declared("x", list), "Neo4j keeps"),
+        (lambda: declared("x", list[list[int]]), "neither lists nor bytes nor None"),
+        (lambda: declared("x", list[int | None]), "neither lists nor bytes nor None"),
+        (lambda: declared("x", list[bytes]), "neither lists nor bytes nor None"),
+        (lambda: declared("faa", str | None), "a key is int, str, date"),
+        (lambda: declared("faa", float), "a key is int, str, date"),
+        (lambda: declared("faa", list[str]), "a key is int, str, date"),
+        (lambda: declared("faa", Annotated[str, Meta(max_length=3_000)]), "3000 characters; .* at most 2000"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(declare, said):
+    with pytest.raises(BadSetting, match=said):
+        declare()
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (int, 2**63 - 1, 2**63),
+        (Annotated[int, Meta(gt=0)], 2**63 - 1, 0),
+        (Annotated[int, Meta(ge=1, le=3)], 3, 4),
+        (Annotated[int | None, Meta(ge=1)], None, 0),
+        (float, 1e308, float("nan")),
+        (Annotated[float, Meta(lt=1.0)], -1e308, float("-inf")),
+        (Annotated[str, Meta(max_length=2)], "ab", "abc"),
+        (datetime, datetime(2013, 1, 1), date(2013, 1, 1)),
+        (bool, True, 1),
+        (bytes, b"x", "x"),
+    ],
+)
+def test_types_are_bounded_to_what_neo4j_keeps(kind, good, bad):
+    contract = declared("x", kind).contract("flights")
+    assert contract.accept("Airport", [("JFK", good)], 1)[0] == [("JFK", good)]
+    with pytest.raises(BadRow):
+        contract.accept("Airport", [("JFK", bad)], 1)
+
+
+def test_a_graph_can_be_kept_in_memory_with_its_ends_checked(tmp_path):
+    graph = Graph([AIRPORT], [ROUTE])
+    rows = [("Airport", ("JFK", 1.0)), ("Airport", ("LAX", 1.0)), ("ROUTE", ("JFK", "LAX", 3))]
+    sink = MemorySink(tmp_path, "neo4j", "flights", graph.contract("flights"))
+    load(sink, WHOLE, ORIGIN, rows)
+    with pytest.raises(CheckFailed, match="field 'end'"):
+        load(sink, WHOLE, ORIGIN, [*rows, ("ROUTE", ("JFK", "BQN", 3))])
+    lenient = MemorySink(tmp_path, "neo4j", "flights", graph.contract("flights", "set_aside"))
+    load(lenient, WHOLE, ORIGIN, [*rows, ("ROUTE", ("JFK", "BQN", 3)), ("ROUTE", ("PSE", "JFK", 3))])
+    assert lenient.head(WHOLE).record.rows == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"publish": "live"}, "'flights': publish = 'live' comes later; set publish = 'pointer'"),
+        ({"publish": "dark"}, "'flights': publish = 'dark' is unknown"),
+        ({"missing_ends": "ignore"}, "'flights': missing_ends = 'ignore'; known are: refuse, set_aside"),
+        ({"missing_ends": ["refuse"]}, "'flights': missing_ends"),
+        ({"nodes": ()}, "'flights': nodes must declare"),
+        ({"nodes": AIRPORT}, "'flights': nodes"),
+        ({"relationships": (AIRPORT,)}, "'flights': relationships"),
+    ],
+)
+def test_a_target_names_the_graph_and_the_setting_that_is_wrong(options, said):
+    with pytest.raises(BadSetting, match=said):
+        Neo4jTarget("flights", **{"nodes": (AIRPORT,), **options}, update_id="x")
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", None, "x" * 1_001])
+def test_a_graph_has_a_name(name):
+    with pytest.raises(BadSetting, match="graph "):
+        Neo4jTarget(name, nodes=(AIRPORT,), update_id="x")
+
+
+def test_tls_can_be_left_out_on_this_machine_only():
+    assert Settings("127.0.0.1", "u", "c").tls() == {"encrypted": False}
+    assert Settings("localhost", "u", "c").tls() == {"encrypted": False}
+    assert Settings("db.internal", "u", "c").tls()["encrypted"] is True
+    assert Settings("10.0.0.1", "u", "c").tls()["encrypted"] is True
+
+
+def test_a_transaction_takes_at_least_one_row():
+    with pytest.raises(ValueError, match="rows_per_transaction"):
+        Settings("127.0.0.1", "u", "c", rows_per_transaction=0)
