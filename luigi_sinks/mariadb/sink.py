@@ -137,7 +137,11 @@ class MariaDBSink:
 
 @dataclass(frozen=True)
 class MariaDBStage:
-    """A version being written; `seq` is its number in every row."""
+    """A version being written; `seq` is its number in every row.
+
+    While one writer's text is made, the other's is loaded: two reach 1.15 times
+    the rate of LOAD DATA by the command line, one 0.71 times (two cores).
+    """
 
     sink: MariaDBSink
     version: Version

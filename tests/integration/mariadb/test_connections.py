@@ -21,6 +21,7 @@ from luigi_sinks.mariadb import MariaDBSink, connection, schema_of
 from luigi_sinks.partition import WHOLE
 from luigi_sinks.record import Head
 from luigi_sinks.sink import Part
+from luigi_sinks.testing.suite import run_together
 from luigi_sinks.version import State, Version, new_version
 
 ORIGIN = Origin("connections")
@@ -272,7 +273,8 @@ import os, sys
 from luigi_sinks import config
 from luigi_sinks.mariadb import MariaDBSink, Settings, connection, schema_of
 from sqlalchemy import Column, Integer
-sink = MariaDBSink(config.read_connection(Settings, "mariadb"), sys.argv[1], schema_of("t", [Column("id", Integer)]))
+settings = config.read_connection(Settings, "mariadb", "tests")
+sink = MariaDBSink(settings, sys.argv[1], schema_of("t", [Column("id", Integer)]))
 sink.head("_all")
 (kept,) = connection._idle[sink.settings]
 number = kept.connection_id
@@ -289,8 +291,8 @@ assert [one.connection_id for one in connection._idle[sink.settings]] == [number
 """
 
 
-def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_alone(table, servers_config, tmp_path):
-    assert run_script(FORKED, tmp_path, servers_config, table).wait() == 0
+def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_alone(settings, table, tmp_path):
+    assert run_script(FORKED, tmp_path, table).wait() == 0
 
 
 LOADING = """
@@ -298,7 +300,8 @@ import sys, time
 from luigi_sinks import Conflict, Origin, config, load
 from luigi_sinks.mariadb import MariaDBSink, Settings, schema_of
 from sqlalchemy import Column, Integer
-sink = MariaDBSink(config.read_connection(Settings, "mariadb"), sys.argv[1], schema_of("t", [Column("id", Integer)]))
+settings = config.read_connection(Settings, "mariadb", "tests")
+sink = MariaDBSink(settings, sys.argv[1], schema_of("t", [Column("id", Integer)]))
 def rows():
     for number in range(20_000):
         yield (number,)
@@ -311,10 +314,8 @@ except Conflict:
 """
 
 
-def test_of_two_processes_that_load_the_same_partition_one_gets_a_conflict(
-    settings, table, servers_config, tmp_path, ask
-):
-    processes = [run_script(LOADING, tmp_path, servers_config, table) for _ in range(2)]
+def test_of_two_processes_that_load_the_same_partition_one_gets_a_conflict(settings, table, tmp_path, ask):
+    processes = [run_script(LOADING, tmp_path, table) for _ in range(2)]
     assert sorted(process.wait() for process in processes) == [0, 3]
     sink = MariaDBSink(settings, table, schema_of(table, [Column("id", Integer)]))
     assert sink.head("201301").record.rows == 20_000
@@ -322,10 +323,20 @@ def test_of_two_processes_that_load_the_same_partition_one_gets_a_conflict(
     assert ask(f"SELECT COUNT(*) FROM {settings.database}__v.{table}__g1") == [(20_000,)]
 
 
-def test_a_load_that_was_killed_leaves_no_rows_behind_after_the_next_one(
-    settings, table, servers_config, tmp_path, ask
-):
-    process = run_script(LOADING.replace("0.02", "0.2"), tmp_path, servers_config, table)
+def test_all_that_is_missing_is_made_at_first_use_by_whoever_comes(settings, ask):
+    name = f"{settings.database}_new"
+    sink = MariaDBSink(replace(settings, database=name), "made", schema_of("made", COLUMNS))
+    try:
+        run_together([lambda: begin(sink).write(Part(0, "", 1, LARGE[:5])) for _ in range(6)])
+        assert len(list(sink.records())) == 6
+        assert ask(f"SELECT COUNT(*) FROM {name}__v.made__g1") == [(30,)]
+    finally:
+        ask(f"DROP DATABASE {name}")
+        ask(f"DROP DATABASE {name}__v")
+
+
+def test_a_load_that_was_killed_leaves_no_rows_behind_after_the_next_one(settings, table, tmp_path, ask):
+    process = run_script(LOADING.replace("0.02", "0.2"), tmp_path, table)
     base = f"{settings.database}__v.{table}__g1"
     while not any(name == f"{table}__g1" for (name,) in ask(f"SHOW TABLES FROM {settings.database}__v")):
         time.sleep(0.05)
@@ -339,7 +350,8 @@ def test_a_load_that_was_killed_leaves_no_rows_behind_after_the_next_one(
     assert [record.state for record in sink.records()] == [State.FAILED, State.PUBLISHED]
 
 
-def run_script(script, folder, configuration, *args):
-    (folder / "luigi.cfg").write_text(configuration)
+def run_script(script, folder, *args):
+    with (folder / "luigi.cfg").open("w") as file:
+        get_config().write(file)
     environment = {**os.environ, "LUIGI_CONFIG_PATH": str(folder / "luigi.cfg")}
     return subprocess.Popen([sys.executable, "-W", "ignore", "-c", script, *args], env=environment)

@@ -1,7 +1,7 @@
+import pytest
 from sqlalchemy import Column, Double, Integer, String
 
-from luigi_sinks import config
-from luigi_sinks.mariadb import MariaDBSink, Settings, schema_of
+from luigi_sinks.mariadb import MariaDBSink, schema_of
 from luigi_sinks.testing.suite import SinkSuite
 
 COLUMNS = [
@@ -12,5 +12,9 @@ COLUMNS = [
 
 
 class TestMariaDBSink(SinkSuite):
-    def make_sink(self, dataset: str) -> MariaDBSink:
-        return MariaDBSink(config.read_connection(Settings, "mariadb"), dataset, schema_of(dataset, COLUMNS))
+    @pytest.fixture(autouse=True)
+    def _settings(self, settings):
+        self.settings = settings
+
+    def make_sink(self, dataset):
+        return MariaDBSink(self.settings, dataset, schema_of(dataset, COLUMNS))

@@ -9,6 +9,8 @@ from sqlalchemy import Column, Date, Integer, String
 from luigi_sinks import BadSetting
 from luigi_sinks.mariadb import CopyToTable, MariaDBTarget
 
+pytestmark = pytest.mark.usefixtures("settings")
+
 COLUMNS = [
     Column("id", Integer, primary_key=True),
     Column("day", Date, nullable=False),
@@ -20,6 +22,7 @@ class Flights(CopyToTable):
     day = luigi.DateParameter()
     table = luigi.Parameter()
     partition_by = ("day",)
+    connection = "tests"
     columns = COLUMNS
 
     def rows(self):
@@ -50,7 +53,7 @@ def test_a_task_is_incomplete_until_it_ran_and_bulk_complete_agrees(table):
 
 
 def test_a_target_is_written_and_read_in_a_plain_task(table):
-    target = MariaDBTarget(table, columns=COLUMNS, update_id="x")
+    target = MariaDBTarget(table, columns=COLUMNS, update_id="x", connection="tests")
     with target.open("w") as sink:
         sink.write((1, "2013-01-31", None))
         sink.write({"carrier": "B6", "id": 2, "day": dt.date(2013, 2, 1)})
@@ -62,7 +65,7 @@ def test_a_target_is_written_and_read_in_a_plain_task(table):
 
 
 def test_a_reader_that_stops_early_gives_nothing_back_half_read(table):
-    target = MariaDBTarget(table, columns=COLUMNS, update_id="x")
+    target = MariaDBTarget(table, columns=COLUMNS, update_id="x", connection="tests")
     with target.open("w") as sink:
         for number in range(20_000):
             sink.write((number, "2013-01-31", None))
@@ -73,7 +76,7 @@ def test_a_reader_that_stops_early_gives_nothing_back_half_read(table):
 
 def test_columns_that_cannot_work_are_refused_when_the_output_is_asked_for(table):
     class Wrong(Flights):
-        columns = [Column("id", Integer), Column("zone", Date, nullable=False), ("id", Integer)]  # noqa: RUF012 - as users write it
+        columns = [Column("id", Integer), Column("zone", Date, nullable=False), ("id", Integer)]
 
     with pytest.raises(BadSetting, match="must be SQLAlchemy's"):
         Wrong(dt.date(2013, 1, 1), table=table).output()

@@ -1,7 +1,7 @@
 """Every type of column keeps what it is given, or refuses it: on the real server."""
 
-import secrets
 from decimal import Decimal
+from operator import itemgetter
 
 import pytest
 import sqlalchemy as sa
@@ -10,8 +10,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql
 
-from luigi_sinks import Origin, config, load
-from luigi_sinks.mariadb import MariaDBSink, Settings, schema_of
+from luigi_sinks import Origin, load
+from luigi_sinks.mariadb import MariaDBSink, schema_of
 
 ORIGIN = Origin("types")
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -78,8 +78,10 @@ ROWS = st.lists(st.fixed_dictionaries({name: st.none() | values for name, (_, va
 
 
 @pytest.fixture(scope="module")
-def every_kind():
-    return sink_of(*(sa.Column(name, kind) for name, (kind, _) in KINDS.items()))
+def every_kind(settings):
+    columns = [sa.Column("id", sa.Integer, primary_key=True)]
+    columns += [sa.Column(name, kind) for name, (kind, _) in KINDS.items()]
+    return MariaDBSink(settings, "every_kind", schema_of("every_kind", columns))
 
 
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -87,14 +89,4 @@ def every_kind():
 def test_what_every_type_is_given_is_what_is_read(every_kind, rows):
     numbered = [{"id": number, **row} for number, row in enumerate(rows)]
     load(every_kind, "_all", ORIGIN, numbered, checks=(), listeners=())
-    assert sorted(read(every_kind), key=lambda row: row["id"]) == numbered
-
-
-def sink_of(*columns):
-    dataset = f"types_{secrets.token_hex(4)}"
-    schema = schema_of(dataset, [sa.Column("id", sa.Integer, primary_key=True), *columns])
-    return MariaDBSink(config.read_connection(Settings, "mariadb"), dataset, schema)
-
-
-def read(sink):
-    return list(sink.read(sink.head("_all").version))
+    assert sorted(every_kind.read(every_kind.head("_all").version), key=itemgetter("id")) == numbered
