@@ -12,7 +12,7 @@ from luigi_sinks import elasticsearch, mariadb, neo4j
 class ByAttribute(mariadb.CopyToTable):
     month = luigi.MonthParameter()
     table = "flights"
-    columns = [Column("id", Integer, primary_key=True), Column("carrier", String(2))]  # noqa: RUF012
+    columns = [Column("id", Integer, primary_key=True), Column("carrier", String(2))]
     partition_by = ("month",)
     owner = "flight_ops"
     checks = ()
@@ -44,12 +44,12 @@ class ByParameter(mariadb.CopyToTable):
     table = luigi.StrParameter()
     owner = luigi.OptionalStrParameter(default="flight_ops")
     connection = luigi.Parameter(default="copy")  # pyright: ignore[reportGeneralTypeIssues]  # so of any luigi.Task
-    columns = [Column("id", Integer, primary_key=True)]  # noqa: RUF012
+    columns = [Column("id", Integer, primary_key=True)]
 
 
 class Docs(elasticsearch.CopyToIndex):
     index = luigi.StrParameter(default="flights")
-    mapping = {"id": {"type": "integer"}}  # noqa: RUF012
+    mapping = {"id": {"type": "integer"}}
     id_field = "id"
     partition_by = ()
 
@@ -63,7 +63,7 @@ class Docs(elasticsearch.CopyToIndex):
 
 class Graph(neo4j.CopyToGraph):
     graph = "airports"
-    nodes = [neo4j.Node("Airport", key="faa", properties={"faa": str, "lat": float | None})]  # noqa: RUF012
+    nodes = [neo4j.Node("Airport", key="faa", properties={"faa": str, "lat": float | None})]
 
     @property
     def relationships(self) -> list[neo4j.Relationship]:
