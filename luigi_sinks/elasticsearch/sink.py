@@ -205,10 +205,14 @@ class ElasticsearchStage:
         """Add the copies that the user wants, and wait for as many as there are nodes for."""
         index, serving = names.index(self.version), self.sink.schema.serving
         self.sink.ask(lambda es: es.indices.put_settings(index=index, settings=serving), within=CHANGE)
-        self._wait("yellow")
+        health = self._wait("yellow")
+        copies = health["active_shards"] + health["initializing_shards"] + health["unassigned_shards"]
+        if copies <= health["active_primary_shards"] * health["number_of_data_nodes"]:
+            self._wait("green")
         self.sink.ask(lambda es: es.indices.refresh(index=index), within=CHANGE)
 
-    def _wait(self, status: str) -> None:
+    def _wait(self, status: str) -> Any:
+        """Wait until the index has this health, and nothing is starting; return the whole answer."""
         health = self.sink.ask(
             lambda es: es.cluster.health(
                 index=names.index(self.version),
@@ -220,6 +224,7 @@ class ElasticsearchStage:
         )
         if health["timed_out"]:
             raise Unavailable(f"{self.version}: its shards did not start in 50 s; see GET _cluster/allocation/explain")
+        return health
 
     def _count(self) -> int:
         answer = self.sink.ask(lambda es: es.count(index=names.index(self.version)), within=CHANGE)
