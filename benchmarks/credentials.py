@@ -1,4 +1,4 @@
-"""What a use of a token costs that is held already: `python benchmarks/credentials.py`."""
+"""What a use of a token costs that is held already, and a line of the audit: `python benchmarks/credentials.py`."""
 
 import contextlib
 import tempfile
@@ -9,6 +9,7 @@ from pathlib import Path
 from luigi.configuration import get_config
 
 from luigi_sinks.credentials import Grant, Request, Source, Token
+from luigi_sinks.credentials.chain import Log
 from luigi_sinks.credentials.provider import Provider, use
 
 ROUNDS = 200_000
@@ -37,11 +38,15 @@ def main() -> None:
     show("a held token for a host and user", lambda: provider.use("db", Token.reveal, host="h", port=1, user="u"))
     with mounted():
         show("a mounted file, looked at each time", lambda: use("benchmark", Token.reveal))
+    with tempfile.TemporaryDirectory() as folder:
+        log = Log(Path(folder) / "audit", anchor=Path(folder) / "anchor")
+        line = {"action": "exchange", "task_id": "Flights_2013_01_5d41402abc", "principal": "loader", "text": "x" * 200}
+        show("a line of the audit, with its anchor", lambda: log.append(line), rounds=10_000)
 
 
-def show(what: str, call: Callable[[], object]) -> None:
+def show(what: str, call: Callable[[], object], rounds: int = ROUNDS) -> None:
     """Print what one call takes."""
-    seconds = min(timeit.repeat(call, number=ROUNDS, repeat=5)) / ROUNDS
+    seconds = min(timeit.repeat(call, number=rounds, repeat=5)) / rounds
     print(f"{what:<40} {seconds * 1e6:6.2f} us")
 
 

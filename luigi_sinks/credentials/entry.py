@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 
-from luigi_sinks.credentials import journal, running
+from luigi_sinks.credentials import audit, journal, running
 from luigi_sinks.credentials.source import Leasing, Request, Source
 from luigi_sinks.credentials.token import Token
 from luigi_sinks.errors import BadSetting, CredentialError
@@ -77,23 +78,30 @@ class Entry:
     def drop(self, refused: Token) -> None:
         """Hold this token no longer; another one that came meanwhile stays."""
         with _only_once(self), self._flight:
+            audit.record(audit.of_token("refusal", self.credential, refused, outcome="failure"))
             if self._held is not None and self._held.token.fingerprint == refused.fingerprint:
-                self._held = None
+                self._let_go()
 
     def end(self, task_id: str) -> None:
         """Drop the token that was fetched for the task, and revoke the task's leases."""
         with _only_once(self), self._flight:
             if self._held is not None and self._held.task_id == task_id:
-                self._held = None
+                self._let_go()
             over = [leased for leased in self._leases.values() if leased.task_id == task_id]
         self._give_back(over)
 
     def close(self) -> None:
         """Drop the token, and revoke every lease of this process."""
         with _only_once(self), self._flight:
-            self._held = None
+            self._let_go()
             over = list(self._leases.values())
         self._give_back(over)
+
+    def _let_go(self) -> None:
+        """Hold no token, and say how often the one that was held was used."""
+        held, self._held = self._held, None
+        if held is not None and (uses := next(held.uses)):
+            audit.record(audit.of_token("reuse", self.credential, held.token, uses=uses))
 
     def _give_back(self, leases: Iterable[journal.Leased]) -> None:
         for leased in leases:
@@ -127,7 +135,7 @@ class Entry:
     def _fly(self, good: Held | None) -> Token:
         started = self._clock()
         try:
-            self._held = self._hold(self._fetch(good), started)
+            held = self._hold(self._exchange(good), started)
         except CredentialError as error:
             if good is None:
                 self._failures += 1
@@ -135,32 +143,48 @@ class Entry:
                 raise
             _log.warning("%s; the token that is held is good for %.0f s more", error, good.deadline - started)
             self._held = replace(good, refresh_at=started + (good.deadline - started) / 2)
-        return self._held.token
+            return good.token
+        if self._held is not None and good is None:
+            audit.record(audit.of_token("expiry", self.credential, self._held.token))
+        self._let_go()
+        self._held = held
+        return held.token
 
-    def _fetch(self, good: Held | None) -> Token:
+    def _exchange(self, good: Held | None) -> Token:
+        """Have the lease extended if there is one, else fetch a token; either is recorded before it is used."""
         if good is not None and good.token.grant.lease and isinstance(self._source, Leasing):
             try:
-                return self._source.renew(good.token)
+                return self._recorded("renewal", partial(self._source.renew, good.token))
             except CredentialError as error:
                 _log.info("%s; it is replaced", error)
-        return self._source.fetch(self._scope)
+        return self._recorded("exchange", partial(self._source.fetch, self._scope))
+
+    def _recorded(self, action: str, get: Callable[[], Token]) -> Token:
+        started = self._clock()
+        try:
+            token = get()
+        except CredentialError as error:
+            audit.record(audit.Event(action, "failure", str(error), self.credential))
+            raise
+        self._keep_lease(token.grant.lease)
+        duration = round(self._clock() - started, 6)
+        audit.require(audit.of_token(action, self.credential, token, server=self._scope.host, duration=duration))
+        return token
 
     def _hold(self, token: Token, started: float) -> Held:
         age = token.grant.age
         usable = age - min(_MARGIN, age * _MARGIN_SHARE)
-        task_id = running.current().task_id
-        self._keep_lease(token.grant.lease, task_id)
         if started + usable <= self._clock():
             raise CredentialError(
                 f"credential {self.credential!r}: its source gave a token that lives {age:.1f} s only"
             )
         refresh_at = started + usable * (_REFRESH - _JITTER * self._jitter())
-        return Held(token, refresh_at, started + usable, task_id)
+        return Held(token, refresh_at, started + usable, running.current().task_id)
 
-    def _keep_lease(self, lease: str, task_id: str) -> None:
+    def _keep_lease(self, lease: str) -> None:
         """Note a lease at once, so that it can be revoked whatever happens next."""
         if lease and lease not in self._leases:
-            self._leases[lease] = journal.enter(lease, self.credential, task_id)
+            self._leases[lease] = journal.enter(lease, self.credential, running.current().task_id)
 
 
 _flying = threading.local()
@@ -184,9 +208,12 @@ def revoke(source: Source, leased: journal.Leased) -> None:
     """Revoke a lease and strike it off the journal; where it fails, the next sweep tries again."""
     if not isinstance(source, Leasing):
         return
+    event = audit.Event("revocation", credential=leased.credential, token=leased.lease)
     try:
         source.revoke(leased.lease)
     except CredentialError as error:
+        audit.record(replace(event, outcome="failure", reason=str(error)))
         _log.warning("%s; the lease ends by itself, or when the next process sweeps", error)
     else:
+        audit.record(event)
         journal.strike(leased)

@@ -3,7 +3,7 @@ from http.server import ThreadingHTTPServer
 
 import pytest
 
-from luigi_sinks.credentials import Grant, Request, Token, running
+from luigi_sinks.credentials import Grant, Request, Token, audit, running
 from luigi_sinks.credentials.entry import Timing
 from luigi_sinks.credentials.provider import PROVIDER, Provider
 from luigi_sinks.errors import CredentialError
@@ -13,9 +13,11 @@ from luigi_sinks.errors import CredentialError
 def fresh_provider():
     """Begin each test as a new process would, in which no task runs."""
     PROVIDER.forget()
+    audit.forget_settings()
     running.become(running.Running())
     yield
     PROVIDER.forget()
+    audit.forget_settings()
     running.become(running.Running())
 
 

@@ -1,0 +1,175 @@
+"""Says what was done with credentials and by whom: one JSON line an event, with nothing secret in it.
+
+The lines go to the logger `luigi_sinks.audit`, and to a file if luigi.cfg names one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from luigi_sinks import config
+from luigi_sinks.credentials import running
+from luigi_sinks.credentials.chain import Log, verify
+from luigi_sinks.credentials.token import Token
+from luigi_sinks.errors import CredentialError
+
+__all__ = ["Event", "Settings", "correlation", "forget_settings", "of_token", "record", "require", "verify"]
+
+_audit = logging.getLogger("luigi_sinks.audit")
+_log = logging.getLogger("luigi_sinks.credentials")
+
+_LONGEST = 500
+"""Characters of a text that are kept."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The section `[luigi_sinks.audit]`.
+
+    `path` is the file, `anchor` a file elsewhere that keeps its head, and
+    `max_bytes` the size at which a new file is begun. With `required = true`
+    nothing is exchanged and nothing loaded that could not be written down.
+    `key_file` holds a key, the same for all processes, for the fingerprints of
+    tokens that have no name of their own; without it they differ by process.
+    """
+
+    path: Path | None = None
+    anchor: Path | None = None
+    max_bytes: int = 64 << 20
+    required: bool = False
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened. Empty fields are left out; times are ISO 8601 in UTC, `duration` is in seconds.
+
+    `action` is exchange, renewal, reuse, refusal, revocation or expiry of a token,
+    or connection, load, publish, rollback, withdraw, prune of a store. `token` is a token's id or
+    keyed fingerprint, `server` a store's address, `uses` how often a token was
+    handed out again.
+    """
+
+    action: str
+    outcome: str = "success"
+    reason: str = ""
+    credential: str = ""
+    source: str = ""
+    principal: str = ""
+    issuer: str = ""
+    audience: str = ""
+    token: str = ""
+    issued: str = ""
+    expires: str = ""
+    server: str = ""
+    dataset: str = ""
+    version: str = ""
+    rows: int | None = None
+    uses: int | None = None
+    duration: float | None = None
+
+
+def record(event: Event) -> None:
+    """Write an event down; if that fails, say so once and go on."""
+    try:
+        _write(event)
+    except OSError as error:
+        _warn_once(str(error))
+    else:
+        _warn_once.cache_clear()
+
+
+def require(event: Event) -> None:
+    """Write an event down that must not go unrecorded.
+
+    Raises CredentialError where `required = true` and it cannot be written: then
+    what it speaks of must not happen.
+    """
+    try:
+        _write(event)
+    except OSError as error:
+        if _settings().required:
+            raise CredentialError(
+                f"the audit log {_settings().path} cannot be written ({error}), and [luigi_sinks.audit] in luigi.cfg "
+                "says required = true: nothing is done that is not recorded"
+            ) from None
+        _warn_once(str(error))
+
+
+def of_token(action: str, credential: str, token: Token, **more: Any) -> Event:
+    """Return an event that speaks of a token; what else is said of it is given by name."""
+    grant = token.grant
+    return Event(
+        action,
+        credential=credential,
+        source=config.read_credential(credential).get("source", ""),
+        principal=grant.principal,
+        issuer=grant.issuer,
+        audience=grant.audience,
+        token=grant.token_id or grant.lease or _fingerprint(token),
+        issued=_time(grant.issued),
+        expires=_time(grant.issued + grant.lifetime) if grant.lifetime is not None else "",
+        **more,
+    )
+
+
+def correlation() -> str:
+    """Return what joins these lines to a store's own log, for the attempt at a task that runs."""
+    return running.current().correlation
+
+
+def forget_settings() -> None:
+    """Read luigi.cfg anew."""
+    _settings.cache_clear()
+    _warn_once.cache_clear()
+
+
+def _write(event: Event) -> None:
+    task = running.current()
+    fields = {
+        "time": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "task_family": task.family,
+        "task_id": task.task_id,
+        "owner": task.owner,
+        "correlation": task.correlation,
+        **asdict(event),
+    }
+    said = {name: _short(value) for name, value in fields.items() if value not in {"", None}}
+    if _audit.isEnabledFor(logging.INFO):
+        _audit.info("%s", msgspec.json.encode(said).decode())
+    if (path := _settings().path) is not None:
+        Log(path, _settings().max_bytes, _settings().anchor).append(said)
+
+
+def _short(value: Any) -> Any:
+    return value[:_LONGEST] if isinstance(value, str) else value
+
+
+@cache
+def _settings() -> Settings:
+    return config.read(Settings, "luigi_sinks.audit")
+
+
+@cache
+def _warn_once(reason: str) -> None:
+    _log.warning("the audit log cannot be written (%s); events are lost until it can", reason)
+
+
+def _fingerprint(token: Token) -> str:
+    key_file = _settings().key_file
+    return token.digest(key_file.read_bytes()[:64]) if key_file else token.fingerprint
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

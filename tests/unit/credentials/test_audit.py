@@ -1,0 +1,148 @@
+"""What stands in the audit, and what happens where it cannot be written."""
+
+import hashlib
+import json
+import logging
+
+import pytest
+
+from luigi_sinks.credentials import Grant, Refused, audit
+from luigi_sinks.credentials.running import Running
+from luigi_sinks.errors import CredentialError
+
+
+@pytest.fixture
+def path(tmp_path, luigi_cfg, request):
+    """Have the audit written to a file, with what a test's parameter adds to the section."""
+    (tmp_path / "key").write_bytes(b"a key that processes share")
+    more = getattr(request, "param", "").format(tmp_path=tmp_path)
+    luigi_cfg(
+        f"[luigi_sinks.leases]\nfolder = {tmp_path}/leases\n[luigi_sinks.credential.db]\nsource = rds_iam\n"
+        f"[luigi_sinks.audit]\npath = {tmp_path}/audit\nanchor = {tmp_path}/anchor\n{more}"
+    )
+    return tmp_path / "audit"
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def reveal(token):
+    return token.reveal()
+
+
+def test_an_exchange_says_who_got_what_from_whom_and_for_whom(path, provider_of, source):
+    source.grant |= {"principal": "loader", "issuer": "sts", "token_id": "id-1", "issued": 0.0}
+    provider = provider_of(source)
+    provider.begin(Running("Flights__1", "Flights", "flight_ops", correlation="c0ffee"))
+    provider.use("db", reveal, host="db.example")
+    (line,) = lines(path)
+    said = {"action": "exchange", "outcome": "success", "credential": "db", "source": "rds_iam", "issuer": "sts"}
+    who = {"task_id": "Flights__1", "task_family": "Flights", "owner": "flight_ops", "principal": "loader"}
+    when = {"issued": "1970-01-01T00:00:00+00:00", "expires": "1970-01-01T00:01:40+00:00", "duration": 0.0}
+    which = {"token": "id-1", "server": "db.example", "correlation": "c0ffee"}
+    assert {**line, **said, **who, **when, **which} == line
+    assert set(line) - {*said, *who, *when, *which} == {"seq", "prev", "time", "host", "pid"}
+
+
+def test_the_secret_is_in_no_line(path, provider_of, source, caplog):
+    caplog.set_level(logging.DEBUG)
+    provider_of(source).use("db", reveal)
+    assert "secret-1" not in path.read_text() + caplog.text
+
+
+def test_the_life_of_a_token_can_be_read(path, provider_of, leasing, clock):
+    provider = provider_of(leasing)
+    provider.begin(Running("Flights__1", "Flights"))
+    for _ in range(4):
+        provider.use("db", reveal)
+    clock.now += 75
+    provider.use("db", reveal)
+    clock.now += 200
+    provider.use("db", reveal)
+    provider.end("Flights__1")
+    assert [(line["action"], line["token"], line.get("uses")) for line in lines(path)] == [
+        ("exchange", "lease-1", None),
+        ("renewal", "lease-1", None),
+        ("reuse", "lease-1", 3),
+        ("exchange", "lease-2", None),
+        ("expiry", "lease-1", None),
+        ("revocation", "lease-1", None),
+        ("revocation", "lease-2", None),
+    ]
+
+
+def test_a_refusal_and_a_failure_are_told(path, provider_of, source):
+    provider = provider_of(source)
+
+    def connect(token):
+        source.failing = True
+        raise Refused
+
+    with pytest.raises(CredentialError):
+        provider.use("db", connect)
+    assert [(line["action"], line["outcome"], line.get("reason")) for line in lines(path)] == [
+        ("exchange", "success", None),
+        ("refusal", "failure", None),
+        ("exchange", "failure", "the issuer is down"),
+    ]
+
+
+def test_a_stores_event_carries_what_it_is_about(path):
+    audit.require(audit.Event("load", dataset="flights", version="v1", rows=0, duration=1.5, server="db:3306"))
+    (line,) = lines(path)
+    assert (line["dataset"], line["version"], line["rows"], line["duration"]) == ("flights", "v1", 0, 1.5)
+
+
+@pytest.mark.parametrize("path", ["key_file = {tmp_path}/key"], indirect=True)
+def test_a_shared_key_gives_a_token_the_same_fingerprint_in_all_processes(path, provider_of, source):
+    provider_of(source).use("db", reveal)
+    expected = hashlib.blake2b(b"secret-1", key=b"a key that processes share", digest_size=12).hexdigest()
+    assert lines(path)[0]["token"] == expected
+
+
+def test_the_logger_gets_the_same_lines(luigi_cfg, provider_of, source, caplog):
+    caplog.set_level(logging.INFO, "luigi_sinks.audit")
+    provider_of(source).use("db", reveal)
+    (message,) = [record.message for record in caplog.records if record.name == "luigi_sinks.audit"]
+    assert json.loads(message)["action"] == "exchange"
+
+
+def break_the_disk(path):
+    path.with_name(f".{path.name}.lock").unlink(missing_ok=True)
+    path.with_name(f".{path.name}.lock").mkdir()
+
+
+@pytest.mark.parametrize("path", ["required = true"], indirect=True)
+def test_where_it_is_required_nothing_is_exchanged_that_is_not_recorded(path, provider_of, source):
+    break_the_disk(path)
+    used = []
+    with pytest.raises(CredentialError, match=rf"{path} cannot be written .* required = true"):
+        provider_of(source).use("db", used.append)
+    assert used == []
+
+
+@pytest.mark.parametrize("path", ["required = true"], indirect=True)
+def test_a_lease_that_could_not_be_recorded_is_revoked(path, provider_of, leasing):
+    break_the_disk(path)
+    provider = provider_of(leasing)
+    with pytest.raises(CredentialError, match="cannot be written"):
+        provider.use("db", reveal)
+    provider.close()
+    assert leasing.revoked == ["lease-1"]
+
+
+def test_where_it_is_not_required_one_warning_is_enough(path, provider_of, source, caplog):
+    break_the_disk(path)
+    provider = provider_of(source)
+    for host in "abc":
+        assert provider.use("db", reveal, host=host)
+    assert caplog.text.count("the audit log cannot be written") == 1
+
+
+def test_a_long_reason_is_cut():
+    assert len(audit._short("x" * 10_000)) == 500
+
+
+def test_a_token_without_a_known_end_has_none_in_the_audit(path):
+    assert audit.of_token("exchange", "db", audit.Token("x", Grant())).expires == ""

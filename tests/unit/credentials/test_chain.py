@@ -1,0 +1,182 @@
+"""The audit's file: many writers and no line lost, and nothing changed unseen."""
+
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from luigi_sinks.credentials.chain import Log, verify
+
+
+@pytest.fixture
+def log(tmp_path):
+    folder = tmp_path / "log"
+    folder.mkdir()
+    return Log(folder / "audit", anchor=folder / "anchor")
+
+
+@pytest.fixture
+def written(log):
+    """Return a log of ten lines."""
+    for number in range(10):
+        log.append({"n": number})
+    return log
+
+
+def faults(log, **options):
+    return [str(fault) for fault in verify(log.path, log.anchor, **options).faults]
+
+
+def edit(log, change):
+    lines = log.path.read_bytes().splitlines(keepends=True)
+    change(lines)
+    log.path.write_bytes(b"".join(lines))
+
+
+def test_a_log_that_was_left_alone_is_good(written):
+    verdict = verify(written.path, written.anchor)
+    assert (verdict.is_good, verdict.records, verdict.head.number) == (True, 10, 10)
+
+
+def test_what_was_written_can_be_read(written):
+    assert [json.loads(line)["n"] for line in written.path.read_text().splitlines()] == list(range(10))
+
+
+def changed(lines):
+    lines[3] = lines[3].replace(b'"n":3', b'"n":4')
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (changed, "audit, line 5: the record before it, 4, was changed"),
+        (lambda lines: lines.pop(3), "audit, line 4: records 4 to 4 are missing before it"),
+        (lambda lines: lines.pop(0), "audit, line 1: records 1 to 1 are missing before it"),
+        (lambda lines: lines.insert(4, lines[3]), "audit, line 5: record 4 stands after record 4"),
+        (lambda lines: lines.insert(4, b"{}\n"), "audit, line 5: is no record"),
+        (lambda lines: lines.insert(4, b"\n"), "audit, line 5: is no record"),
+        (lambda lines: lines.pop(), "audit, line 0: the log ends with record 9, and the anchor knows of 10"),
+        (lambda lines: lines.clear(), "audit, line 0: the log ends with record 0, and the anchor knows of 10"),
+        (
+            lambda lines: lines.append(lines.pop().replace(b'"n":9', b'"n":0')),
+            "audit, line 10: record 10 is not the one that was anchored",
+        ),
+        (
+            lambda lines: lines.append(lines.pop()[:-5]),
+            "audit, line 0: the log ends with record 9, and the anchor knows of 10",
+        ),
+    ],
+    ids=["edited", "deleted", "first-deleted", "doubled", "added", "blank", "cut", "emptied", "last-edited", "torn"],
+)
+def test_a_change_is_shown(written, change, complaint):
+    edit(written, change)
+    assert complaint in faults(written)
+
+
+def test_lines_that_change_places_are_shown(written):
+    edit(written, lambda lines: lines.insert(3, lines.pop(5)))
+    assert len(faults(written)) >= 2
+
+
+def test_a_log_that_was_forged_as_a_whole_is_shown_by_its_anchor(written):
+    anchor = written.anchor.read_bytes()
+    written.path.unlink()
+    for _ in range(10):
+        written.append({"n": "forged"})
+    written.anchor.write_bytes(anchor)
+    assert faults(written) == ["audit, line 10: record 10 is not the one that was anchored"]
+
+
+def test_an_older_anchor_is_as_good_for_what_it_knows(written):
+    written.anchor.rename(written.anchor.with_name("kept"))
+    written.append({"n": 10})
+    assert verify(written.path, written.anchor.with_name("kept")).is_good
+
+
+def test_without_an_anchor_a_cut_is_not_seen(written):
+    edit(written, lambda lines: lines.pop())
+    assert verify(written.path).is_good
+
+
+def test_a_line_that_a_crash_tore_is_shown_and_the_rest_goes_on(written):
+    with written.path.open("ab") as file:
+        file.write(b'{"seq":11,"pre')
+    written.append({"n": 11})
+    assert faults(written) == ["audit, line 11: is no record"]
+    assert json.loads(written.path.read_text().splitlines()[-1])["seq"] == 11
+
+
+def test_files_that_were_put_away_are_no_fault_if_one_says_so(tmp_path):
+    log = Log(tmp_path / "audit", max_bytes=1000)
+    for number in range(50):
+        log.append({"n": number})
+    first, *rest = log.files()
+    assert rest
+    assert verify(log.path).is_good
+    last = json.loads(first.read_text().splitlines()[-1])["seq"]
+    first.unlink()
+    assert faults(log) == [f"{rest[0].name}, line 1: records 1 to {last} are missing before it"]
+    assert verify(log.path, first=last + 1).is_good
+
+
+def test_the_files_are_closed_to_others(written):
+    modes = {path.name: path.stat().st_mode & 0o777 for path in written.path.parent.iterdir()}
+    assert modes == {"audit": 0o600, ".audit.lock": 0o600, "anchor": 0o600}
+
+
+def test_a_file_that_others_can_write_is_not_written(written):
+    written.path.chmod(0o660)
+    with pytest.raises(PermissionError, match="must have mode 0600"):
+        written.append({})
+
+
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "audit").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        Log(tmp_path / "audit").append({})
+
+
+def test_a_line_that_finds_no_room_leaves_nothing_behind(written, monkeypatch):
+    before = written.path.read_bytes()
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda file, text: whole(file, text[:7]))
+    with pytest.raises(OSError, match="no room"):
+        written.append({"n": "lost"})
+    monkeypatch.undo()
+    assert written.path.read_bytes() == before
+    written.append({"n": 10})
+    assert faults(written) == []
+
+
+PROCESSES, LINES = 6, 1000
+
+
+def write_lines(path, anchor, process):
+    log = Log(Path(path), max_bytes=100_000, anchor=Path(anchor))
+    for number in range(LINES):
+        log.append({"process": process, "n": number, "text": "x" * 80})
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_many_processes_lose_no_line_through_many_rotations(log, method):
+    context = multiprocessing.get_context(method)
+    arguments = [(str(log.path), str(log.anchor), number) for number in range(PROCESSES)]
+    if method == "spawn":
+        arguments = arguments[:2]
+    writers = [context.Process(target=write_lines, args=each) for each in arguments]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        if log.path.exists():
+            assert verify(log.path, log.anchor if log.anchor.exists() else None).is_good, "also while others write"
+        writers[0].join(0.3)
+    assert [writer.exitcode for writer in writers] == [0] * len(writers)
+    found = [json.loads(line) for path in log.files() for line in path.read_text().splitlines()]
+    assert len(log.files()) > 3
+    assert sorted((line["process"], line["n"]) for line in found) == [
+        (process, number) for process in range(len(writers)) for number in range(LINES)
+    ]
+    assert [line["seq"] for line in found] == list(range(1, len(found) + 1))
+    assert verify(log.path, log.anchor).is_good
