@@ -4,6 +4,8 @@
 certificate authority of their own, on free ports of this machine's loopback address, as
 containers where a Docker engine answers and else as plain processes. They outlive the
 command; `down` ends them and keeps their data, `down --purge` removes it too.
+
+Keycloak, an identity provider, is started when it is asked for by name: `up keycloak`.
 """
 
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ from luigi_sinks.testing.servers import compose, local
 from luigi_sinks.testing.servers import state as states
 from luigi_sinks.testing.servers.elasticsearch import SERVER as ELASTICSEARCH
 from luigi_sinks.testing.servers.errors import NotRunning, ServersError
+from luigi_sinks.testing.servers.keycloak import SERVER as KEYCLOAK
 from luigi_sinks.testing.servers.mariadb import SERVER as MARIADB
 from luigi_sinks.testing.servers.neo4j import SERVER as NEO4J
 from luigi_sinks.testing.servers.server import Place, Server
@@ -36,6 +39,10 @@ __all__ = [
 
 SERVERS = {server.name: server for server in (MARIADB, ELASTICSEARCH, NEO4J)}
 ALL = tuple(SERVERS)
+"""What is started when nobody says what: the stores."""
+
+EVERY = {**SERVERS, KEYCLOAK.name: KEYCLOAK}
+"""What can be started by name."""
 
 
 class Way(Protocol):
@@ -65,18 +72,18 @@ def down(*, purge: bool = False) -> None:
     """End all servers that `up` started; with `purge` remove their data and secrets too."""
     with states.found() as state:
         if state:
-            _way(state).down(list(SERVERS.values()), state)
+            _way(state).down(list(EVERY.values()), state)
             if purge:
                 states.purge(state)
 
 
 def status() -> list[Status]:
-    """Say what every server is doing, each of them asked."""
+    """Say what every store is doing, and what else was ever started, each of them asked."""
     state = states.find()
     if state is None:
         return [Status(name, Condition.DOWN, None) for name in ALL]
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda server: _status_of(server, state), SERVERS.values()))
+        return list(pool.map(lambda server: _status_of(server, state), _known(state)))
 
 
 def env() -> dict[str, str]:
@@ -100,10 +107,14 @@ def last_log_lines(name: str, count: int = local.LINES) -> list[str]:
 
 
 def _chosen(names: Sequence[str]) -> list[Server]:
-    if unknown := set(names) - set(ALL):
-        message = f"there is no server {', '.join(sorted(unknown))}: there are {', '.join(ALL)}"
+    if unknown := set(names) - set(EVERY):
+        message = f"there is no server {', '.join(sorted(unknown))}: there are {', '.join(EVERY)}"
         raise ServersError(message)
-    return [SERVERS[name] for name in dict.fromkeys(names)]
+    return [EVERY[name] for name in dict.fromkeys(names)]
+
+
+def _known(state: State) -> list[Server]:
+    return [server for name, server in EVERY.items() if name in ALL or name in state.ports]
 
 
 def _way(state: State) -> Way:
@@ -117,11 +128,11 @@ def _status_of(server: Server, state: State) -> Status:
 def _places() -> dict[Server, Place]:
     """Find the places of all servers that are up; none may have died."""
     found = {each.name: each.condition for each in status()}
-    failed = [name for name in ALL if found[name] in {Condition.DEAD, Condition.SILENT}]
+    failed = [name for name in found if found[name] in {Condition.DEAD, Condition.SILENT}]
     state = states.find()
     if failed or state is None or Condition.UP not in found.values():
         raise NotRunning("\n".join(map(_obituary, failed)) or "no server is up: start them with up")
-    return {SERVERS[name]: state.place(SERVERS[name]) for name in ALL if found[name] == "up"}
+    return {EVERY[name]: state.place(EVERY[name]) for name in found if found[name] == "up"}
 
 
 def _obituary(name: str) -> str:

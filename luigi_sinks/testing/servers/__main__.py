@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="start servers; does nothing for those that run")
-    up.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(servers.ALL)}")
+    up.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(servers.EVERY)}")
     up.set_defaults(run=_up)
     down = commands.add_parser("down", help="end the servers; their data is kept")
     down.add_argument("--purge", action="store_true", help="remove all data and secrets too")

@@ -100,6 +100,8 @@ def _run_maven(download: Download, work: Path, target: Path, show: Show) -> None
         "--lax-checksums" if download.sha512 else "--strict-checksums",
         f"-Dmaven.repo.local={repository}",
         *(GOAL, "-DincludeScope=runtime", f"-DoutputDirectory={target}"),
+        # A zip brings with it all that it needs.
+        f"-DexcludeTransitive={'true' if download.sha512 else 'false'}",
     ]
     with log.open("wb") as output, _started(argv, output) as maven:
         while maven.poll() is None:

@@ -43,8 +43,21 @@ NEO4J = Download(
 )
 NEO4J_IMAGE = f"neo4j:{NEO4J.version}-community"
 
+KEYCLOAK = Download(
+    name="keycloak",
+    version="26.4.0",
+    artifacts=("org.keycloak:keycloak-quarkus-dist:zip",),
+    megabytes=160,
+    sha512=(
+        "49affb5fcd0f3473b38ac30b2997400079d73dff4b6693645bd501d78554c109"
+        "2526ddfcd4fc2f13d1ce334eef4e758baf7351ddabf65aaca85d814fba0969cf"
+    ),
+)
+KEYCLOAK_IMAGE = f"quay.io/keycloak/keycloak:{KEYCLOAK.version}"
+
 IMAGES = {
     "mariadb": MARIADB_IMAGE,
     "elasticsearch": ELASTICSEARCH_IMAGE,
     "neo4j": NEO4J_IMAGE,
+    "keycloak": KEYCLOAK_IMAGE,
 }

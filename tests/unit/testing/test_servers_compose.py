@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from luigi_sinks.testing.servers import SERVERS, compose
+from luigi_sinks.testing.servers import EVERY, SERVERS, compose
 from luigi_sinks.testing.servers import state as states
 from luigi_sinks.testing.servers.account import Account
 from luigi_sinks.testing.servers.versions import IMAGES
@@ -26,7 +26,7 @@ def state(tmp_path, monkeypatch):
 
 def test_containers_have_the_versions_of_the_processes():
     assert {name: service["image"] for name, service in SERVICES.items()} == IMAGES
-    assert set(IMAGES) == set(SERVERS)
+    assert set(IMAGES) == set(EVERY)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -40,7 +40,7 @@ def test_every_port_is_on_loopback_and_chosen_by_the_state_folder(name):
     assert port.startswith(f"127.0.0.1:${{LUIGI_SINKS_{name.upper()}_PORT")
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", SERVERS)
 def test_no_password_stands_in_the_file_but_the_path_of_one(name):
     variables = SERVICES[name]["environment"]
     assert not [key for key in variables if "PASSWORD" in key and not key.endswith(("_FILE", "_ROOT_PASSWORD"))]
@@ -49,14 +49,14 @@ def test_no_password_stands_in_the_file_but_the_path_of_one(name):
 
 
 def test_everything_that_is_mounted_is_made_before(state):
-    compose.write_variables(list(SERVERS.values()), state)
+    compose.write_variables(list(EVERY.values()), state)
     mounted = re.findall(r"\$\{LUIGI_SINKS_STATE[^}]*\}(/[^:\s]+)", compose.FILE.read_text())
     assert len(mounted) > 10
     assert [path for path in mounted if not (state.root / path[1:]).exists()] == []
 
 
 def test_every_variable_of_the_file_is_written(state):
-    written = compose.write_variables(list(SERVERS.values()), state).read_text()
+    written = compose.write_variables(list(EVERY.values()), state).read_text()
     used = set(re.findall(r"\$\{(\w+)", compose.FILE.read_text()))
     assert used <= {line.partition("=")[0] for line in written.splitlines()}
 
@@ -96,9 +96,13 @@ def test_a_server_that_the_engine_calls_healthy_is_up(state, tmp_path, monkeypat
         assert compose.condition(SERVERS["mariadb"], state) == meant
 
 
+def test_what_is_no_store_is_started_by_its_name_only():
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == set(EVERY) - set(SERVERS)
+
+
 @pytest.mark.skipif(not PLUGIN, reason="the compose plugin is not installed")
 def test_docker_compose_itself_accepts_the_file(state):
-    variables = compose.write_variables(list(SERVERS.values()), state)
+    variables = compose.write_variables(list(EVERY.values()), state)
     words = ["docker", "compose", "--file", compose.FILE, "--env-file", variables, "config", "--quiet"]
     checked = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")

@@ -1,0 +1,176 @@
+"""Keycloak with a realm of two clients, whose tokens live for a minute; an identity provider, not a store.
+
+Started only when it is asked for by name. The client `loader` has the password as its
+secret; the client `signer` proves itself by the key in `client.key`.
+"""
+
+import base64
+import json
+import os
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from luigi_sinks.testing.servers import java, versions
+from luigi_sinks.testing.servers.process import Command
+from luigi_sinks.testing.servers.server import HOST, Place, Server
+
+REALM = "sinks"
+USER = "loader"
+SIGNER = "signer"
+CLIENT_KEY = "client.key"
+AUDIENCES = ("elasticsearch", "neo4j")
+LIFESPAN = 60
+HEAP = "512m"
+
+
+def issuer(port: int) -> str:
+    """Name the realm as its tokens do."""
+    return f"https://{HOST}:{port}/realms/{REALM}"
+
+
+def missing() -> Sequence[str]:
+    """Ask for a JDK."""
+    if java.find(17, 25):
+        return []
+    return ["a JDK of version 17 to 25, for Keycloak: apt-get install openjdk-17-jdk-headless"]
+
+
+def prepare(place: Place) -> None:
+    """Copy the program, which rewrites itself at its first start, and write the realm for it."""
+    copy = place.folder / "home"
+    if not copy.exists():
+        part = place.folder / "home.part"
+        place.account.run("rm", "-rf", part)
+        place.account.run("cp", "-r", place.home, part)
+        part.rename(copy)
+    prepare_container(place)
+    for name in ("data", "data/import"):
+        place.account.make_folder(copy / name)
+    realm = (place.folder / "import" / "realm.json").read_text(encoding="utf-8")
+    place.account.write(copy / "data" / "import" / "realm.json", realm)
+
+
+def prepare_container(place: Place) -> None:
+    """Make the key of the client that signs, once, and write the realm."""
+    account, folder = place.account, place.folder
+    for name in ("data", "import"):
+        account.make_folder(folder / name)
+    if not (file := folder / CLIENT_KEY).exists():
+        account.write(file, _new_key())
+    realm = _realm(place.password, _jwk(file.read_bytes()))
+    account.write(folder / "import" / "realm.json", json.dumps(realm))
+
+
+def command(place: Place) -> Command:
+    """Name the launcher, which stays in the foreground; the realm is read at the first start only."""
+    return Command(
+        (
+            place.folder / "home" / "bin" / "kc.sh",
+            "start-dev",
+            "--import-realm",
+            "--http-enabled=false",
+            f"--http-host={HOST}",
+            f"--https-port={place.port}",
+            f"--https-certificate-file={place.certificate}",
+            f"--https-certificate-key-file={place.key}",
+            f"--hostname=https://{HOST}:{place.port}",
+        ),
+        {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "JAVA_HOME": str(java.find(17, 25)),
+            "JAVA_OPTS_KC_HEAP": f"-Xms64m -Xmx{HEAP}",
+        },
+    )
+
+
+def answers(place: Place) -> bool:
+    """Whether the client gets a token for its secret."""
+    asked = {"grant_type": "client_credentials", "client_id": USER, "client_secret": place.password}
+    request = urllib.request.Request(
+        f"https://{HOST}:{place.port}/realms/{REALM}/protocol/openid-connect/token",
+        urllib.parse.urlencode(asked).encode(),
+    )
+    tls = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=place.ca))
+    # No proxy of the environment has a part in reaching this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), tls)
+    try:
+        with opener.open(request, timeout=5) as response:
+            return "access_token" in json.load(response)
+    except (OSError, ValueError):
+        return False
+
+
+def _new_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _jwk(pem: bytes) -> dict[str, str]:
+    key = load_pem_private_key(pem, password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    numbers = key.public_key().public_numbers()
+    return {"kty": "RSA", "use": "sig", "alg": "RS256", "n": _base64url(numbers.n), "e": _base64url(numbers.e)}
+
+
+def _base64url(number: int) -> str:
+    raw = number.to_bytes((number.bit_length() + 7) // 8)
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _realm(secret: str, jwk: dict[str, str]) -> dict[str, Any]:
+    signing = {
+        "clientAuthenticatorType": "client-jwt",
+        "attributes": {
+            "use.jwks.string": "true",
+            "jwks.string": json.dumps({"keys": [jwk]}),
+            "token.endpoint.auth.signing.alg": "RS256",
+        },
+    }
+    clients = [_client(USER, {"secret": secret}), _client(SIGNER, signing)]
+    return {"realm": REALM, "enabled": True, "accessTokenLifespan": LIFESPAN, "clients": clients}
+
+
+def _client(name: str, proof: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "clientId": name,
+        "serviceAccountsEnabled": True,
+        "standardFlowEnabled": False,
+        "publicClient": False,
+        "protocolMappers": [_audience(each) for each in AUDIENCES],
+        **proof,
+    }
+
+
+def _audience(name: str) -> dict[str, Any]:
+    return {
+        "name": f"for {name}",
+        "protocol": "openid-connect",
+        "protocolMapper": "oidc-audience-mapper",
+        "config": {"included.custom.audience": name, "access.token.claim": "true"},
+    }
+
+
+SERVER = Server(
+    name="keycloak",
+    user=USER,
+    database=None,
+    download=versions.KEYCLOAK,
+    patience=300,
+    missing=missing,
+    prepare=prepare,
+    prepare_container=prepare_container,
+    command=command,
+    answers=answers,
+)
