@@ -52,7 +52,8 @@ def loading(
                 check(version, sealed)
             while_unavailable(stage.approve)
         _publish(sink, version, head)
-    done = Report(version, sealed.rows, time.monotonic() - start, tuple(writer.part_seconds))
+    seconds = time.monotonic() - start
+    done = Report(sink.store, version, sealed.rows, sealed.set_aside, seconds, tuple(writer.part_seconds))
     for listener in listeners:
         listener(done)
     _retire_others(sink, partition)

@@ -12,10 +12,16 @@ _log = logging.getLogger("luigi_sinks")
 
 @dataclass(frozen=True)
 class Report:
-    """A published load. Times are in seconds; `part_seconds` has one entry a part."""
+    """A published load. Times are in seconds; `part_seconds` has one entry a part.
 
+    `rows` are those that the server counts; `set_aside` those that were left out
+    because the task allows it.
+    """
+
+    store: str
     version: Version
     rows: int
+    set_aside: int
     seconds: float
     part_seconds: tuple[float, ...]
 
@@ -28,9 +34,11 @@ class Report:
 def log(report: Report) -> None:
     """Say in one line what was published."""
     _log.info(
-        "published %s: %d rows in %.2f s (%.0f rows/s, %d parts)",
+        "%s: published %s: %d rows%s in %.2f s (%.0f rows/s, %d parts)",
+        report.store,
         report.version,
         report.rows,
+        f" ({report.set_aside} set aside)" if report.set_aside else "",
         report.seconds,
         report.rows_per_second,
         len(report.part_seconds),

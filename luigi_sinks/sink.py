@@ -74,6 +74,10 @@ class Sink(Protocol):
     """One dataset in one store: its versions, its registry, its heads."""
 
     @property
+    def store(self) -> str:
+        """The store's name, as in `luigi_sinks.mariadb`."""
+
+    @property
     def dataset(self) -> str:
         """The name readers use."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch import names, reader
@@ -28,6 +28,8 @@ from luigi_sinks.version import State, Version
 @dataclass(frozen=True)
 class ElasticsearchSink:
     """One dataset: an alias for its readers, an index for each version, a hidden registry."""
+
+    store: ClassVar[str] = "elasticsearch"
 
     settings: Settings
     dataset: str

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import CheckFailed, Conflict
@@ -32,6 +32,8 @@ _DELETED_AT_ONCE = 20_000
 @dataclass(frozen=True)
 class MariaDBSink:
     """One dataset of a database."""
+
+    store: ClassVar[str] = "mariadb"
 
     settings: Settings
     dataset: str

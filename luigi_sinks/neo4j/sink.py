@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 import neo4j
@@ -36,6 +36,8 @@ _log = logging.getLogger("luigi_sinks")
 @dataclass(frozen=True)
 class Neo4jSink:
     """One dataset of one database."""
+
+    store: ClassVar[str] = "neo4j"
 
     settings: Settings
     dataset: str

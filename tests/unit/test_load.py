@@ -28,7 +28,7 @@ def test_a_report_of_the_load_goes_to_the_listeners(sink):
     reports = []
     load(sink, "_all", JANUARY, [(i,) for i in range(5_000)], listeners=[reports.append])
     (report,) = reports
-    assert (report.version, report.rows) == (sink.head("_all").version, 5_000)
+    assert (report.store, report.version, report.rows) == ("memory", sink.head("_all").version, 5_000)
     assert 0 < max(report.part_seconds) <= report.seconds
     assert report.rows_per_second == pytest.approx(5_000 / report.seconds)
 
@@ -36,7 +36,8 @@ def test_a_report_of_the_load_goes_to_the_listeners(sink):
 def test_a_load_is_logged_in_one_line(sink, caplog):
     with caplog.at_level(logging.INFO, "luigi_sinks"):
         load(sink, "_all", JANUARY, [(1,)])
-    assert [record.message.split(":")[0] for record in caplog.records] == [f"published {sink.head('_all').version}"]
+    assert [record.message.split(":")[0] for record in caplog.records] == ["memory"]
+    assert f"published {sink.head('_all').version}: 1 rows in" in caplog.text
 
 
 def test_a_check_of_the_users_own_can_refuse_a_version(sink):
