@@ -20,7 +20,7 @@ from luigi_sinks import config
 from luigi_sinks.credentials import running
 from luigi_sinks.credentials.chain import Log, verify
 from luigi_sinks.credentials.token import Token
-from luigi_sinks.errors import CredentialError
+from luigi_sinks.errors import BadSetting, CredentialError
 
 __all__ = ["Event", "Settings", "correlation", "forget_settings", "of_token", "record", "require", "verify"]
 
@@ -130,6 +130,7 @@ def correlation() -> str:
 def forget_settings() -> None:
     """Read luigi.cfg anew."""
     _settings.cache_clear()
+    _key.cache_clear()
     _warn_once.cache_clear()
 
 
@@ -167,8 +168,17 @@ def _warn_once(reason: str) -> None:
 
 
 def _fingerprint(token: Token) -> str:
-    key_file = _settings().key_file
-    return token.digest(key_file.read_bytes()[:64]) if key_file else token.fingerprint
+    key = _key()
+    return token.digest(key) if key else token.fingerprint
+
+
+@cache
+def _key() -> bytes:
+    path = _settings().key_file
+    try:
+        return path.read_bytes()[:64] if path else b""
+    except OSError as error:
+        raise BadSetting(f"[luigi_sinks.audit] key_file = {path} in luigi.cfg: {error.strerror}") from None
 
 
 def _time(seconds: float) -> str:

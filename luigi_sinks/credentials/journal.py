@@ -8,6 +8,7 @@ there is no secret in it. The folder is on this machine only, as processes are.
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import socket
 import stat
@@ -56,7 +57,7 @@ class Leased:
 def enter(lease: str, credential: str, task_id: str) -> Leased:
     """Note a lease of this process."""
     pid = os.getpid()
-    leased = Leased(lease, credential, task_id, socket.gethostname(), _boot(), pid, os.getppid(), started(pid) or 0)
+    leased = Leased(lease, credential, task_id, socket.gethostname(), _boot(), pid, _parent(), started(pid) or 0)
     path = _path(leased)
     beside = path.with_suffix(f".{pid}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -86,6 +87,12 @@ def started(pid: int) -> int | None:
         return None
     state, *rest = fields.rpartition(")")[2].split()  # the name before it may hold anything
     return None if state in "ZX" else int(rest[18])
+
+
+def _parent() -> int:
+    """Return the pid of who wanted this process, which under forkserver is not who forked it."""
+    wanted = multiprocessing.parent_process()
+    return (wanted and wanted.pid) or os.getppid()
 
 
 def _path(leased: Leased) -> Path:

@@ -60,13 +60,14 @@ class Provider:
         """Return `connect(token)`; if it raises Refused, try once more with a token that differs.
 
         What the token is for may be given as in `Request`; the source uses what
-        it needs. Raises CredentialError if there is no token, or no other one
-        after a refusal.
+        it needs. The owner is the running task's unless another is given. Raises
+        CredentialError if there is no token, or no other one after a refusal.
         """
         key = (credential, host, port, user, audience, owner)
         entry = self._found.get(key)
         if entry is None:
-            entry = self._find(key, Request(host, port, user, audience, owner, running.current().family))
+            task = running.current()
+            entry = self._find(key, Request(host, port, user, audience, owner or task.owner, task.family))
         token = entry.token()
         try:
             return connect(token)

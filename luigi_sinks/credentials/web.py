@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ except ImportError as missing:
 
 _LIMIT = 1 << 20
 """No answer of an identity provider is near a megabyte."""
+
+_PATIENCE = 20.0
+"""Seconds for the whole of an answer."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +77,28 @@ class Web:
         accept = {"accept": "application/json", **headers}
         try:
             response = self._pool.request(method, url, body=body, headers=accept, redirect=False, preload_content=False)
-            text = response.read(_LIMIT + 1, decode_content=True)
-            response.release_conn()
+            text = self._all(response, url)
         except urllib3.exceptions.HTTPError as error:
             raise self._failed(url, f"does not answer ({type(error).__name__})") from None
         return Answer(response.status, self._object(url, response.status, text))
+
+    def _all(self, response: urllib3.BaseHTTPResponse, url: str) -> bytes:
+        """Read a body that ends in time and is not too large."""
+        text, end = b"", time.monotonic() + _PATIENCE
+        try:
+            while part := response.read1(1 << 16, decode_content=True):
+                text += part
+                if len(text) > _LIMIT or time.monotonic() > end:
+                    raise self._failed(url, "does not come to an end of its answer")
+        finally:
+            response.close()
+        return text
 
     def _object(self, url: str, status: int, text: bytes) -> dict[str, Any]:
         if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own
             raise self._failed(url, f"answers with a redirect ({status}), which is not followed")
         try:
-            found = json.loads(text) if len(text) <= _LIMIT else None
+            found = json.loads(text)
         except ValueError:
             found = None
         if not isinstance(found, dict):

@@ -126,9 +126,9 @@ def _status_of(server: Server, state: State) -> Status:
 
 
 def _places() -> dict[Server, Place]:
-    """Find the places of all servers that are up; none may have died."""
+    """Find the places of all servers that are up; no store may have died."""
     found = {each.name: each.condition for each in status()}
-    failed = [name for name in found if found[name] in {Condition.DEAD, Condition.SILENT}]
+    failed = [name for name in ALL if found[name] in {Condition.DEAD, Condition.SILENT}]
     state = states.find()
     if failed or state is None or Condition.UP not in found.values():
         raise NotRunning("\n".join(map(_obituary, failed)) or "no server is up: start them with up")

@@ -8,7 +8,7 @@ import pytest
 
 from luigi_sinks.credentials import Grant, Refused, audit
 from luigi_sinks.credentials.running import Running
-from luigi_sinks.errors import CredentialError
+from luigi_sinks.errors import BadSetting, CredentialError
 
 
 @pytest.fixture
@@ -146,3 +146,9 @@ def test_a_long_reason_is_cut():
 
 def test_a_token_without_a_known_end_has_none_in_the_audit(path):
     assert audit.of_token("exchange", "db", audit.Token("x", Grant())).expires == ""
+
+
+@pytest.mark.parametrize("path", ["key_file = {tmp_path}/none"], indirect=True)
+def test_a_key_that_cannot_be_read_is_named(path, provider_of, source):
+    with pytest.raises(BadSetting, match=r"\[luigi_sinks.audit\] key_file = .*/none in luigi.cfg: No such file"):
+        provider_of(source).use("db", reveal)

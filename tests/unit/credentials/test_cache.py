@@ -10,6 +10,7 @@ import pytest
 from luigi_sinks.credentials import Refused, Token
 from luigi_sinks.credentials.entry import Timing
 from luigi_sinks.credentials.provider import Provider
+from luigi_sinks.credentials.running import Running
 from luigi_sinks.errors import BadSetting, CredentialError
 
 
@@ -90,6 +91,16 @@ def test_what_a_token_is_for_tells_tokens_apart_as_far_as_its_source_cares(provi
     assert provider.use("db", reveal, host="a", user="loader") == "secret-3"
     assert provider.use("db", reveal, host="a", audience="es") == "secret-4"
     assert provider.use("other", reveal, host="a") == "secret-5"
+
+
+def test_a_running_tasks_owner_is_asked_for_unless_another_is_given(provider_of, source):
+    provider = provider_of(source)
+    source.scope = lambda request: request
+    provider.begin(Running("Flights__1", "Flights", "flight_ops"))
+    provider.use("db", reveal)
+    provider.use("db", reveal, owner="fares")
+    assert [request.owner for request in source.fetched] == ["flight_ops", "fares"]
+    assert source.fetched[0].session == "Flights"
 
 
 def test_many_threads_that_need_a_token_make_one_exchange(provider_of, source, together):

@@ -177,8 +177,8 @@ def test_tasks_that_are_not_watched_have_no_handlers(watched):
 
 
 SPAWNED = """
-import multiprocessing, sys
-from luigi_sinks.credentials import use
+import multiprocessing, os, sys
+from luigi_sinks.credentials import journal, use
 
 def reveal(token):
     return token.reveal()
@@ -187,13 +187,19 @@ if __name__ == "__main__":
     used = use("db", reveal)
     with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
         assert pool.apply(use, ("db", reveal)) == used == "by name"
+        leased = pool.apply(journal.enter, ("lease", "db", "Task__1"))
+        assert (leased.parent, leased.pid != os.getpid(), leased.is_held) == (os.getpid(), True, True)
+    assert [not each.is_held for each in journal.entries()] == [True]
 """
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_another_process_gets_its_token_by_the_credentials_name(tmp_path, method):
+def test_another_process_gets_its_token_by_the_credentials_name_and_notes_its_leases(tmp_path, method):
     (tmp_path / "secret").write_text("by name")
-    (tmp_path / "luigi.cfg").write_text(f"[luigi_sinks.credential.db]\nsource = file\npath = {tmp_path}/secret\n")
+    (tmp_path / "luigi.cfg").write_text(
+        f"[luigi_sinks.credential.db]\nsource = file\npath = {tmp_path}/secret\n"
+        f"[luigi_sinks.leases]\nfolder = {tmp_path}/leases\n"
+    )
     (tmp_path / "program.py").write_text(SPAWNED)
     environment = {**os.environ, "LUIGI_CONFIG_PATH": str(tmp_path / "luigi.cfg")}
     subprocess.run([sys.executable, tmp_path / "program.py", method], env=environment, check=True, timeout=60)

@@ -49,6 +49,9 @@ class Provider(BaseHTTPRequestHandler):
             self.send_header(*header)
         self.send_header("content-length", str(len(text)))
         self.end_headers()
+        for at in range(len(text)) if self.server.drips else ():
+            self.wfile.write(text[at : at + 1])
+            time.sleep(0.05)
         self.wfile.write(text)
 
     def log_message(self, *args):
@@ -66,7 +69,7 @@ def minted(name, key=KEY, kid="k1", **claims):
 
 @pytest.fixture
 def idp(serving):
-    server = serving(Provider, asked=[], paths=[], says={})
+    server = serving(Provider, asked=[], paths=[], says={}, drips=False)
     server.issuer = f"{server.address}/realm"
     server.claims, server.key, server.kid = {}, KEY, "k1"
     server.says |= {
@@ -219,7 +222,7 @@ ELSEWHERE = ("location", "https://elsewhere.example/")
         ("/token", (307, {}, ELSEWHERE), r"redirect \(307\), which is not followed"),
         (DISCOVERY, (200, b"<html>canary</html>"), "answers 200 with something that is no JSON object"),
         (DISCOVERY, (200, [1]), "no JSON object"),
-        (DISCOVERY, (200, b'{"a": "' + b"x" * (1 << 20) + b'"}'), "no JSON object"),
+        (DISCOVERY, (200, b'{"a": "' + b"x" * (1 << 20) + b'"}'), "does not come to an end"),
         (DISCOVERY, (200, {"issuer": "https://another"}), "calls itself otherwise"),
         (DISCOVERY, (404, {}), "answers 404"),
         ("/keys", (200, {"keys": "canary"}), "publishes keys that cannot be read"),
@@ -237,6 +240,15 @@ def test_a_provider_that_answers_wrongly_is_an_error_that_repeats_nothing(
     with pytest.raises(CredentialError, match=complaint) as caught:
         use("es", seen, audience="es")
     assert "canary" not in f"{caught.value}{caplog.text}"
+
+
+def test_a_provider_that_drips_its_answer_is_not_waited_for(idp, configure, monkeypatch):
+    monkeypatch.setattr("luigi_sinks.credentials.web._PATIENCE", 0.2)
+    idp.drips = True
+    started = time.monotonic()
+    with pytest.raises(CredentialError, match="does not come to an end of its answer"):
+        use("es", seen)
+    assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize("what", ["token_endpoint", "jwks_uri"])

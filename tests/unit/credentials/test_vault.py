@@ -8,14 +8,17 @@ secret/data/:path. As in Vault, a lease lives no longer than the token that took
 
 import json
 import logging
+import os
 import secrets
+import signal
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
+import luigi
 import pytest
 
-from luigi_sinks.credentials import journal
+from luigi_sinks.credentials import journal, watch
 from luigi_sinks.credentials.provider import PROVIDER, use
 from luigi_sinks.credentials.running import Running
 from luigi_sinks.errors import BadSetting, CredentialError
@@ -301,3 +304,53 @@ def test_clear_text_off_this_machine_is_refused(luigi_cfg):
     )
     with pytest.raises(BadSetting, match=r"http://vault\.internal would show secrets on the network; write https"):
         use("db", seen)
+
+
+class Leases(luigi.Task):
+    """Leases a user, looks at it some times, and then ends in one way or another."""
+
+    number = luigi.IntParameter()
+    ending = luigi.Parameter()
+
+    def complete(self):
+        return False
+
+    def run(self):
+        assert len({use("db", seen) for _ in range(5)}) == 1
+        if self.ending == "failure":
+            raise ValueError("no")
+        if self.ending == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.ending == "timeout":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(30)
+
+    @property
+    def worker_timeout(self):
+        return 1 if self.ending == "timeout" else None
+
+
+watch(Leases)
+
+
+@pytest.mark.parametrize("ending", ["success", "failure", "kill", "timeout"])
+def test_whatever_end_a_task_in_a_process_of_its_own_comes_to_its_lease_is_revoked(vault, configure, ending):
+    tasks = [Leases(number=number, ending=ending) for number in range(2 if ending == "timeout" else 8)]
+    luigi.build(tasks, workers=4, local_scheduler=True)
+    assert vault.state.calls.count("database/creds/loader") == len(tasks), "one exchange a process"
+    assert vault.state.leases == {}
+    assert list(journal.entries()) == []
+
+
+def test_what_a_killed_run_left_is_revoked_by_the_next(vault, configure):
+    child = os.fork()
+    if child == 0:
+        try:
+            use("db", seen)
+        finally:
+            os._exit(0)  # as if it had been killed: nothing of ours runs
+    os.waitpid(child, 0)
+    assert len(vault.state.leases) == 1
+    use("db", seen)
+    (mine,) = journal.entries()
+    assert list(vault.state.leases) == [mine.lease]
