@@ -14,7 +14,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -62,7 +62,7 @@ class Log:
 
     def append(self, fields: Mapping[str, Any]) -> None:
         """Write one line, numbered and chained. Raises OSError if it could not be written whole."""
-        with _locked(self.path, fcntl.LOCK_EX):
+        with _locked(self.path):
             last = self._append(fields)
             if self.anchor:
                 with _opened(self.anchor, os.O_WRONLY | os.O_CREAT) as file:
@@ -116,15 +116,19 @@ def _write(file: int, size: int, text: bytes) -> None:
 
 
 @contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     """Keep other processes, and other threads of this one, out of the log.
 
     The lock is a file of its own, as the log's is renamed; it is opened each time, so
     that a fork inherits nothing.
     """
-    with _opened(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT) as file:
-        fcntl.flock(file, how)
+    with _opened(_lock(path), os.O_RDONLY | os.O_CREAT) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _lock(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
 
 
 @contextmanager
@@ -174,7 +178,7 @@ def verify(path: Path, anchor: Path | None = None, *, first: int = 1) -> Verdict
     OSError if the files cannot be read.
     """
     with ExitStack() as opened:
-        with _locked(path, fcntl.LOCK_SH):
+        with _locked(path) if _lock(path).exists() else nullcontext():  # to a copy nobody writes
             known = _read_anchor(anchor) if anchor else None
             files = [(opened.enter_context(each.open("rb")), each.stat().st_size) for each in Log(path).files()]
         verdict = Verdict(head=Head(first - 1, ""))

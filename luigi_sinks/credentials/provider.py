@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.util import Finalize, register_after_fork
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -75,11 +75,7 @@ class Provider:
             fresh = entry.replaced(token)
             if fresh.fingerprint == token.fingerprint:
                 raise _refused(credential, refusal) from refusal.__cause__
-        try:
-            return connect(fresh)
-        except Refused as refusal:
-            entry.drop(fresh)
-            raise _refused(credential, refusal) from refusal.__cause__
+        return _last_try(entry, connect, fresh)
 
     def begin(self, task: running.Running) -> None:
         """Say which task uses tokens from now on; what another one left is dropped."""
@@ -154,6 +150,14 @@ class Provider:
         return source
 
 
+def _last_try(entry: Entry, connect: Callable[[Token], Result], token: Token) -> Result:
+    try:
+        return connect(token)
+    except Refused as refusal:
+        entry.drop(token)
+        raise _refused(entry.credential, refusal) from refusal.__cause__
+
+
 def _refused(credential: str, refusal: Refused) -> CredentialError:
     return CredentialError(f"credential {credential!r} was refused by the server: {refusal.__cause__ or refusal}")
 
@@ -177,4 +181,12 @@ def _forget_all() -> None:
 PROVIDER = Provider()
 use = PROVIDER.use
 os.register_at_fork(after_in_child=_forget_all)
-atexit.register(PROVIDER.close)
+
+
+def _close_at_the_end(provider: Provider) -> None:
+    """Have leases given back when the process ends; unlike atexit's, this is done in workers too."""
+    Finalize(provider, provider.close, exitpriority=0)
+
+
+_close_at_the_end(PROVIDER)
+register_after_fork(PROVIDER, _close_at_the_end)

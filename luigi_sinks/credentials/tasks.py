@@ -9,6 +9,8 @@ import luigi
 from luigi_sinks.credentials import running
 from luigi_sinks.credentials.provider import PROVIDER
 
+_watched: set[type[luigi.Task]] = set()
+
 
 def watch(kind: type[luigi.Task]) -> None:
     """Drop tokens and revoke leases of tasks of this kind when they end, however they end.
@@ -16,7 +18,11 @@ def watch(kind: type[luigi.Task]) -> None:
     Call it where the kind is defined, so that a process that was spawned for a
     task knows it too. START, SUCCESS and FAILURE happen in the process that runs
     the task, PROCESS_FAILURE and TIMEOUT in its parent, which outlives it.
+    Watching a kind again, or one that derives from it, changes nothing.
     """
+    if issubclass(kind, tuple(_watched)):
+        return
+    _watched.add(kind)
     handlers = {
         luigi.Event.START: _begin,
         luigi.Event.SUCCESS: _end,

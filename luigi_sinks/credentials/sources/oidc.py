@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -64,8 +64,8 @@ class Settings:
 class Proof:
     """How a client shows who it is: fields of the form, and headers."""
 
-    fields: Mapping[str, str]
-    headers: Mapping[str, str]
+    fields: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
 
 
 class Oidc:

@@ -95,6 +95,15 @@ def test_an_older_anchor_is_as_good_for_what_it_knows(written):
     assert verify(written.path, written.anchor.with_name("kept")).is_good
 
 
+def test_a_copy_can_be_looked_at_where_nothing_can_be_written(written, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "audit").write_bytes(written.path.read_bytes())
+    copy.chmod(0o500)
+    assert verify(copy / "audit", written.anchor).records == 10
+    assert [path.name for path in copy.iterdir()] == ["audit"]
+
+
 def test_without_an_anchor_a_cut_is_not_seen(written):
     edit(written, lambda lines: lines.pop())
     assert verify(written.path).is_good

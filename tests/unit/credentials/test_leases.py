@@ -176,6 +176,17 @@ def test_tasks_that_are_not_watched_have_no_handlers(watched):
     assert luigi.Task not in luigi.Task._event_callbacks
 
 
+def test_a_kind_that_derives_from_a_watched_one_is_watched_once(watched, leasing):
+    class Derived(watched):
+        pass
+
+    tasks.watch(Derived)
+    tasks.watch(watched)
+    assert Derived not in luigi.Task._event_callbacks
+    luigi.build([Derived()], local_scheduler=True)
+    assert leasing.revoked == ["lease-1"]
+
+
 SPAWNED = """
 import multiprocessing, os, sys
 from luigi_sinks.credentials import journal, use

@@ -8,6 +8,7 @@ secret/data/:path. As in Vault, a lease lives no longer than the token that took
 
 import json
 import logging
+import multiprocessing
 import os
 import secrets
 import signal
@@ -340,6 +341,14 @@ def test_whatever_end_a_task_in_a_process_of_its_own_comes_to_its_lease_is_revok
     assert vault.state.calls.count("database/creds/loader") == len(tasks), "one exchange a process"
     assert vault.state.leases == {}
     assert list(journal.entries()) == []
+
+
+def test_a_worker_that_nobody_watches_gives_back_what_it_has_at_its_end(vault, configure):
+    worker = multiprocessing.get_context("fork").Process(target=use, args=("db", seen))
+    worker.start()
+    worker.join()
+    assert vault.state.calls.count("database/creds/loader") == 1
+    assert vault.state.leases == {}
 
 
 def test_what_a_killed_run_left_is_revoked_by_the_next(vault, configure):
