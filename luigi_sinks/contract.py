@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
@@ -35,6 +36,10 @@ class WrongRow(Exception):
 
 class Shape(Protocol):
     """The form of one kind of row."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields in the order of a row that is given as a tuple."""
 
     @property
     def rows_type(self) -> Any:
@@ -97,7 +102,7 @@ class TupleShape:
 
     def accept(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Put each row in the fields' order and check its values."""
-        tuples = [self._as_tuple(index, row) for index, row in enumerate(rows)]
+        tuples = self._as_tuples(rows)
         accepted: list[tuple[Any, ...]] = msgspec.convert(tuples, self.rows_type, builtin_types=(bytes,))
         for position, field in enumerate(self.fields):
             if field.refuse is not None:
@@ -116,6 +121,17 @@ class TupleShape:
     def as_given(self, row: Any) -> Mapping[str, Any]:
         """Name the values again."""
         return dict(zip(self.names, row, strict=True))
+
+    def _as_tuples(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Put the rows in order: all at once, as they mostly are alike, or else one by one."""
+        types, lengths = set(map(type, rows)), set(map(len, rows))
+        if lengths == {len(self.fields)}:
+            if types == {tuple}:
+                return rows
+            with suppress(KeyError, TypeError):
+                if types == {dict}:
+                    return list(map(self._values, rows))
+        return [self._as_tuple(index, row) for index, row in enumerate(rows)]
 
     def _as_tuple(self, index: int, row: Any) -> tuple[Any, ...]:
         if len(row) == len(self.fields):

@@ -17,6 +17,7 @@ _PART_BYTES = 4_000_000
 """Aim for parts of about this much JSON: large enough for speed, small enough to hold a few."""
 
 _FIRST_ROWS, _MOST_ROWS = 1_000, 50_000
+_PLAIN = {dict, tuple}
 
 
 class Writer:
@@ -32,6 +33,7 @@ class Writer:
         self.part_seconds: list[float] = []
         self._stage = stage
         self._contract = contract
+        self._split = contract.split
         self._lease = lease
         self._renew_at = time.monotonic() + TERM.total_seconds() / 3
         self._pool = ThreadPoolExecutor(stage.writers, thread_name_prefix="luigi_sinks")
@@ -48,27 +50,22 @@ class Writer:
         Raises BadRow once the row's part is checked, which may be some rows later.
         """
         try:
-            self._take(row)
+            kind, row = self._split(row)
+            if kind != self._kind:
+                self._change_kind(kind)
+            if type(row) in _PLAIN:
+                self._add(row)
+            else:
+                for plain in self._plain_rows(row):
+                    self._add(plain)
+        except WrongRow as wrong:
+            self._failure = self._bad_row(wrong.field, wrong.reason)
+            raise self._failure from None
         except BaseException as error:
             self._failure = error
             raise
 
-    def _take(self, given: Any) -> None:
-        try:
-            kind, row = self._contract.split(given)
-            if kind != self._kind:
-                self._contract.follow(self._kind, kind)
-        except WrongRow as wrong:
-            raise self._bad_row(wrong.field, wrong.reason) from None
-        if isinstance(row, (dict, tuple)):
-            self._add(kind, row)
-        else:
-            for plain in self._plain_rows(row):
-                self._add(kind, plain)
-
-    def _add(self, kind: str, row: Any) -> None:
-        if kind != self._kind:
-            self._change_kind(kind)
+    def _add(self, row: Any) -> None:
         self._pending.append(row)
         if len(self._pending) >= self._part_rows:
             self._send()
@@ -90,7 +87,7 @@ class Writer:
 
     def _plain_rows(self, row: Any) -> Iterable[Any]:
         if hasattr(row, "__arrow_c_stream__"):
-            return _rows_of_frame(row)
+            return _rows_of_frame(row, self._contract.shapes[self._kind].names)
         if isinstance(row, Mapping):
             return [dict(row)]
         if isinstance(row, Sequence) and not isinstance(row, (str, bytes)):
@@ -101,6 +98,7 @@ class Writer:
         return self._contract.bad_row(self.rows + len(self._pending) + 1, field, reason)
 
     def _change_kind(self, kind: str) -> None:
+        self._contract.follow(self._kind, kind)
         self._send()
         self._settle(0)
         self._kind = kind
@@ -135,10 +133,10 @@ class Writer:
             self._stage.renew(self._lease.renewed())
 
 
-def _rows_of_frame(frame: Any) -> Iterable[Any]:
+def _rows_of_frame(frame: Any, names: Sequence[str]) -> Iterable[Any]:
     from luigi_sinks import frames  # noqa: PLC0415 - polars is an extra, and slow to import
 
-    return frames.rows(frame)
+    return frames.rows(frame, names)
 
 
 def _why_not_a_row(row: Any) -> str:

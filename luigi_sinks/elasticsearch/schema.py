@@ -28,6 +28,11 @@ class DocumentShape:
 
     rows_type: Any = field(default=list[dict[str, Any]], init=False)
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The fields in the order of the mapping."""
+        return tuple(self.properties)
+
     @property
     def key(self) -> tuple[str, ...]:
         """The field that is the document's id."""
