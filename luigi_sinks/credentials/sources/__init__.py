@@ -24,6 +24,7 @@ BUILT_IN = {
     "proxied": "Proxied",
     "rds_iam": "RdsIam",
     "secrets_manager": "SecretsManager",
+    "sigv4": "SigV4",
     "sts_web_identity": "StsWebIdentity",
     "vault": "Vault",
 }

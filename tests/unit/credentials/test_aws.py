@@ -1,6 +1,8 @@
 """The AWS sources: against moto's server, and a stand-in for GetWebIdentityToken, which moto lacks."""
 
 import base64
+import hashlib
+import hmac
 import json
 import logging
 from http.server import BaseHTTPRequestHandler
@@ -13,6 +15,7 @@ from moto.server import ThreadedMotoServer
 from luigi_sinks.credentials import Refused, use
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.credentials.running import Running
+from luigi_sinks.credentials.sources.sigv4 import signed
 from luigi_sinks.errors import BadSetting, CredentialError
 
 ROLE = "arn:aws:iam::123456789012:role/loader"
@@ -239,6 +242,60 @@ def test_neptune_takes_a_signed_request_for_a_password(luigi_cfg):
     signed = json.loads(secret)
     assert (user, signed["HttpMethod"], signed["Host"]) == ("username", "GET", "graph.example:8182")
     assert "/eu-west-1/neptune-db/aws4_request" in signed["Authorization"]
+
+
+SEARCH = "https://search.example/flights/_search?q=a%20b&filter_path=hits"
+
+
+def sign(token, body=b"{}"):
+    return signed(token, "POST", SEARCH, {"content-type": "application/json"}, body)
+
+
+def test_a_request_is_signed_with_its_body(luigi_cfg):
+    luigi_cfg(section("os", source="sigv4", region="eu-west-1"))
+    headers = use("os", sign)
+    assert headers["content-type"] == "application/json"
+    assert headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/")
+    assert "/eu-west-1/es/aws4_request, SignedHeaders=content-type;host;x-amz-date" in headers["Authorization"]
+    assert headers["Authorization"] == recomputed(headers, b"{}")
+    assert headers["Authorization"] != recomputed(headers, b"{ }")
+
+
+def recomputed(headers, body):
+    """Sign by the letter of AWS's guide, as the service does when it checks."""
+    stamp, day = headers["X-Amz-Date"], headers["X-Amz-Date"][:8]
+    canonical = "\n".join(
+        [
+            "POST",
+            "/flights/_search",
+            "filter_path=hits&q=a%20b",
+            "content-type:application/json",
+            "host:search.example",
+            f"x-amz-date:{stamp}",
+            "",
+            "content-type;host;x-amz-date",
+            hashlib.sha256(body).hexdigest(),
+        ]
+    )
+    scope = f"{day}/eu-west-1/es/aws4_request"
+    text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = b"AWS4canary-own-key"
+    for part in (*scope.split("/"), text):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return (
+        f"AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/{scope}, "
+        f"SignedHeaders=content-type;host;x-amz-date, Signature={key.hex()}"
+    )
+
+
+def test_a_request_is_signed_by_a_role_that_was_assumed(luigi_cfg, moto):
+    luigi_cfg(
+        section("aws", source="assume_role", region="eu-west-1", role=ROLE, endpoint=moto)
+        + section("os", source="sigv4", region="eu-west-1", service="aoss", through="aws")
+    )
+    headers = use("os", sign)
+    assert headers["X-Amz-Security-Token"] == json.loads(use("aws", seen))["SessionToken"]
+    assert "/eu-west-1/aoss/aws4_request" in headers["Authorization"]
 
 
 def test_a_proxied_credential_has_nothing_to_show(luigi_cfg):
