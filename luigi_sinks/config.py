@@ -7,6 +7,7 @@ for one chosen by `connection = "NAME"`), one a credential,
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from configparser import InterpolationError
@@ -72,6 +73,14 @@ def read(kind: type[T], name: str) -> T:
 def _path(kind: type[Any], value: Any) -> Any:
     """Make a path: the one type of our settings that msgspec does not know."""
     return kind(value)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine itself, where clear text stays."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def section(name: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import luigi
+import msgspec
 from luigi.parameter import ParameterVisibility
 
 from luigi_sinks import partition
@@ -33,16 +34,19 @@ def partition_of(task: luigi.Task, partition_by: str | Sequence[str] | None) -> 
             )
     try:
         return partition.encode([parameters[name] for name in names], [getattr(task, name) for name in names])
-    except BadSetting as error:
+    except (BadSetting, UnicodeEncodeError) as error:
         raise BadSetting(f"{task.task_family}: partition_by = {names}: {error}") from None
 
 
 def origin_of(
     task: luigi.Task, partition_by: str | Sequence[str] | None, *, owner: str = "", rerun: str = ""
 ) -> Origin:
-    """Describe the task as a registry keeps it: as text, and without what is private."""
+    """Describe the task as a registry keeps it: as text, and without what is private.
+
+    Raises BadSetting if a parameter's text is none: the command line lets such through.
+    """
     by = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by or ())
-    return Origin(
+    origin = Origin(
         update_id=task.task_id,
         rerun=rerun,
         family=task.get_task_family(),
@@ -50,6 +54,11 @@ def origin_of(
         period=_period(task, by),
         params=task.to_str_params(only_significant=True, only_public=True),
     )
+    try:
+        msgspec.json.encode(origin)
+    except UnicodeEncodeError:
+        raise BadSetting(f"{origin.family}: a parameter holds a lone surrogate, which is no text") from None
+    return origin
 
 
 def _significant(parameters: dict[str, luigi.Parameter[Any]]) -> list[str]:

@@ -95,7 +95,7 @@ class MemorySink:
             if (head.version, head.epoch) != (replacing.version, replacing.epoch):
                 raise Conflict(f"{version}: the head moved on to {head.version} meanwhile; nothing was published")
             record = self.record(db, version)
-            if not (record.state is State.VALIDATED or (record.is_complete and record.state is State.RETIRED)):
+            if not record.is_publishable:
                 raise Conflict(f"{version} is {record.state}; it cannot be published")
             published_at = record.published_at or datetime.now(UTC)
             self.store_record(db, replace(record, state=State.PUBLISHED, published_at=published_at))

@@ -46,6 +46,11 @@ class Record:
         """Tell whether it was published and not withdrawn; being head does not matter."""
         return self.published_at is not None and self.state is not State.WITHDRAWN
 
+    @property
+    def is_publishable(self) -> bool:
+        """Tell whether it may become the head: its checks passed, or it was the head before."""
+        return self.state is State.VALIDATED or (self.state is State.RETIRED and self.is_complete)
+
     def answers(self, asked: Origin) -> bool:
         """Tell whether it completes the output that is asked for; without a label, any rerun does."""
         same = self.origin.update_id == asked.update_id and asked.rerun in {"", self.origin.rerun}

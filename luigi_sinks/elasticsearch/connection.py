@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 import os
 import random
 import ssl
@@ -20,7 +19,7 @@ from elastic_transport import ConnectionTimeout, HttpHeaders, JsonSerializer, Tl
 from elastic_transport.client_utils import DEFAULT
 from elasticsearch import ApiError, Elasticsearch
 
-from luigi_sinks import credentials
+from luigi_sinks import config, credentials
 from luigi_sinks.credentials import Refused, Token
 from luigi_sinks.errors import BadSetting, SinkError, Unavailable
 
@@ -53,7 +52,7 @@ class Settings:
     @property
     def url(self) -> str:
         """Where the cluster answers."""
-        scheme = "http" if self.tls_ca is None and _is_loopback(self.host) else "https"
+        scheme = "http" if self.tls_ca is None and config.is_loopback(self.host) else "https"
         return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
@@ -191,13 +190,6 @@ def _node_class(settings: Settings) -> type[Urllib3HttpNode]:
 
 def _basic(user: str, token: Token) -> str:
     return "Basic " + base64.b64encode(f"{user}:{token.reveal()}".encode()).decode()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _failure(settings: Settings, error: TransportError | ApiError) -> SinkError:

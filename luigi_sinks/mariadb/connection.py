@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import random
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakSet
 
+from luigi_sinks import config
 from luigi_sinks.credentials import Refused, Token, use
 from luigi_sinks.errors import BadSetting, NotInstalled, SinkError, Unavailable
 
@@ -83,7 +83,7 @@ class Settings:
     @property
     def tls(self) -> dict[str, Any]:
         """What the driver is told about TLS."""
-        if self.tls_ca is None and _is_loopback(self.host):
+        if self.tls_ca is None and config.is_loopback(self.host):
             return {}
         # Verification is also what keeps the driver from falling back to clear text.
         return {"ssl_verify_cert": True} | ({"ssl_ca": str(self.tls_ca)} if self.tls_ca else {})
@@ -198,13 +198,6 @@ def _is_lost(error: Any) -> bool:
     """Tell whether the connection ended; the client's own errors are numbered from 2000 on."""
     is_clients = 2000 <= (error.errno or 0) < 3000  # noqa: PLR2004
     return isinstance(error, mariadb.InterfaceError) or is_clients or error.errno in _ENDED
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _forget_inherited() -> None:

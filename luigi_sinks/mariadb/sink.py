@@ -130,7 +130,7 @@ class MariaDBSink:
         if (head.version, head.epoch) != (replacing.version, replacing.epoch):
             raise Conflict(f"{version}: the head moved on to {head.version} meanwhile; nothing was published")
         record = self.registry.record(cursor, version, "FOR UPDATE")
-        if not (record.state is State.VALIDATED or (record.is_complete and record.state is State.RETIRED)):
+        if not record.is_publishable:
             raise Conflict(f"{version} is {record.state}; it cannot be published")
         published_at = record.published_at or datetime.now(UTC)
         self.registry.store(cursor, replace(record, state=State.PUBLISHED, published_at=published_at))

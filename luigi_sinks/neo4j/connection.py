@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import ipaddress
 import os
 import ssl
 import threading
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from luigi_sinks import config
 from luigi_sinks.credentials import Refused, Token, use
 from luigi_sinks.errors import BadSetting, NotInstalled, Unavailable
 
@@ -79,7 +79,7 @@ class Settings:
 
     def tls(self) -> Mapping[str, Any]:
         """Say how the driver has to encrypt."""
-        if self.tls_ca is None and _is_loopback(self.host):
+        if self.tls_ca is None and config.is_loopback(self.host):
             return {"encrypted": False}
         trusted = neo4j.TrustCustomCAs(str(self.tls_ca)) if self.tls_ca else neo4j.TrustSystemCAs()
         return {"encrypted": True, "trusted_certificates": trusted}
@@ -193,13 +193,6 @@ def _way_out(error: Exception) -> str:
     if getattr(error, "code", "") == _OUT_OF_MEMORY:
         return f"{error}; set rows_per_transaction {section} lower, or give the server more memory"
     return f"{error}; see that the server runs, and that host, port and tls_ca {section} are right"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 _drivers: dict[Settings, neo4j.Driver] = {}

@@ -32,6 +32,10 @@ class Daily(luigi.Task):
     note = luigi.Parameter(default="", significant=False)
 
 
+class Named(luigi.Task):
+    name = luigi.Parameter()
+
+
 def target(**options):
     return Target(update_id="today", **options)
 
@@ -103,6 +107,13 @@ def test_one_name_need_not_stand_in_a_tuple():
 def test_a_target_refuses_to_guess_what_a_task_replaces():
     with pytest.raises(BadSetting, match=r"partition_by = \('day',\).*partition_by = \(\)"):
         Target(task=Daily(date(2013, 1, 31)))
+
+
+@pytest.mark.parametrize("options", [{"rerun": "late\ud800"}, {"partition_by": ("name",)}])
+def test_a_parameter_that_is_no_text_is_refused(options):
+    task = Named("\ud800" if "partition_by" in options else "x")
+    with pytest.raises(BadSetting, match="surrogate"):
+        Target(task=task, **{"partition_by": (), **options})
 
 
 @pytest.mark.parametrize("partition", ["2013-01", "EMEA", "", "x" * 31])
