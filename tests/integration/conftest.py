@@ -1,6 +1,13 @@
-"""Puts the local servers of all stores into luigi's configuration; fails where one is missing."""
+"""Real servers for the tests, in luigi's configuration; a server that is missing fails them.
 
+The servers are the suite's own, and go when it ends. To keep servers up from run
+to run, name their folder in LUIGI_SINKS_SERVERS_STATE.
+"""
+
+import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,18 +16,25 @@ from luigi.configuration import get_config
 
 from luigi_sinks.testing import servers
 
+STATE = "LUIGI_SINKS_SERVERS_STATE"
+
 
 @pytest.fixture(scope="session", autouse=True)
 def servers_config() -> Iterator[str]:
     """Give the luigi.cfg that says how to reach the servers; it is in force in every test."""
-    servers.up()
-    written = servers.config()
-    config = get_config()
-    before = set(config.sections())
-    config.read_string(written)
-    yield written
-    for section in set(config.sections()) - before:
-        config.remove_section(section)
+    folder = None if STATE in os.environ else tempfile.mkdtemp(prefix="luigi-sinks-tests-")
+    if folder:
+        os.environ[STATE] = folder
+    try:
+        servers.up()
+        written = servers.config()
+        get_config().read_string(written)
+        yield written
+    finally:
+        if folder:
+            servers.down(purge=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            del os.environ[STATE]
 
 
 @pytest.fixture
