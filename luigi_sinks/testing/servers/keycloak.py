@@ -78,9 +78,10 @@ def command(place: Place) -> Command:
     return Command(
         (
             place.folder / "home" / "bin" / "kc.sh",
-            "start-dev",
+            "start",  # in development mode it would listen in clear text too
+            "--db=dev-file",
+            "--cache=local",
             "--import-realm",
-            "--http-enabled=false",
             f"--http-host={HOST}",
             f"--https-port={place.port}",
             f"--https-certificate-file={place.certificate}",

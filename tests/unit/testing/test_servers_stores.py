@@ -1,11 +1,13 @@
 import base64
 import hashlib
+import json
 import os
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from luigi_sinks.testing.servers import SERVERS, elasticsearch, java, mariadb, neo4j
+from luigi_sinks.testing.servers import EVERY, elasticsearch, java, keycloak, mariadb, neo4j
 from luigi_sinks.testing.servers.account import Account
 from luigi_sinks.testing.servers.server import Place
 
@@ -41,15 +43,15 @@ def bare_machine(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("bare_machine")
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_bare_machine_is_told_in_a_sentence_what_to_install(name):
-    (sentence,) = SERVERS[name].missing()
+    (sentence,) = EVERY[name].missing()
     assert any(way in sentence for way in ("apt-get install", "ES_JAVA_HOME"))
 
 
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name", EVERY)
 def test_no_command_and_no_environment_holds_the_secret(name, place):
-    command = SERVERS[name].command(place)
+    command = EVERY[name].command(place)
     assert SECRET not in f"{command}"
 
 
@@ -117,3 +119,16 @@ def test_a_data_folder_of_mariadb_that_was_half_made_is_made_again(place, monkey
 
 def test_mariadb_does_not_answer_at_a_closed_port(place):
     assert not mariadb.answers(place)
+
+
+def test_the_realm_of_keycloak_knows_the_password_and_a_key_and_is_closed_to_others(place):
+    keycloak.prepare_container(place)
+    keycloak.prepare_container(place)
+    realm = json.loads((place.folder / "import" / "realm.json").read_text())
+    loader, signer = realm["clients"]
+    assert (loader["clientId"], loader["secret"]) == ("loader", SECRET)
+    (published,) = json.loads(signer["attributes"]["jwks.string"])["keys"]
+    private = load_pem_private_key((place.folder / keycloak.CLIENT_KEY).read_bytes(), password=None)
+    modulus = int.from_bytes(base64.urlsafe_b64decode(published["n"] + "=="))
+    assert modulus == private.public_key().public_numbers().n, "the key is made once"
+    assert {path.stat().st_mode & 0o077 for path in place.folder.rglob("*")} == {0}
