@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import time
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from luigi_sinks import config
 from luigi_sinks.errors import BadSetting, CredentialError, NotInstalled
 
 try:
@@ -38,17 +38,9 @@ def refuse_clear_text(url: str, name: str) -> str:
     parts = urlsplit(url)
     if parts.username or parts.password or not parts.hostname:
         raise BadSetting(f"credential {name!r}: {parts.scheme}://{parts.hostname or ''} must name a host and no user")
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
+    if parts.scheme == "https" or (parts.scheme == "http" and config.is_loopback(parts.hostname)):
         return url
     raise BadSetting(f"credential {name!r}: {url} would show secrets on the network; write https://")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether the host is this machine, without asking a name server."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Web:
