@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
+
+from luigi_sinks.process import boot, started
 
 TERM = timedelta(minutes=15)
 """How long another machine believes a lease that is not renewed."""
@@ -38,11 +38,11 @@ class Lease:
 
     def is_live(self, version_id: str) -> bool:
         """Tell whether its holder is still at work on the version."""
-        if (self.host, self.boot) != (socket.gethostname(), _boot()):
+        if (self.host, self.boot) != (socket.gethostname(), boot()):
             return datetime.now(UTC) < self.until
         if self.pid == os.getpid():
             return version_id in _held_here
-        return _started(self.pid) == self.started
+        return started(self.pid) == self.started
 
     def __str__(self) -> str:
         """Name the holder for an error message."""
@@ -54,9 +54,9 @@ def held(version_id: str) -> Iterator[Lease]:
     """Claim the version for this process as long as the block runs."""
     lease = Lease(
         host=socket.gethostname(),
-        boot=_boot(),
+        boot=boot(),
         pid=os.getpid(),
-        started=_started(os.getpid()) or 0,
+        started=started(os.getpid()) or 0,
         until=datetime.now(UTC) + TERM,
     )
     _held_here.add(version_id)
@@ -64,18 +64,3 @@ def held(version_id: str) -> Iterator[Lease]:
         yield lease
     finally:
         _held_here.discard(version_id)
-
-
-@cache
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def _started(pid: int) -> int | None:
-    """Return when the process started, in clock ticks since boot, or None if it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, *rest = stat.rpartition(")")[2].split()  # the name before it may hold anything
-    return None if state in "ZX" else int(rest[18])

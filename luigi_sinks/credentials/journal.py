@@ -22,8 +22,7 @@ import msgspec
 
 from luigi_sinks import config
 from luigi_sinks.errors import BadSetting
-
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
+from luigi_sinks.process import boot, started
 
 
 @dataclass(frozen=True)
@@ -51,13 +50,13 @@ class Leased:
         """Tell whether its process still runs; on another machine that cannot be known."""
         if self.host != socket.gethostname():
             return True
-        return self.boot == _boot() and started(self.pid) == self.started
+        return self.boot == boot() and started(self.pid) == self.started
 
 
 def enter(lease: str, credential: str, task_id: str) -> Leased:
     """Note a lease of this process."""
     pid = os.getpid()
-    leased = Leased(lease, credential, task_id, socket.gethostname(), _boot(), pid, _parent(), started(pid) or 0)
+    leased = Leased(lease, credential, task_id, socket.gethostname(), boot(), pid, _parent(), started(pid) or 0)
     path = _path(leased)
     beside = path.with_suffix(f".{pid}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -77,16 +76,6 @@ def entries() -> Iterator[Leased]:
     for path in _folder().glob("*.json"):
         with suppress(FileNotFoundError, msgspec.MsgspecError):  # struck off meanwhile, or cut short by a crash
             yield msgspec.json.decode(path.read_bytes(), type=Leased)
-
-
-def started(pid: int) -> int | None:
-    """Return when the process started, in clock ticks since boot, or None if it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, *rest = fields.rpartition(")")[2].split()  # the name before it may hold anything
-    return None if state in "ZX" else int(rest[18])
 
 
 def _parent() -> int:
@@ -111,7 +100,3 @@ def _folder() -> Path:
             "remove it, or name another in [luigi_sinks.leases] folder = ..."
         )
     return folder
-
-
-def _boot() -> str:
-    return _BOOT.read_text().strip()

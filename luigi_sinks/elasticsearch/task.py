@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from luigi_sinks import credentials
 from luigi_sinks.elasticsearch.target import ElasticsearchTarget
 from luigi_sinks.task import CopyTask, setting
 
@@ -41,3 +42,6 @@ class CopyToIndex(CopyTask):
             id_field=self.id_field,
             **self._target_options(),
         )
+
+
+credentials.watch(CopyToIndex)

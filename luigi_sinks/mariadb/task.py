@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luigi_sinks import credentials
 from luigi_sinks.mariadb.target import MariaDBTarget
 from luigi_sinks.task import CopyTask, setting
 
@@ -18,3 +19,6 @@ class CopyToTable(CopyTask):
     def output(self) -> MariaDBTarget:
         """Return the version this task makes."""
         return MariaDBTarget(self.table, columns=self.columns, **self._target_options())
+
+
+credentials.watch(CopyToTable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luigi_sinks import credentials
 from luigi_sinks.neo4j.target import Neo4jTarget
 from luigi_sinks.task import CopyTask, setting
 
@@ -34,3 +35,6 @@ class CopyToGraph(CopyTask):
             missing_ends=self.missing_ends,
             **self._target_options(),
         )
+
+
+credentials.watch(CopyToGraph)

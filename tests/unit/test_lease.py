@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from luigi_sinks import lease
+from luigi_sinks import lease, process
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_a_claim_on_another_version_of_this_process_is_dead(mine):
 
 def test_a_claim_of_a_running_process_lives_and_dies_with_it(mine):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        claim = replace(mine, pid=other.pid, started=lease._started(other.pid))
+        claim = replace(mine, pid=other.pid, started=process.started(other.pid))
         assert claim.is_live("v1")
         other.communicate(b"\n")
     assert not claim.is_live("v1")
@@ -34,15 +34,15 @@ def test_a_claim_of_a_running_process_lives_and_dies_with_it(mine):
 
 def test_a_process_that_got_the_pid_of_a_dead_one_is_not_taken_for_it(mine):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        assert not replace(mine, pid=other.pid, started=lease._started(other.pid) - 1).is_live("v1")
+        assert not replace(mine, pid=other.pid, started=process.started(other.pid) - 1).is_live("v1")
         other.communicate(b"\n")
 
 
 def test_a_process_that_ended_and_was_not_waited_for_is_dead(mine):
     zombie = subprocess.Popen([sys.executable, "-c", "print()"], stdout=subprocess.PIPE)
-    started = lease._started(zombie.pid)
+    started = process.started(zombie.pid)
     zombie.stdout.read()
-    while lease._started(zombie.pid) is not None:
+    while process.started(zombie.pid) is not None:
         pass
     assert not replace(mine, pid=zombie.pid, started=started or 0).is_live("v1")
     zombie.wait()
