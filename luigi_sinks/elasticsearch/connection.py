@@ -177,13 +177,15 @@ def _node_class(settings: Settings) -> type[Urllib3HttpNode]:
             timeout = urllib3.Timeout(connect=_CONNECT, read=LOOK if request_timeout is DEFAULT else request_timeout)
 
             def perform(token: Token) -> Any:
-                signed = HttpHeaders({**(headers or {}), "authorization": _basic(settings.user, token)})
+                signed = HttpHeaders({**(headers or {}), "authorization": _basic(token.user or settings.user, token)})
                 answer = super(Node, self).perform_request(method, target, body, signed, timeout)  # type: ignore[arg-type]  # urllib3 takes it as it is
                 if answer.meta.status == HTTPStatus.UNAUTHORIZED:
                     raise Refused(f"Elasticsearch at {settings.host}:{settings.port} does not let {settings.user!r} in")
                 return answer
 
-            return credentials.use(settings.credential, perform)
+            return credentials.use(
+                settings.credential, perform, host=settings.host, port=settings.port, user=settings.user
+            )
 
     return Node
 

@@ -66,7 +66,7 @@ class Settings:
             return mariadb.connect(
                 host=self.host,
                 port=self.port,
-                user=self.user,
+                user=token.user or self.user,
                 password=token.reveal(),
                 connect_timeout=5,
                 read_timeout=300,
@@ -186,7 +186,7 @@ def _kept(settings: Settings) -> Any:
 
 
 def _open(settings: Settings) -> Any:
-    connection = use(settings.credential, settings.connect)
+    connection = use(settings.credential, settings.connect, host=settings.host, port=settings.port, user=settings.user)
     _opened.add(connection)
     with _explaining(settings), connection.cursor() as cursor:
         for statement in _SESSION:

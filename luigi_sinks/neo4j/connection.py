@@ -108,7 +108,7 @@ def transact(settings: Settings, work: Callable[[neo4j.Transaction], Result], *,
 
 def stream(settings: Settings, cypher: str, **parameters: Any) -> Iterator[list[Any]]:
     """Yield the first column of a query's rows, a few thousand at a time."""
-    session, result = use(settings.credential, lambda token: _begun(settings, token, cypher, parameters))
+    session, result = _use(settings, lambda token: _begun(settings, token, cypher, parameters))
     with session, _explained(settings):
         while rows := result.fetch(_FETCH):
             yield [row[0] for row in rows]
@@ -126,7 +126,11 @@ def _used(settings: Settings, call: Callable[[neo4j.Session], Result]) -> Result
                     raise
                 return call(session)
 
-    return use(settings.credential, connect)
+    return _use(settings, connect)
+
+
+def _use(settings: Settings, connect: Callable[[Token], Result]) -> Result:
+    return use(settings.credential, connect, host=settings.host, port=settings.port, user=settings.user)
 
 
 def _passes(error: Exception) -> bool:
@@ -149,7 +153,7 @@ def _session(settings: Settings, token: Token) -> neo4j.Session:
     """Open a session of its own identity: a token that was replaced needs no new driver."""
     return _driver(settings).session(
         database=settings.database,
-        auth=neo4j.basic_auth(settings.user, token.reveal()),
+        auth=neo4j.basic_auth(token.user or settings.user, token.reveal()),
         fetch_size=_FETCH,
     )
 
