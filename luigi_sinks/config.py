@@ -61,6 +61,11 @@ def read_credential(name: str) -> dict[str, str]:
 def read(kind: type[T], name: str) -> T:
     """Read a section into a dataclass; raises BadSetting that names section and key."""
     values, known = section(name), list(kind.__annotations__)
+    if not values and _required(kind):
+        raise BadSetting(
+            f"there is no section [{name}] in luigi.cfg; it must say {', '.join(_required(kind))}. "
+            "Luigi reads luigi.cfg in the current folder, or the file that LUIGI_CONFIG_PATH names"
+        )
     for key in values:
         if key not in known:
             raise BadSetting(f"[{name}] in luigi.cfg: {key!r} is no setting; {did_you_mean(key, known)}")
@@ -68,6 +73,11 @@ def read(kind: type[T], name: str) -> T:
         return msgspec.convert(values, kind, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise BadSetting(f"[{name}] in luigi.cfg: {error}") from None
+
+
+def _required(kind: type[Any]) -> list[str]:
+    """Name the settings that have no default."""
+    return [name for name in kind.__annotations__ if not hasattr(kind, name)]
 
 
 def _path(kind: type[Any], value: Any) -> Any:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import msgspec
 
@@ -149,8 +149,9 @@ class TupleShape:
         for name in row:
             if name not in self.names:
                 return WrongRow(index, str(name), f"is unknown; {did_you_mean(name, self.names)}")
-        missing = next(name for name in self.names if name not in row)
-        return WrongRow(index, missing, "is missing; give None if there is no value")
+        missing = next(field for field in self.fields if field.name not in row)
+        way_out = "; give None if there is no value" if type(None) in get_args(missing.type) else ""
+        return WrongRow(index, missing.name, f"is missing{way_out}")
 
 
 @dataclass(frozen=True)

@@ -146,8 +146,9 @@ class TargetWriter:
     def __init__(self, target: VersionedTarget, load: AbstractContextManager[Writer]) -> None:
         self._target = target
         self._in_flight_before = sys.exception()
-        self._load: AbstractContextManager[Writer] | None = load
+        self._load: AbstractContextManager[Writer] | None = None
         self._writer = load.__enter__()
+        self._load = load
 
     def write(self, row: Any) -> None:
         """Take a row: a dict, a tuple, or a whole Arrow table or data frame."""

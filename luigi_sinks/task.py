@@ -91,7 +91,9 @@ class CopyTask(luigi.Task):
         return [parameters for parameters, is_done in zip(given, done, strict=True) if is_done]
 
     def _fresh_rows(self) -> Iterable[Any]:
-        rows = self.rows()
+        rows: Iterable[Any] | None = self.rows()
+        if rows is None:
+            raise CheckFailed(f"{self.task_family}.rows() returned None; yield the rows, or return them all")
         if _eaten.get(self) is rows:
             raise CheckFailed(
                 f"{self.task_family}.rows() returned the iterator that an earlier attempt began to read; the rest "

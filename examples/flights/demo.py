@@ -55,6 +55,7 @@ def configure(sinks: str) -> None:
     luigi.configuration.add_config_path(str(folder / CONFIG))
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("luigi_sinks").setLevel(logging.INFO)
+    logging.getLogger("luigi_sinks.audit").setLevel(logging.WARNING)
 
 
 def load_the_year() -> None:

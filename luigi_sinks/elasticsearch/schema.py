@@ -138,6 +138,15 @@ def declare(name: str, mapping: Any, settings: Any, id_field: Any) -> Schema:
     return Schema({**whole, "dynamic": "strict"}, _flat(settings or {}), id_field or "")
 
 
+def field_types(properties: Mapping[str, Any], place: str = "") -> dict[str, str]:
+    """Return the type of each field, by its dotted name."""
+    found = {}
+    for name, declaration in properties.items():
+        found[f"{place}{name}"] = str(declaration.get("type", "object"))
+        found |= field_types(declaration.get("properties", {}), f"{place}{name}.")
+    return found
+
+
 def _is_whole(mapping: Mapping[str, Any]) -> bool:
     """Tell a mapping from its properties: a field may be called `properties` too."""
     inner = mapping.get("properties")

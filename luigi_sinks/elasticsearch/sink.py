@@ -16,7 +16,7 @@ from luigi_sinks.elasticsearch import names, reader
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, Rejected, Settings, ask
 from luigi_sinks.elasticsearch.heads import Heads, Pointer
 from luigi_sinks.elasticsearch.registry import Registry
-from luigi_sinks.elasticsearch.schema import Schema
+from luigi_sinks.elasticsearch.schema import Schema, field_types
 from luigi_sinks.elasticsearch.writer import PartWriter
 from luigi_sinks.errors import BadSetting, Conflict, SinkError, Unavailable
 from luigi_sinks.lease import Lease
@@ -66,6 +66,7 @@ class ElasticsearchSink:
     def begin(self, version: Version, origin: Origin, lease: Lease) -> ElasticsearchStage:
         """Register the version and create its index."""
         self.heads.check_place()
+        self._refuse_other_types(version)
         self.registry.add(Record(version, 0, State.STAGED, origin, lease, staged_at=datetime.now(UTC)))
         stage = self.attach(version)
         try:
@@ -120,6 +121,20 @@ class ElasticsearchSink:
             return _as_pointed(record, self.heads.pointer(version.partition).version == version)
 
         return self.registry.change(version, become)
+
+    def _refuse_other_types(self, version: Version) -> None:
+        """Refuse a field that another partition holds as another type: searches over both would fail."""
+        mine = field_types(self.schema.properties)
+        heads = self.ask(lambda es: es.indices.get_mapping(index=self.dataset, ignore_unavailable=True))
+        for index, head in heads.items():
+            partition, theirs = names.version(index).partition, field_types(head["mappings"].get("properties", {}))
+            for field in mine.keys() & theirs.keys():
+                if mine[field] != theirs[field] and partition != version.partition:
+                    raise BadSetting(
+                        f"index {self.dataset!r}: field {field!r} is declared as {mine[field]}, and partition "
+                        f"{partition} holds it as {theirs[field]}; searches over both would fail. Declare it as it "
+                        "is, name the field otherwise, or take another index name"
+                    )
 
     def delete_index(self, version: Version) -> None:
         """Delete a version's index, if it is there."""

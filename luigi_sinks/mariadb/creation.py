@@ -69,11 +69,12 @@ def _definitions(cursor: Any, table: str) -> dict[str, str]:
 
 def _refuse_other_columns(names: Names, declared: dict[str, str], existing: dict[str, str]) -> None:
     for what in {**declared, **existing}:
-        wanted, found = declared.get(what, "nothing"), existing.get(what, "nothing")
+        wanted, found = declared.get(what, f"no {what}`"), existing.get(what, f"no {what}`")
         if wanted != found:
             raise BadSetting(
-                f"table {names.dataset!r}: its versions have other columns: the task declares {wanted}, "
-                f"{names.base} has {found}. Changing columns comes later; until then take another table name"
+                f"table {names.dataset!r} was loaded with other columns: the task declares {wanted}, the versions that "
+                f"are there have {found}. The columns of a table that is loaded cannot be changed yet; "
+                "declare them as they are, or take another table name"
             )
 
 

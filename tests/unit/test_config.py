@@ -71,6 +71,12 @@ def test_defaults_of_the_whole_file_are_no_settings_of_ours(luigi_cfg):
     assert config.read_connection(Settings, "mariadb") == Settings("db")
 
 
+def test_a_section_that_is_not_there_is_named_with_what_it_must_say(luigi_cfg):
+    luigi_cfg("")
+    with pytest.raises(BadSetting, match=r"no section \[luigi_sinks.mariadb\].*must say host"):
+        config.read_connection(Settings, "mariadb")
+
+
 def test_without_a_section_all_is_as_declared(luigi_cfg):
     luigi_cfg("")
     assert config.common() == config.Common()

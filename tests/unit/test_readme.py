@@ -12,9 +12,9 @@ from luigi_sinks import config, mariadb
 README = (Path(__file__).parents[2] / "README.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 EXPECTED = {
-    "Flights": [{"id": 1, "carrier": "UA"}],
+    "Departures": [{"id": 1, "carrier": "UA"}],
     "Delays": [{"id": 1, "carrier": "UA"}],
-    "Network": [
+    "Airports": [
         ("Airport", {"faa": "JFK", "lat": 40.6}),
         ("Airport", {"faa": "LAX", "lat": 33.9}),
         ("ROUTE", {"start": "JFK", "end": "LAX", "flights": 11262}),

@@ -7,7 +7,7 @@ import luigi
 import pytest
 
 from luigi_sinks.contract import Contract, Field, TupleShape
-from luigi_sinks.errors import BadRow, BadSetting
+from luigi_sinks.errors import BadRow, BadSetting, Conflict
 from luigi_sinks.target import VersionedTarget, complete
 from luigi_sinks.version import State
 
@@ -195,6 +195,15 @@ def test_a_writer_that_is_forgotten_abandons_and_says_so(caplog):
     gc.collect()
     assert history() == [State.FAILED]
     assert "was never closed" in caplog.text
+
+
+def test_a_load_that_cannot_begin_is_not_called_forgotten(caplog):
+    with target().open("w") as sink:
+        sink.write((1,))
+        with pytest.raises(Conflict):
+            target().open("w")
+    gc.collect()
+    assert "never closed" not in caplog.text
 
 
 def test_an_error_that_the_block_swallows_still_abandons():

@@ -113,6 +113,14 @@ class TestRuns:
         assert "Make a new one in each call" in caplog.text
         assert history(task) == [State.FAILED, State.FAILED]
 
+    def test_rows_that_return_nothing_are_explained(self, caplog):
+        class Forgetful(Daily):
+            def rows(self):
+                list(self.input())
+
+        assert not build(Forgetful(DAY))
+        assert "rows() returned None" in caplog.text
+
     def test_a_list_may_be_given_again(self):
         class FromList(Daily):
             source = ((1,), (2,), None)

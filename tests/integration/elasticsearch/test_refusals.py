@@ -48,6 +48,15 @@ def test_an_alias_that_stands_for_something_else_is_said(sink, dataset, cluster,
         load_rows(sink, [{"id": 1}])
 
 
+def test_a_field_that_another_partition_holds_as_another_type_is_refused(make_sink, load_rows):
+    sink, other = make_sink(), make_sink(mapping={"id": {"type": "integer"}, "name": {"type": "integer"}})
+    load_rows(sink, [{"id": 1, "name": "one"}], "201301")
+    with pytest.raises(BadSetting, match="field 'name' is declared as integer, and partition 201301 holds it as keyw"):
+        load_rows(other, [{"id": 2, "name": 2}], "201302")
+    load_rows(other, [{"id": 1, "name": 1}], "201301")
+    assert len(list(other.records())) == 2
+
+
 def test_a_mapping_that_the_server_refuses_leaves_a_failed_record(make_sink, load_rows):
     sink = make_sink(mapping={"id": {"type": "integr"}}, id_field="")
     with pytest.raises(BadSetting, match="Elasticsearch refuses the mapping or the settings"):

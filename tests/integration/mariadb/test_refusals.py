@@ -136,11 +136,11 @@ def test_the_longest_table_name_works(settings, table):
 @pytest.mark.parametrize(
     ("columns", "complaint"),
     [
-        ([Column("id", sa.BigInteger, primary_key=True)], "declares `id` bigint.*has `id` int"),
-        ([Column("id", Integer, primary_key=True), Column("new", Integer)], "declares `new` int.*has nothing"),
-        ([Column("id", Integer)], "declares `id` int.* DEFAULT NULL, .* has `id` int.* NOT NULL"),
-        ([Column("id", Integer, primary_key=True, unique=True)], "declares UNIQUE KEY `uq_id` .* has nothing"),
-        ([Column("other", Integer, primary_key=True)], "declares `other` int.*has nothing"),
+        ([Column("id", sa.BigInteger, primary_key=True)], "declares `id` bigint.*have `id` int"),
+        ([Column("id", Integer, primary_key=True), Column("new", Integer)], "declares `new` int.*have no `new`"),
+        ([Column("id", Integer)], "declares `id` int.* DEFAULT NULL, .* have `id` int.* NOT NULL"),
+        ([Column("id", Integer, primary_key=True, unique=True)], "declares UNIQUE KEY `uq_id` .* have no UNIQUE KEY `uq_id`"),
+        ([Column("other", Integer, primary_key=True)], "declares `other` int.*have no `other`"),
     ],
 )
 def test_other_columns_than_the_versions_have_are_refused_by_name(settings, table, columns, complaint):
