@@ -85,6 +85,8 @@ class Settings:
         """What the driver is told about TLS."""
         if self.tls_ca is None and config.is_loopback(self.host):
             return {}
+        if self.tls_ca is not None and not self.tls_ca.is_file():  # the driver would not name it
+            raise BadSetting(f"tls_ca = {self.tls_ca} in the section [luigi_sinks.mariadb]: there is no such file")
         # Verification is also what keeps the driver from falling back to clear text.
         return {"ssl_verify_cert": True} | ({"ssl_ca": str(self.tls_ca)} if self.tls_ca else {})
 

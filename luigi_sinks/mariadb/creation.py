@@ -19,9 +19,9 @@ from luigi_sinks.partition import WHOLE
 
 def create(cursor: Any, names: Names, schema: Schema, partition: str) -> None:
     """Make what is missing for a load of the partition; raises BadSetting for what cannot be."""
+    _refuse_a_missing_database(cursor, names)
     _refuse_a_table_in_the_way(cursor, names)
-    for database in (names.database, names.hidden):
-        _create_database(cursor, database)
+    _create_database(cursor, names.hidden)
     _create_table(cursor, names.hidden, "_versions", registry.VERSIONS)
     _create_table(cursor, names.hidden, "_parts", registry.PARTS)
     _create_table(cursor, names.database, names.head_table, registry.HEAD)
@@ -29,9 +29,20 @@ def create(cursor: Any, names: Names, schema: Schema, partition: str) -> None:
     _create_view(cursor, names, schema, partition)
 
 
+def _refuse_a_missing_database(cursor: Any, names: Names) -> None:
+    if not _has_database(cursor, names.database):
+        raise BadSetting(
+            f"there is no database {names.database!r} on the server; create it, or mend `database` in luigi.cfg"
+        )
+
+
 def _create_database(cursor: Any, name: str) -> None:
-    if not rows(cursor, "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", (name,)):
+    if not _has_database(cursor, name):
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS {quoted(name)}")
+
+
+def _has_database(cursor: Any, name: str) -> bool:
+    return bool(rows(cursor, "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", (name,)))
 
 
 def _create_table(cursor: Any, database: str, name: str, body: str) -> None:

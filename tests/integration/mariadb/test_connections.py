@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import mariadb
 import pytest
@@ -326,6 +327,7 @@ def test_of_two_processes_that_load_the_same_partition_one_gets_a_conflict(setti
 def test_all_that_is_missing_is_made_at_first_use_by_whoever_comes(settings, ask):
     name = f"{settings.database}_new"
     sink = MariaDBSink(replace(settings, database=name), "made", schema_of("made", COLUMNS))
+    ask(f"CREATE DATABASE {name}")
     try:
         run_together([lambda: begin(sink).write(Part(0, "", 1, LARGE[:5])) for _ in range(6)])
         assert len(list(sink.records())) == 6
@@ -333,6 +335,20 @@ def test_all_that_is_missing_is_made_at_first_use_by_whoever_comes(settings, ask
     finally:
         ask(f"DROP DATABASE {name}")
         ask(f"DROP DATABASE {name}__v")
+
+
+def test_a_database_that_is_not_there_is_named_and_not_made(settings, ask):
+    name = f"{settings.database}_typo"
+    sink = MariaDBSink(replace(settings, database=name), "made", schema_of("made", COLUMNS))
+    with pytest.raises(BadSetting, match=f"there is no database '{name}'"):
+        begin(sink)
+    assert ask(f"SHOW DATABASES LIKE '{name}%'") == []
+
+
+def test_a_certificate_authority_that_is_not_there_is_named(settings, table):
+    elsewhere = replace(settings, tls_ca=Path("/nowhere/ca.pem"))
+    with pytest.raises(BadSetting, match=r"tls_ca = /nowhere/ca.pem .* no such file"):
+        MariaDBSink(elsewhere, table, schema_of(table, COLUMNS)).head("_all")
 
 
 def test_a_load_that_was_killed_leaves_no_rows_behind_after_the_next_one(settings, table, tmp_path, ask):
