@@ -49,6 +49,7 @@ def origin_of(
     origin = Origin(
         update_id=task.task_id,
         rerun=rerun,
+        partition_by=by,
         family=task.get_task_family(),
         owner=owner,
         period=_period(task, by),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,7 @@ from luigi_sinks.process import boot, started
 TERM = timedelta(minutes=15)
 """How long another machine believes a lease that is not renewed."""
 
+_log = logging.getLogger("luigi_sinks")
 _held_here: set[str] = set()
 
 
@@ -21,8 +24,8 @@ _held_here: set[str] = set()
 class Lease:
     """A process's claim: host, boot, pid and start time name it beyond doubt.
 
-    On its own machine the process itself answers whether it lives; elsewhere the
-    claim counts until `until`. A claim only spares double work: that one of two
+    On its own machine the process itself answers whether it lives; elsewhere, and
+    where it may not be looked at, the claim counts until `until`. A claim only spares double work: that one of two
     loads wins is decided by the compare-and-swap at publish.
     """
 
@@ -38,11 +41,16 @@ class Lease:
 
     def is_live(self, version_id: str) -> bool:
         """Tell whether its holder is still at work on the version."""
-        if (self.host, self.boot) != (socket.gethostname(), boot()):
-            return datetime.now(UTC) < self.until
-        if self.pid == os.getpid():
+        here = (self.host, self.boot) == (socket.gethostname(), boot())
+        if here and self.pid == os.getpid():
             return version_id in _held_here
-        return started(self.pid) == self.started
+        return datetime.now(UTC) < self.until and not (here and self._is_gone())
+
+    def _is_gone(self) -> bool:
+        try:
+            return started(self.pid) != self.started
+        except PermissionError:
+            return False
 
     def __str__(self) -> str:
         """Name the holder for an error message."""
@@ -64,3 +72,27 @@ def held(version_id: str) -> Iterator[Lease]:
         yield lease
     finally:
         _held_here.discard(version_id)
+
+
+@contextmanager
+def renewing(lease: Lease, renew: Callable[[Lease], None]) -> Iterator[None]:
+    """Call `renew` every third of a term as long as the block runs, however slowly its rows come.
+
+    A renewal that fails is a warning: there are two more before the term ends.
+    """
+    ended = threading.Event()
+
+    def keep() -> None:
+        while not ended.wait(TERM.total_seconds() / 3):
+            try:
+                renew(lease.renewed())
+            except Exception as error:  # noqa: BLE001 - whatever it is, the load itself will meet it
+                _log.warning("a claim was not renewed: %s", error)
+
+    keeper = threading.Thread(target=keep, name="luigi_sinks lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeper.join()

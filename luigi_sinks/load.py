@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,12 +11,12 @@ from typing import Any
 from luigi_sinks import checks as standard
 from luigi_sinks import lease, report
 from luigi_sinks.checks import Check
-from luigi_sinks.errors import Conflict, SinkError
+from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.record import Head, Origin
 from luigi_sinks.report import Report
 from luigi_sinks.retry import while_unavailable
 from luigi_sinks.sink import Sink, Stage
-from luigi_sinks.version import State, Version, new_version
+from luigi_sinks.version import WHOLE, State, Version, new_version
 from luigi_sinks.writer import Writer
 
 Listener = Callable[[Report], None]
@@ -41,11 +42,14 @@ def loading(
     start = time.monotonic()
     head = sink.head(partition)
     _admit(origin, head, shared_with)
+    if head.record is None:
+        _refuse_another_scheme(sink, partition, origin)
     _clear(sink, partition)
     version = new_version(sink.dataset, partition)
     with lease.held(version.id) as claim:
-        with _abandoned_on_error(sink.begin(version, origin, claim)) as stage:
-            with Writer(stage, sink.contract, claim) as writer:
+        stage = sink.begin(version, origin, claim)
+        with lease.renewing(claim, stage.renew), _abandoned_on_error(stage):
+            with Writer(stage, sink.contract) as writer:
                 yield writer
             sealed = while_unavailable(stage.seal)
             for check in (_complete(writer), *checks):
@@ -83,6 +87,21 @@ def _admit(origin: Origin, head: Head, shared_with: Collection[str]) -> None:
         )
 
 
+def _refuse_another_scheme(sink: Sink, partition: str, origin: Origin) -> None:
+    """Refuse a new partition that would stand beside others of another kind: readers would see rows twice."""
+    for record in sink.records():
+        theirs = record.version.partition, record.origin.partition_by
+        if record.state is not State.PUBLISHED or theirs == (partition, origin.partition_by):
+            continue
+        known = all((theirs[1], origin.partition_by))
+        if WHOLE in {partition, theirs[0]} or (known and theirs[1] != origin.partition_by):
+            raise BadSetting(
+                f"{record.version} was loaded with partition_by = {theirs[1]}; beside it, partition {partition} with "
+                f"partition_by = {origin.partition_by} would show readers the same rows twice. Keep to the one, or "
+                "load another dataset"
+            )
+
+
 def _clear(sink: Sink, partition: str) -> None:
     """Abandon what dead loads left in the partition; raise Conflict for a live one."""
     for record in sink.records(partition=partition):
@@ -94,13 +113,16 @@ def _clear(sink: Sink, partition: str) -> None:
 
 
 @contextmanager
-def _abandoned_on_error(stage: Stage) -> Iterator[Stage]:
+def _abandoned_on_error(stage: Stage) -> Iterator[None]:
+    pid = os.getpid()
     try:
-        yield stage
+        yield
     except BaseException as error:  # GeneratorExit and SystemExit too: only a clean end publishes
+        if pid != os.getpid():  # a child that was forked within the block; the load is its parent's
+            raise
         try:
             stage.abandon()
-        except SinkError as failure:
+        except Exception as failure:  # noqa: BLE001 - the first error is the one that matters
             error.add_note(f"the staged rows are still there ({failure}); the next load removes them")
         raise
 

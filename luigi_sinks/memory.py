@@ -6,9 +6,11 @@ memory is lost: keep the file on a memory disk if there is one.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,8 +109,9 @@ class MemorySink:
     def retire(self, version: Version) -> None:
         """Record that the version is no longer the head."""
         with self._transaction() as db:
-            if self._head(db, version.partition).version != version:
-                self.store_record(db, replace(self.record(db, version), state=State.RETIRED))
+            record = self.record(db, version)
+            if record.state is State.PUBLISHED and self._head(db, version.partition).version != version:
+                self.store_record(db, replace(record, state=State.RETIRED))
 
     def drop(self, version: Version) -> None:
         """Delete the rows of a version that is no head."""
@@ -151,9 +154,7 @@ class MemorySink:
         path = self.folder / f"{self.store}.sqlite"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            with sqlite3.connect(path, timeout=30) as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(_SCHEMA)
+            _make(path)
         return path
 
     def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
@@ -187,22 +188,23 @@ class MemoryStage:
     def renew(self, lease: Lease) -> None:
         """Keep the claim alive."""
         with _transaction(self.sink.file) as db:
-            self.sink.store_record(db, replace(self.sink.record(db, self.version), lease=lease))
+            self.sink.store_record(db, replace(self._open_record(db), lease=lease))
 
     def seal(self) -> Sealed:
         """Check keys and references over all parts, and count what is left."""
         with _transaction(self.sink.file) as db:
+            record = self._open_record(db)
             self._check(db)
             rows, set_aside = db.execute(
                 "SELECT ifnull(sum(rows), 0), ifnull(sum(set_aside), 0) FROM part WHERE id = ?", (self.version.id,)
             ).fetchone()
-            self.sink.store_record(db, replace(self.sink.record(db, self.version), rows=rows - set_aside))
+            self.sink.store_record(db, replace(record, rows=rows - set_aside))
         return Sealed(rows - set_aside, set_aside)
 
     def approve(self) -> None:
         """Record that the checks passed."""
         with _transaction(self.sink.file) as db:
-            self.sink.store_record(db, replace(self.sink.record(db, self.version), state=State.VALIDATED))
+            self.sink.store_record(db, replace(self._open_record(db), state=State.VALIDATED))
 
     def abandon(self) -> None:
         """Forget the rows and record the failure."""
@@ -211,6 +213,12 @@ class MemoryStage:
             if record.state.is_open:
                 self.sink.store_record(db, replace(record, state=State.FAILED))
                 delete_rows(db, self.version)
+
+    def _open_record(self, db: sqlite3.Connection) -> Record:
+        record = self.sink.record(db, self.version)
+        if not record.state.is_open:
+            raise Conflict(f"{self.version} is {record.state}; its load cannot go on")
+        return record
 
     def _insert(self, db: sqlite3.Connection, part: Part) -> None:
         body = msgspec.msgpack.encode(part.rows)
@@ -256,6 +264,17 @@ class MemoryStage:
 def delete_rows(db: sqlite3.Connection, version: Version) -> None:
     """Delete a version's parts."""
     db.execute("DELETE FROM part WHERE id = ?", (version.id,))
+
+
+def _make(path: Path) -> None:
+    """Make the file with its tables, whole or not at all, whoever else does the same."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    with closing(sqlite3.connect(beside)) as connection:
+        connection.executescript(_SCHEMA)
+        connection.execute("PRAGMA journal_mode = WAL")
+    with suppress(FileExistsError):
+        path.hardlink_to(beside)
+    beside.unlink()
 
 
 def _encoded(record: Record) -> bytes:

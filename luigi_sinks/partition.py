@@ -19,9 +19,7 @@ import luigi
 from luigi.parameter import ParameterVisibility
 
 from luigi_sinks.errors import BadSetting
-
-WHOLE = "_all"
-"""The one partition of a dataset that has none; no value encodes to it."""
+from luigi_sinks.version import WHOLE
 
 _LONGEST = 30
 _EMPTY = "_z"

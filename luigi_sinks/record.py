@@ -17,11 +17,13 @@ class Origin:
     `update_id` is what makes an output complete: the task's id. `rerun` is the
     label under which the same output was loaded once more. `period` is the
     task's date where it has one outside the partition; an older one never
-    replaces a newer one.
+    replaces a newer one. `partition_by` names the parameters that chose the
+    partition, where that is known.
     """
 
     update_id: str
     rerun: str = ""
+    partition_by: tuple[str, ...] = ()
     family: str = ""
     owner: str = ""
     period: str = ""

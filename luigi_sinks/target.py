@@ -16,10 +16,9 @@ from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.load import loading
-from luigi_sinks.partition import WHOLE
 from luigi_sinks.record import Origin, Record
 from luigi_sinks.sink import Sink
-from luigi_sinks.version import State
+from luigi_sinks.version import WHOLE, State
 from luigi_sinks.writer import Writer
 
 _log = logging.getLogger("luigi_sinks")
@@ -82,7 +81,8 @@ class VersionedTarget(luigi.Target):
         if memory is not None:
             from luigi_sinks.memory import MemorySink  # noqa: PLC0415 - most never need it, nor SQLite
 
-            return MemorySink(memory, self.store, self.dataset, self.contract)
+            store = f"{self.store}.{self.connection}" if self.connection else self.store
+            return MemorySink(memory, store, self.dataset, self.contract)
         return self.open_sink()
 
     def exists(self) -> bool:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+WHOLE = "_all"
+"""The one partition of a dataset that has none; no parameter's value encodes to it."""
+
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -26,7 +29,8 @@ class Version:
 class State(StrEnum):
     """How far a version has come.
 
-    staged → validated → published → retired → dropped; and failed, withdrawn.
+    staged → validated → published → retired → dropped; abandoned → failed; withdrawn.
+    What is abandoned still has rows to be deleted; what has failed has none.
     """
 
     STAGED = "staged"
@@ -34,13 +38,14 @@ class State(StrEnum):
     PUBLISHED = "published"
     RETIRED = "retired"
     DROPPED = "dropped"
+    ABANDONED = "abandoned"
     FAILED = "failed"
     WITHDRAWN = "withdrawn"
 
     @property
     def is_open(self) -> bool:
         """Tell whether a load may still be at work on it."""
-        return self in {State.STAGED, State.VALIDATED}
+        return self in {State.STAGED, State.VALIDATED, State.ABANDONED}
 
 
 def new_version(dataset: str, partition: str) -> Version:

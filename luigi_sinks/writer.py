@@ -9,15 +9,14 @@ from typing import Any, Self
 
 from luigi_sinks.contract import Contract, WrongRow
 from luigi_sinks.errors import BadRow
-from luigi_sinks.lease import TERM, Lease
 from luigi_sinks.retry import while_unavailable
 from luigi_sinks.sink import Part, Stage
 
 _PART_BYTES = 4_000_000
 """Aim for parts of about this much JSON: large enough for speed, small enough to hold a few."""
 
-_FIRST_ROWS, _MOST_ROWS = 1_000, 50_000
-_PLAIN = {dict, tuple}
+_FIRST_ROWS, _MOST_ROWS, _GROWTH = 100, 50_000, 20
+"""The first part shows how large the rows are; the next ones grow towards the aim."""
 
 
 class Writer:
@@ -28,14 +27,12 @@ class Writer:
     of the other are written.
     """
 
-    def __init__(self, stage: Stage, contract: Contract, lease: Lease) -> None:
+    def __init__(self, stage: Stage, contract: Contract) -> None:
         self.rows = 0
         self.part_seconds: list[float] = []
         self._stage = stage
         self._contract = contract
         self._split = contract.split
-        self._lease = lease
-        self._renew_at = time.monotonic() + TERM.total_seconds() / 3
         self._pool = ThreadPoolExecutor(stage.writers, thread_name_prefix="luigi_sinks")
         self._writing: set[Future[float]] = set()
         self._kind = ""
@@ -53,7 +50,9 @@ class Writer:
             kind, row = self._split(row)
             if kind != self._kind:
                 self._change_kind(kind)
-            if type(row) in _PLAIN:
+            if type(row) is dict:
+                self._add(row.copy())  # whoever gave it may use it for the next row
+            elif type(row) is tuple:
                 self._add(row)
             else:
                 for plain in self._plain_rows(row):
@@ -111,10 +110,9 @@ class Writer:
         part = Part(self._parts, self._kind, self.rows + 1, accepted)
         self._parts += 1
         self.rows += len(rows)
-        self._part_rows = max(1, min(_MOST_ROWS, _PART_BYTES * len(rows) // max(size, 1)))
+        self._part_rows = max(1, min(_MOST_ROWS, _GROWTH * len(rows), _PART_BYTES * len(rows) // max(size, 1)))
         self._settle(self._stage.writers)
         self._writing.add(self._pool.submit(self._write, part))
-        self._renew()
 
     def _write(self, part: Part) -> float:
         start = time.monotonic()
@@ -126,11 +124,6 @@ class Writer:
         while len(self._writing) > most:
             done, self._writing = wait(self._writing, return_when=FIRST_COMPLETED)
             self.part_seconds.extend(future.result() for future in done)
-
-    def _renew(self) -> None:
-        if time.monotonic() >= self._renew_at:
-            self._renew_at = time.monotonic() + TERM.total_seconds() / 3
-            self._stage.renew(self._lease.renewed())
 
 
 def _rows_of_frame(frame: Any, names: Sequence[str]) -> Iterable[Any]:

@@ -50,7 +50,9 @@ class Leased:
         """Tell whether its process still runs; on another machine that cannot be known."""
         if self.host != socket.gethostname():
             return True
-        return self.boot == boot() and started(self.pid) == self.started
+        with suppress(PermissionError):  # another user's process is not the one that wrote this
+            return self.boot == boot() and started(self.pid) == self.started
+        return False
 
 
 def enter(lease: str, credential: str, task_id: str) -> Leased:

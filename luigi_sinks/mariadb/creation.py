@@ -14,7 +14,7 @@ from luigi_sinks.mariadb import registry
 from luigi_sinks.mariadb.connection import is_refusal, rows
 from luigi_sinks.mariadb.names import Names, qualified, quoted
 from luigi_sinks.mariadb.schema import Schema
-from luigi_sinks.partition import WHOLE
+from luigi_sinks.version import WHOLE
 
 
 def create(cursor: Any, names: Names, schema: Schema, partition: str) -> None:
@@ -46,8 +46,11 @@ def _has_database(cursor: Any, name: str) -> bool:
 
 
 def _create_table(cursor: Any, database: str, name: str, body: str) -> None:
-    if _kind(cursor, database, name) is None:
+    kind = _kind(cursor, database, name)
+    if kind is None:
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {qualified(database, name)} {body}")
+    elif kind != "BASE TABLE":
+        raise BadSetting(f"{qualified(database, name)} is a {kind.lower()} where a table must be; take another name")
 
 
 def _create_base(cursor: Any, names: Names, schema: Schema) -> None:

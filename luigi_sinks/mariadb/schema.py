@@ -18,7 +18,7 @@ from luigi_sinks.contract import Field, TupleShape
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.mariadb.codec import Codec, codec
 from luigi_sinks.mariadb.names import Names, check_name, quoted
-from luigi_sinks.partition import WHOLE
+from luigi_sinks.version import WHOLE
 
 Columns = sa.Table | Sequence[sa.Column[Any]]
 

@@ -164,11 +164,11 @@ class MariaDBStage:
 
     def approve(self) -> None:
         """Record that the checks passed."""
-        self._change(lambda record: replace(record, state=State.VALIDATED))
+        self._change(_approved)
 
     def abandon(self) -> None:
         """Delete the rows and record the failure, in this order: what a crash leaves is taken up again."""
-        if self._change(lambda record: replace(record, state=State.STAGED, rows=0)):
+        if self._change(lambda record: replace(record, state=State.ABANDONED)):
             self.sink.delete_rows(self.seq)
             self._change(lambda record: replace(record, state=State.FAILED, rows=None))
 
@@ -198,7 +198,7 @@ class MariaDBStage:
 
     def _seal(self, cursor: Any) -> Sealed:
         record = self._record(cursor, "FOR UPDATE")
-        if not record.state.is_open:
+        if record.state not in {State.STAGED, State.VALIDATED}:
             raise Conflict(f"{self.version} is {record.state}; it cannot be sealed")
         ((count,),) = rows(cursor, f"SELECT COUNT(*) FROM {self.sink.names.base} WHERE {SEQ} = ?", (self.seq,))
         ((marked,),) = rows(cursor, f"SELECT COALESCE(SUM(row_count), 0) FROM {self._parts} WHERE seq = ?", (self.seq,))
@@ -232,3 +232,9 @@ class MariaDBStage:
 def _changed(query: str, cursor: Any) -> int:
     cursor.execute(query)
     return int(cursor.rowcount)
+
+
+def _approved(record: Record) -> Record:
+    if record.state not in {State.STAGED, State.VALIDATED} or record.rows is None:
+        raise Conflict(f"{record.version} is {record.state}; it cannot be approved")
+    return replace(record, state=State.VALIDATED)

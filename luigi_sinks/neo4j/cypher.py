@@ -110,7 +110,7 @@ def constraint(kind: NodeKind) -> tuple[str, str]:
 
 def index(kind: NodeKind) -> tuple[str, str]:
     """Return the name and the DDL of the index that finds a whole version."""
-    name = f"{kind.label}__v by version"
+    name = f"{kind.label}__v as a whole"
     return name, f"CREATE INDEX {quoted(name)} IF NOT EXISTS FOR (n:{versioned(kind.label)}) ON (n.{VERSION})"
 
 

@@ -47,13 +47,14 @@ RETURN h.epoch AS epoch, {_FIELDS}"""
 
 _RECORD = f"MATCH (v:_SinkVersion {{id: $id}}) RETURN {_FIELDS}, v.closed AS closed"
 
+# A write takes the lock. It must not read: SET v.state = v.state would write back what it read before it waited.
 _LOCK_HEAD = """
 MERGE (h:_SinkHead {dataset: $dataset, partition: $partition}) ON CREATE SET h.epoch = 0
-SET h.epoch = h.epoch"""
+SET h._lock = true REMOVE h._lock"""
 
-_LOCK_VERSION = "MATCH (v:_SinkVersion {id: $id}) SET v.state = v.state"
+_LOCK_VERSION = "MATCH (v:_SinkVersion {id: $id}) SET v._lock = true REMOVE v._lock"
 
-_LOCK_DATASET = "MERGE (d:_SinkDataset {dataset: $dataset}) ON CREATE SET d.seq = 0 SET d.seq = d.seq"
+_LOCK_DATASET = "MERGE (d:_SinkDataset {dataset: $dataset}) ON CREATE SET d.seq = 0 SET d._lock = true REMOVE d._lock"
 
 _BEGIN = """
 MATCH (d:_SinkDataset {dataset: $dataset}) MERGE (v:_SinkVersion {id: $record.id})
@@ -152,8 +153,8 @@ def fail(tx: neo4j.Transaction, version: Version) -> None:
 
 def retire(tx: neo4j.Transaction, version: Version) -> None:
     """Record that the version is no longer the head, if that is so."""
-    locked(tx, version)
-    if _head(tx, version).version != version:
+    record, _ = locked(tx, version)
+    if record.state is State.PUBLISHED and _head(tx, version).version != version:
         change(tx, version, state=State.RETIRED)
 
 

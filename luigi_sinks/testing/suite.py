@@ -16,14 +16,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
 
 from luigi_sinks import lease
-from luigi_sinks.errors import BadRow, CheckFailed, Conflict, SinkError
+from luigi_sinks.errors import BadRow, BadSetting, CheckFailed, Conflict, SinkError
 from luigi_sinks.load import load, loading
 from luigi_sinks.record import Head, Origin
 from luigi_sinks.sink import Part, Sink, Stage
@@ -218,6 +218,38 @@ class SinkSuite:
             with pytest.raises(Conflict):
                 sink.publish(version, replacing=sink.head(WHOLE))
         assert [r.state for r in sink.records()] == [State.FAILED]
+
+    def test_what_another_process_abandoned_cannot_be_sealed_or_approved(self, sink: Sink) -> None:
+        with self.staged(sink, rows(2)) as stage:
+            self.attach(sink, stage).abandon()
+            with pytest.raises(SinkError):
+                stage.seal()
+        with self.staged(sink, rows(2)) as stage:
+            stage.seal()
+            self.attach(sink, stage).abandon()
+            with suppress(SinkError):
+                stage.approve()
+            with pytest.raises(Conflict):
+                sink.publish(stage.version, replacing=sink.head(WHOLE))
+        assert sink.head(WHOLE) == Head()
+
+    def test_a_dropped_version_is_not_retired_and_cannot_be_published(self, sink: Sink) -> None:
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        sink.drop(first)
+        sink.retire(first)
+        with pytest.raises(Conflict):
+            sink.publish(first, replacing=sink.head(WHOLE))
+        assert sink.head(WHOLE).version == second
+
+    def test_partitions_of_another_kind_are_refused(self, sink: Sink) -> None:
+        self.load(sink, rows(3), "201301")
+        with pytest.raises(BadSetting, match="would show readers the same rows twice"):
+            self.load(sink, rows(3))
+        daily, monthly = replace(ORIGIN, partition_by=("day",)), replace(ORIGIN, partition_by=("month",))
+        load(sink, "201302", monthly, self.given(sink, rows(2, start=100)))
+        with pytest.raises(BadSetting, match="would show readers the same rows twice"):
+            load(sink, "20130201", daily, self.given(sink, rows(2, start=100)))
+        assert sink.head(WHOLE) == sink.head("20130201") == Head()
 
     def test_abandoning_never_touches_a_published_version(self, sink: Sink) -> None:
         version = self.load(sink, rows(2))

@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -61,3 +63,39 @@ def test_a_renewed_claim_ends_later(mine):
 
 def test_an_error_can_name_the_holder(mine):
     assert str(mine) == f"pid {mine.pid} on {mine.host}"
+
+
+def test_a_process_that_may_not_be_looked_at_is_believed_until_its_term_ends(mine, monkeypatch):
+    def hidden(pid):
+        raise PermissionError
+
+    monkeypatch.setattr(lease, "started", hidden)
+    theirs = replace(mine, pid=1)
+    assert theirs.is_live("v1")
+    assert not replace(theirs, until=datetime.now(UTC) - timedelta(seconds=1)).is_live("v1")
+
+
+def test_a_claim_that_its_process_no_longer_renews_ends_on_its_own_machine_too(mine):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        claim = replace(mine, pid=other.pid, started=process.started(other.pid))
+        assert not replace(claim, until=datetime.now(UTC) - timedelta(seconds=1)).is_live("v1")
+        other.communicate(b"\n")
+
+
+def test_a_claim_is_renewed_as_long_as_a_load_runs_though_a_renewal_fails(mine, monkeypatch, caplog):
+    renewed, enough = [], threading.Event()
+
+    def renew(claim):
+        renewed.append(claim.until)
+        if len(renewed) == 1:
+            raise OSError("no answer")
+        enough.set()
+
+    monkeypatch.setattr(lease, "TERM", timedelta(seconds=0.03))
+    with lease.renewing(mine, renew):
+        assert enough.wait(10)
+    count = len(renewed)
+    assert renewed == sorted(renewed)
+    assert "a claim was not renewed: no answer" in caplog.text
+    time.sleep(0.1)
+    assert len(renewed) == count

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from luigi.parameter import ParameterVisibility
 
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.partition import WHOLE, decode, encode
+from luigi_sinks.partition import decode, encode
+from luigi_sinks.version import WHOLE
 
 TEXT = luigi.Parameter()
 texts = st.text(max_size=12)

@@ -234,11 +234,16 @@ def test_a_target_can_be_sent_to_another_process():
 
 
 def test_many_targets_are_looked_up_at_once_and_told_apart():
-    made = [Target(update_id="a"), Target(update_id="b", partition="x"), Target("other", update_id="a")]
+    made = [Target(update_id=u, partition=u) for u in ("a", "b")] + [Target("other", update_id="a", partition="a")]
     for one in made:
         with one.open("w") as sink:
             sink.write((1,))
-    asked = [*made, Target(update_id="b"), Target(update_id="c"), Target("third", update_id="a")]
+    others = [
+        Target(update_id="b"),
+        Target(update_id="c", partition="a"),
+        Target("third", update_id="a", partition="a"),
+    ]
+    asked = [*made, *others]
     assert complete(asked) == [True, True, True, False, False, False] == [one.exists() for one in asked]
 
 

@@ -214,6 +214,7 @@ class TestBulkComplete:
     def test_bulk_complete_called_with_a_partial(self):
         class Regional(Daily):
             region = luigi.Parameter()
+            table = "regional"
             partition_by = ("day", "region")
 
         assert build(Regional(DAY, "emea"))

@@ -18,5 +18,5 @@ def test_a_version_reads_as_people_say_it():
 
 
 @pytest.mark.parametrize("state", State)
-def test_only_staged_and_validated_versions_are_open(state):
-    assert state.is_open == (state in {"staged", "validated"})
+def test_versions_whose_load_has_not_ended_are_open(state):
+    assert state.is_open == (state in {"staged", "validated", "abandoned"})

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 import polars as pl
 import pytest
 
-from luigi_sinks import lease
-from luigi_sinks import writer as writers
 from luigi_sinks.contract import Contract, Field, TupleShape, WrongRow
 from luigi_sinks.errors import BadRow, CheckFailed, Unavailable
 from luigi_sinks.writer import Writer
@@ -21,7 +19,6 @@ class Stage:
     slow: float = 0.0
     parts: list = field(default_factory=list)
     most_at_once: int = 0
-    renewed: list = field(default_factory=list)
     _at_once: int = 0
     _lock: object = field(default_factory=threading.Lock)
 
@@ -37,9 +34,6 @@ class Stage:
                 raise Unavailable("no answer")
             self.parts.append(part)
 
-    def renew(self, claim):
-        self.renewed.append(claim)
-
 
 class TwoKinds(Contract):
     def split(self, row):
@@ -53,8 +47,7 @@ PLAIN = Contract("d", {"": SHAPE})
 
 
 def writing(stage, contract=PLAIN):
-    with lease.held("v1") as claim:
-        return Writer(stage, contract, claim)
+    return Writer(stage, contract)
 
 
 def rows_of(stage):
@@ -160,10 +153,10 @@ def test_an_error_that_the_caller_caught_still_ends_the_load():
     assert stage.parts == []
 
 
-def test_a_claim_is_renewed_during_a_long_load(monkeypatch):
-    stage = Stage()
+def test_a_dict_that_is_used_again_for_the_next_row_is_kept_as_it_was():
+    stage, row = Stage(), {"name": None}
     with writing(stage) as writer:
-        monkeypatch.setattr(writers.time, "monotonic", lambda start=time.monotonic(): start + 3_600)
-        for i in range(5_000):
-            writer.write((i, None))
-    assert len(stage.renewed) == 1
+        for i in range(5):
+            row["id"] = i
+            writer.write(row)
+    assert rows_of(stage) == [(i, None) for i in range(5)]

@@ -19,11 +19,10 @@ from sqlalchemy import Column, Integer, String
 
 from luigi_sinks import BadSetting, CredentialError, Origin, Unavailable, lease, load
 from luigi_sinks.mariadb import MariaDBSink, connection, schema_of
-from luigi_sinks.partition import WHOLE
 from luigi_sinks.record import Head
 from luigi_sinks.sink import Part
 from luigi_sinks.testing.suite import run_together
-from luigi_sinks.version import State, Version, new_version
+from luigi_sinks.version import WHOLE, State, Version, new_version
 
 ORIGIN = Origin("connections")
 COLUMNS = [Column("id", Integer, primary_key=True), Column("name", String(20))]

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Computed, Integer, String
 from luigi_sinks import BadSetting, Origin, load
 from luigi_sinks.config import read_credential
 from luigi_sinks.mariadb import MariaDBSink, schema_of
-from luigi_sinks.partition import WHOLE
+from luigi_sinks.version import WHOLE
 
 ORIGIN = Origin("readers")
 COLUMNS = [Column("id", Integer, primary_key=True), Column("name", String(20))]

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import mysql
 
 from luigi_sinks import BadRow, BadSetting, Origin, State, load
 from luigi_sinks.mariadb import MariaDBSink, schema_of
-from luigi_sinks.partition import WHOLE
+from luigi_sinks.version import WHOLE
 
 ORIGIN = Origin("refusals")
 DEEP = [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]
