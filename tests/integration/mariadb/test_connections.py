@@ -17,7 +17,7 @@ import trustme
 from luigi.configuration import get_config
 from sqlalchemy import Column, Integer, String
 
-from luigi_sinks import BadSetting, CredentialError, Origin, Unavailable, lease, load
+from luigi_sinks import BadSetting, Conflict, CredentialError, Origin, Unavailable, lease, load
 from luigi_sinks.mariadb import MariaDBSink, connection, schema_of
 from luigi_sinks.record import Head
 from luigi_sinks.sink import Part
@@ -370,3 +370,21 @@ def run_script(script, folder, *args):
         get_config().write(file)
     environment = {**os.environ, "LUIGI_CONFIG_PATH": str(folder / "luigi.cfg")}
     return subprocess.Popen([sys.executable, "-W", "ignore", "-c", script, *args], env=environment)
+
+
+def test_a_version_whose_rows_are_being_deleted_can_neither_be_sealed_nor_approved(sink, monkeypatch):
+    for is_sealed in (False, True):
+        stage = begin(sink)
+        stage.write(Part(0, "", 1, LARGE[:5]))
+        if is_sealed:
+            stage.seal()
+        with monkeypatch.context() as cut, pytest.raises(Unavailable):
+            cut.setattr(MariaDBSink, "delete_rows", lambda *_: (_ for _ in ()).throw(Unavailable("cut")))
+            stage.abandon()
+        with pytest.raises(Conflict):
+            stage.seal()
+        with pytest.raises(Conflict):
+            stage.approve()
+        load(sink, WHOLE, ORIGIN, LARGE[:7])
+    states = [record.state for record in sink.records()]
+    assert states == [State.FAILED, State.RETIRED, State.FAILED, State.PUBLISHED]

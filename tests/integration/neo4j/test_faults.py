@@ -16,9 +16,9 @@ import pytest
 
 from luigi_sinks import Conflict, Unavailable, load
 from luigi_sinks.lease import held
-from luigi_sinks.neo4j import Graph, Neo4jSink, Node, connection
+from luigi_sinks.neo4j import Graph, Neo4jSink, Node, connection, registry
 from luigi_sinks.sink import Part
-from luigi_sinks.testing.suite import ORIGIN, WHOLE
+from luigi_sinks.testing.suite import ORIGIN, WHOLE, run_together
 from luigi_sinks.version import State, new_version
 
 THINGS = Graph([Node("Thing", key="id", properties={"id": int, "load": int})])
@@ -358,3 +358,39 @@ def _failing():
 
 def _crash(*args):
     raise ZeroDivisionError
+
+
+def test_an_abandon_that_waits_behind_a_publication_leaves_the_head_alone(sink):
+    published, release = threading.Event(), threading.Event()
+    with staged(sink) as stage:
+        stage.write(part(0, 10))
+        stage.seal()
+        stage.approve()
+        head = sink.head(WHOLE)
+
+        def publish(tx):
+            registry.publish(tx, stage.version, head)
+            published.set()
+            release.wait(20)
+
+        publisher = threading.Thread(target=connection.transact, args=(sink.settings, publish))
+        abandoner = threading.Thread(target=sink.attach(stage.version).abandon)
+        publisher.start()
+        assert published.wait(20)
+        abandoner.start()
+        time.sleep(1)
+        release.set()
+        publisher.join()
+        abandoner.join()
+        assert sink.head(WHOLE).record.state is State.PUBLISHED
+        assert len(list(sink.read(stage.version))) == 10
+
+
+def test_loads_of_a_dataset_that_begin_at_once_get_numbers_of_their_own(sink):
+    def begin(number):
+        version = new_version(sink.dataset, f"p{number}")
+        with held(version.id) as claim:
+            sink.begin(version, ORIGIN, claim)
+
+    run_together([lambda number=number: begin(number) for number in range(8)])
+    assert sorted(record.seq for record in sink.records()) == list(range(1, 9))
