@@ -10,6 +10,7 @@ from luigi_sinks.neo4j import connection, cypher, registry
 from luigi_sinks.neo4j.connection import Settings
 from luigi_sinks.neo4j.names import quoted
 from luigi_sinks.neo4j.schema import Graph
+from luigi_sinks.retry import while_unavailable
 
 _READY = "SHOW INDEXES YIELD name, state WHERE state = 'ONLINE' RETURN collect(name) AS names"
 _EXISTS = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
@@ -26,9 +27,13 @@ def ensure(settings: Settings, graph: Graph) -> None:
 
 
 def _create(settings: Settings, ddl: str) -> None:
-    """Create what another process may be creating: IF NOT EXISTS looks before it waits for that one."""
+    """Create what another process may be creating.
+
+    IF NOT EXISTS looks before it waits for that one, and several that wait for a
+    label's lock are a deadlock to the server, which is worth another try.
+    """
     try:
-        connection.query(settings, ddl)
+        while_unavailable(connection.query, settings, ddl)
     except ClientError as error:
         if error.code != _EXISTS:
             raise
