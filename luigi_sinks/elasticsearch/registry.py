@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from luigi_sinks.elasticsearch import names
-from luigi_sinks.elasticsearch.connection import CHANGE, Clash, Rejected, Settings, ask
+from luigi_sinks.elasticsearch.connection import CHANGE, Clash, Missing, Rejected, Settings, ask
 from luigi_sinks.errors import Conflict, Unavailable
 from luigi_sinks.record import Record
 from luigi_sinks.version import Version
@@ -111,8 +111,17 @@ class Registry:
         ask(self.settings, lambda es: es.indices.refresh(index=self.index, ignore_unavailable=True))
         query = {"term": {"part_of": version.id}}
         while keys := self._ids(query):
-            deletes = [{"delete": {"_id": key}} for key in keys]
-            ask(self.settings, lambda es: es.bulk(index=self.index, operations=deletes, refresh=True), within=CHANGE)  # noqa: B023 - called at once
+            self._delete(keys)
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        """Delete documents; one that is gone already is no error."""
+        deletes = [{"delete": {"_id": key}} for key in keys]
+        answer = ask(
+            self.settings, lambda es: es.bulk(index=self.index, operations=deletes, refresh=True), within=CHANGE
+        )
+        if answer["errors"]:
+            reasons = [item["delete"]["error"]["reason"] for item in answer["items"] if "error" in item["delete"]]
+            raise Unavailable(f"{self.index} lets nothing be deleted: {reasons[0]}")
 
     def _create_index(self) -> None:
         settings = {"hidden": True, "number_of_shards": 1, "auto_expand_replicas": "0-1"}
@@ -166,18 +175,20 @@ class Registry:
         return found[0].record.seq if found else 0
 
     def _search(self, filters: Sequence[dict[str, Any]], *, size: int, order: str = "asc") -> list[Entry]:
-        answer = ask(
-            self.settings,
-            lambda es: es.search(
-                index=self.index,
-                query={"bool": {"filter": list(filters)}},
-                sort=[{"seq": {"order": order, "unmapped_type": "long"}}],
-                size=size,
-                seq_no_primary_term=True,
-                ignore_unavailable=True,
-                allow_partial_search_results=False,
-            ),
-        )
+        try:
+            answer = ask(
+                self.settings,
+                lambda es: es.search(
+                    index=self.index,
+                    query={"bool": {"filter": list(filters)}},
+                    sort=[{"seq": {"order": order, "unmapped_type": "long"}}],
+                    size=size,
+                    seq_no_primary_term=True,
+                    allow_partial_search_results=False,
+                ),
+            )
+        except Missing:  # nothing was ever loaded; a closed or forbidden index stays an error
+            return []
         return [_entry(hit) for hit in answer["hits"]["hits"]]
 
     def _ids(self, query: dict[str, Any]) -> list[str]:

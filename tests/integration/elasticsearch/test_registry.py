@@ -1,0 +1,27 @@
+"""A registry that cannot be read or changed is an error, never an empty history."""
+
+import pytest
+
+from luigi_sinks.elasticsearch.connection import Rejected
+from luigi_sinks.errors import Unavailable
+from luigi_sinks.version import new_version
+
+
+def test_a_dataset_that_was_never_loaded_has_no_history(sink):
+    assert list(sink.records()) == []
+
+
+def test_a_closed_registry_is_an_error(sink, dataset, cluster, load_rows):
+    load_rows(sink, [{"id": 1}])
+    cluster("POST", f"/{dataset}~registry/_close")
+    with pytest.raises(Rejected, match="closed"):
+        list(sink.records())
+
+
+def test_notes_that_cannot_be_deleted_are_an_error(sink, dataset, cluster, load_rows):
+    load_rows(sink, [{"id": 1}])
+    version = new_version(dataset, "_all")
+    sink.registry.begin_part(version, 0, 1)
+    cluster("PUT", f"/{dataset}~registry/_block/write")
+    with pytest.raises(Unavailable, match="lets nothing be deleted"):
+        sink.registry.forget_parts(version)
