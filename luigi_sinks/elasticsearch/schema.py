@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
@@ -43,7 +44,7 @@ class DocumentShape:
         return list[fields.struct("Document", self.properties, self.id_field)]  # type: ignore[misc]  # made at run time
 
     def accept(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """Check the documents, and return them as dicts."""
+        """Check the documents, and return them as dicts of our own, which nobody changes before they are sent."""
         documents = [row if isinstance(row, dict) else self._named(index, row) for index, row in enumerate(rows)]
         try:
             msgspec.convert(documents, self._documents, dec_hook=fields.checked, builtin_types=(bytes,))
@@ -52,7 +53,8 @@ class DocumentShape:
             if wrong is None:
                 raise
             raise wrong from None
-        return documents
+        detached: list[dict[str, Any]] = msgspec.to_builtins(documents, builtin_types=(bytes, date, datetime))
+        return detached
 
     def field_at(self, path: str) -> str:
         """Name the field at `.carrier.codes[2]`: `carrier.codes`."""

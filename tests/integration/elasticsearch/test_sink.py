@@ -28,3 +28,12 @@ class TestElasticsearchSink(SinkSuite):
 def _nothing_is_left(cluster):
     yield
     cluster.delete("suite_")
+
+
+def test_documents_that_are_changed_after_they_were_given_are_written_as_given(make_sink, load_rows):
+    sink = make_sink(mapping={"id": {"type": "integer"}, "tags": {"type": "keyword"}})
+    document = {"id": 0, "tags": ["given"]}
+    accepted, _ = sink.contract.accept("", [document], 1)
+    document["tags"].append("later")
+    version = load_rows(sink, accepted)
+    assert list(sink.read(version)) == [{"id": 0, "tags": ["given"]}]
