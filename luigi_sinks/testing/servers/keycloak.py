@@ -31,7 +31,7 @@ USER = "loader"
 SIGNER = "signer"
 CLIENT_KEY = "client.key"
 AUDIENCES = ("elasticsearch", "neo4j")
-LIFESPAN = 60
+LIFESPAN = 20
 HEAP = "512m"
 
 
