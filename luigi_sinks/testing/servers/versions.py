@@ -33,7 +33,7 @@ ELASTICSEARCH = Download(
         "63454c2af939c65e075663826371e3d4344dca43a55a8aab9594f9a64b01d2c7"
     ),
 )
-ELASTICSEARCH_IMAGE = f"docker.elastic.co/elasticsearch/elasticsearch:{ELASTICSEARCH.version}"
+ELASTICSEARCH_IMAGE = f"elasticsearch:{ELASTICSEARCH.version}"
 
 NEO4J = Download(
     name="neo4j",
@@ -53,7 +53,7 @@ KEYCLOAK = Download(
         "2526ddfcd4fc2f13d1ce334eef4e758baf7351ddabf65aaca85d814fba0969cf"
     ),
 )
-KEYCLOAK_IMAGE = f"quay.io/keycloak/keycloak:{KEYCLOAK.version}"
+KEYCLOAK_IMAGE = f"keycloak/keycloak:{KEYCLOAK.version}"
 
 IMAGES = {
     "mariadb": MARIADB_IMAGE,
