@@ -59,11 +59,11 @@ def test_an_empty_version_empties_its_partition_only(sink, ask):
 
 def test_a_whole_dataset_is_not_partitioned_later_nor_the_reverse(sink, settings):
     load(sink, WHOLE, ORIGIN, rows(1))
-    with pytest.raises(BadSetting, match="loaded as a whole so far"):
+    with pytest.raises(BadSetting, match="would show readers the same rows twice"):
         load(sink, "201301", ORIGIN, rows(1))
     other = MariaDBSink(settings, f"{sink.dataset}_p", sink.schema)
     load(other, "201301", ORIGIN, rows(1))
-    with pytest.raises(BadSetting, match="partitioned so far"):
+    with pytest.raises(BadSetting, match="would show readers the same rows twice"):
         load(other, WHOLE, ORIGIN, rows(1))
 
 

@@ -37,8 +37,8 @@ def test_what_is_missing_is_named(section):
     [
         ("db.internal", None, {"ssl_verify_cert": True}),
         ("10.1.2.3", None, {"ssl_verify_cert": True}),
-        ("db.internal", Path("/ca.pem"), {"ssl_verify_cert": True, "ssl_ca": "/ca.pem"}),
-        ("127.0.0.1", Path("/ca.pem"), {"ssl_verify_cert": True, "ssl_ca": "/ca.pem"}),
+        ("db.internal", Path(__file__), {"ssl_verify_cert": True, "ssl_ca": __file__}),
+        ("127.0.0.1", Path(__file__), {"ssl_verify_cert": True, "ssl_ca": __file__}),
         ("127.0.0.1", None, {}),
         ("::1", None, {}),
     ],
