@@ -43,6 +43,32 @@ class Common:
         return f"{self.namespace}_{name}" if self.namespace else name
 
 
+@dataclass(frozen=True)
+class Owner:
+    """The section `[luigi_sinks.owner.NAME]`: what a team's tasks may be, in each place.
+
+    `aws_role` is the ARN of the role that credentials assume, `mariadb_role` the one
+    that a session takes, the other two are what `luigi-sinks grants` writes for.
+    """
+
+    aws_role: str = ""
+    mariadb_role: str = ""
+    elasticsearch_role: str = ""
+    neo4j_role: str = ""
+
+
+def owner(name: str) -> Owner:
+    """Return the roles of an owner; none where luigi.cfg speaks of no owner at all.
+
+    Raises BadSetting for an owner that is not among those that luigi.cfg knows.
+    """
+    prefix = f"{_ROOT}.owner."
+    known = [section.removeprefix(prefix) for section in _sections() if section.startswith(prefix)]
+    if name and known and name not in known:
+        raise BadSetting(f"there is no section [{prefix}{name}] in luigi.cfg; {did_you_mean(name, known)}")
+    return read(Owner, f"{prefix}{name}") if name else Owner()
+
+
 def common() -> Common:
     """Read `[luigi_sinks]`."""
     return read(Common, _ROOT)

@@ -6,6 +6,7 @@ SinkError
 │   └── BadRow         one row breaks the contract; names dataset, row and field
 ├── Unavailable        the store did not answer; safe to retry, and never "not complete"
 ├── BadSetting         a name, schema or section of luigi.cfg that cannot work
+│   └── Forbidden      the store knows who asks, and does not allow it
 └── NotInstalled       the extra for this store is missing (also an ImportError)
 CredentialError        no usable credential could be had
 """
@@ -53,6 +54,10 @@ class Unavailable(SinkError):
 
 class BadSetting(SinkError, ValueError):
     """A setting that cannot work, with the way out in the message."""
+
+
+class Forbidden(BadSetting):
+    """The store knows who asks, and does not allow it; grants are what mends it."""
 
 
 class NotInstalled(SinkError, ImportError):

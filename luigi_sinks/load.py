@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from luigi_sinks import checks as standard
@@ -34,32 +36,34 @@ def loading(
 ) -> Iterator[Writer]:
     """Give a writer; publish what was written when the block ends cleanly.
 
-    Raises Conflict if another load has the partition or publishes first,
-    CheckFailed (BadRow among them) if the rows are wrong, Unavailable if the
-    store does not answer. After any of them readers see what they saw before,
+    Listeners are told of each step; what one of them raises before publication
+    ends the load. Raises Conflict if another load has the partition or publishes
+    first, CheckFailed (BadRow among them) if the rows are wrong, Unavailable if
+    the store does not answer. After any of them readers see what they saw before,
     and the same load may simply be run again.
     """
-    start = time.monotonic()
-    head = sink.head(partition)
-    _admit(origin, head, shared_with)
-    if head.record is None:
-        _refuse_another_scheme(sink, partition, origin)
-    _clear(sink, partition)
     version = new_version(sink.dataset, partition)
-    with lease.held(version.id) as claim:
-        stage = sink.begin(version, origin, claim)
-        with lease.renewing(claim, stage.renew), _abandoned_on_error(stage):
-            with Writer(stage, sink.contract) as writer:
-                yield writer
-            sealed = while_unavailable(stage.seal)
-            for check in (_complete(writer), *checks):
-                check(version, sealed)
-            while_unavailable(stage.approve)
-        _publish(sink, version, head)
-    seconds = time.monotonic() - start
-    done = Report(sink.store, version, sealed.rows, sealed.set_aside, seconds, tuple(writer.part_seconds))
-    for listener in listeners:
-        listener(done)
+    tell = partial(_tell, listeners, Report(sink.store, version), time.monotonic())
+    with _told_on_error(tell):
+        head = sink.head(partition)
+        _admit(origin, head, shared_with)
+        if head.record is None:
+            _refuse_another_scheme(sink, partition, origin)
+        _clear(sink, partition)
+        tell(State.STAGED)
+        with lease.held(version.id) as claim:
+            stage = sink.begin(version, origin, claim)
+            with lease.renewing(claim, stage.renew), _abandoned_on_error(stage):
+                with Writer(stage, sink.contract) as writer:
+                    yield writer
+                sealed = while_unavailable(stage.seal)
+                for check in (_complete(writer), *checks):
+                    check(version, sealed)
+                while_unavailable(stage.approve)
+                done = {"rows": sealed.rows, "set_aside": sealed.set_aside, "part_seconds": tuple(writer.part_seconds)}
+                tell(State.VALIDATED, **done)
+            _publish(sink, version, head)
+    tell(State.PUBLISHED, **done)
     _retire_others(sink, partition)
 
 
@@ -110,6 +114,23 @@ def _clear(sink: Sink, partition: str) -> None:
         if record.lease.is_live(record.version.id):
             raise Conflict(f"{record.version} is being loaded by {record.lease}; this load wrote nothing")
         sink.attach(record.version).abandon()
+
+
+def _tell(listeners: Sequence[Listener], report: Report, start: float, state: State, **facts: Any) -> None:
+    told = replace(report, state=state, seconds=time.monotonic() - start, **facts)
+    for listener in listeners:
+        listener(told)
+
+
+@contextmanager
+def _told_on_error(tell: Callable[..., None]) -> Iterator[None]:
+    pid = os.getpid()
+    try:
+        yield
+    except BaseException as error:
+        if pid == os.getpid():
+            tell(State.FAILED, error=error)
+        raise
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
 
-from luigi_sinks import config, identity
+from luigi_sinks import audited, config, credentials, identity, report
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting
@@ -117,7 +117,14 @@ class VersionedTarget(luigi.Target):
         if mode == "r":
             return RowReader(self.rows())
         if mode == "w":
-            load = loading(self.sink(), self.partition, self.origin, checks=self._checks, shared_with=self._shared_with)
+            load = loading(
+                self.sink(),
+                self.partition,
+                self.origin,
+                checks=self._checks,
+                shared_with=self._shared_with,
+                listeners=(report.log, audited.load),
+            )
             return TargetWriter(self, load)
         raise ValueError(f"mode {mode!r} is neither 'r' nor 'w'")
 
@@ -232,6 +239,7 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
     owner = options.get("owner", "")
     if task is not None:
         by = options.get("partition_by")
+        credentials.watch(type(task))
         origin = identity.origin_of(task, by, owner=owner, rerun=options.get("rerun", ""))
         return identity.partition_of(task, by), origin
     update_id = options.get("update_id", "")

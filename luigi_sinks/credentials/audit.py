@@ -54,9 +54,9 @@ class Event:
     """What happened. Empty fields are left out; times are ISO 8601 in UTC, `duration` is in seconds.
 
     `action` is exchange, renewal, reuse, refusal, revocation or expiry of a token,
-    or connection, load, publish, rollback, withdraw, prune of a store. `token` is a token's id or
-    keyed fingerprint, `server` a store's address, `uses` how often a token was
-    handed out again.
+    or connection, load (begun, then success or failure), publish, rollback,
+    withdraw, prune of a store. `token` is a token's id or keyed fingerprint,
+    `server` a store or its address, `uses` how often a token was handed out again.
     """
 
     action: str

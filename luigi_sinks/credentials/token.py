@@ -7,9 +7,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from luigi_sinks.errors import CredentialError
+
+Scheme = Literal["password", "bearer", "api_key", "signature", "none"]
+"""How a token is shown to a server: with a user's name, alone, by signing requests with it, or not at all."""
 
 _KEY: Final = os.urandom(32)
 _epoch = object()
@@ -25,8 +28,9 @@ class Grant:
     """What is known of a token besides its secret; all of it may be logged.
 
     `lifetime` is in seconds from when the token was asked for, None where the
-    source does not say; `max_age` bounds how long it is kept in any case. `user`
-    is the name to log in by, where the source and not the connection chooses it.
+    source does not say; `max_age` bounds how long it is kept in any case. `scheme`
+    is how to show it to a server, `user` the name to log in by, where the source
+    and not the connection chooses it.
     `token_id` names the token in the logs of others (a JWT's `jti`, a version of
     a secret); `lease` is what can be revoked. `changed` tells at no cost that the
     source holds another token by now.
@@ -34,6 +38,7 @@ class Grant:
 
     lifetime: float | None = None
     max_age: float = 300.0
+    scheme: Scheme = "password"
     user: str = ""
     principal: str = ""
     issuer: str = ""
@@ -63,6 +68,11 @@ class Token:
         self._epoch = _epoch
         self.grant = grant or Grant()
         self.fingerprint = hashlib.blake2b(secret.encode(), key=_KEY, digest_size=6).hexdigest()
+
+    @property
+    def scheme(self) -> Scheme:
+        """How to show it to a server."""
+        return self.grant.scheme
 
     @property
     def user(self) -> str:

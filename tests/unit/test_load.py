@@ -24,10 +24,12 @@ def sink(tmp_path):
     return MemorySink(tmp_path, "memory", "d", Contract("d", {"": TupleShape((Field("id", int),))}))
 
 
-def test_a_report_of_the_load_goes_to_the_listeners(sink):
+def test_a_report_of_each_step_of_the_load_goes_to_the_listeners(sink):
     reports = []
     load(sink, "_all", JANUARY, [(i,) for i in range(5_000)], listeners=[reports.append])
-    (report,) = reports
+    assert [report.state for report in reports] == [State.STAGED, State.VALIDATED, State.PUBLISHED]
+    assert [report.rows for report in reports] == [0, 5_000, 5_000]
+    report = reports[-1]
     assert (report.store, report.version, report.rows) == ("memory", sink.head("_all").version, 5_000)
     assert 0 < max(report.part_seconds) <= report.seconds
     assert report.rows_per_second == pytest.approx(5_000 / report.seconds)
@@ -38,6 +40,28 @@ def test_a_load_is_logged_in_one_line(sink, caplog):
         load(sink, "_all", JANUARY, [(1,)])
     assert [record.message.split(":")[0] for record in caplog.records] == ["memory"]
     assert f"published {sink.head('_all').version}: 1 rows in" in caplog.text
+
+
+def test_a_listener_is_told_what_ended_a_load(sink):
+    reports = []
+    with (
+        pytest.raises(ValueError, match="no more") as raised,
+        loading(sink, "_all", JANUARY, listeners=[reports.append]),
+    ):
+        raise ValueError("no more")
+    assert [report.state for report in reports] == [State.STAGED, State.FAILED]
+    assert reports[-1].error is raised.value
+
+
+def test_a_listener_can_stop_a_load_before_it_is_published(sink):
+    def refuse(report):
+        if report.state is State.VALIDATED:
+            raise PermissionError("not today")
+
+    with pytest.raises(PermissionError, match="not today"):
+        load(sink, "_all", JANUARY, [(1,)], listeners=[refuse])
+    assert sink.head("_all") == Head()
+    assert [record.state for record in sink.records()] == [State.FAILED]
 
 
 def test_a_check_of_the_users_own_can_refuse_a_version(sink):

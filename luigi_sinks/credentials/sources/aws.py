@@ -99,7 +99,7 @@ def assumed(token: Token, region: str) -> boto3.Session:
 
 def role_of(owner: str) -> str:
     """Return the role in an owner's section of luigi.cfg; empty where there is none."""
-    return str(config.section(f"luigi_sinks.owner.{owner}").get("aws_role", "")) if owner else ""
+    return config.owner(owner).aws_role
 
 
 def required(name: str, **values: str | int) -> None:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from luigi_sinks.credentials.source import Request, Use, read
 from luigi_sinks.credentials.token import Grant, Token
@@ -16,10 +17,11 @@ Stamp = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Settings:
-    """`path` is the file that holds the secret and nothing else."""
+    """`path` is the file that holds the secret and nothing else, `holds` what it is."""
 
     source: str
     path: Path
+    holds: Literal["password", "bearer", "api_key"] = "password"
 
 
 class FileSource:
@@ -27,7 +29,8 @@ class FileSource:
 
     def __init__(self, name: str, use: Use) -> None:  # noqa: ARG002 - it needs no other credential
         self._name = name
-        self._path = read(Settings, name).path
+        settings = read(Settings, name)
+        self._path, self._scheme = settings.path, settings.holds
 
     def scope(self, request: Request) -> Request:  # noqa: ARG002 - the file is the same for all
         """Depend on nothing."""
@@ -44,7 +47,7 @@ class FileSource:
             raise CredentialError(f"credential {self._name!r}: cannot read {self._path}: {reason}") from None
         if not secret:
             raise CredentialError(f"credential {self._name!r}: {self._path} is empty")
-        return Token(secret, Grant(changed=partial(_changed, path, stamp)))
+        return Token(secret, Grant(scheme=self._scheme, changed=partial(_changed, path, stamp)))
 
 
 def _changed(path: str, stamp: Stamp | None) -> bool:

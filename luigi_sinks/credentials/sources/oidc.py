@@ -164,6 +164,7 @@ class Oidc:
         said, lifetime = claims.of(secret), content.get("expires_in")
         grant = Grant(
             lifetime=float(lifetime) if isinstance(lifetime, int | float) else None,
+            scheme="bearer",
             principal=claims.text(said, "sub") or self._settings.client_id,
             issuer=self._issuer.name,
             audience=claims.text(said, "aud") or request.audience,

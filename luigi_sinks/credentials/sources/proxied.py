@@ -32,4 +32,4 @@ class Proxied:
 
     def fetch(self, request: Request) -> Token:  # noqa: ARG002
         """Return a token without a secret."""
-        return Token("", Grant(user=self._user, issuer="proxy"))
+        return Token("", Grant(scheme="none", user=self._user, issuer="proxy"))

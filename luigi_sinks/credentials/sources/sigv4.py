@@ -61,7 +61,8 @@ class SigV4:
             "Region": self._settings.region,
             "Service": self._settings.service,
         }
-        return Token(json.dumps(secret), Grant(issuer="aws", audience=self._settings.service, token_id=keys.access_key))
+        grant = Grant(scheme="signature", issuer="aws", audience=self._settings.service, token_id=keys.access_key)
+        return Token(json.dumps(secret), grant)
 
 
 def signed(token: Token, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> dict[str, str]:

@@ -55,6 +55,7 @@ class StsWebIdentity:
         said = claims.of(secret)
         grant = Grant(
             lifetime=float(self._settings.duration),
+            scheme="bearer",
             principal=claims.text(said, "sub"),
             issuer=claims.text(said, "iss"),
             audience=request.audience,

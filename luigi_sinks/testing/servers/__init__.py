@@ -5,7 +5,8 @@ certificate authority of their own, on free ports of this machine's loopback add
 containers where a Docker engine answers and else as plain processes. They outlive the
 command; `down` ends them and keeps their data, `down --purge` removes it too.
 
-Keycloak, an identity provider, is started when it is asked for by name: `up keycloak`.
+What is no store is started when it is asked for by name, as in `up keycloak`; `up` with
+the names of `PASSWORDLESS` starts what logging in by tokens takes.
 """
 
 from collections.abc import Sequence
@@ -20,12 +21,17 @@ from luigi_sinks.testing.servers.keycloak import SERVER as KEYCLOAK
 from luigi_sinks.testing.servers.mariadb import SERVER as MARIADB
 from luigi_sinks.testing.servers.neo4j import SERVER as NEO4J
 from luigi_sinks.testing.servers.server import Place, Server
-from luigi_sinks.testing.servers.settings import as_configuration, as_environment
+from luigi_sinks.testing.servers.settings import (
+    as_configuration,
+    as_environment,
+    as_passwordless_configuration,
+)
 from luigi_sinks.testing.servers.state import State
 from luigi_sinks.testing.servers.status import Condition, Status
 
 __all__ = [
     "ALL",
+    "PASSWORDLESS",
     "Condition",
     "ServersError",
     "Status",
@@ -33,6 +39,7 @@ __all__ = [
     "down",
     "env",
     "last_log_lines",
+    "passwordless_config",
     "status",
     "up",
 ]
@@ -43,6 +50,9 @@ ALL = tuple(SERVERS)
 
 EVERY = {**SERVERS, KEYCLOAK.name: KEYCLOAK}
 """What can be started by name."""
+
+PASSWORDLESS = (*ALL, KEYCLOAK.name)
+"""What logging in to the stores by tokens takes."""
 
 
 class Way(Protocol):
@@ -64,6 +74,9 @@ def up(names: Sequence[str] = ALL) -> list[Status]:
     with states.opened() as state:
         if state.way is None:
             state.remember(way="compose" if compose.available() else "processes")
+        # All at once: servers are told of each other before they start.
+        states.choose_ports(state, [name for name in EVERY if name not in state.ports])
+        states.make_passwords(state, list(EVERY))
         _way(state).up(servers, state)
         return [Status(server.name, Condition.UP, state.address(server)) for server in servers]
 
@@ -99,6 +112,11 @@ def config() -> str:
     return as_configuration(_places())
 
 
+def passwordless_config() -> str:
+    """Write a luigi.cfg by which the stores are logged in to by tokens. Raises NotRunning as `env` does."""
+    return as_passwordless_configuration(_places())
+
+
 def last_log_lines(name: str, count: int = local.LINES) -> list[str]:
     """Return the end of what a server wrote, or nothing if it was never started."""
     state = states.find()
@@ -114,7 +132,7 @@ def _chosen(names: Sequence[str]) -> list[Server]:
 
 
 def _known(state: State) -> list[Server]:
-    return [server for name, server in EVERY.items() if name in ALL or name in state.ports]
+    return [server for name, server in EVERY.items() if name in ALL or state.folder(name).exists()]
 
 
 def _way(state: State) -> Way:

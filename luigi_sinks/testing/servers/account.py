@@ -60,10 +60,15 @@ class Account:
             raise StartFailed(message)
 
 
+def ourselves() -> Account:
+    """Who runs this program."""
+    return Account(os.geteuid(), os.getegid())
+
+
 def serving_account() -> Account:
     """Ourselves, or for root the system user, which is made when it is missing."""
     if os.geteuid() != 0:
-        return Account(os.geteuid(), os.getegid())
+        return ourselves()
     try:
         entry = pwd.getpwnam(SYSTEM_USER)
     except KeyError:

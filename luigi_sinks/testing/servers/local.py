@@ -106,7 +106,8 @@ def _start(server: Server, at: Place) -> None:
     log.info("starting %s on port %s", server.name, at.port)
     at.account.make_folder(at.folder)
     server.prepare(at)
-    started = process.start(server.command(at), at.account, folder=at.folder, log=at.log)
+    command = server.command(at)
+    started = process.start(command, command.account or at.account, folder=at.folder, log=at.log)
     process.save(started, at.pid_file)
 
 

@@ -22,10 +22,15 @@ PAUSE = 0.05
 
 @dataclass(frozen=True)
 class Command:
-    """What starts a server; `environment` is all that it sees of ours and more."""
+    """What starts a server; `environment` is all that it sees of ours and more.
+
+    It runs as the servers' account unless another is named: a program of this very
+    installation runs as ourselves, since the servers' account may not read it.
+    """
 
     argv: tuple[str | Path, ...]
     environment: Mapping[str, str]
+    account: Account | None = None
 
 
 @dataclass(frozen=True)

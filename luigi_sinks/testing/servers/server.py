@@ -1,7 +1,7 @@
 """What every server module says of its server, and where a server lives."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from luigi_sinks.testing.servers.account import Account
@@ -23,6 +23,12 @@ class Place:
     key: Path
     account: Account
     home: Path
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+    def beside(self, name: str) -> "Place":
+        """Say where another server of this state folder lives, started or not."""
+        root = self.folder.parent
+        return replace(self, folder=root / name, port=self.ports[name], password_file=root / f"{name}.password")
 
     @property
     def log(self) -> Path:
@@ -41,13 +47,31 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Login:
+    """What luigi.cfg says of a store that is logged in to by tokens.
+
+    `connection` goes before what the section of the store says otherwise;
+    `credential` is the section of the credential.
+    """
+
+    connection: Mapping[str, str]
+    credential: Mapping[str, str]
+
+
+def nothing(_: Place) -> Mapping[str, str]:
+    """Say nothing."""
+    return {}
+
+
+@dataclass(frozen=True)
 class Server:
     """A kind of server, as its module describes it.
 
     `missing` lists sentences on what must be installed; `prepare` makes what is not made
     yet and writes the configuration, before every start, and `prepare_container` makes what
     a container mounts instead; `answers` sends a real request
-    as the user, and is False for as long as the server is not ready.
+    as the user, and is False for as long as the server is not ready. `login` says how to
+    do without the password, and `variables` what else a program's environment must hold.
     """
 
     name: str
@@ -60,3 +84,5 @@ class Server:
     prepare_container: Callable[[Place], None]
     command: Callable[[Place], Command]
     answers: Callable[[Place], bool]
+    login: Callable[[Place], Login] | None = None
+    variables: Callable[[Place], Mapping[str, str]] = nothing

@@ -1,6 +1,7 @@
 """How to reach the servers, for any program and for luigi.cfg; secrets only by their files."""
 
 from collections.abc import Mapping
+from itertools import chain
 
 from luigi_sinks.testing.servers.server import HOST, Place, Server
 
@@ -9,24 +10,27 @@ Places = Mapping[Server, Place]
 
 def as_environment(places: Places) -> dict[str, str]:
     """Name variables such as `LUIGI_SINKS_MARIADB_PORT`."""
-    return {
+    ours = {
         f"LUIGI_SINKS_{server.name}_{name}".upper(): value
         for server, place in places.items()
         for name, value in _variables(server, place).items()
     }
+    others = (server.variables(place).items() for server, place in places.items())
+    return ours | dict(chain.from_iterable(others))
 
 
 def as_configuration(places: Places) -> str:
     """Write a luigi.cfg with a connection and a credential for each server."""
-    sections = (
-        section
+    return "\n".join(_sections(server, _connection(server, place), _source(place)) for server, place in places.items())
+
+
+def as_passwordless_configuration(places: Places) -> str:
+    """Write a luigi.cfg by which no store that can do without a password is given one."""
+    return "\n".join(
+        _sections(server, {**_connection(server, place), **login.connection}, login.credential)
         for server, place in places.items()
-        for section in (
-            _section(server.name, _connection(server, place)),
-            _section(f"credential.{_credential(server)}", _source(place)),
-        )
+        if server.login and (login := server.login(place))
     )
-    return "\n".join(sections)
 
 
 def _variables(server: Server, place: Place) -> dict[str, str]:
@@ -38,6 +42,10 @@ def _variables(server: Server, place: Place) -> dict[str, str]:
         "password_file": str(place.password_file),
         "ca": str(place.ca),
     }
+
+
+def _sections(server: Server, connection: Mapping[str, str], credential: Mapping[str, str]) -> str:
+    return "\n".join([_section(server.name, connection), _section(f"credential.{_credential(server)}", credential)])
 
 
 def _connection(server: Server, place: Place) -> dict[str, str]:

@@ -68,6 +68,7 @@ class State:
             key=self.key,
             account=self.account,
             home=download.home(server.download, cache) if server.download else cache,
+            ports=self.ports,
         )
 
     def address(self, server: Server) -> str | None:

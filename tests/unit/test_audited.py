@@ -1,0 +1,125 @@
+import json
+
+import luigi
+import pytest
+
+from luigi_sinks import CopyTask, VersionedTarget
+from luigi_sinks.contract import Contract, Field, TupleShape
+from luigi_sinks.credentials import audit
+from luigi_sinks.credentials.provider import PROVIDER
+from luigi_sinks.errors import BadRow, CredentialError
+from luigi_sinks.memory import MemoryStage
+
+
+class Target(VersionedTarget):
+    store = "memory"
+    contract = Contract("d", {"": TupleShape((Field("id", int),))})
+
+
+class Numbers(CopyTask):
+    count = luigi.IntParameter(default=3)
+    partition_by = ()
+    owner = "flight_ops"
+
+    def output(self):
+        return Target("d", self._target_options())
+
+    def rows(self):
+        return ((number,) for number in range(self.count))
+
+
+class Words(Numbers):
+    def rows(self):
+        yield ("a secret word",)
+
+
+@pytest.fixture(autouse=True)
+def audit_into(luigi_cfg, tmp_path):
+    """Return a function that says where the audit log is; by default it can be written."""
+
+    def configure(path, **settings):
+        said = "".join(f"{key} = {value}\n" for key, value in settings.items())
+        luigi_cfg(f"[luigi_sinks]\nmemory = {tmp_path}/data\n[luigi_sinks.audit]\npath = {path}\n{said}")
+        audit.forget_settings()
+
+    (tmp_path / "audit").mkdir()
+    configure(tmp_path / "audit" / "log")
+    yield configure
+    PROVIDER.forget()
+    audit.forget_settings()
+
+
+@pytest.fixture
+def lines(tmp_path):
+    return lambda: [json.loads(line) for line in (tmp_path / "audit" / "log").read_text().splitlines()]
+
+
+def build(*tasks):
+    return luigi.build(tasks, local_scheduler=True)
+
+
+def test_a_load_begins_succeeds_and_is_published_in_the_audit(lines):
+    assert build(Numbers())
+    version = str(Numbers().output().record().version)
+    told = [(line["action"], line["outcome"], line["version"], line.get("rows")) for line in lines()]
+    assert told == [
+        ("load", "begun", version, None),
+        ("load", "success", version, 3),
+        ("publish", "success", version, 3),
+    ]
+
+
+def test_each_line_says_which_task_of_which_owner_it_was(lines):
+    assert build(Numbers())
+    said = {(line["task_family"], line["task_id"], line["owner"], line["dataset"]) for line in lines()}
+    assert said == {("Numbers", Numbers().task_id, "flight_ops", "d")}
+    assert len({line["correlation"] for line in lines()}) == 1
+
+
+def test_a_load_that_fails_is_in_the_audit_without_what_its_rows_held(lines):
+    with pytest.raises(BadRow):
+        Words().run()
+    begun, failed = lines()
+    assert (begun["outcome"], failed["outcome"]) == ("begun", "failure")
+    assert failed["reason"] == "BadRow: row 1, field 'id'"
+    assert "secret word" not in json.dumps([begun, failed])
+
+
+def test_an_error_of_the_users_own_is_named_and_not_quoted(lines):
+    def broken(self):
+        yield (1,)
+        raise ValueError("password=hunter2")
+
+    with pytest.raises(ValueError, match="hunter2"):
+        type("Broken", (Numbers,), {"rows": broken})().run()
+    assert lines()[-1]["reason"] == "ValueError"
+
+
+def test_without_an_audit_log_that_is_required_nothing_is_staged(audit_into, tmp_path):
+    audit_into(tmp_path / "gone" / "log", required="true")
+    with pytest.raises(CredentialError, match="nothing is done that is not recorded"):
+        Numbers().run()
+    assert list(Numbers().output().sink().records()) == []
+
+
+def test_an_audit_log_that_goes_away_during_a_load_keeps_it_from_publishing(audit_into, tmp_path, monkeypatch):
+    audit_into(tmp_path / "audit" / "log", required="true")
+    seal = MemoryStage.seal
+
+    def seal_and_lose_the_log(stage):
+        (tmp_path / "audit").rename(tmp_path / "away")
+        return seal(stage)
+
+    monkeypatch.setattr(MemoryStage, "seal", seal_and_lose_the_log)
+    with pytest.raises(CredentialError, match="nothing is done that is not recorded"):
+        Numbers().run()
+    assert not Numbers().complete()
+    assert [record.state for record in Numbers().output().sink().records()] == ["failed"]
+
+
+def test_an_audit_log_that_is_not_required_is_missed_with_one_warning(audit_into, tmp_path, caplog):
+    audit_into(tmp_path / "gone" / "log")
+    Numbers().run()
+    assert Numbers().complete()
+    warnings = [record.message for record in caplog.records if record.name == "luigi_sinks.credentials"]
+    assert [warning[:33] for warning in warnings] == ["the audit log cannot be written ("]
