@@ -13,7 +13,6 @@ CredentialError        no usable credential could be had
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -73,6 +72,8 @@ class CredentialError(Exception):
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """End an error about an unknown name with what was probably meant, or with all there is."""
+    import difflib  # noqa: PLC0415 - few go wrong, and all import this
+
     known = list(known)
     close = difflib.get_close_matches(str(name), known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known) or 'none'}"

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
 
-from luigi_sinks import audited, config, credentials, identity, report
+from luigi_sinks import config, identity, report
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting
@@ -117,6 +117,8 @@ class VersionedTarget(luigi.Target):
         if mode == "r":
             return RowReader(self.rows())
         if mode == "w":
+            from luigi_sinks import audited  # noqa: PLC0415 - most who import this package never load from there
+
             load = loading(
                 self.sink(),
                 self.partition,
@@ -239,7 +241,7 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
     owner = options.get("owner", "")
     if task is not None:
         by = options.get("partition_by")
-        credentials.watch(type(task))
+        _watch(type(task))
         origin = identity.origin_of(task, by, owner=owner, rerun=options.get("rerun", ""))
         return identity.partition_of(task, by), origin
     update_id = options.get("update_id", "")
@@ -249,6 +251,13 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
             f"own. Give it task=self, or an update_id (and a partition)"
         )
     return _checked_partition(name, options.get("partition", WHOLE)), Origin(update_id, owner=owner)
+
+
+def _watch(kind: type[luigi.Task]) -> None:
+    """Have the tokens of a task dropped when it ends, whatever its base class is."""
+    from luigi_sinks import credentials  # noqa: PLC0415 - as above
+
+    credentials.watch(kind)
 
 
 def _checked_partition(name: str, partition: str) -> str:
