@@ -1,0 +1,56 @@
+"""Real servers for the tests, in luigi's configuration; a server that is missing fails them.
+
+The servers are the suite's own, and go when it ends. To keep servers up from run
+to run, name their folder in LUIGI_SINKS_SERVERS_STATE.
+"""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from luigi.configuration import get_config
+
+from luigi_sinks.testing import servers
+
+STATE = "LUIGI_SINKS_SERVERS_STATE"
+
+
+@pytest.fixture(scope="session")
+def servers_config() -> Iterator[str]:
+    """Give the luigi.cfg that says how to reach the servers; it is in force from then on."""
+    folder = None if STATE in os.environ else tempfile.mkdtemp(prefix="luigi-sinks-tests-")
+    if folder:
+        os.environ[STATE] = folder
+    try:
+        servers.up()
+        written = servers.config()
+        get_config().read_string(written)
+        yield written
+    finally:
+        if folder:
+            servers.down(purge=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            del os.environ[STATE]
+
+
+@pytest.fixture
+def luigi_config(servers_config: str, tmp_path: Path) -> Path:
+    """Name a file with the same luigi.cfg, for other processes."""
+    path = tmp_path / "luigi.cfg"
+    path.write_text(servers_config)
+    return path
+
+
+@pytest.fixture
+def store_down(servers_config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point every store's section at a port where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    config = get_config()
+    for store in ("mariadb", "elasticsearch", "neo4j"):
+        monkeypatch.setitem(config[f"luigi_sinks.{store}"], "port", port)
