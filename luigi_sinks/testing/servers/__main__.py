@@ -31,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="start servers; does nothing for those that run")
     up.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(servers.EVERY)}")
+    up.add_argument("--passwordless", action="store_true", help="and what logging in by tokens takes")
     up.set_defaults(run=_up)
     down = commands.add_parser("down", help="end the servers; their data is kept")
     down.add_argument("--purge", action="store_true", help="remove all data and secrets too")
@@ -40,12 +41,14 @@ def _parser() -> argparse.ArgumentParser:
     env = commands.add_parser("env", help="print NAME=value lines for any program")
     env.set_defaults(run=_env)
     config = commands.add_parser("config", help="print a luigi.cfg")
-    config.set_defaults(run=lambda _: print(servers.config(), end=""))
+    config.add_argument("--passwordless", action="store_true", help="by which the stores are logged in to by tokens")
+    config.set_defaults(run=_config)
     return parser
 
 
 def _up(chosen: argparse.Namespace) -> None:
-    for each in servers.up(chosen.names or servers.ALL):
+    names = [*chosen.names, *(servers.PASSWORDLESS if chosen.passwordless else ())]
+    for each in servers.up(names or servers.ALL):
         print(each)
 
 
@@ -62,6 +65,10 @@ def _status(_: argparse.Namespace) -> int:
 def _env(_: argparse.Namespace) -> None:
     for name, value in servers.env().items():
         print(f"{name}={value}")
+
+
+def _config(chosen: argparse.Namespace) -> None:
+    print(servers.passwordless_config() if chosen.passwordless else servers.config(), end="")
 
 
 if __name__ == "__main__":

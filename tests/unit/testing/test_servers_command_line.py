@@ -51,6 +51,13 @@ def test_up_without_names_starts_all(monkeypatch):
     assert given == ["mariadb", "elasticsearch", "neo4j"]
 
 
+def test_up_for_logins_by_tokens_starts_the_identity_provider_too(monkeypatch):
+    given = []
+    monkeypatch.setattr(servers, "up", lambda names: given.extend(names) or [])
+    main(["up", "--passwordless"])
+    assert {*servers.ALL, "keycloak"} <= set(given)
+
+
 def test_a_dead_server_is_told_with_its_last_lines_and_a_code(monkeypatch, capsys):
     dead = servers.Status("neo4j", servers.Condition.DEAD, "127.0.0.1:1")
     monkeypatch.setattr(servers, "status", lambda: [dead])
