@@ -9,7 +9,7 @@ What is no store is started when it is asked for by name, as in `up keycloak`; `
 the names of `PASSWORDLESS` starts what logging in by tokens takes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -28,6 +28,7 @@ from luigi_sinks.testing.servers.settings import (
 )
 from luigi_sinks.testing.servers.state import State
 from luigi_sinks.testing.servers.status import Condition, Status
+from luigi_sinks.testing.servers.versions import IMAGES
 
 __all__ = [
     "ALL",
@@ -77,7 +78,8 @@ def up(names: Sequence[str] = ALL) -> list[Status]:
         # All at once: servers are told of each other before they start.
         states.choose_ports(state, [name for name in EVERY if name not in state.ports])
         states.make_passwords(state, list(EVERY))
-        _way(state).up(servers, state)
+        for way, its in _by_way(servers, state):
+            way.up(its, state)
         return [Status(server.name, Condition.UP, state.address(server)) for server in servers]
 
 
@@ -85,7 +87,8 @@ def down(*, purge: bool = False) -> None:
     """End all servers that `up` started; with `purge` remove their data and secrets too."""
     with states.found() as state:
         if state:
-            _way(state).down(list(EVERY.values()), state)
+            for way, its in _by_way(list(EVERY.values()), state):
+                way.down(its, state)
             if purge:
                 states.purge(state)
 
@@ -121,7 +124,7 @@ def last_log_lines(name: str, count: int = local.LINES) -> list[str]:
     """Return the end of what a server wrote, or nothing if it was never started."""
     state = states.find()
     (server,) = _chosen([name])
-    return _way(state).last_log_lines(server, state, count) if state else []
+    return _way(server, state).last_log_lines(server, state, count) if state else []
 
 
 def _chosen(names: Sequence[str]) -> list[Server]:
@@ -135,12 +138,19 @@ def _known(state: State) -> list[Server]:
     return [server for name, server in EVERY.items() if name in ALL or state.folder(name).exists()]
 
 
-def _way(state: State) -> Way:
-    return compose if state.way == "compose" else local
+def _way(server: Server, state: State) -> Way:
+    """Tell how a server is run: what has no image, a program of this installation, is a process in any case."""
+    return compose if state.way == "compose" and server.name in IMAGES else local
+
+
+def _by_way(servers: Sequence[Server], state: State) -> Iterator[tuple[Way, list[Server]]]:
+    for way in (compose, local):
+        if its := [server for server in servers if _way(server, state) is way]:
+            yield way, its
 
 
 def _status_of(server: Server, state: State) -> Status:
-    return Status(server.name, _way(state).condition(server, state), state.address(server))
+    return Status(server.name, _way(server, state).condition(server, state), state.address(server))
 
 
 def _places() -> dict[Server, Place]:

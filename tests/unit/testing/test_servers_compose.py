@@ -2,10 +2,12 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 import yaml
 
+from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import EVERY, SERVERS, compose
 from luigi_sinks.testing.servers import state as states
 from luigi_sinks.testing.servers.account import Account
@@ -26,7 +28,7 @@ def state(tmp_path, monkeypatch):
 
 def test_containers_have_the_versions_of_the_processes():
     assert {name: service["image"] for name, service in SERVICES.items()} == IMAGES
-    assert set(IMAGES) == set(EVERY)
+    assert set(IMAGES) <= set(EVERY)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -59,6 +61,13 @@ def test_every_variable_of_the_file_is_written(state):
     written = compose.write_variables(list(EVERY.values()), state).read_text()
     used = set(re.findall(r"\$\{(\w+)", compose.FILE.read_text()))
     assert used <= {line.partition("=")[0] for line in written.splitlines()}
+
+
+def test_what_has_no_image_is_a_process_beside_the_containers(state):
+    state.remember(way="compose")
+    program = replace(SERVERS["mariadb"], name="program")
+    ways = servers._by_way([SERVERS["mariadb"], program, SERVERS["neo4j"]], state)
+    assert list(ways) == [(compose, [SERVERS["mariadb"], SERVERS["neo4j"]]), (servers.local, [program])]
 
 
 def test_two_state_folders_are_two_projects(state):
@@ -97,7 +106,7 @@ def test_a_server_that_the_engine_calls_healthy_is_up(state, tmp_path, monkeypat
 
 
 def test_what_is_no_store_is_started_by_its_name_only():
-    assert {name for name, service in SERVICES.items() if "profiles" in service} == set(EVERY) - set(SERVERS)
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == set(IMAGES) - set(SERVERS)
 
 
 @pytest.mark.skipif(not PLUGIN, reason="the compose plugin is not installed")

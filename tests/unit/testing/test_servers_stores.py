@@ -8,8 +8,9 @@ import yaml
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from luigi_sinks.testing.servers import EVERY, elasticsearch, java, keycloak, mariadb, neo4j
-from luigi_sinks.testing.servers.account import Account
+from luigi_sinks.testing.servers.account import Account, ourselves
 from luigi_sinks.testing.servers.server import Place
+from luigi_sinks.testing.servers.versions import IMAGES
 
 SECRET = "the-secret-itself"
 
@@ -30,6 +31,7 @@ def place(tmp_path):
         key=tmp_path / "key",
         account=Account(os.geteuid(), os.getegid()),
         home=tmp_path / "home",
+        ports=dict.fromkeys(EVERY, 4712),
     )
 
 
@@ -43,10 +45,15 @@ def bare_machine(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("bare_machine")
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", IMAGES)
 def test_a_bare_machine_is_told_in_a_sentence_what_to_install(name):
     (sentence,) = EVERY[name].missing()
     assert any(way in sentence for way in ("apt-get install", "ES_JAVA_HOME"))
+
+
+def test_what_has_no_image_is_a_program_of_ours_and_runs_as_ourselves(place):
+    for name in EVERY.keys() - IMAGES.keys():
+        assert EVERY[name].command(place).account == ourselves()
 
 
 @pytest.mark.parametrize("name", EVERY)
