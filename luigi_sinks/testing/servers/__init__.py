@@ -20,6 +20,7 @@ from luigi_sinks.testing.servers.errors import NotRunning, ServersError
 from luigi_sinks.testing.servers.keycloak import SERVER as KEYCLOAK
 from luigi_sinks.testing.servers.mariadb import SERVER as MARIADB
 from luigi_sinks.testing.servers.neo4j import SERVER as NEO4J
+from luigi_sinks.testing.servers.opensearch import SERVER as OPENSEARCH
 from luigi_sinks.testing.servers.server import Place, Server
 from luigi_sinks.testing.servers.settings import (
     as_configuration,
@@ -49,7 +50,7 @@ SERVERS = {server.name: server for server in (MARIADB, ELASTICSEARCH, NEO4J)}
 ALL = tuple(SERVERS)
 """What is started when nobody says what: the stores."""
 
-EVERY = {**SERVERS, KEYCLOAK.name: KEYCLOAK}
+EVERY = {**SERVERS, **{server.name: server for server in (KEYCLOAK, OPENSEARCH)}}
 """What can be started by name."""
 
 PASSWORDLESS = (*ALL, KEYCLOAK.name)

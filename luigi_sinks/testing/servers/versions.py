@@ -55,9 +55,22 @@ KEYCLOAK = Download(
 )
 KEYCLOAK_IMAGE = f"keycloak/keycloak:{KEYCLOAK.version}"
 
+OPENSEARCH = Download(
+    name="opensearch",
+    version="3.0.0",
+    artifacts=("org.opensearch.distribution.integ-test-zip:opensearch:zip",),
+    megabytes=61,
+    sha512=(
+        "f1850a078e11b61b4f7e347b934d83d27029c22e80e22faa766734a27b63cda9"
+        "a60f21bb0a3a63d542d62c6518c983fe408fb8bbc8275cabc9a24f3aab5a87c8"
+    ),
+)
+OPENSEARCH_IMAGE = f"opensearchproject/opensearch:{OPENSEARCH.version}"
+
 IMAGES = {
     "mariadb": MARIADB_IMAGE,
     "elasticsearch": ELASTICSEARCH_IMAGE,
     "neo4j": NEO4J_IMAGE,
     "keycloak": KEYCLOAK_IMAGE,
+    "opensearch": OPENSEARCH_IMAGE,
 }

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from luigi_sinks.testing.servers import EVERY, elasticsearch, java, keycloak, mariadb, neo4j
+from luigi_sinks.testing.servers import EVERY, elasticsearch, java, keycloak, mariadb, neo4j, opensearch
 from luigi_sinks.testing.servers.account import Account, ourselves
 from luigi_sinks.testing.servers.server import Place
 from luigi_sinks.testing.servers.versions import IMAGES
@@ -62,7 +62,7 @@ def test_no_command_and_no_environment_holds_the_secret(name, place):
     assert SECRET not in f"{command}"
 
 
-@pytest.mark.parametrize("module", [elasticsearch, neo4j])
+@pytest.mark.parametrize("module", [elasticsearch, neo4j, opensearch])
 def test_what_is_written_for_a_server_holds_no_secret_but_its_hash(module, place):
     module.prepare(place)
     written = [path.read_text() for path in place.folder.rglob("*") if path.is_file()]
@@ -70,7 +70,7 @@ def test_what_is_written_for_a_server_holds_no_secret_but_its_hash(module, place
     assert not [text for text in written if SECRET in text]
 
 
-@pytest.mark.parametrize("module", [elasticsearch, neo4j])
+@pytest.mark.parametrize("module", [elasticsearch, neo4j, opensearch])
 def test_files_for_a_server_are_closed_to_others(module, place):
     module.prepare(place)
     assert {path.stat().st_mode & 0o077 for path in place.folder.rglob("*")} == {0}
@@ -84,6 +84,20 @@ def test_elasticsearch_listens_on_loopback_with_tls_and_security(place):
     assert settings["xpack.security.enabled"]
     assert settings["xpack.security.http.ssl.enabled"]
     assert (place.folder / "config" / "log4j2.properties").read_text() == "as delivered"
+
+
+def test_the_virtual_machine_of_opensearch_logs_into_the_servers_own_folder(place):
+    (place.home / "config" / "jvm.options").write_text("-XX:ErrorFile=logs/error.log")
+    opensearch.prepare(place)
+    written = (place.folder / "config" / "jvm.options").read_text()
+    assert written == f"-XX:ErrorFile={place.folder}/logs/error.log"
+    assert (place.folder / "logs").is_dir()
+
+
+def test_opensearch_listens_on_loopback_only(place):
+    opensearch.prepare(place)
+    settings = yaml.safe_load((place.folder / "config" / "opensearch.yml").read_text())
+    assert (settings["network.host"], settings["http.port"]) == ("127.0.0.1", 4711)
 
 
 def test_the_superuser_of_elasticsearch_is_kept_as_a_salted_hash(place):
