@@ -1,14 +1,14 @@
-"""Keycloak with a realm of two clients, whose tokens live for a minute; an identity provider, not a store.
+"""Keycloak with a realm of three clients, whose tokens do not live long; an identity provider, not a store.
 
 Started only when it is asked for by name. The client `loader` has the password as its
-secret; the client `signer` proves itself by the key in `client.key`.
+secret; the client `signer` proves itself by the key in `client.key`, as does `brief`,
+whose tokens live for a few seconds only.
 """
 
 import base64
 import json
 import os
 import ssl
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
@@ -29,9 +29,11 @@ from luigi_sinks.testing.servers.server import HOST, Place, Server
 REALM = "sinks"
 USER = "loader"
 SIGNER = "signer"
+BRIEF = "brief"
 CLIENT_KEY = "client.key"
 AUDIENCES = ("elasticsearch", "neo4j")
 LIFESPAN = 20
+BRIEF_LIFESPAN = 4
 HEAP = "512m"
 
 
@@ -98,6 +100,14 @@ def command(place: Place) -> Command:
 
 def answers(place: Place) -> bool:
     """Whether the client gets a token for its secret."""
+    try:
+        return bool(token(place))
+    except OSError:
+        return False
+
+
+def token(place: Place) -> str:
+    """Return a token that the client gets for its secret. Raises OSError if there is none to be had."""
     asked = {"grant_type": "client_credentials", "client_id": USER, "client_secret": place.password}
     request = urllib.request.Request(
         f"https://{HOST}:{place.port}/realms/{REALM}/protocol/openid-connect/token",
@@ -108,9 +118,9 @@ def answers(place: Place) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), tls)
     try:
         with opener.open(request, timeout=5) as response:
-            return "access_token" in json.load(response)
-    except (OSError, ValueError):
-        return False
+            return str(json.load(response)["access_token"])
+    except (ValueError, KeyError):
+        raise ConnectionError("Keycloak answers, but not with a token") from None
 
 
 def _new_key() -> str:
@@ -131,15 +141,17 @@ def _base64url(number: int) -> str:
 
 
 def _realm(secret: str, jwk: dict[str, str]) -> dict[str, Any]:
-    signing = {
-        "clientAuthenticatorType": "client-jwt",
-        "attributes": {
-            "use.jwks.string": "true",
-            "jwks.string": json.dumps({"keys": [jwk]}),
-            "token.endpoint.auth.signing.alg": "RS256",
-        },
+    by_key = {
+        "use.jwks.string": "true",
+        "jwks.string": json.dumps({"keys": [jwk]}),
+        "token.endpoint.auth.signing.alg": "RS256",
     }
-    clients = [_client(USER, {"secret": secret}), _client(SIGNER, signing)]
+    briefly = {**by_key, "access.token.lifespan": str(BRIEF_LIFESPAN)}
+    clients = [
+        _client(USER, {"secret": secret}),
+        _client(SIGNER, {"clientAuthenticatorType": "client-jwt", "attributes": by_key}),
+        _client(BRIEF, {"clientAuthenticatorType": "client-jwt", "attributes": briefly}),
+    ]
     return {"realm": REALM, "enabled": True, "accessTokenLifespan": LIFESPAN, "clients": clients}
 
 

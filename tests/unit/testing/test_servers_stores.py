@@ -146,7 +146,8 @@ def test_the_realm_of_keycloak_knows_the_password_and_a_key_and_is_closed_to_oth
     keycloak.prepare_container(place)
     keycloak.prepare_container(place)
     realm = json.loads((place.folder / "import" / "realm.json").read_text())
-    loader, signer = realm["clients"]
+    loader, signer, brief = realm["clients"]
+    assert brief["attributes"] == {**signer["attributes"], "access.token.lifespan": "4"}
     assert (loader["clientId"], loader["secret"]) == ("loader", SECRET)
     (published,) = json.loads(signer["attributes"]["jwks.string"])["keys"]
     private = load_pem_private_key((place.folder / keycloak.CLIENT_KEY).read_bytes(), password=None)
