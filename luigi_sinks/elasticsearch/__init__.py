@@ -7,8 +7,8 @@ try:
 except ImportError as missing:
     raise NotInstalled("elasticsearch", missing) from missing
 
-from luigi_sinks.elasticsearch.connection import Settings
 from luigi_sinks.elasticsearch.schema import Schema
+from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.elasticsearch.sink import ElasticsearchSink
 from luigi_sinks.elasticsearch.target import ElasticsearchTarget
 from luigi_sinks.elasticsearch.task import CopyToIndex

@@ -1,59 +1,28 @@
-"""How calls reach the cluster, who they say we are, and what their failures mean."""
+"""How calls reach the cluster, and what their failures mean."""
 
 from __future__ import annotations
 
-import base64
 import os
 import random
-import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import urllib3
-from elastic_transport import ConnectionTimeout, HttpHeaders, JsonSerializer, TlsError, TransportError, Urllib3HttpNode
-from elastic_transport.client_utils import DEFAULT
+from elastic_transport import ConnectionTimeout, JsonSerializer, NodeConfig, TlsError, TransportError, Urllib3HttpNode
 from elasticsearch import ApiError, Elasticsearch
 
-from luigi_sinks import config, credentials
-from luigi_sinks.credentials import Refused, Token
-from luigi_sinks.errors import BadSetting, SinkError, Unavailable
+from luigi_sinks.elasticsearch.pool import CHANGE, LOOK, open_pool
+from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, SinkError, Unavailable
+
+__all__ = ["CHANGE", "LOOK", "Clash", "Missing", "Rejected", "TooLarge", "ask", "pause"]
 
 T = TypeVar("T")
 
-LOOK, CHANGE = 10.0, 60.0
-"""Seconds to wait for the answer to a look, and to a call that moves data or the cluster's state."""
-
-_CONNECT = 5.0
 _BUSY = {429, 502, 503, 504}
 _TRIES = 4
-_CONNECTIONS = 16
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The section `[luigi_sinks.elasticsearch]`.
-
-    TLS is on unless the host is this machine's loopback and no `tls_ca` is given;
-    without `tls_ca` the system's authorities are trusted. `credential` names the
-    section that says where the user's password comes from.
-    """
-
-    host: str
-    user: str
-    credential: str
-    port: int = 9200
-    tls_ca: Path | None = None
-
-    @property
-    def url(self) -> str:
-        """Where the cluster answers."""
-        scheme = "http" if self.tls_ca is None and config.is_loopback(self.host) else "https"
-        return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
 class Rejected(SinkError):
@@ -86,13 +55,16 @@ def ask(settings: Settings, call: Callable[[Elasticsearch], T], *, within: float
 
     It is tried again, for about a second, while the cluster is busy or a
     connection breaks; a kept one may have died. Raises Unavailable when no answer
-    comes, Rejected when the answer is no.
+    comes, Rejected when the answer is no, Forbidden when that is for want of a
+    privilege, and CredentialError when there is no token that the cluster takes.
     """
     client = _client(settings).options(request_timeout=within)
     for attempt in range(tries):
         try:
             return call(client)
         except (TransportError, ApiError) as error:
+            if isinstance(error.__cause__, CredentialError):
+                raise error.__cause__ from None
             failure = _failure(settings, error)
             if not isinstance(failure, Unavailable) or isinstance(error, ConnectionTimeout) or attempt == tries - 1:
                 raise failure from error
@@ -131,14 +103,7 @@ os.register_at_fork(after_in_child=_forget_inherited)
 
 
 def _open(settings: Settings) -> Elasticsearch:
-    return Elasticsearch(
-        settings.url,
-        ssl_context=_tls(settings) if settings.url.startswith("https:") else None,
-        node_class=_node_class(settings),
-        serializer=_Json(),
-        connections_per_node=_CONNECTIONS,
-        max_retries=0,
-    )
+    return Elasticsearch(settings.url, node_class=_node_class(settings), serializer=_Json(), max_retries=0)
 
 
 class _Json(JsonSerializer):
@@ -151,61 +116,41 @@ class _Json(JsonSerializer):
         return {"errors": False} if data.startswith(b'{"errors":false,') else msgspec.json.decode(data)
 
 
-def _tls(settings: Settings) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.tls_ca)
-    except OSError as error:
-        raise BadSetting(f"tls_ca = {settings.tls_ca} in luigi.cfg: {error}") from None
-
-
 def _node_class(settings: Settings) -> type[Urllib3HttpNode]:
-    """Make the class of the client's connections: it signs each request by itself.
-
-    So a credential that was replaced is picked up by all of them, and one that the
-    server refuses is fetched again and the request replayed, once.
-    """
+    """Make the class of the client's connections, which are ours."""
 
     class Node(Urllib3HttpNode):
-        def perform_request(
-            self,
-            method: str,
-            target: str,
-            body: bytes | None = None,
-            headers: HttpHeaders | None = None,
-            request_timeout: Any = DEFAULT,
-        ) -> Any:
-            timeout = urllib3.Timeout(connect=_CONNECT, read=LOOK if request_timeout is DEFAULT else request_timeout)
-
-            def perform(token: Token) -> Any:
-                signed = HttpHeaders({**(headers or {}), "authorization": _basic(token.user or settings.user, token)})
-                answer = super(Node, self).perform_request(method, target, body, signed, timeout)  # type: ignore[arg-type]  # urllib3 takes it as it is
-                if answer.meta.status == HTTPStatus.UNAUTHORIZED:
-                    raise Refused(f"Elasticsearch at {settings.host}:{settings.port} does not let {settings.user!r} in")
-                return answer
-
-            return credentials.use(
-                settings.credential, perform, host=settings.host, port=settings.port, user=settings.user
-            )
+        def __init__(self, config: NodeConfig) -> None:
+            super().__init__(config)
+            self.pool = open_pool(settings)
 
     return Node
 
 
-def _basic(user: str, token: Token) -> str:
-    return "Basic " + base64.b64encode(f"{user}:{token.reveal()}".encode()).decode()
-
-
 def _failure(settings: Settings, error: TransportError | ApiError) -> SinkError:
-    where = f"Elasticsearch at {settings.host}:{settings.port}"
+    where = f"Elasticsearch at {settings.address}"
     if isinstance(error, TlsError):
-        return Unavailable(f"{where}: {error.message}; tls_ca in luigi.cfg must name the authority of its certificate")
+        return _tls_failure(where, error)
     if isinstance(error, TransportError):
         return Unavailable(f"{where} does not answer: {error.message}; see if it runs, and host and port in luigi.cfg")
     rejected = _rejected(error)
     if rejected.status in _BUSY:
         return Unavailable(f"{where} is busy or not ready: {rejected.status} {rejected.reason}; try again later")
     if rejected.kind == "security_exception":
-        return BadSetting(f"{where}: the user lacks a privilege: {rejected.reason}")
+        return Forbidden(f"{where}: {rejected.reason}. `luigi-sinks grants` prints the role that this takes")
     return rejected
+
+
+def _tls_failure(where: str, error: TlsError) -> SinkError:
+    reason = str(error.message)
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return BadSetting(
+            f"{where}: {reason}; tls_ca in luigi.cfg must name the authority of its certificate, and host, or "
+            "tls_server_name, the name in it"
+        )
+    if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
+        return BadSetting(f"{where} speaks no TLS, and a token is shown to nobody in clear text; turn TLS on there")
+    return Unavailable(f"{where}: the TLS connection failed: {reason}; see tls_ca and tls_certificate in luigi.cfg")
 
 
 def _rejected(error: ApiError) -> Rejected:

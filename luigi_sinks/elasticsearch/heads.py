@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from luigi_sinks.elasticsearch import names
-from luigi_sinks.elasticsearch.connection import CHANGE, Missing, Rejected, Settings, ask
+from luigi_sinks.elasticsearch.connection import CHANGE, Missing, Rejected, ask
+from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.version import Version
 

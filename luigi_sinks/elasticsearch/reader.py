@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from luigi_sinks.elasticsearch.connection import CHANGE, Settings, ask
+from luigi_sinks.elasticsearch.connection import CHANGE, ask
+from luigi_sinks.elasticsearch.settings import Settings
 
 _PAGE = 2_000
 _KEEP_ALIVE = "5m"

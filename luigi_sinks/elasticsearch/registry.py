@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from luigi_sinks.elasticsearch import names
-from luigi_sinks.elasticsearch.connection import CHANGE, Clash, Missing, Rejected, Settings, ask
+from luigi_sinks.elasticsearch.connection import CHANGE, Clash, Missing, Rejected, ask
+from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.errors import Conflict, Unavailable
 from luigi_sinks.record import Record
 from luigi_sinks.version import Version

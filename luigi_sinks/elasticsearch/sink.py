@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch import names, reader
-from luigi_sinks.elasticsearch.connection import CHANGE, Missing, Rejected, Settings, ask
+from luigi_sinks.elasticsearch.connection import CHANGE, Missing, Rejected, ask
 from luigi_sinks.elasticsearch.heads import Heads, Pointer
 from luigi_sinks.elasticsearch.registry import Registry
 from luigi_sinks.elasticsearch.schema import Schema, field_types
+from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.elasticsearch.writer import PartWriter
 from luigi_sinks.errors import BadSetting, Conflict, SinkError, Unavailable
 from luigi_sinks.lease import Lease

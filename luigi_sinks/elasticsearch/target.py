@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Unpack
 
 from luigi_sinks import config
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch import names
-from luigi_sinks.elasticsearch.connection import Settings
 from luigi_sinks.elasticsearch.schema import declare
+from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.elasticsearch.sink import ElasticsearchSink
 from luigi_sinks.target import TargetOptions, VersionedTarget
 
@@ -45,4 +46,5 @@ class ElasticsearchTarget(VersionedTarget):
     def open_sink(self) -> ElasticsearchSink:
         """Return the dataset in the cluster of luigi.cfg."""
         settings = config.read_connection(Settings, self.store, self.connection)
-        return ElasticsearchSink(settings, self.dataset, self.schema)
+        owned = replace(settings, owner=self.origin.owner or settings.owner)
+        return ElasticsearchSink(owned, self.dataset, self.schema)

@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from luigi_sinks.contract import Contract
-from luigi_sinks.elasticsearch.connection import CHANGE, Settings, TooLarge, ask, pause
+from luigi_sinks.elasticsearch.connection import CHANGE, TooLarge, ask, pause
+from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.errors import BadRow, Conflict, Unavailable
 from luigi_sinks.sink import Part
 from luigi_sinks.version import Version

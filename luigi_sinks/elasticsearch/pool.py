@@ -1,0 +1,171 @@
+"""The connections to the cluster: each request says who asks, and each handshake is verified.
+
+They sign requests below the client library, so that it never holds a token, and
+can neither log one nor keep it in an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import ssl
+from collections.abc import Callable
+from functools import lru_cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from luigi_sinks import credentials
+from luigi_sinks.credentials import Refused, Token, audit
+from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.errors import BadSetting
+
+LOOK, CHANGE = 10.0, 60.0
+"""Seconds to wait for the answer to a look, and to a call that moves data or the cluster's state."""
+
+CONNECTIONS = 16
+
+_CONNECT = 5.0
+
+
+def open_pool(settings: Settings) -> urllib3.HTTPConnectionPool:
+    """Make the connections of one client."""
+    return _TlsPool(settings) if settings.is_encrypted else _Pool(settings)
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    """Signs each request by itself.
+
+    So a token that was replaced is picked up by all connections, and one that the
+    server refuses is fetched again and the request replayed, once.
+    """
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        super().__init__(settings.host, settings.port, maxsize=CONNECTIONS, block=True, **options)
+        self._settings = settings
+
+    def urlopen(  # type: ignore[override]  # the rest is passed on as it is
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Any = None,
+        *,
+        timeout: float = LOOK,
+        **options: Any,
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request and read its answer; `timeout` is how long to wait for it, in seconds."""
+        settings = self._settings
+        options["timeout"] = urllib3.Timeout(connect=_CONNECT, read=timeout)
+        plain = {**(headers or {}), **settings.more_headers, "x-opaque-id": audit.correlation()}
+        send = super().urlopen
+
+        def perform(token: Token) -> urllib3.BaseHTTPResponse:
+            answer = send(method, url, body, {**plain, **_identity(settings, token)}, **options)
+            if answer.status == HTTPStatus.UNAUTHORIZED:
+                raise Refused(_not_let_in(settings, token))
+            _tell(settings, token)
+            return answer
+
+        return credentials.use(
+            settings.credential,
+            perform,
+            host=settings.host,
+            port=settings.port,
+            user=settings.user,
+            audience=settings.audience,
+            owner=settings.owner,
+        )
+
+
+class _TlsPool(_Pool, urllib3.HTTPSConnectionPool):
+    """Connects by TLS, each time with the certificates that the files hold by then."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, server_hostname=settings.tls_server_name or None)
+
+    def urlopen(self, *args: Any, **options: Any) -> urllib3.BaseHTTPResponse:
+        """Send a request as `_Pool` does."""
+        self.conn_kw["ssl_context"] = _tls(self._settings)  # a connection that stands keeps the one it has
+        return super().urlopen(*args, **options)
+
+
+def _identity(settings: Settings, token: Token) -> dict[str, str]:
+    """Say who asks, in the words that the kind of token takes."""
+    if token.scheme == "none":
+        return {}
+    if not settings.token_header.casefold().endswith("authorization"):
+        return {settings.token_header: token.reveal()}
+    return {settings.token_header: _SCHEMES[token.scheme](settings, token)}
+
+
+def _basic(settings: Settings, token: Token) -> str:
+    user = token.user or settings.user
+    if not user:
+        raise BadSetting(
+            f"the section of Elasticsearch at {settings.address} in luigi.cfg says no user, and credential "
+            f"{settings.credential!r} is a password; add user = NAME"
+        )
+    return "Basic " + base64.b64encode(f"{user}:{token.reveal()}".encode()).decode()
+
+
+def _signature(settings: Settings, _token: Token) -> str:
+    raise BadSetting(f"credential {settings.credential!r} signs requests, which OpenSearch takes and Elasticsearch not")
+
+
+_SCHEMES: dict[str, Callable[[Settings, Token], str]] = {
+    "password": _basic,
+    "bearer": lambda _, token: f"Bearer {token.reveal()}",
+    "api_key": lambda _, token: f"ApiKey {token.reveal()}",
+    "signature": _signature,
+}
+
+
+def _not_let_in(settings: Settings, token: Token) -> str:
+    who = token.user or settings.user or token.grant.principal or "whose token this is"
+    reason = f"Elasticsearch at {settings.address} does not let {who!r} in"
+    if token.scheme != "bearer":
+        return reason
+    return f"{reason}; its realm must take tokens of {token.grant.issuer!r} for {token.grant.audience!r}"
+
+
+_told: dict[tuple[str, str, str], object] = {}
+"""Whom this process has shown which token, by server, credential and fingerprint."""
+
+
+def _tell(settings: Settings, token: Token) -> None:
+    """Write down, once, that the server let this token in."""
+    mine = object()
+    if _told.setdefault((settings.address, settings.credential, token.fingerprint), mine) is mine:
+        audit.record(audit.of_token("connection", settings.credential, token, server=settings.address))
+
+
+os.register_at_fork(after_in_child=_told.clear)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    files = (settings.tls_ca, settings.tls_certificate, settings.tls_key)
+    return _context(*files, tuple(map(_changed_at, files)))
+
+
+@lru_cache(maxsize=32)
+def _context(ca: Path | None, certificate: Path | None, key: Path | None, _changed: object) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise BadSetting(f"tls_ca = {ca} in luigi.cfg: {error}") from None
+    if certificate:
+        try:
+            context.load_cert_chain(certificate, key)
+        except OSError as error:
+            raise BadSetting(f"tls_certificate = {certificate} and tls_key = {key} in luigi.cfg: {error}") from None
+    return context
+
+
+def _changed_at(path: Path | None) -> int:
+    try:
+        return path.stat().st_mtime_ns if path else 0
+    except OSError:
+        return 0
