@@ -15,6 +15,7 @@ from typing import Protocol
 
 from luigi_sinks.testing.servers import compose, local
 from luigi_sinks.testing.servers import state as states
+from luigi_sinks.testing.servers.bolt_gate import SERVER as BOLT_GATE
 from luigi_sinks.testing.servers.elasticsearch import SERVER as ELASTICSEARCH
 from luigi_sinks.testing.servers.errors import NotRunning, ServersError
 from luigi_sinks.testing.servers.keycloak import SERVER as KEYCLOAK
@@ -27,6 +28,7 @@ from luigi_sinks.testing.servers.settings import (
     as_environment,
     as_passwordless_configuration,
 )
+from luigi_sinks.testing.servers.signature_gate import SERVER as SIGNATURE_GATE
 from luigi_sinks.testing.servers.state import State
 from luigi_sinks.testing.servers.status import Condition, Status
 from luigi_sinks.testing.servers.versions import IMAGES
@@ -50,10 +52,10 @@ SERVERS = {server.name: server for server in (MARIADB, ELASTICSEARCH, NEO4J)}
 ALL = tuple(SERVERS)
 """What is started when nobody says what: the stores."""
 
-EVERY = {**SERVERS, **{server.name: server for server in (KEYCLOAK, OPENSEARCH)}}
+EVERY = {**SERVERS, **{server.name: server for server in (KEYCLOAK, BOLT_GATE, OPENSEARCH, SIGNATURE_GATE)}}
 """What can be started by name."""
 
-PASSWORDLESS = (*ALL, KEYCLOAK.name)
+PASSWORDLESS = (*ALL, KEYCLOAK.name, BOLT_GATE.name)
 """What logging in to the stores by tokens takes."""
 
 

@@ -1,4 +1,4 @@
-"""Just enough of the Bolt protocol to ask a Neo4j server one query, as a user.
+"""Just enough of the Bolt protocol to ask a Neo4j server one query, and to say who asks.
 
 Neo4j's own driver is not needed to run a server, so it is not needed to await one.
 """
@@ -8,22 +8,25 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 MAGIC = bytes.fromhex("6060b017")
 VERSION = bytes([0, 0, 4, 4])
 HELLO, RUN, PULL = 0x01, 0x10, 0x3F
 SUCCESS = 0x70
 TINY = 16
+LARGEST_CHUNK = 0xFFFF
 QUERY = "RETURN 1"
 EVERY_ROW = b"\xa1\x81n\xff"
 
 
 @dataclass(frozen=True, repr=False)
 class Login:
-    """Who asks; not shown anywhere."""
+    """Who asks, by a password or by a token; not shown anywhere."""
 
     user: str
-    password: str
+    secret: str
+    scheme: Literal["basic", "bearer"] = "basic"
 
 
 def answers(address: tuple[str, int], ca: Path, login: Login, database: str) -> bool:
@@ -43,18 +46,11 @@ def _query_succeeds(peer: ssl.SSLSocket, login: Login, database: str) -> bool:
     peer.sendall(MAGIC + VERSION + bytes(12))
     if _exactly(peer, 4) != VERSION:
         return False
-    greeting = _packed(
-        {
-            "user_agent": "luigi_sinks/1",
-            "scheme": "basic",
-            "principal": login.user,
-            "credentials": login.password,
-        }
-    )
+    who = {"scheme": login.scheme, "principal": login.user, "credentials": login.secret}
     requests = (
-        _message(HELLO, greeting),
-        _message(RUN, _packed(QUERY), _packed({}), _packed({"db": database})),
-        _message(PULL, EVERY_ROW),
+        message(HELLO, packed({"user_agent": "luigi_sinks/1", **who})),
+        message(RUN, packed(QUERY), packed({}), packed({"db": database})),
+        message(PULL, EVERY_ROW),
     )
     return all(_succeeds(peer, request) for request in requests)
 
@@ -88,16 +84,76 @@ def _exactly(peer: ssl.SSLSocket, count: int) -> bytes:
     return got
 
 
-def _message(tag: int, *fields: bytes) -> bytes:
-    body = bytes([0xB0 + len(fields), tag]) + b"".join(fields)
-    return len(body).to_bytes(2) + body + bytes(2)
+def message(tag: int, *fields: bytes) -> bytes:
+    """Frame a message: its pieces, each with its size before it, and an empty one."""
+    whole = bytes([0xB0 + len(fields), tag]) + b"".join(fields)
+    pieces = (whole[at : at + LARGEST_CHUNK] for at in range(0, len(whole), LARGEST_CHUNK))
+    return b"".join(len(piece).to_bytes(2) + piece for piece in pieces) + bytes(2)
 
 
-def _packed(value: str | Mapping[str, str]) -> bytes:
-    """Encode a short text, or a small map of them, in PackStream."""
-    if isinstance(value, str):
-        text = value.encode()
-        size = len(text)
-        return (bytes([0x80 + size]) if size < TINY else bytes([0xD0, size])) + text
-    items = (_packed(key) + _packed(item) for key, item in value.items())
-    return bytes([0xA0 + len(value)]) + b"".join(items)
+def body(framed: bytes) -> bytes:
+    """Undo `message`, up to the joined fields with the two bytes before them."""
+    pieces, at = [], 0
+    while size := int.from_bytes(framed[at : at + 2]):
+        pieces.append(framed[at + 2 : at + 2 + size])
+        at += 2 + size
+    return b"".join(pieces)
+
+
+def packed(value: Any) -> bytes:
+    """Encode texts, and maps and lists of them, in PackStream."""
+    match value:
+        case None:
+            return b"\xc0"
+        case str():
+            text = value.encode()
+            return _sized(len(text), 0x80, 0xD0) + text
+        case Mapping():
+            items = (packed(key) + packed(item) for key, item in value.items())
+            return _sized(len(value), 0xA0, 0xD8) + b"".join(items)
+        case _:
+            return _sized(len(value), 0x90, 0xD4) + b"".join(map(packed, value))
+
+
+def unpacked(data: bytes) -> Any:
+    """Decode what `packed` can encode. Raises ValueError for anything else."""
+    value, end = _value(data, 0)
+    if end != len(data):
+        raise ValueError("there is more than one value")
+    return value
+
+
+def _sized(size: int, tiny: int, marker: int) -> bytes:
+    """Encode a size together with what it is the size of."""
+    if size < TINY:
+        return bytes([tiny + size])
+    width = next(width for width in (0, 1, 2) if size < 1 << (8 << width))
+    return bytes([marker + width]) + size.to_bytes(1 << width)
+
+
+def _value(data: bytes, at: int) -> tuple[Any, int]:
+    """Decode the value that begins at an offset; return it with the offset of its end."""
+    marker = data[at]
+    if marker == 0xC0:  # noqa: PLR2004 - PackStream's own
+        return None, at + 1
+    kind, size, at = _size(data, at)
+    if kind == "text":
+        return data[at : at + size].decode(), at + size
+    items = []
+    for _ in range(2 * size if kind == "map" else size):
+        item, at = _value(data, at)
+        items.append(item)
+    return (dict(zip(items[::2], items[1::2], strict=True)) if kind == "map" else items), at
+
+
+def _size(data: bytes, at: int) -> tuple[str, int, int]:
+    """Return what begins at an offset, its size, and the offset of its content."""
+    kinds = {0x80: ("text", 0xD0), 0x90: ("list", 0xD4), 0xA0: ("map", 0xD8)}
+    marker = data[at]
+    for tiny, (kind, wide) in kinds.items():
+        if tiny <= marker < tiny + TINY:
+            return kind, marker - tiny, at + 1
+        if wide <= marker <= wide + 2:
+            end = at + 1 + (1 << marker - wide)
+            return kind, int.from_bytes(data[at + 1 : end]), end
+    raise ValueError(f"the marker {marker:#x} is not one of a login")

@@ -5,12 +5,14 @@ import os
 import secrets
 from collections.abc import Sequence
 
-from luigi_sinks.testing.servers import bolt, java, versions
+from luigi_sinks.testing.servers import bolt, java, keycloak, versions
 from luigi_sinks.testing.servers.process import Command
-from luigi_sinks.testing.servers.server import HOST, Place, Server
+from luigi_sinks.testing.servers.server import HOST, Login, Place, Server
 
 USER = "neo4j"
 DATABASE = "neo4j"
+GATE = "bolt_gate"
+AUDIENCE = "neo4j"
 HEAP = "1g"
 HASH_ROUNDS = 1024
 FOLDERS = ("conf", "data", "data/dbms", "import", "logs", "plugins", "run")
@@ -20,6 +22,7 @@ CONFIGURATION = """\
 server.bolt.listen_address={host}:{port}
 server.bolt.advertised_address={host}:{port}
 server.bolt.tls_level=REQUIRED
+server.bolt.connection_keep_alive=5s
 dbms.ssl.policy.bolt.enabled=true
 dbms.ssl.policy.bolt.base_directory={folder}/conf
 dbms.ssl.policy.bolt.private_key={key}
@@ -56,7 +59,7 @@ def prepare_container(place: Place) -> None:
     for name in FOLDERS:
         account.make_folder(folder / name)
     if not (first := folder / "data" / "dbms" / "auth.ini").exists():
-        account.write(first, _login(place.password))
+        account.write(first, _first_password(place.password))
 
 
 def command(place: Place) -> Command:
@@ -78,11 +81,21 @@ def command(place: Place) -> Command:
 
 def answers(place: Place) -> bool:
     """Whether a query, asked as the user, gets its answer."""
-    login = bolt.Login(USER, place.password)
-    return bolt.answers((HOST, place.port), place.ca, login, DATABASE)
+    who = bolt.Login(USER, place.password)
+    return bolt.answers((HOST, place.port), place.ca, who, DATABASE)
 
 
-def _login(password: str) -> str:
+def login(place: Place) -> Login:
+    """Log in through the gate: with a token of Keycloak's, got by a key."""
+    issuer = place.beside("keycloak")
+    proof = {"client_id": keycloak.SIGNER, "private_key_file": str(issuer.folder / keycloak.CLIENT_KEY)}
+    return Login(
+        {"port": str(place.beside(GATE).port), "user": ""},
+        {"source": "oidc", "issuer": keycloak.issuer(issuer.port), **proof, "audience": AUDIENCE, "ca": str(place.ca)},
+    )
+
+
+def _first_password(password: str) -> str:
     """Make the text that `neo4j-admin dbms set-initial-password` would write.
 
     That program would have to be told the password on its command line.
@@ -105,4 +118,5 @@ SERVER = Server(
     prepare_container=prepare_container,
     command=command,
     answers=answers,
+    login=login,
 )
