@@ -1,0 +1,100 @@
+"""The way into OpenSearch by signed requests, as into Amazon OpenSearch Service: a relay before it.
+
+The keys are made anew at each start, and lie in `keys.json`, which the gate reads again when it changes.
+"""
+
+import json
+import os
+import secrets
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+
+import msgspec
+
+from luigi_sinks.testing.servers import opensearch
+from luigi_sinks.testing.servers.account import ourselves
+from luigi_sinks.testing.servers.process import Command
+from luigi_sinks.testing.servers.server import HOST, Place, Server
+from luigi_sinks.testing.servers.signature_relay import Config
+
+REGION = "eu-central-1"
+CONFIG = "gate.json"
+KEYS = "keys.json"
+LIFE = timedelta(days=30)
+
+
+def missing() -> Sequence[str]:
+    """Ask for nothing: it is a program of this installation."""
+    return []
+
+
+def configuration(place: Place) -> Config:
+    """Say what the relay must know; tests change it for relays of their own."""
+    return Config(
+        host=HOST,
+        port=place.port,
+        server_port=place.beside(opensearch.SERVER.name).port,
+        certificate=str(place.certificate),
+        key=str(place.key),
+        keys=str(place.folder / KEYS),
+        region=REGION,
+    )
+
+
+def new_key(life: timedelta = LIFE) -> dict[str, str]:
+    """Make a session's key, as AWS hands it out."""
+    return {
+        "AccessKeyId": f"ASIA{secrets.token_hex(8).upper()}",
+        "SecretAccessKey": secrets.token_hex(20),
+        "Token": secrets.token_hex(40),
+        "Expiration": (datetime.now(UTC) + life).isoformat(),
+    }
+
+
+def prepare(place: Place) -> None:
+    """Make a key, and write the configuration."""
+    place.account.write(place.folder / KEYS, json.dumps([new_key()]))
+    place.account.write(place.folder / CONFIG, msgspec.json.encode(configuration(place)).decode())
+
+
+def command(place: Place) -> Command:
+    """Name the relay."""
+    relay = (sys.executable, "-m", "luigi_sinks.testing.servers.signature_relay", place.folder / CONFIG)
+    return Command(relay, {"PATH": os.environ.get("PATH", os.defpath)}, ourselves())
+
+
+def answers(place: Place) -> bool:
+    """Whether it turns a stranger away, and OpenSearch is there for others."""
+    return opensearch.answers(place.beside(opensearch.SERVER.name)) and _turns_away(place)
+
+
+def _turns_away(place: Place) -> bool:
+    tls = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=place.ca))
+    # No proxy of the environment has a part in reaching this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), tls)
+    try:
+        opener.open(f"https://{HOST}:{place.port}/", timeout=5).close()
+    except urllib.error.HTTPError as error:
+        return error.code == HTTPStatus.FORBIDDEN
+    except OSError:
+        pass
+    return False
+
+
+SERVER = Server(
+    name="signature_gate",
+    user="",
+    database=None,
+    download=None,
+    patience=180,
+    missing=missing,
+    prepare=prepare,
+    prepare_container=prepare,
+    command=command,
+    answers=answers,
+)
