@@ -102,10 +102,10 @@ class MariaDBSink:
         self.delete_rows(transact(self.settings, mark))
 
     def read(self, version: Version) -> Iterator[Row]:
-        """Yield the version's rows as they were given, as the server sends them."""
+        """Yield the version's rows as they were given, as the server sends them; Conflict if they are deleted."""
         codecs = self.schema.codecs
         columns = ", ".join(codec.select.format(quoted(name)) for name, codec in codecs.items())
-        seq = self._record(version).seq
+        seq = self._readable(version).seq
         values = [(index, codec.value) for index, codec in enumerate(codecs.values()) if codec.value]
         for found in stream(self.settings, f"SELECT {columns} FROM {self.names.base} WHERE {SEQ} = {seq}"):
             row = list(found)
@@ -119,6 +119,12 @@ class MariaDBSink:
         while run(self.settings, partial(_changed, query)) == _DELETED_AT_ONCE:
             pass
         run(self.settings, partial(_changed, f"DELETE FROM {self.names.parts} WHERE seq = {seq}"))
+
+    def _readable(self, version: Version) -> Record:
+        record = self._record(version)
+        if record.state in {State.DROPPED, State.ABANDONED, State.FAILED}:
+            raise Conflict(f"{version} is {record.state}: it has no rows here")
+        return record
 
     def _record(self, version: Version) -> Record:
         return run(self.settings, lambda cursor: self.registry.record(cursor, version))
