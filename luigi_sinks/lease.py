@@ -16,6 +16,8 @@ from luigi_sinks.process import boot, started
 TERM = timedelta(minutes=15)
 """How long another machine believes a lease that is not renewed."""
 
+_GIVEN_UP = datetime.fromtimestamp(0, UTC)
+
 _log = logging.getLogger("luigi_sinks")
 _held_here: set[str] = set()
 
@@ -38,6 +40,15 @@ class Lease:
     def renewed(self) -> Lease:
         """Return the same claim for another term."""
         return replace(self, until=datetime.now(UTC) + TERM)
+
+    def given_up(self) -> Lease:
+        """Return the claim as one that its holder has laid down, though the process may live on."""
+        return replace(self, until=_GIVEN_UP)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Tell whether nobody holds it any more, and nobody is to take up what it was for."""
+        return self.until == _GIVEN_UP
 
     def is_live(self, version_id: str) -> bool:
         """Tell whether its holder is still at work on the version."""

@@ -109,7 +109,7 @@ def _refuse_another_scheme(sink: Sink, partition: str, origin: Origin) -> None:
 def _clear(sink: Sink, partition: str) -> None:
     """Abandon what dead loads left in the partition; raise Conflict for a live one."""
     for record in sink.records(partition=partition):
-        if not record.state.is_open:
+        if not record.state.is_open or record.is_left:
             continue
         if record.lease.is_live(record.version.id):
             raise Conflict(f"{record.version} is being loaded by {record.lease}; this load wrote nothing")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from luigi_sinks.lease import Lease
@@ -52,6 +52,19 @@ class Record:
     def is_publishable(self) -> bool:
         """Tell whether it may become the head: its checks passed, or it was the head before."""
         return self.state is State.VALIDATED or (self.state is State.RETIRED and self.is_complete)
+
+    @property
+    def is_left(self) -> bool:
+        """Tell whether its load failed and could not delete its rows: they wait for a pruner."""
+        return self.state is State.ABANDONED and self.lease.is_given_up
+
+    def left(self) -> Record:
+        """Return it as one that nobody is at work on, with rows for a pruner to delete."""
+        return replace(self, state=State.ABANDONED, lease=self.lease.given_up())
+
+    def claimed(self, lease: Lease) -> Record:
+        """Return it under a lease, unless it was left."""
+        return self if self.is_left else replace(self, lease=lease)
 
     def answers(self, asked: Origin) -> bool:
         """Tell whether it completes the output that is asked for; without a label, any rerun does."""

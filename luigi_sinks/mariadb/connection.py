@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 from luigi_sinks import config
 from luigi_sinks.credentials import Refused, Token, use
-from luigi_sinks.errors import BadSetting, NotInstalled, SinkError, Unavailable
+from luigi_sinks.errors import BadSetting, Forbidden, NotInstalled, SinkError, Unavailable
 
 try:
     import mariadb
@@ -147,7 +147,7 @@ def explained(settings: Settings, error: Any) -> SinkError:
     if error.errno in _NO_LOCAL_FILES:
         return BadSetting(f"{place} takes no rows from clients ({error}); start it with local_infile = ON")
     if error.errno in _FORBIDDEN:
-        return BadSetting(f"{place}: user {settings.user!r} lacks a right: {error}")
+        return Forbidden(f"{place}: user {settings.user!r} lacks a right: {error}")
     if error.errno in _LOCKED:
         return Unavailable(f"{place}: another transaction holds locks for too long ({error}); run this again")
     if _is_lost(error) or error.errno in _OUT_OF_SERVICE:

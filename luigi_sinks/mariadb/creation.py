@@ -1,6 +1,7 @@
 """Makes a dataset's tables and view when it is first loaded, and refuses what stands in their way.
 
-Every step leaves alone what is there, so several processes may take it at once.
+Every step looks first and leaves alone what is there: several processes may take it at
+once, and where all is there it takes no right to create anything but a temporary table.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def _refuse_a_table_in_the_way(cursor: Any, names: Names) -> None:
 def _create_view(cursor: Any, names: Names, schema: Schema, partition: str) -> None:
     whole = partition == WHOLE
     if _kind(cursor, names.database, names.dataset) is None:
-        cursor.execute(f"CREATE VIEW IF NOT EXISTS {names.view} AS {schema.view(names, whole=whole)}")
+        definer = "DEFINER = CURRENT_ROLE " if _has_role(cursor) else ""  # a view must outlive whoever made it
+        cursor.execute(f"CREATE {definer}VIEW IF NOT EXISTS {names.view} AS {schema.view(names, whole=whole)}")
     ((definition,),) = rows(
         cursor,
         "SELECT VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?",
@@ -116,6 +118,11 @@ def _create_view(cursor: Any, names: Names, schema: Schema, partition: str) -> N
             f"table {names.dataset!r} is {'partitioned' if whole else 'loaded as a whole'} so far, and readers would "
             "see rows twice or not at all if that changed; keep to its partition_by, or take another table name"
         )
+
+
+def _has_role(cursor: Any) -> bool:
+    ((role,),) = rows(cursor, "SELECT CURRENT_ROLE()")
+    return role is not None
 
 
 def _kind(cursor: Any, database: str, name: str) -> str | None:

@@ -73,7 +73,7 @@ class Registry:
     def lock_head(self, cursor: Any, partition: str) -> Head:
         """Return a partition's head and keep it from moving; make its row if there is none."""
         cursor.execute(
-            f"INSERT INTO {self.names.head} (part, epoch) VALUES (?, 0) ON DUPLICATE KEY UPDATE part = part",
+            f"INSERT INTO {self.names.head} (part, epoch) VALUES (?, 0) ON DUPLICATE KEY UPDATE epoch = epoch",
             (partition,),
         )
         return self._head(cursor, partition, "FOR UPDATE")
@@ -103,7 +103,7 @@ class Registry:
         origin, lease = msgspec.json.encode(record.origin).decode(), msgspec.json.encode(record.lease).decode()
         cursor.execute(
             f"INSERT INTO {self.names.versions} (dataset, part, id, state, staged_at, update_id, origin, lease)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE id = id",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE state = state",
             (
                 self.names.dataset,
                 record.version.partition,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from functools import cached_property, partial
 from typing import Any, ClassVar, TypeVar
 
 from luigi_sinks.contract import Contract
-from luigi_sinks.errors import CheckFailed, Conflict
+from luigi_sinks.errors import CheckFailed, Conflict, Forbidden
 from luigi_sinks.lease import Lease
 from luigi_sinks.mariadb.connection import Settings, rows, run, stream, transact
 from luigi_sinks.mariadb.creation import create
@@ -24,6 +25,8 @@ from luigi_sinks.sink import Part, Row, Sealed
 from luigi_sinks.version import State, Version
 
 Result = TypeVar("Result")
+
+_log = logging.getLogger("luigi_sinks")
 
 _DELETED_AT_ONCE = 20_000
 """Rows of one DELETE: a longer one makes other transactions wait and the undo log grow."""
@@ -93,9 +96,10 @@ class MariaDBSink:
         """Delete the rows of a version that is no head. After a failure half-way, call it again."""
 
         def mark(cursor: Any) -> int:
-            if self.registry.lock_head(cursor, version.partition).version == version:
-                raise Conflict(f"{version} is the head; it cannot be dropped")
+            # Who publishes locks the record too, and looks at it then: so the head need not be locked.
             record = self.registry.record(cursor, version, "FOR UPDATE")
+            if self.registry.head(cursor, version.partition).version == version:
+                raise Conflict(f"{version} is the head; it cannot be dropped")
             self.registry.store(cursor, replace(record, state=State.DROPPED))
             return record.seq
 
@@ -162,7 +166,7 @@ class MariaDBStage:
 
     def renew(self, lease: Lease) -> None:
         """Keep the claim alive."""
-        self._change(lambda record: replace(record, lease=lease))
+        self._change(lambda record: record.claimed(lease))
 
     def seal(self) -> Sealed:
         """Wait for parts under way, refuse further ones, count the rows."""
@@ -173,9 +177,18 @@ class MariaDBStage:
         self._change(_approved)
 
     def abandon(self) -> None:
-        """Delete the rows and record the failure, in this order: what a crash leaves is taken up again."""
-        if self._change(lambda record: replace(record, state=State.ABANDONED)):
+        """Delete the rows and record the failure, in this order: what a crash leaves is taken up again.
+
+        Who may not delete them leaves them to a pruner.
+        """
+        if not self._change(lambda record: replace(record, state=State.ABANDONED)):
+            return
+        try:
             self.sink.delete_rows(self.seq)
+        except Forbidden as refusal:
+            self._change(Record.left)
+            _log.warning("%s: its rows are left for a pruner to delete: %s", self.version, refusal)
+        else:
             self._change(lambda record: replace(record, state=State.FAILED, rows=None))
 
     def _write(self, part: Part, cursor: Any) -> None:

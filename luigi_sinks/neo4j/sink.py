@@ -61,9 +61,13 @@ class Neo4jSink:
         query = registry.records(partition, update_ids)
         return registry.records_of(connection.query(self.settings, query, dataset=self.dataset, **wanted))
 
+    def create(self) -> None:
+        """Make the constraints and indexes that are missing."""
+        constraints.ensure(self.settings, self.graph)
+
     def begin(self, version: Version, origin: Origin, lease: Lease) -> Neo4jStage:
         """Register the version and open its stage."""
-        constraints.ensure(self.settings, self.graph)
+        self.create()
         labels = self.graph.node_kinds
         connection.transact(self.settings, lambda tx: registry.begin(tx, version, origin, lease, labels))
         return self.attach(version)
