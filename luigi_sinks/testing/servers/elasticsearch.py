@@ -1,5 +1,7 @@
-"""Elasticsearch with security and TLS on, a trial licence and one superuser.
+"""Elasticsearch with security and TLS on, a trial licence, one superuser, and users that log in by tokens.
 
+It takes the tokens of the Keycloak of the same state folder, whose first key it has in a
+file: it would not start without a Keycloak that it had to fetch the keys from.
 The trial ends 30 days after the first start: `down --purge` begins a new one.
 """
 
@@ -13,11 +15,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 
-from luigi_sinks.testing.servers import java, versions
+from luigi_sinks.testing.servers import java, keycloak, versions
 from luigi_sinks.testing.servers.process import Command
-from luigi_sinks.testing.servers.server import HOST, Place, Server
+from luigi_sinks.testing.servers.server import HOST, Login, Place, Server
 
 USER = "luigi_sinks"
+AUDIENCE = "elasticsearch"
+KEYS = "jwks.json"
+OWNER = "dataset_owner"
+OWNERS = (keycloak.USER, keycloak.SIGNER, keycloak.BRIEF)
+ROLES = {OWNER: {"cluster": ["monitor"], "indices": [{"names": ["*"], "privileges": ["manage", "read", "write"]}]}}
+"""What it takes to load, publish and prune: an alias is moved by who manages it and the indices it stands for."""
 HEAP = "512m"
 HASH_ROUNDS = 10_000
 
@@ -33,23 +41,30 @@ def missing() -> Sequence[str]:
 
 def prepare(place: Place) -> None:
     """Write the configuration; data and logs make themselves."""
-    account, config = place.account, place.folder / "config"
-    prepare_container(place)
+    account = place.account
+    config = account.make_folder(place.folder / "config")
     for file in (place.home / "config").glob("*.*"):
         if file.is_file():
             account.write(config / file.name, file.read_text(encoding="utf-8"))
+    prepare_container(place)
     account.write(config / "elasticsearch.yml", _yaml(place))
 
 
 def prepare_container(place: Place) -> None:
-    """Write the user and the certificate."""
+    """Write the users, their roles, the certificate, and the keys of those who sign tokens."""
     account = place.account
     account.make_folder(place.folder / "data")
     config = account.make_folder(place.folder / "config")
     for name, path in (("node.crt", place.certificate), ("node.key", place.key)):
         account.write(config / name, path.read_text(encoding="utf-8"))
-    account.write(config / "users", f"{USER}:{_hashed(place.password)}\n")
-    account.write(config / "users_roles", f"superuser:{USER}\n")
+    hashes = {
+        USER: _hashed(place.password),
+        **{name: _hashed(secrets.token_hex(24)) for name in (*OWNERS, keycloak.KEEPER)},
+    }
+    account.write(config / "users", "".join(f"{name}:{each}\n" for name, each in hashes.items()))
+    account.write(config / "users_roles", f"superuser:{USER}\n{OWNER}:{','.join(OWNERS)}\n")
+    account.write(config / "roles.yml", "".join(f"{name}: {json.dumps(role)}\n" for name, role in ROLES.items()))
+    account.write(config / KEYS, json.dumps(keycloak.first_keys(place)))
 
 
 def command(place: Place) -> Command:
@@ -82,6 +97,39 @@ def answers(place: Place) -> bool:
         return False
 
 
+def realm(place: Place) -> dict[str, object]:
+    """Say whose tokens are taken; the users' roles are those of the file realm."""
+    return {
+        "order": 1,
+        "token_type": "access_token",
+        "client_authentication.type": "none",
+        "allowed_issuer": keycloak.issuer(place.beside("keycloak").port),
+        "allowed_audiences": [AUDIENCE],
+        "allowed_subject_patterns": ["*"],
+        "allowed_signature_algorithms": ["RS256"],
+        "allowed_clock_skew": "1s",  # a minute by default: a token would outlive its end unseen
+        "claims.principal": "preferred_username",
+        "claim_patterns.principal": "^service-account-(.+)$",
+        "pkc_jwkset_path": KEYS,
+        "authorization_realms": ["file1"],
+    }
+
+
+def login(place: Place) -> Login:
+    """Log in by a token that Keycloak gives for a signature."""
+    provider = place.beside("keycloak")
+    return Login(
+        {"user": "", "audience": AUDIENCE},
+        {
+            "source": "oidc",
+            "issuer": keycloak.issuer(provider.port),
+            "client_id": keycloak.SIGNER,
+            "private_key_file": str(provider.folder / keycloak.CLIENT_KEY),
+            "ca": str(place.ca),
+        },
+    )
+
+
 def _hashed(password: str) -> str:
     """Hash a password for the `users` file, as `elasticsearch-users` would.
 
@@ -112,6 +160,7 @@ def _yaml(place: Place) -> str:
         "xpack.security.http.ssl.key": "node.key",
         "xpack.security.http.ssl.certificate": "node.crt",
         "xpack.security.authc.realms.file.file1.order": 0,
+        **{f"xpack.security.authc.realms.jwt.keycloak.{name}": value for name, value in realm(place).items()},
     }
     return "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
 
@@ -127,4 +176,5 @@ SERVER = Server(
     prepare_container=prepare_container,
     command=command,
     answers=answers,
+    login=login,
 )

@@ -1,8 +1,9 @@
-"""Keycloak with a realm of three clients, whose tokens do not live long; an identity provider, not a store.
+"""Keycloak with a realm of four clients, whose tokens do not live long; an identity provider, not a store.
 
 Started only when it is asked for by name. The client `loader` has the password as its
 secret; the client `signer` proves itself by the key in `client.key`, as does `brief`,
-whose tokens live for a few seconds only.
+whose tokens live for a few seconds only. The client `keeper`, with the same password, may
+change the realm: tests make it rotate its keys.
 """
 
 import base64
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from luigi_sinks.testing.servers import java, versions
+from luigi_sinks.testing.servers.lock import locked
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Place, Server
 
@@ -30,7 +32,9 @@ REALM = "sinks"
 USER = "loader"
 SIGNER = "signer"
 BRIEF = "brief"
+KEEPER = "keeper"
 CLIENT_KEY = "client.key"
+REALM_KEY = "realm.key"
 AUDIENCES = ("elasticsearch", "neo4j")
 LIFESPAN = 20
 BRIEF_LIFESPAN = 4
@@ -71,7 +75,7 @@ def prepare_container(place: Place) -> None:
         account.make_folder(folder / name)
     if not (file := folder / CLIENT_KEY).exists():
         account.write(file, _new_key())
-    realm = _realm(place.password, _jwk(file.read_bytes()))
+    realm = _realm(place.password, _jwk(file.read_bytes()), signing_key(place).decode())
     account.write(folder / "import" / "realm.json", json.dumps(realm))
 
 
@@ -106,9 +110,9 @@ def answers(place: Place) -> bool:
         return False
 
 
-def token(place: Place) -> str:
-    """Return a token that the client gets for its secret. Raises OSError if there is none to be had."""
-    asked = {"grant_type": "client_credentials", "client_id": USER, "client_secret": place.password}
+def token(place: Place, client: str = USER) -> str:
+    """Return a token that a client gets for its secret. Raises OSError if there is none to be had."""
+    asked = {"grant_type": "client_credentials", "client_id": client, "client_secret": place.password}
     request = urllib.request.Request(
         f"https://{HOST}:{place.port}/realms/{REALM}/protocol/openid-connect/token",
         urllib.parse.urlencode(asked).encode(),
@@ -121,6 +125,20 @@ def token(place: Place) -> str:
             return str(json.load(response)["access_token"])
     except (ValueError, KeyError):
         raise ConnectionError("Keycloak answers, but not with a token") from None
+
+
+def signing_key(place: Place) -> bytes:
+    """Return the key that the realm signs by at first, in PEM; whichever server is prepared first makes it."""
+    root = place.folder.parent
+    with locked(root / f"{REALM_KEY}.lock"):
+        if not (file := root / REALM_KEY).exists():
+            place.account.write(file, _new_key())
+        return file.read_bytes()
+
+
+def first_keys(place: Place) -> dict[str, Any]:
+    """Return the set of public keys that tokens are verified by, as long as the realm has no others."""
+    return {"keys": [_jwk(signing_key(place))]}
 
 
 def _new_key() -> str:
@@ -140,7 +158,7 @@ def _base64url(number: int) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _realm(secret: str, jwk: dict[str, str]) -> dict[str, Any]:
+def _realm(secret: str, jwk: dict[str, str], signing_key: str) -> dict[str, Any]:
     by_key = {
         "use.jwks.string": "true",
         "jwks.string": json.dumps({"keys": [jwk]}),
@@ -151,8 +169,27 @@ def _realm(secret: str, jwk: dict[str, str]) -> dict[str, Any]:
         _client(USER, {"secret": secret}),
         _client(SIGNER, {"clientAuthenticatorType": "client-jwt", "attributes": by_key}),
         _client(BRIEF, {"clientAuthenticatorType": "client-jwt", "attributes": briefly}),
+        _client(KEEPER, {"secret": secret}),
     ]
-    return {"realm": REALM, "enabled": True, "accessTokenLifespan": LIFESPAN, "clients": clients}
+    keeper = {
+        "username": f"service-account-{KEEPER}",
+        "enabled": True,
+        "serviceAccountClientId": KEEPER,
+        "clientRoles": {"realm-management": ["realm-admin"]},
+    }
+    return {
+        "realm": REALM,
+        "enabled": True,
+        "accessTokenLifespan": LIFESPAN,
+        "clients": clients,
+        "users": [keeper],
+        "components": {"org.keycloak.keys.KeyProvider": [_provider(signing_key)]},
+    }
+
+
+def _provider(key: str) -> dict[str, Any]:
+    known = {"privateKey": key, "algorithm": "RS256", "priority": "100", "enabled": "true", "active": "true"}
+    return {"name": "first", "providerId": "rsa", "config": {name: [value] for name, value in known.items()}}
 
 
 def _client(name: str, proof: dict[str, Any]) -> dict[str, Any]:

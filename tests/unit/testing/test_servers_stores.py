@@ -7,7 +7,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from luigi_sinks.testing.servers import EVERY, elasticsearch, java, keycloak, mariadb, neo4j, opensearch
+from luigi_sinks.testing.servers import EVERY, compose, elasticsearch, java, keycloak, mariadb, neo4j, opensearch
 from luigi_sinks.testing.servers.account import Account, ourselves
 from luigi_sinks.testing.servers.server import Place
 from luigi_sinks.testing.servers.versions import IMAGES
@@ -102,11 +102,42 @@ def test_opensearch_listens_on_loopback_only(place):
 
 def test_the_superuser_of_elasticsearch_is_kept_as_a_salted_hash(place):
     elasticsearch.prepare_container(place)
-    user, kept = (place.folder / "config" / "users").read_text().strip().split(":")
+    user, kept = (place.folder / "config" / "users").read_text().splitlines()[0].split(":")
     scheme, salt, digest = kept.split("$")
     again = hashlib.pbkdf2_hmac("sha512", SECRET.encode(), base64.b64decode(salt), 10_000, dklen=32)
     assert (user, scheme, base64.b64decode(digest)) == ("luigi_sinks", "{PBKDF2}10000", again)
-    assert (place.folder / "config" / "users_roles").read_text() == "superuser:luigi_sinks\n"
+    assert (place.folder / "config" / "users_roles").read_text().splitlines()[0] == "superuser:luigi_sinks"
+
+
+def test_elasticsearch_trusts_the_key_that_keycloak_signs_by_whichever_is_prepared_first(place):
+    elasticsearch.prepare(place)
+    (trusted,) = json.loads((place.folder / "config" / "jwks.json").read_text())["keys"]
+    keycloak.prepare_container(place)
+    realm = json.loads((place.folder / "import" / "realm.json").read_text())
+    (provider,) = realm["components"]["org.keycloak.keys.KeyProvider"]
+    private = load_pem_private_key(provider["config"]["privateKey"][0].encode(), password=None)
+    assert int.from_bytes(base64.urlsafe_b64decode(trusted["n"] + "==")) == private.public_key().public_numbers().n
+
+
+def test_a_role_of_elasticsearch_for_datasets_rules_over_nothing_else(place):
+    elasticsearch.prepare(place)
+    roles = yaml.safe_load((place.folder / "config" / "roles.yml").read_text())
+    assert roles["dataset_owner"]["cluster"] == ["monitor"]
+    assert "all" not in roles["dataset_owner"]["indices"][0]["privileges"]
+
+
+def test_elasticsearch_in_a_container_takes_the_same_tokens(place):
+    service = yaml.safe_load(compose.FILE.read_text())["services"]["elasticsearch"]
+    prefix, named = "xpack.security.authc.realms.jwt.keycloak.", service["environment"]
+    told = {key.removeprefix(prefix): value for key, value in named.items() if key.startswith(prefix)}
+    realm = {key: _as_variable(value) for key, value in elasticsearch.realm(place).items()}
+    assert told.pop("allowed_issuer").startswith("https://127.0.0.1:${LUIGI_SINKS_KEYCLOAK_PORT")
+    assert realm.pop("allowed_issuer") == "https://127.0.0.1:4712/realms/sinks"
+    assert {key: value.replace("$$", "$") for key, value in told.items()} == realm
+
+
+def _as_variable(value):
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 def test_the_first_password_of_neo4j_is_written_once(place):
@@ -146,7 +177,7 @@ def test_the_realm_of_keycloak_knows_the_password_and_a_key_and_is_closed_to_oth
     keycloak.prepare_container(place)
     keycloak.prepare_container(place)
     realm = json.loads((place.folder / "import" / "realm.json").read_text())
-    loader, signer, brief = realm["clients"]
+    loader, signer, brief, _ = realm["clients"]
     assert brief["attributes"] == {**signer["attributes"], "access.token.lifespan": "4"}
     assert (loader["clientId"], loader["secret"]) == ("loader", SECRET)
     (published,) = json.loads(signer["attributes"]["jwks.string"])["keys"]
