@@ -57,11 +57,26 @@ class Registry:
         """The index it is kept in."""
         return names.registry(self.dataset)
 
+    def create(self) -> None:
+        """Make the index, unless it is there: to look takes fewer rights."""
+        if ask(self.settings, lambda es: es.indices.exists(index=self.index)):
+            return
+        settings = {"hidden": True, "number_of_shards": 1, "auto_expand_replicas": "0-1"}
+        try:
+            ask(
+                self.settings,
+                lambda es: es.indices.create(index=self.index, settings=settings, mappings=_MAPPING),
+                within=CHANGE,
+            )
+        except Rejected as rejected:
+            if rejected.kind != "resource_already_exists_exception":
+                raise
+
     def add(self, record: Record) -> None:
         """Keep a new record under the next free number."""
         seq = self._last() + 1
         if seq == 1:
-            self._create_index()
+            self.create()
         while not self._create(str(seq), _document(replace(record, seq=seq)), refresh=True):
             if self._found(record.version):  # by an earlier attempt, whose answer was lost
                 return
@@ -123,18 +138,6 @@ class Registry:
         if answer["errors"]:
             reasons = [item["delete"]["error"]["reason"] for item in answer["items"] if "error" in item["delete"]]
             raise Unavailable(f"{self.index} lets nothing be deleted: {reasons[0]}")
-
-    def _create_index(self) -> None:
-        settings = {"hidden": True, "number_of_shards": 1, "auto_expand_replicas": "0-1"}
-        try:
-            ask(
-                self.settings,
-                lambda es: es.indices.create(index=self.index, settings=settings, mappings=_MAPPING),
-                within=CHANGE,
-            )
-        except Rejected as rejected:
-            if rejected.kind != "resource_already_exists_exception":
-                raise
 
     def _create(self, key: str, document: dict[str, Any], *, refresh: bool = False) -> bool:
         """Create a document; return False if there is one with the key."""

@@ -6,6 +6,7 @@ by the next look when a crash came between.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,11 +20,13 @@ from luigi_sinks.elasticsearch.registry import Registry
 from luigi_sinks.elasticsearch.schema import Schema, field_types
 from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.elasticsearch.writer import PartWriter
-from luigi_sinks.errors import BadSetting, Conflict, SinkError, Unavailable
+from luigi_sinks.errors import BadSetting, Conflict, Forbidden, SinkError, Unavailable
 from luigi_sinks.lease import Lease
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.sink import Part, Sealed
 from luigi_sinks.version import State, Version
+
+_log = logging.getLogger("luigi_sinks")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ class ElasticsearchSink:
                 seen = _as_pointed(record, record.version in heads)
                 yield record if seen == record else self.settled(record.version)
 
+    def create(self) -> None:
+        """Make what the dataset has besides its versions' indices."""
+        self.heads.check_place()
+        self.registry.create()
+
     def begin(self, version: Version, origin: Origin, lease: Lease) -> ElasticsearchStage:
         """Register the version and create its index."""
         self.heads.check_place()
@@ -101,11 +109,13 @@ class ElasticsearchSink:
 
     def drop(self, version: Version) -> None:
         """Delete the index of a version that is no head."""
-        if self.registry.record(version).state.is_open:
+        record = self.registry.record(version)
+        if record.state.is_open and not record.is_left:
             raise Conflict(f"{version} is being loaded; it cannot be dropped")
         if not self.heads.take(version, names.RETIRED) and self.heads.pointer(version.partition).version == version:
             raise Conflict(f"{version} is the head; it cannot be dropped")
         self.delete_index(version)
+        self.registry.forget_parts(version)
         self.registry.change(version, lambda record: replace(record, state=State.DROPPED))
 
     def read(self, version: Version) -> Iterator[Any]:
@@ -180,7 +190,7 @@ class ElasticsearchStage:
 
     def renew(self, lease: Lease) -> None:
         """Keep the claim alive."""
-        self.sink.registry.change(self.version, lambda record: replace(record, lease=lease))
+        self.sink.registry.change(self.version, lambda record: record.claimed(lease))
 
     def seal(self) -> Sealed:
         """Block writes, put the settings for readers in force, and count."""
@@ -188,7 +198,7 @@ class ElasticsearchStage:
         self._serve()
         self.sink.registry.forget_parts(self.version)
         rows = self._count()
-        self.sink.registry.change(self.version, lambda record: replace(record, rows=rows))
+        self.sink.registry.change(self.version, lambda record: replace(_unabandoned(record), rows=rows))
         return Sealed(rows)
 
     def approve(self) -> None:
@@ -196,13 +206,24 @@ class ElasticsearchStage:
         self.sink.registry.change(self.version, _approved)
 
     def abandon(self) -> None:
-        """Delete the index of a version that was never published, and record the failure."""
+        """Delete the index of a version that was never published, and record the failure.
+
+        Who may not delete it leaves it to a pruner.
+        """
         sink = self.sink
         if not sink.heads.take(self.version, names.STAGED) and not sink.settled(self.version).state.is_open:
             return
-        sink.delete_index(self.version)
+        try:
+            sink.delete_index(self.version)
+        except Forbidden as refusal:
+            self._leave_to_pruner(refusal)
+            return
         sink.registry.forget_parts(self.version)
         sink.registry.change(self.version, lambda record: replace(record, state=State.FAILED))
+
+    def _leave_to_pruner(self, refusal: Forbidden) -> None:
+        self.sink.registry.change(self.version, Record.left)
+        _log.warning("%s: its index is left for a pruner to delete: %s", self.version, refusal)
 
     @property
     def _alias(self) -> str:
@@ -268,10 +289,15 @@ def _as_pointed(record: Record, is_head: bool) -> Record:
     return record
 
 
+def _unabandoned(record: Record) -> Record:
+    """Return the record of a version that may go on; the index of an abandoned one may still be there."""
+    if record.state not in {State.STAGED, State.VALIDATED}:
+        raise Conflict(f"{record.version} is {record.state}; it cannot be sealed or approved")
+    return record
+
+
 def _approved(record: Record) -> Record:
-    if not record.state.is_open:
-        raise Conflict(f"{record.version} is {record.state}; it cannot be approved")
-    return replace(record, state=State.VALIDATED)
+    return replace(_unabandoned(record), state=State.VALIDATED)
 
 
 def _tag_of(record: Record) -> str:
