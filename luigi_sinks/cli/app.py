@@ -1,0 +1,158 @@
+"""The commands, and what they print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+from luigi_sinks import config
+from luigi_sinks.cli.module import Dataset, LeftOut, dataset, grants_of, tasks
+from luigi_sinks.cli.places import Place, as_terraform, places
+from luigi_sinks.credentials import audit
+from luigi_sinks.errors import BadSetting, CredentialError, NotInstalled, SinkError
+from luigi_sinks.principal import Principal
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.text import Text
+except ImportError as missing:
+    raise NotInstalled("cli", missing) from missing
+
+_WRONG, _UNUSABLE = 1, 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Looks after the datasets of luigi_sinks. Ends with 0 if all is well, 1 if something wrong was found, "
+    "2 if it could not do its work.",
+)
+audit_app = typer.Typer(no_args_is_help=True, help="The log of what was done with credentials.")
+app.add_typer(audit_app, name="audit")
+
+out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class Format(StrEnum):
+    """What `grants` prints."""
+
+    SQL = "sql"
+    ELASTICSEARCH = "elasticsearch"
+    CYPHER = "cypher"
+    TERRAFORM = "terraform"
+    ALL = "all"
+
+
+_NATIVE = {"mariadb": Format.SQL, "elasticsearch": Format.ELASTICSEARCH, "neo4j": Format.CYPHER}
+_HEADINGS = {
+    "mariadb": "-- MariaDB at {}",
+    "elasticsearch": "# Elasticsearch at {}: POST /_security/role",
+    "neo4j": "// Neo4j at {}",
+}
+
+Module = Annotated[str, typer.Argument(help="The module that defines the tasks, as in --module of luigi.")]
+User = Annotated[str, typer.Option(help="Log in as this user instead of the one in luigi.cfg.")]
+Credential = Annotated[str, typer.Option(help="Log in with this credential instead of the one in luigi.cfg.")]
+
+
+def _reporting(command: Callable[..., None]) -> Callable[..., None]:
+    """End with 2, and the reason, when a command cannot do its work."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except (SinkError, CredentialError, OSError) as error:
+            err.print(Text(str(error), style="red"))
+            raise typer.Exit(_UNUSABLE) from None
+
+    return run
+
+
+@audit_app.command("verify")
+@_reporting
+def verify(
+    path: Annotated[Path | None, typer.Option(help="The log; that of luigi.cfg if not given.")] = None,
+    anchor: Annotated[Path | None, typer.Option(help="The file that keeps its head.")] = None,
+    first: Annotated[int, typer.Option(help="The first record to expect, if earlier files were put away.")] = 1,
+) -> None:
+    """Show the lines of the audit log that were edited, deleted, added or cut off."""
+    settings = config.read(audit.Settings, "luigi_sinks.audit")
+    if path is None:
+        path, anchor = settings.path, anchor or settings.anchor
+    if path is None:
+        raise BadSetting("which log? Give --path, or path in [luigi_sinks.audit] of luigi.cfg")
+    verdict = audit.verify(path, anchor, first=first)
+    for fault in verdict.faults:
+        out.print(Text(str(fault), style="red"))
+    if not verdict.records and verdict.is_good:
+        raise BadSetting(f"there is no record in {path}")
+    said = f"{verdict.records} records, the last one is {verdict.head.number}"
+    anchored = "" if anchor else "; without an anchor, lines that are cut off its end are not missed"
+    out.print(Text(f"{path}: {said}, {len(verdict.faults)} faults{anchored}"))
+    if not verdict.is_good:
+        raise typer.Exit(_WRONG)
+
+
+@app.command("create")
+@_reporting
+def create(module: Module, user: User = "", credential: Credential = "") -> None:
+    """Make the tables, registries and constraints of a module's datasets, so that loaders need not."""
+    for each in _datasets(module, user, credential):
+        role = each.role and Principal.OWNER.role(each.role)
+        grants_of(each.store).create(each.sink, each.partition, role)
+        out.print(Text(f"{each.store}: {each.sink.dataset} is ready"))
+
+
+@app.command("grants")
+@_reporting
+def grants(
+    module: Module,
+    format: Annotated[Format, typer.Option(help="What to print.")] = Format.ALL,  # noqa: A002 - the option's name
+    check: Annotated[bool, typer.Option("--check", help="Compare with what the servers grant.")] = False,
+    user: User = "",
+    credential: Credential = "",
+) -> None:
+    """Print what the owner, the loader and the pruner of a module's datasets must be granted."""
+    datasets = _datasets(module, user if check else "", credential if check else "")
+    asked = [place for place in places(datasets) if format in {_NATIVE[place.store], Format.ALL}]
+    if check:
+        _check(asked)
+        return
+    blocks = [(_HEADINGS[place.store].format(place.server), place.text()) for place in asked]
+    if format in {Format.TERRAFORM, Format.ALL}:
+        blocks.append(("# Terraform", as_terraform(datasets)))
+    for number, (heading, block) in enumerate(blocks):
+        if len(blocks) > 1:
+            out.print(Text("\n" * bool(number) + heading + "\n"))
+        out.print(Text(block), end="")
+
+
+def _check(asked: Iterable[Place]) -> None:
+    """Show each difference; end with 1 if there is one."""
+    differ = False
+    for place in asked:
+        for sign, right in place.differences():
+            out.print(Text(f"{sign} {place.store} {place.server}: {right}", style="red" if sign == "-" else "yellow"))
+            differ = True
+    if differ:
+        raise typer.Exit(_WRONG)
+    out.print("the servers grant what is needed, and nothing else")
+
+
+def _datasets(module: str, user: str, credential: str) -> list[Dataset]:
+    """Return the datasets of a module, and say which are not known; log in to them as another user if one is given."""
+    found = []
+    sys.path[:0] = [] if "" in sys.path else [""]
+    for task in tasks(module):
+        try:
+            found.append(dataset(task))
+        except LeftOut as reason:
+            err.print(Text(f"{task.get_task_family()} is left out: {reason}", style="yellow"))
+    other = {key: value for key, value in (("user", user), ("credential", credential)) if value}
+    return [replace(each, sink=replace(each.sink, settings=replace(each.sink.settings, **other))) for each in found]

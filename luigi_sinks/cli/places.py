@@ -1,0 +1,81 @@
+"""Gathers datasets by the server they lie on, with the roles that they take there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from luigi_sinks import config
+from luigi_sinks.cli import terraform
+from luigi_sinks.cli.module import Dataset, Store, grants_of
+
+_EVERYBODY = "luigi_sinks"
+"""The role of tasks that belong to no owner."""
+
+_SECTIONS = {"mariadb": terraform.mariadb, "elasticsearch": terraform.elasticsearch}
+
+
+@dataclass(frozen=True)
+class Place:
+    """One server of a store: all that a role is granted there is in one place."""
+
+    store: str
+    server: str
+    settings: Any
+    roles: Sequence[Any]
+
+    @property
+    def grants(self) -> Store:
+        """What the store knows about rights."""
+        return grants_of(self.store)
+
+    def text(self) -> str:
+        """Return the roles in the server's own language."""
+        return self.grants.text(self.roles)
+
+    def differences(self) -> Iterator[tuple[str, str]]:
+        """Yield `-` for a right that the server does not grant and `+` for one that it should not, and its name."""
+        for role in self.roles:
+            wanted, found = frozenset(role.rights), self.grants.rights(self.settings, role.name)
+            for right in sorted(wanted ^ found):
+                yield "-" if right in wanted else "+", f"{role.name}: {right}"
+
+
+def places(datasets: Iterable[Dataset]) -> list[Place]:
+    """Return the servers in the order of their stores and addresses."""
+    ordered = sorted(datasets, key=lambda each: (each.store, each.server, _role(each), each.sink.dataset))
+    return [
+        Place(*place, group[0].sink.settings, list(_roles(group)))
+        for place, group in ((key, list(found)) for key, found in groupby(ordered, lambda x: (x.store, x.server)))
+    ]
+
+
+def as_terraform(datasets: Sequence[Dataset]) -> str:
+    """Return all roles of all places, and those of the owners in AWS."""
+    blocks = list(_in_aws(datasets))
+    for place in places(datasets):
+        blocks += _SECTIONS[place.store](place.roles) if place.store in _SECTIONS else ()
+    return "\n\n".join(blocks) + "\n"
+
+
+def _roles(datasets: Iterable[Dataset]) -> Iterator[Any]:
+    for name, group in groupby(datasets, _role):
+        found = list(group)
+        yield from grants_of(found[0].store).roles([each.sink for each in found], name)
+
+
+def _role(dataset: Dataset) -> str:
+    return dataset.role or dataset.owner or _EVERYBODY
+
+
+def _in_aws(datasets: Iterable[Dataset]) -> Iterator[str]:
+    users: dict[str, set[str]] = {}
+    for each in datasets:
+        if role := config.owner(each.owner).aws_role:
+            users.setdefault(role, set()).update({each.sink.settings.user} if each.store == "mariadb" else ())
+    if users:
+        yield from terraform.variables(dbusers=any(users.values()))
+    for role, names in sorted(users.items()):
+        yield from terraform.aws(role, sorted(names))

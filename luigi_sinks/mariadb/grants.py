@@ -1,0 +1,203 @@
+"""What each principal may do in MariaDB, to the table and to the column.
+
+The loader adds rows and moves heads, and nothing that it may do changes a row that
+is there. Roles are shared by all datasets of an owner; the registry is shared by all
+datasets of a database, whose versions are all that a loader can change there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from luigi_sinks import config
+from luigi_sinks.mariadb import creation
+from luigi_sinks.mariadb.connection import Settings, rows, run
+from luigi_sinks.mariadb.names import Names, quoted
+from luigi_sinks.mariadb.schema import SEQ
+from luigi_sinks.mariadb.sink import MariaDBSink
+from luigi_sinks.mariadb.target import MariaDBTarget
+from luigi_sinks.principal import Principal
+
+Target = MariaDBTarget
+ROLE = "mariadb_role"
+
+_ALL = "*"
+_RECORD = ("UPDATE (lease)", "UPDATE (published_at)", "UPDATE (row_count)", "UPDATE (state)")
+_HEAD = ("UPDATE (epoch)", "UPDATE (seq)", "UPDATE (version)")
+_GRANT = re.compile(r"GRANT (?P<privileges>.+) ON (?P<place>.+) TO .+?(?P<more> WITH GRANT OPTION)?")
+_PRIVILEGE = re.compile(r"([A-Z ]+?)(?: \(([^)]*)\))?(?:, |$)")
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """Privileges on a table, or on all of a database where the table is `*`."""
+
+    database: str
+    table: str
+    privileges: tuple[str, ...]
+
+    @property
+    def place(self) -> str:
+        """Where they hold; in a grant on all tables, `_` of a database's name would stand for any letter."""
+        if self.table == _ALL:
+            return f"{quoted(self.pattern)}.*"
+        return f"{quoted(self.database)}.{quoted(self.table)}"
+
+    @property
+    def pattern(self) -> str:
+        """The database's name, as a grant on all its tables takes it."""
+        return re.sub(r"([_%\\])", r"\\\1", self.database)
+
+    @property
+    def listed(self) -> Sequence[str]:
+        """The privileges, those on columns gathered."""
+        found: dict[str, list[str]] = {}
+        for privilege in self.privileges:
+            kind, _, column = privilege.partition(" (")
+            found.setdefault(kind, []).extend([column[:-1]] if column else [])
+        return [f"{kind} ({', '.join(columns)})" if columns else kind for kind, columns in found.items()]
+
+
+@dataclass(frozen=True, order=True)
+class User:
+    """Who logs in, and where the token comes from."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Role:
+    """One principal's role, what is granted to it, and the users who take it, as far as luigi.cfg names them."""
+
+    name: str
+    principal: Principal
+    grants: Sequence[Grant]
+    users: Sequence[User] = ()
+
+    @property
+    def rights(self) -> frozenset[str]:
+        """The grants one by one."""
+        return frozenset(f"{privilege} ON {grant.place}" for grant in self.grants for privilege in grant.privileges)
+
+
+def roles(sinks: Iterable[MariaDBSink], name: str) -> list[Role]:
+    """Return the roles for the datasets, the owner's first: without its tables no other grant can be made."""
+    sinks = list(sinks)
+    users = sorted({User(sink.settings.user, _source(sink.settings)) for sink in sinks})
+    return [
+        Role(
+            principal.role(name),
+            principal,
+            _merged(grant for sink in sinks for grant in _GRANTS[principal](sink.names)),
+            users if principal is Principal.LOADER else (),
+        )
+        for principal in Principal
+    ]
+
+
+def text(roles: Iterable[Role]) -> str:
+    """Return the roles as SQL."""
+    roles = list(roles)
+    hidden = sorted({grant.database for role in roles for grant in role.grants if grant.table == _ALL})
+    lines = [f"CREATE DATABASE IF NOT EXISTS {quoted(database)};" for database in hidden]
+    for role in roles:
+        lines += ["", *_role(role)]
+    return "\n".join(lines) + "\n"
+
+
+def rights(settings: Settings, role: str) -> frozenset[str]:
+    """Return what the server grants to a role, nothing if there is no such role."""
+    known = "SELECT 1 FROM mysql.user WHERE User = ? AND is_role = 'Y'"
+    if not run(settings, lambda cursor: rows(cursor, known, (role,))):
+        return frozenset()
+    shown = run(settings, lambda cursor: rows(cursor, f"SHOW GRANTS FOR {quoted(role)}"))
+    return frozenset(right for (line,) in shown for right in _shown(line))
+
+
+def create(sink: MariaDBSink, partition: str, role: str) -> None:
+    """Make the tables and the view of a dataset, as the role if there is one."""
+
+    def work(cursor: Any) -> None:
+        if role:
+            cursor.execute(f"SET ROLE {quoted(role)}")
+        creation.create(cursor, sink.names, sink.schema, partition)
+
+    run(sink.settings, work)
+
+
+def _source(settings: Settings) -> str:
+    return config.read_credential(settings.credential).get("source", "")
+
+
+def _of_owner(names: Names) -> Iterator[Grant]:
+    """Grant what makes tables and view; a grant on what is not there yet must have CREATE."""
+    yield Grant(names.hidden, _ALL, ("CREATE TEMPORARY TABLES",))
+    for table in ("_versions", "_parts", names.base_table):
+        yield Grant(names.hidden, table, ("CREATE", "SELECT"))
+    yield Grant(names.database, names.head_table, ("CREATE", "SELECT"))
+    yield Grant(names.database, names.dataset, ("CREATE", "CREATE VIEW", "SELECT", "SHOW VIEW"))
+
+
+def _of_loader(names: Names) -> Iterator[Grant]:
+    """Grant what adds rows and moves heads, and temporary tables, by which the server says what columns mean."""
+    yield Grant(names.hidden, _ALL, ("CREATE TEMPORARY TABLES",))
+    yield Grant(names.hidden, "_versions", ("INSERT", "SELECT", *_RECORD))
+    yield Grant(names.hidden, "_parts", ("INSERT", "SELECT"))
+    yield Grant(names.hidden, names.base_table, ("INSERT", "SELECT"))
+    yield Grant(names.database, names.head_table, ("INSERT", "SELECT", *_HEAD))
+    yield Grant(names.database, names.dataset, ("SELECT", "SHOW VIEW"))
+
+
+def _of_pruner(names: Names) -> Iterator[Grant]:
+    yield Grant(names.hidden, "_versions", ("SELECT", *_RECORD))
+    yield Grant(names.hidden, "_parts", ("DELETE", "SELECT (seq)"))
+    yield Grant(names.hidden, names.base_table, ("DELETE", f"SELECT ({SEQ})"))
+    yield Grant(names.database, names.head_table, ("SELECT",))
+
+
+_GRANTS = {Principal.OWNER: _of_owner, Principal.LOADER: _of_loader, Principal.PRUNER: _of_pruner}
+
+
+def _merged(grants: Iterable[Grant]) -> list[Grant]:
+    """Leave each place one grant, sorted: datasets of one database share its registry."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for grant in grants:
+        found.setdefault((grant.database, grant.table), set()).update(grant.privileges)
+    return sorted(Grant(*place, tuple(sorted(privileges))) for place, privileges in found.items())
+
+
+_COMMENTS = {
+    Principal.OWNER: "-- Owner: for whoever runs `luigi-sinks create`, which has to be done before you go on.",
+    Principal.LOADER: "-- Loader: adds versions and publishes them; changes and deletes no rows.",
+    Principal.PRUNER: "-- Pruner: deletes the rows of versions, and can read nothing else of them than the version.",
+}
+
+
+def _role(role: Role) -> Iterator[str]:
+    yield _COMMENTS[role.principal]
+    yield f"CREATE ROLE IF NOT EXISTS {quoted(role.name)};"
+    for grant in role.grants:
+        yield f"GRANT {', '.join(grant.listed)} ON {grant.place} TO {quoted(role.name)};"
+    for user in role.users:
+        if user.source == "rds_iam":
+            how = "IDENTIFIED VIA AWSAuthenticationPlugin USING 'RDS' REQUIRE SSL"
+            yield f"-- On Amazon RDS: CREATE USER {quoted(user.name)} {how};"
+        yield f"GRANT {quoted(role.name)} TO {quoted(user.name)};"
+
+
+def _shown(line: str) -> Iterator[str]:
+    """Take a line of SHOW GRANTS apart; USAGE is no right."""
+    found = _GRANT.fullmatch(line)
+    if found is None:  # a role within the role
+        yield line.removeprefix("GRANT ").partition(" TO ")[0]
+        return
+    for kind, columns in _PRIVILEGE.findall(found["privileges"]):
+        for column in columns.split(", "):
+            if kind != "USAGE":
+                yield f"{kind} ({column.strip('`')}) ON {found['place']}" if column else f"{kind} ON {found['place']}"
+    if found["more"]:
+        yield f"GRANT OPTION ON {found['place']}"

@@ -1,0 +1,120 @@
+"""What each principal may do in Neo4j Enterprise; Community Edition has no roles, so there all may do all.
+
+Nothing here could be tried: there was no Enterprise server. To create a node with
+properties takes the right to set them, so the server does not keep a loader from
+changing what is there; from deleting it, it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from luigi_sinks.errors import BadSetting
+from luigi_sinks.neo4j.connection import Settings
+from luigi_sinks.neo4j.names import quoted, versioned
+from luigi_sinks.neo4j.schema import Graph
+from luigi_sinks.neo4j.sink import Neo4jSink
+from luigi_sinks.neo4j.target import Neo4jTarget
+from luigi_sinks.principal import Principal
+
+Target = Neo4jTarget
+ROLE = "neo4j_role"
+
+_VERSION, _MARKS = "`_SinkVersion`", "`_SinkBatch`"
+_RECORDS = ("`_SinkDataset`", "`_SinkHead`", _VERSION)
+
+
+@dataclass(frozen=True)
+class Role:
+    """One principal's role; `rights` are grants and denials without whom they are for, in order."""
+
+    name: str
+    principal: Principal
+    rights: Sequence[str]
+
+
+def roles(sinks: Iterable[Neo4jSink], name: str) -> list[Role]:
+    """Return the roles for the datasets."""
+    rights: dict[Principal, list[str]] = {principal: [] for principal in Principal}
+    for database, graphs in sorted(_by_database(sinks).items()):
+        labels = sorted({versioned(label) for graph in graphs for label in graph.node_kinds})
+        types = sorted({versioned(kind.type) for graph in graphs for kind in graph.relationship_kinds.values()})
+        for principal, of_principal in _RIGHTS.items():
+            rights[principal] += [f"GRANT ACCESS ON DATABASE {database}", *of_principal(database, labels, types)]
+    return [Role(principal.role(name), principal, found) for principal, found in rights.items()]
+
+
+def text(roles: Iterable[Role]) -> str:
+    """Return the roles as Cypher."""
+    note = "// For Neo4j Enterprise. Community Edition has no roles: there, whoever may log in may do everything."
+    return "\n".join([note, *chain.from_iterable(map(_role, roles))]) + "\n"
+
+
+def rights(settings: Settings, role: str) -> frozenset[str]:
+    """Refuse: the commands that the server lists are not the ones that were given."""
+    raise BadSetting(
+        f"Neo4j at {settings.host}:{settings.port}: the grants of {role!r} are not compared; Community Edition has "
+        "none, and for Enterprise see SHOW ROLE ... PRIVILEGES AS COMMANDS"
+    )
+
+
+def create(sink: Neo4jSink, partition: str, role: str) -> None:
+    """Make the constraints and indexes of a dataset. Roles are not taken here: a user has them all."""
+    del partition, role
+    sink.create()
+
+
+def _by_database(sinks: Iterable[Neo4jSink]) -> dict[str, list[Graph]]:
+    found: dict[str, list[Graph]] = {}
+    for sink in sinks:
+        found.setdefault(quoted(sink.settings.database), []).append(sink.graph)
+    return found
+
+
+def _of_owner(database: str, labels: Sequence[str], types: Sequence[str]) -> Iterator[str]:
+    del labels, types
+    yield f"GRANT CONSTRAINT MANAGEMENT ON DATABASE {database}"
+    yield f"GRANT INDEX MANAGEMENT ON DATABASE {database}"
+    yield f"GRANT NAME MANAGEMENT ON DATABASE {database}"
+
+
+def _of_loader(database: str, labels: Sequence[str], types: Sequence[str]) -> Iterator[str]:
+    """Marks of parts are deleted once they have arrived. Others' transactions are awaited, so they are seen."""
+    graph = f"ON GRAPH {database}"
+    yield f"GRANT SHOW INDEX ON DATABASE {database}"
+    yield f"GRANT SHOW TRANSACTION (*) ON DATABASE {database}"
+    yield f"GRANT NAME MANAGEMENT ON DATABASE {database}"
+    for what in _elements([*labels, *_RECORDS, _MARKS], types):
+        yield f"GRANT MATCH {{*}} {graph} {what}"
+        yield f"GRANT CREATE {graph} {what}"
+        yield f"GRANT SET PROPERTY {{*}} {graph} {what}"
+    yield f"GRANT DELETE {graph} NODES {_MARKS}"
+    for what in _elements([*labels, *_RECORDS], types):
+        yield f"DENY DELETE {graph} {what}"
+
+
+def _of_pruner(database: str, labels: Sequence[str], types: Sequence[str]) -> Iterator[str]:
+    graph = f"ON GRAPH {database}"
+    yield f"GRANT SHOW INDEX ON DATABASE {database}"
+    for what in _elements(_RECORDS, ()):
+        yield f"GRANT MATCH {{*}} {graph} {what}"
+    for what in _elements([*labels, _MARKS], types):
+        yield f"GRANT MATCH {{*}} {graph} {what}"
+        yield f"GRANT DELETE {graph} {what}"
+    yield f"GRANT SET PROPERTY {{*}} {graph} NODES {_VERSION}"
+
+
+_RIGHTS = {Principal.OWNER: _of_owner, Principal.LOADER: _of_loader, Principal.PRUNER: _of_pruner}
+
+
+def _elements(labels: Sequence[str], types: Sequence[str]) -> list[str]:
+    return [f"NODES {label}" for label in labels] + [f"RELATIONSHIPS {type_}" for type_ in types]
+
+
+def _role(role: Role) -> Iterator[str]:
+    yield ""
+    yield f"CREATE ROLE {quoted(role.name)} IF NOT EXISTS;"
+    for right in role.rights:
+        yield f"{right} TO {quoted(role.name)};"

@@ -1,0 +1,17 @@
+"""Who works on a dataset, kept apart: one makes it, one loads it, one deletes from it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Principal(StrEnum):
+    """The owner makes tables and the like, the loader stages and publishes, the pruner deletes rows."""
+
+    OWNER = "owner"
+    LOADER = "loader"
+    PRUNER = "pruner"
+
+    def role(self, name: str) -> str:
+        """Return the name of its role; the loader's is the plain one, which tasks take."""
+        return name if self is Principal.LOADER else f"{name}_{self}"
