@@ -12,7 +12,7 @@ demo: $(VENV)/ready  ## load the flights into three stores, and show what is saf
 	$(RUN) examples/flights/demo.py --sinks $(SINKS)
 
 test: $(VENV)/ready  ## the whole suite, on real servers
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 3 --dist loadfile
 
 unit: $(VENV)/ready  ## the tests that need no server
 	$(RUN) -m pytest tests/unit

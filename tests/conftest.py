@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,24 +16,31 @@ from luigi.configuration import get_config
 from luigi_sinks.testing import servers
 
 STATE = "LUIGI_SINKS_SERVERS_STATE"
+_ours = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name one folder of servers for all processes that run tests; whoever needs one first starts them."""
+    if STATE not in os.environ:
+        config.stash[_ours] = os.environ[STATE] = tempfile.mkdtemp(prefix="luigi-sinks-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the servers, and leave nothing of them, where the folder is ours."""
+    folder = config.stash.get(_ours, None)
+    if folder:
+        servers.down(purge=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        del os.environ[STATE]
 
 
 @pytest.fixture(scope="session")
-def servers_config() -> Iterator[str]:
+def servers_config() -> str:
     """Give the luigi.cfg that says how to reach the servers; it is in force from then on."""
-    folder = None if STATE in os.environ else tempfile.mkdtemp(prefix="luigi-sinks-tests-")
-    if folder:
-        os.environ[STATE] = folder
-    try:
-        servers.up()
-        written = servers.config()
-        get_config().read_string(written)
-        yield written
-    finally:
-        if folder:
-            servers.down(purge=True)
-            shutil.rmtree(folder, ignore_errors=True)
-            del os.environ[STATE]
+    servers.up()
+    written = servers.config()
+    get_config().read_string(written)
+    return written
 
 
 @pytest.fixture
