@@ -43,9 +43,13 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-# MariaDB's server, and what its Python driver is built with.
+# MariaDB's server, what its Python driver is built with, and what its plugin for logins by tokens is compiled with.
 system-packages:
 	@command -v mariadbd >/dev/null && command -v mariadb_config >/dev/null && command -v gcc >/dev/null \
 	&& $(PYTHON) -c 'import ensurepip, os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
 	|| { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq \
 	--no-install-recommends mariadb-server libmariadb-dev gcc libc6-dev python3-dev python3-venv; }
+	@test -e /usr/include/mariadb/server/mysql/plugin_auth.h \
+	|| { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq \
+	--no-install-recommends libmariadbd-dev; } \
+	|| echo "without libmariadbd-dev there are no logins to MariaDB by tokens"

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from luigi_sinks.testing.servers import compose, local
 from luigi_sinks.testing.servers import state as states
+from luigi_sinks.testing.servers.aws import SERVER as AWS
 from luigi_sinks.testing.servers.bolt_gate import SERVER as BOLT_GATE
 from luigi_sinks.testing.servers.elasticsearch import SERVER as ELASTICSEARCH
 from luigi_sinks.testing.servers.errors import NotRunning, ServersError
@@ -52,10 +53,10 @@ SERVERS = {server.name: server for server in (MARIADB, ELASTICSEARCH, NEO4J)}
 ALL = tuple(SERVERS)
 """What is started when nobody says what: the stores."""
 
-EVERY = {**SERVERS, **{server.name: server for server in (KEYCLOAK, BOLT_GATE, OPENSEARCH, SIGNATURE_GATE)}}
+EVERY = {**SERVERS, **{server.name: server for server in (KEYCLOAK, BOLT_GATE, AWS, OPENSEARCH, SIGNATURE_GATE)}}
 """What can be started by name."""
 
-PASSWORDLESS = (*ALL, KEYCLOAK.name, BOLT_GATE.name)
+PASSWORDLESS = (*ALL, KEYCLOAK.name, BOLT_GATE.name, AWS.name)
 """What logging in to the stores by tokens takes."""
 
 

@@ -1,5 +1,9 @@
 # ruff: noqa: S603 - the commands are ours, and no shell reads them
-"""MariaDB, the distribution's own, with TLS on TCP and one user who may do everything."""
+"""MariaDB, the distribution's own, with TLS on TCP and one user who may do everything.
+
+A second user, who may do what loads need, is let in by tokens of AWS where the
+plugin for it could be compiled. A container knows the first one only.
+"""
 
 import os
 import shutil
@@ -7,10 +11,12 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from luigi_sinks.testing.servers import authentication_plugin, aws
 from luigi_sinks.testing.servers.process import Command
-from luigi_sinks.testing.servers.server import HOST, Place, Server
+from luigi_sinks.testing.servers.server import HOST, Login, Place, Server
 
 USER = "luigi_sinks"
+LOADER = "loader"
 DATABASE = "flights"
 # Debian keeps the server out of the search path of ordinary users.
 SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
@@ -48,6 +54,22 @@ innodb-buffer-pool-size = 256M
 feedback = OFF
 """
 
+WITH_PLUGIN = """\
+plugin-dir = {folder}
+plugin-load-add = {file}
+init-file = {setup}
+"""
+
+# Read at each start, as the plugin may come later than the data. A load makes tables and a view in its
+# database, and all else in a database beside it; those of tests may be made too.
+LOADER_SETUP = f"""\
+CREATE USER IF NOT EXISTS {LOADER}@'%' IDENTIFIED VIA AWSAuthenticationPlugin REQUIRE SSL;
+GRANT SELECT, INSERT, UPDATE, CREATE, CREATE VIEW, SHOW VIEW ON `{DATABASE}`.* TO {LOADER}@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE TEMPORARY TABLES ON `{DATABASE}\\_\\_v`.* TO {LOADER}@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE VIEW, SHOW VIEW, CREATE TEMPORARY TABLES ON `tests\\_%`.*
+ TO {LOADER}@'%';
+"""
+
 CLIENT = """\
 [client]
 host = {host}
@@ -68,10 +90,12 @@ def missing() -> Sequence[str]:
 
 
 def prepare(place: Place) -> None:
-    """Make the data folder with its user and databases once; write the configuration."""
+    """Compile the plugin, make the data folder with its user and databases, both once; write the configuration."""
+    authentication_plugin.compile_for(place)
     data = place.folder / "data"
     if not data.exists():
         _install(place).rename(data)
+    place.account.write(_loader_setup(place), LOADER_SETUP)
     place.account.write(place.folder / "mariadbd.cnf", _configuration(place, data))
 
 
@@ -85,7 +109,7 @@ def command(place: Place) -> Command:
     """Name the server, in the foreground."""
     return Command(
         (_program("mariadbd"), f"--defaults-file={place.folder / 'mariadbd.cnf'}"),
-        {"PATH": SEARCH},
+        {"PATH": SEARCH, "LUIGI_SINKS_AWS_PORT": str(place.beside(aws.NAME).port)},
     )
 
 
@@ -99,6 +123,13 @@ def answers(place: Place) -> bool:
         check=False,
     )
     return asked.returncode == 0
+
+
+def login(place: Place) -> Login:
+    """Say how it is logged in to by a token; where it has no plugin for that, by the file of the password."""
+    if not authentication_plugin.library(place).exists():
+        return Login({}, {"source": "file", "path": str(place.password_file)})
+    return Login({"user": LOADER}, {"source": "rds_iam", "region": aws.REGION})
 
 
 def _install(place: Place) -> Path:
@@ -120,7 +151,9 @@ def _install(place: Place) -> Path:
 
 
 def _configuration(place: Place, data: Path) -> str:
-    return CONFIGURATION.format(
+    plugin = authentication_plugin.library(place)
+    more = WITH_PLUGIN.format(folder=plugin.parent, file=plugin.name, setup=_loader_setup(place))
+    return (CONFIGURATION + (more if plugin.exists() else "")).format(
         data=data,
         host=HOST,
         port=place.port,
@@ -128,6 +161,10 @@ def _configuration(place: Place, data: Path) -> str:
         key=place.key,
         ca=place.ca,
     )
+
+
+def _loader_setup(place: Place) -> Path:
+    return place.folder / "loader.sql"
 
 
 def _program(name: str) -> str:
@@ -145,4 +182,5 @@ SERVER = Server(
     prepare_container=prepare_container,
     command=command,
     answers=answers,
+    login=login,
 )
