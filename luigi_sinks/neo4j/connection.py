@@ -1,93 +1,48 @@
-"""Opens the driver, keeps it for the process, and says what its errors mean."""
+"""Opens the driver, keeps it for the process, and calls it with the token of the moment."""
 
 from __future__ import annotations
 
 import atexit
 import os
-import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
-from luigi_sinks import config
-from luigi_sinks.credentials import Refused, Token, use
-from luigi_sinks.errors import BadSetting, NotInstalled, Unavailable
+import neo4j
+from neo4j.exceptions import DriverError, Neo4jError
 
-try:
-    import neo4j
-    from neo4j.exceptions import (
-        AuthError,
-        ClientError,
-        ConfigurationError,
-        DriverError,
-        Forbidden,
-        Neo4jError,
-        ServiceUnavailable,
-        SessionExpired,
-        TransientError,
-    )
-except ImportError as missing:
-    raise NotInstalled("neo4j", missing) from missing
+from luigi_sinks.credentials import Token, audit, running, use
+from luigi_sinks.errors import BadSetting
+from luigi_sinks.neo4j import refusal, tls
+from luigi_sinks.neo4j.settings import Settings
 
 Result = TypeVar("Result")
 
 _FETCH = 2_000
-_NO_DATABASE = "Neo.ClientError.Database.DatabaseNotFound"
-_OUT_OF_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
+_KEPT_IDLE = 1.0
+"""Seconds that a connection may have been idle before it is asked whether it still stands."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The section `[luigi_sinks.neo4j]`.
+def open_driver(settings: Settings) -> neo4j.Driver:
+    """Make a driver, which connects when it is used, each time with the token of that time.
 
-    TLS is on, verified by CA and host name, unless the host is a loopback address
-    and no `tls_ca` is given; without `tls_ca` the system's CAs are trusted.
-    `scheme = neo4j` finds the leader of a cluster. `rows_per_transaction` bounds
-    the server's memory: about 3.5 kB for each row of ten properties.
+    A server that has stopped is noticed on a kept connection by asking first, and
+    within a call when twice no sign of life came, which Neo4j gives each minute
+    (its `server.bolt.connection_keep_alive`) however long it works.
     """
-
-    host: str
-    user: str
-    credential: str
-    port: int = 7687
-    database: str = "neo4j"
-    tls_ca: Path | None = None
-    scheme: Literal["bolt", "neo4j"] = "bolt"
-    rows_per_transaction: int = 10_000
-
-    def __post_init__(self) -> None:
-        if self.rows_per_transaction < 1:
-            raise ValueError(f"rows_per_transaction = {self.rows_per_transaction} must be at least 1")
-
-    @property
-    def address(self) -> str:
-        """Where the server is, for the driver and for messages."""
-        return f"{self.scheme}://{self.host}:{self.port}"
-
-    def open(self) -> neo4j.Driver:
-        """Make a driver, which connects when it is used, each time with the token of that time."""
-        return neo4j.GraphDatabase.driver(
-            self.address,
-            connection_timeout=5,
-            connection_acquisition_timeout=6,
-            notifications_min_severity="OFF",
-            **self.tls(),
-        )
-
-    def tls(self) -> Mapping[str, Any]:
-        """Say how the driver has to encrypt."""
-        if self.tls_ca is None and config.is_loopback(self.host):
-            return {"encrypted": False}
-        trusted = neo4j.TrustCustomCAs(str(self.tls_ca)) if self.tls_ca else neo4j.TrustSystemCAs()
-        return {"encrypted": True, "trusted_certificates": trusted}
+    return neo4j.GraphDatabase.driver(
+        settings.address,
+        ssl_context=tls.context(settings) if settings.is_encrypted else None,
+        connection_timeout=5,
+        connection_acquisition_timeout=6,
+        liveness_check_timeout=_KEPT_IDLE,
+        notifications_min_severity="OFF",
+    )
 
 
 def query(settings: Settings, cypher: str, **parameters: Any) -> list[dict[str, Any]]:
     """Run a query that may be run twice, in a transaction of its own or in those it makes; return its rows."""
-    return _used(settings, lambda session: session.run(cypher, parameters).data())
+    return _used(settings, lambda session: session.run(_named(cypher), parameters).data())
 
 
 def transact(settings: Settings, work: Callable[[neo4j.Transaction], Result], *, version: str = "") -> Result:
@@ -98,7 +53,7 @@ def transact(settings: Settings, work: Callable[[neo4j.Transaction], Result], *,
     """
 
     def once(session: neo4j.Session) -> Result:
-        with session.begin_transaction(metadata={"luigi_sinks": version}) as tx:
+        with session.begin_transaction(metadata=_metadata(version)) as tx:
             result = work(tx)
             tx.commit()
             return result
@@ -109,94 +64,106 @@ def transact(settings: Settings, work: Callable[[neo4j.Transaction], Result], *,
 def stream(settings: Settings, cypher: str, **parameters: Any) -> Iterator[list[Any]]:
     """Yield the first column of a query's rows, a few thousand at a time."""
     session, result = _use(settings, lambda token: _begun(settings, token, cypher, parameters))
-    with session, _explained(settings):
+    with session, refusal.explained(settings):
         while rows := result.fetch(_FETCH):
             yield [row[0] for row in rows]
+
+
+def _named(cypher: str) -> neo4j.Query:
+    return neo4j.Query(cypher, metadata=_metadata())
+
+
+def _metadata(version: str = "") -> dict[str, Any]:
+    """Return what the server shows of a transaction, in its own list and log: it joins them to our audit log."""
+    said = {"luigi_sinks": version, "correlation": audit.correlation(), "task": running.current().task_id}
+    return {key: value for key, value in said.items() if value}
 
 
 def _used(settings: Settings, call: Callable[[neo4j.Session], Result]) -> Result:
     """Call with a session; once more if a kept connection turns out to be dead, or a lock was lost."""
 
     def connect(token: Token) -> Result:
-        with _refusal(), _explained(settings), _session(settings, token) as session:
+        with refusal.explained(settings), _session(settings, token) as session:
             try:
-                return call(session)
+                result = call(session)
             except (DriverError, Neo4jError) as error:
-                if not _passes(error):
+                if not refusal.passes(error):
                     raise
-                return call(session)
+                result = call(session)
+            _tell(settings, token)
+            return result
 
     return _use(settings, connect)
 
 
 def _use(settings: Settings, connect: Callable[[Token], Result]) -> Result:
-    return use(settings.credential, connect, host=settings.host, port=settings.port, user=settings.user)
-
-
-def _passes(error: Exception) -> bool:
-    """Tell whether the same call may go well at once: a connection broke that stood before, or a lock was lost."""
-    broke = isinstance(error, ServiceUnavailable) and isinstance(error.__cause__, OSError)
-    return broke or isinstance(error, (SessionExpired, TransientError))
-
-
-def _begun(settings: Settings, token: Token, cypher: str, parameters: Any) -> tuple[neo4j.Session, neo4j.Result]:
-    session = _session(settings, token)
-    try:
-        with _refusal(), _explained(settings):
-            return session, session.run(cypher, parameters)
-    except BaseException:
-        session.close()
-        raise
-
-
-def _session(settings: Settings, token: Token) -> neo4j.Session:
-    """Open a session of its own identity: a token that was replaced needs no new driver."""
-    return _driver(settings).session(
-        database=settings.database,
-        auth=neo4j.basic_auth(token.user or settings.user, token.reveal()),
-        fetch_size=_FETCH,
+    return use(
+        settings.credential,
+        connect,
+        host=settings.host,
+        port=settings.port,
+        user=settings.user,
+        audience=settings.audience,
+        owner=settings.owner,
     )
 
 
-@contextmanager
-def _refusal() -> Iterator[None]:
-    try:
-        yield
-    except AuthError as error:
-        raise Refused from error
+def _begun(settings: Settings, token: Token, cypher: str, parameters: Any) -> tuple[neo4j.Session, neo4j.Result]:
+    with refusal.explained(settings):
+        session = _session(settings, token)
+        try:
+            result = session.run(_named(cypher), parameters)
+        except BaseException:
+            session.close()
+            raise
+    _tell(settings, token)
+    return session, result
 
 
-@contextmanager
-def _explained(settings: Settings) -> Iterator[None]:
-    """Turn what the driver raises into what the caller can act on; leave alone what speaks of the query."""
-    try:
-        yield
-    except Forbidden as error:
-        raise BadSetting(f"{settings.address}: {settings.user} lacks a right: {error.message}") from error
-    except ConfigurationError as error:
-        raise BadSetting(f"{settings.address}: {error}") from error
-    except ClientError as error:
-        if error.code == _NO_DATABASE:
-            raise BadSetting(f"{settings.address} has no database {settings.database!r}") from error
-        raise
-    except (DriverError, Neo4jError) as error:
-        if isinstance(_root(error), ssl.SSLCertVerificationError):
-            raise BadSetting(f"{settings.address}: {_root(error)}; tls_ca = {settings.tls_ca} is wrong") from error
-        raise Unavailable(f"{settings.address}: {_way_out(error)}") from error
+def _session(settings: Settings, token: Token) -> neo4j.Session:
+    """Open a session of its own identity: a token that was replaced needs no new driver, and none is kept in it.
 
-    except OSError as error:  # the driver has errors of its own for the network; this is the CA's file
-        raise BadSetting(f"tls_ca = {settings.tls_ca} in the section [luigi_sinks.neo4j]: {error}") from error
+    A manager of tokens in the driver would not do: it is not asked again when the
+    server refuses to let a new connection in, nor within a transaction of ours.
+    """
+    return _driver(settings).session(database=settings.database, auth=_auth(settings, token), fetch_size=_FETCH)
 
 
-def _root(error: BaseException) -> BaseException:
-    return _root(error.__cause__) if error.__cause__ else error
+def _auth(settings: Settings, token: Token) -> neo4j.Auth:
+    """Say who asks, in the words that the kind of token takes."""
+    match token.scheme:
+        case "password":
+            return neo4j.basic_auth(_user(settings, token), token.reveal())
+        case "bearer":
+            return neo4j.bearer_auth(token.reveal())
+        case "none":
+            return neo4j.Auth("none", "", "")
+        case _:
+            raise BadSetting(
+                f"credential {settings.credential!r} gives a token of the kind {token.scheme!r}, and Neo4j takes none "
+                "such; name one that is a password, a bearer token, or proxied"
+            )
 
 
-def _way_out(error: Exception) -> str:
-    section = "in the section [luigi_sinks.neo4j]"
-    if getattr(error, "code", "") == _OUT_OF_MEMORY:
-        return f"{error}; set rows_per_transaction {section} lower, or give the server more memory"
-    return f"{error}; see that the server runs, and that host, port and tls_ca {section} are right"
+def _user(settings: Settings, token: Token) -> str:
+    user = token.user or settings.user
+    if not user:
+        raise BadSetting(
+            f"the section of Neo4j at {settings.address} in luigi.cfg says no user, and credential "
+            f"{settings.credential!r} is a password; add user = NAME"
+        )
+    return user
+
+
+_told: dict[tuple[str, str, str], object] = {}
+"""What this process has logged in with, by server, credential and fingerprint."""
+
+
+def _tell(settings: Settings, token: Token) -> None:
+    """Write down, once, that the server let this token in."""
+    mine = object()
+    if _told.setdefault((settings.address, settings.credential, token.fingerprint), mine) is mine:
+        audit.record(audit.of_token("connection", settings.credential, token, server=settings.address))
 
 
 _drivers: dict[Settings, neo4j.Driver] = {}
@@ -208,7 +175,7 @@ def _driver(settings: Settings) -> neo4j.Driver:
     """Return the process's driver for these settings: making one for each look would cost a handshake."""
     with _lock:
         if settings not in _drivers:
-            _drivers[settings] = settings.open()
+            _drivers[settings] = open_driver(settings)
         return _drivers[settings]
 
 
@@ -218,6 +185,7 @@ def _forget() -> None:
     _lock = threading.Lock()
     _inherited.append(dict(_drivers))
     _drivers.clear()
+    _told.clear()
 
 
 @atexit.register

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from neo4j.exceptions import ClientError
 
 from luigi_sinks.neo4j import connection, cypher, registry
-from luigi_sinks.neo4j.connection import Settings
 from luigi_sinks.neo4j.names import quoted
 from luigi_sinks.neo4j.schema import Graph
+from luigi_sinks.neo4j.settings import Settings
 from luigi_sinks.retry import while_unavailable
 
 _READY = "SHOW INDEXES YIELD name, state WHERE state = 'ONLINE' RETURN collect(name) AS names"

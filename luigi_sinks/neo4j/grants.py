@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.neo4j.connection import Settings
 from luigi_sinks.neo4j.names import quoted, versioned
 from luigi_sinks.neo4j.schema import Graph
+from luigi_sinks.neo4j.settings import Settings
 from luigi_sinks.neo4j.sink import Neo4jSink
 from luigi_sinks.neo4j.target import Neo4jTarget
 from luigi_sinks.principal import Principal

@@ -11,8 +11,8 @@ import neo4j
 
 from luigi_sinks.errors import Unavailable
 from luigi_sinks.neo4j import connection, cypher
-from luigi_sinks.neo4j.connection import Settings
 from luigi_sinks.neo4j.schema import Graph
+from luigi_sinks.neo4j.settings import Settings
 from luigi_sinks.version import Version
 
 _PATIENCE = 60.0

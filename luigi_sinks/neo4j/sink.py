@@ -20,9 +20,9 @@ import neo4j
 
 from luigi_sinks.lease import Lease
 from luigi_sinks.neo4j import connection, constraints, cypher, registry, rows
-from luigi_sinks.neo4j.connection import Settings
 from luigi_sinks.neo4j.rows import Counted
 from luigi_sinks.neo4j.schema import Graph, GraphContract, MissingEnds
+from luigi_sinks.neo4j.settings import Settings
 from luigi_sinks.neo4j.writer import EXAMPLES, PartWriter
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.sink import Part, Sealed

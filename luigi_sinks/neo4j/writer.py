@@ -19,8 +19,8 @@ from neo4j.exceptions import ConstraintError
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadRow, Conflict, Unavailable
 from luigi_sinks.neo4j import connection, cypher
-from luigi_sinks.neo4j.connection import Settings
 from luigi_sinks.neo4j.schema import END, START, NodeKind, RelationshipKind
+from luigi_sinks.neo4j.settings import Settings
 from luigi_sinks.sink import Part
 from luigi_sinks.version import State, Version
 

@@ -120,12 +120,10 @@ def test_a_graph_has_a_name(name):
 
 
 def test_tls_can_be_left_out_on_this_machine_only():
-    assert Settings("127.0.0.1", "u", "c").tls() == {"encrypted": False}
-    assert Settings("localhost", "u", "c").tls() == {"encrypted": False}
-    assert Settings("db.internal", "u", "c").tls()["encrypted"] is True
-    assert Settings("10.0.0.1", "u", "c").tls()["encrypted"] is True
+    hosts = {"127.0.0.1": False, "localhost": False, "::1": False, "db.internal": True, "10.0.0.1": True}
+    assert {host: Settings(host, "c").is_encrypted for host in hosts} == hosts
 
 
 def test_a_transaction_takes_at_least_one_row():
     with pytest.raises(ValueError, match="rows_per_transaction"):
-        Settings("127.0.0.1", "u", "c", rows_per_transaction=0)
+        Settings("127.0.0.1", "c", rows_per_transaction=0)

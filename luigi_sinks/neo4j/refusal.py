@@ -1,0 +1,96 @@
+"""What the driver's errors mean to whoever called."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from neo4j import exceptions as driver
+from neo4j.exceptions import AuthError, ClientError, ConfigurationError, DriverError, Neo4jError
+
+from luigi_sinks.credentials import Refused
+from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, SinkError, Unavailable
+from luigi_sinks.neo4j.settings import Settings
+
+_SECTION = "in the section [luigi_sinks.neo4j]"
+_NO_DATABASE = "Neo.ClientError.Database.DatabaseNotFound"
+_OUT_OF_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
+_TOO_OFTEN = "Neo.ClientError.Security.AuthenticationRateLimit"
+_STALE_RIGHTS = "Neo.ClientError.Security.AuthorizationExpired"
+_NO_PROVIDER = {"Neo.ClientError.Security.AuthProviderFailed", "Neo.ClientError.Security.AuthProviderTimeout"}
+_NAME_DIFFERS = {62, 64}
+"""OpenSSL's codes for a certificate of another host name, and of another address."""
+
+
+@contextmanager
+def explained(settings: Settings) -> Iterator[None]:
+    """Turn what the driver raises into what the caller can act on; leave alone what speaks of the query.
+
+    Raises Refused for a token that is not, or no longer, good: another one may be.
+    """
+    try:
+        yield
+    except AuthError as error:
+        raise Refused from error
+    except driver.Forbidden as error:
+        raise Forbidden(
+            f"{settings.address}: what credential {settings.credential!r} logs in as lacks a right: {error.message}; "
+            "`luigi-sinks grants` prints what a task needs"
+        ) from error
+    except ConfigurationError as error:
+        raise BadSetting(f"{settings.address}: {error}") from error
+    except ClientError as error:
+        _explain(error, settings)
+        raise
+    except (DriverError, Neo4jError) as error:
+        raise _of_connection(error, settings) from error
+
+
+def passes(error: Exception) -> bool:
+    """Tell whether the same call may go well at once.
+
+    So it may where a connection broke that stood before, a lock was lost, or the
+    server only wants to look anew at what we may do.
+    """
+    broke = isinstance(error, driver.ServiceUnavailable) and isinstance(error.__cause__, OSError)
+    stale = isinstance(error, ClientError) and error.code == _STALE_RIGHTS
+    return broke or stale or isinstance(error, (driver.SessionExpired, driver.TransientError))
+
+
+def _explain(error: ClientError, settings: Settings) -> None:
+    """Raise what a refusal means that is not the query's fault."""
+    if error.code == _NO_DATABASE:
+        raise BadSetting(f"{settings.address} has no database {settings.database!r}") from error
+    if error.code == _TOO_OFTEN:
+        raise CredentialError(
+            f"{settings.address} lets nobody in as credential {settings.credential!r} for some seconds, as several "
+            "attempts failed; mend the credential, and run again when dbms.security.auth_lock_time is over"
+        ) from error
+    if error.code in _NO_PROVIDER:
+        raise Unavailable(f"{settings.address} cannot ask the provider of identities: {error.message}") from error
+
+
+def _of_connection(error: DriverError | Neo4jError, settings: Settings) -> SinkError:
+    root = _root(error)
+    if isinstance(root, ssl.SSLCertVerificationError):
+        if root.verify_code in _NAME_DIFFERS:
+            wrong = f"set tls_server_name {_SECTION} to the name in the certificate"
+        else:
+            wrong = f"tls_ca = {settings.tls_ca} is wrong {_SECTION}: it did not issue the certificate"
+        return BadSetting(f"{settings.address}: {root.verify_message}; {wrong}")
+    if isinstance(root, ssl.SSLError) and "WRONG_VERSION" in str(root.reason):
+        return BadSetting(
+            f"{settings.address} does not speak TLS, without which no token is sent; enable it there: {root}"
+        )
+    if getattr(error, "code", "") == _OUT_OF_MEMORY:
+        return Unavailable(
+            f"{settings.address}: {error}; set rows_per_transaction {_SECTION} lower, or give it more memory"
+        )
+    return Unavailable(
+        f"{settings.address}: {error}; see that the server runs, and that host, port and tls_ca {_SECTION} are right"
+    )
+
+
+def _root(error: BaseException) -> BaseException:
+    return _root(error.__cause__) if error.__cause__ else error
