@@ -13,7 +13,8 @@ import secrets
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from luigi_sinks.testing.servers import java, keycloak, versions
 from luigi_sinks.testing.servers.process import Command
@@ -22,10 +23,12 @@ from luigi_sinks.testing.servers.server import HOST, Login, Place, Server
 USER = "luigi_sinks"
 AUDIENCE = "elasticsearch"
 KEYS = "jwks.json"
-OWNER = "dataset_owner"
-OWNERS = (keycloak.USER, keycloak.SIGNER, keycloak.BRIEF)
-ROLES = {OWNER: {"cluster": ["monitor"], "indices": [{"names": ["*"], "privileges": ["manage", "read", "write"]}]}}
-"""What it takes to load, publish and prune: an alias is moved by who manages it and the indices it stands for."""
+OWNER, PRUNER, READER = "dataset_owner", "dataset_pruner", "dataset_reader"
+"""Roles: all it takes to load, publish and prune; all of it but to write documents; and to read."""
+
+USERS = {OWNER: (keycloak.USER, keycloak.SIGNER, keycloak.BRIEF), PRUNER: ("pruner",), READER: ("reader",)}
+"""Who has a role, by the names in tokens; Keycloak has no clients for the last two."""
+
 HEAP = "512m"
 HASH_ROUNDS = 10_000
 
@@ -57,14 +60,17 @@ def prepare_container(place: Place) -> None:
     config = account.make_folder(place.folder / "config")
     for name, path in (("node.crt", place.certificate), ("node.key", place.key)):
         account.write(config / name, path.read_text(encoding="utf-8"))
-    hashes = {
-        USER: _hashed(place.password),
-        **{name: _hashed(secrets.token_hex(24)) for name in (*OWNERS, keycloak.KEEPER)},
-    }
-    account.write(config / "users", "".join(f"{name}:{each}\n" for name, each in hashes.items()))
-    account.write(config / "users_roles", f"superuser:{USER}\n{OWNER}:{','.join(OWNERS)}\n")
-    account.write(config / "roles.yml", "".join(f"{name}: {json.dumps(role)}\n" for name, role in ROLES.items()))
+    # A password that nobody knows: users by tokens have to be in the file too, as it gives them their roles.
+    hashes = {name: _hashed(secrets.token_hex(24)) for name in (*chain.from_iterable(USERS.values()), keycloak.KEEPER)}
+    _write_lines(place, "users", {USER: _hashed(place.password), **hashes})
+    _write_lines(place, "users_roles", {"superuser": USER, **{role: ",".join(names) for role, names in USERS.items()}})
+    _write_lines(place, "roles.yml", {name: f" {json.dumps(role)}" for name, role in _roles().items()})
     account.write(config / KEYS, json.dumps(keycloak.first_keys(place)))
+
+
+def _write_lines(place: Place, name: str, values: Mapping[str, str]) -> None:
+    lines = (f"{key}:{value}\n" for key, value in values.items())
+    place.account.write(place.folder / "config" / name, "".join(lines))
 
 
 def command(place: Place) -> Command:
@@ -128,6 +134,19 @@ def login(place: Place) -> Login:
             "ca": str(place.ca),
         },
     )
+
+
+def _roles() -> dict[str, object]:
+    """Say what a role may; an alias is moved by who manages it and the indices it stands for."""
+    may = {
+        OWNER: {"*": ["manage", "read", "write"]},
+        PRUNER: {"*": ["manage", "read"], "*~registry": ["write"]},
+        READER: {"*": ["read", "view_index_metadata"]},
+    }
+    return {
+        role: {"cluster": ["monitor"], "indices": [{"names": [n], "privileges": p} for n, p in indices.items()]}
+        for role, indices in may.items()
+    }
 
 
 def _hashed(password: str) -> str:
