@@ -55,7 +55,7 @@ BAD_VALUES = [
     (sa.JSON(), {"a": (1, 2)}),
     (sa.JSON(), {"a": {1: 2}}),
     (sa.JSON(), {"a": date(2013, 1, 1)}),
-    (sa.JSON(), {"a": object()}),
+    (sa.JSON(), {"a": NotImplemented}),
     (sa.JSON(), DEEP),
     (sa.Uuid(), "no uuid"),
 ]
