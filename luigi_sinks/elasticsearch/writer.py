@@ -19,7 +19,7 @@ import msgspec
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch.connection import CHANGE, TooLarge, ask, pause
 from luigi_sinks.elasticsearch.settings import Settings
-from luigi_sinks.errors import BadRow, Conflict, Unavailable
+from luigi_sinks.errors import BadRow, Conflict, Forbidden, Unavailable
 from luigi_sinks.sink import Part
 from luigi_sinks.version import Version
 
@@ -91,6 +91,8 @@ class PartWriter:
     def _judge(self, index: int, result: Mapping[str, Any]) -> None:
         """Raise for what no repetition mends."""
         status, error = result["status"], result["error"]
+        if error.get("type") == "security_exception":
+            raise Forbidden(f"{self.version}: {_reason(error)}. `luigi-sinks grants` prints the role that this takes")
         if status in _CLOSED:
             raise Conflict(f"{self.version} takes no more rows: it was sealed or abandoned")
         if status != _EXISTS and status not in _OVERLOADED:
