@@ -1,11 +1,11 @@
-"""Versioned loads into Elasticsearch: an index for each version, an alias for readers."""
+"""Versioned loads into Elasticsearch or OpenSearch: an index for each version, an alias for readers."""
+
+from importlib.util import find_spec
 
 from luigi_sinks.errors import NotInstalled
 
-try:
-    import elasticsearch as _client  # noqa: F401 - to say which extra brings it
-except ImportError as missing:
-    raise NotInstalled("elasticsearch", missing) from missing
+if not (find_spec("elasticsearch") or find_spec("opensearchpy")):  # which of them it takes, a connection says
+    raise NotInstalled("elasticsearch", "there is no client of Elasticsearch here, nor of OpenSearch ([opensearch])")
 
 from luigi_sinks.elasticsearch.schema import Schema
 from luigi_sinks.elasticsearch.settings import Settings

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import ssl
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,6 +20,7 @@ import urllib3
 
 from luigi_sinks import credentials
 from luigi_sinks.credentials import Refused, Token, audit
+from luigi_sinks.elasticsearch import signing
 from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.errors import BadSetting
 
@@ -62,10 +64,16 @@ class _Pool(urllib3.HTTPConnectionPool):
         plain = {**(headers or {}), **settings.more_headers, "x-opaque-id": audit.correlation()}
         send = super().urlopen
 
+        target = url.replace("+", "%20")  # a signed space must be written so, and any may
+
         def perform(token: Token) -> urllib3.BaseHTTPResponse:
-            answer = send(method, url, body, {**plain, **_identity(settings, token)}, **options)
-            if answer.status == HTTPStatus.UNAUTHORIZED:
-                raise Refused(_not_let_in(settings, token))
+            if token.scheme == "signature":
+                identity = signing.headers(settings, token, method, target, plain, body)
+            else:
+                identity = _identity(settings, token)
+            answer = send(method, target, body, {**plain, **identity}, **options)
+            if refusal := _refusal(settings, token, answer):
+                raise Refused(refusal)
             _tell(settings, token)
             return answer
 
@@ -105,30 +113,42 @@ def _basic(settings: Settings, token: Token) -> str:
     user = token.user or settings.user
     if not user:
         raise BadSetting(
-            f"the section of Elasticsearch at {settings.address} in luigi.cfg says no user, and credential "
+            f"the section of {settings.where} in luigi.cfg says no user, and credential "
             f"{settings.credential!r} is a password; add user = NAME"
         )
     return "Basic " + base64.b64encode(f"{user}:{token.reveal()}".encode()).decode()
-
-
-def _signature(settings: Settings, _token: Token) -> str:
-    raise BadSetting(f"credential {settings.credential!r} signs requests, which OpenSearch takes and Elasticsearch not")
 
 
 _SCHEMES: dict[str, Callable[[Settings, Token], str]] = {
     "password": _basic,
     "bearer": lambda _, token: f"Bearer {token.reveal()}",
     "api_key": lambda _, token: f"ApiKey {token.reveal()}",
-    "signature": _signature,
 }
 
 
-def _not_let_in(settings: Settings, token: Token) -> str:
-    who = token.user or settings.user or token.grant.principal or "whose token this is"
-    reason = f"Elasticsearch at {settings.address} does not let {who!r} in"
-    if token.scheme != "bearer":
+def _refusal(settings: Settings, token: Token, answer: urllib3.BaseHTTPResponse) -> str:
+    """Say what the server has against the token; nothing if it let us in."""
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return _not_let_in(settings, token, answer.headers.get("www-authenticate", ""))
+    if answer.status == HTTPStatus.FORBIDDEN and token.scheme == "signature" and (said := signing.refusal(answer.data)):
+        return f"{settings.where}: {said}"
+    return ""
+
+
+def _not_let_in(settings: Settings, token: Token, challenge: str) -> str:
+    if token.scheme == "none":
+        return f"{settings.where} lets nobody in without a token, and a proxied credential has none"
+    name = token.user or settings.user or token.grant.principal
+    reason = f"{settings.where} does not let {repr(name) if name else 'the bearer of this token'} in"
+    if said := _DESCRIPTION.search(challenge):
+        return f"{reason}: {said[1]}"
+    if token.scheme != "bearer" or not token.grant.issuer:
         return reason
     return f"{reason}; its realm must take tokens of {token.grant.issuer!r} for {token.grant.audience!r}"
+
+
+_DESCRIPTION = re.compile(r'error_description="([^"]+)"')
+"""Why a token is not taken, as RFC 6750 has it told, also by proxies."""
 
 
 _told: dict[tuple[str, str, str], object] = {}

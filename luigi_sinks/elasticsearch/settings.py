@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from luigi_sinks import config
 
@@ -16,12 +17,13 @@ _HEADER = re.compile(r"[A-Za-z0-9-]+")
 class Settings:
     """The section `[luigi_sinks.elasticsearch]`.
 
-    TLS is on unless the host is this machine's loopback and no `tls_ca` is given;
-    without `tls_ca` the system's authorities are trusted. `credential` names the
-    section that says where the token comes from; a password needs a `user` too,
-    other tokens say themselves whose they are. `audience` and `owner` are asked
-    for where the token's source has to know for what and for whom it is; a
-    task's owner goes before this one.
+    `product` is elasticsearch, or opensearch, which may be Amazon's. TLS is on
+    unless the host is this machine's loopback and no `tls_ca` is given; without
+    `tls_ca` the system's authorities are trusted. `credential` names the section
+    that says where the token comes from; a password needs a `user` too, other
+    tokens say themselves whose they are. `audience` and `owner` are asked for where
+    the token's source has to know for what and for whom it is; a task's owner goes
+    before this one.
 
     For a proxy in between that wants to know who asks: `tls_server_name` is the
     name in its certificate where that is not `host`, `tls_certificate` and
@@ -34,6 +36,7 @@ class Settings:
     credential: str
     user: str = ""
     port: int = 9200
+    product: Literal["elasticsearch", "opensearch"] = "elasticsearch"
     audience: str = ""
     owner: str = ""
     tls_ca: Path | None = None
@@ -63,6 +66,11 @@ class Settings:
     def address(self) -> str:
         """Where the cluster answers, for messages."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def where(self) -> str:
+        """What answers there, for messages."""
+        return f"{'OpenSearch' if self.product == 'opensearch' else 'Elasticsearch'} at {self.address}"
 
     @property
     def url(self) -> str:

@@ -1,0 +1,76 @@
+"""The client of Elasticsearch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from luigi_sinks.elasticsearch import failures
+from luigi_sinks.elasticsearch.pool import open_pool
+from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.errors import CredentialError, NotInstalled, SinkError
+
+try:
+    from elastic_transport import (
+        ConnectionTimeout,
+        JsonSerializer,
+        NodeConfig,
+        TlsError,
+        TransportError,
+        Urllib3HttpNode,
+    )
+    from elasticsearch import ApiError, Elasticsearch
+except ImportError as missing:
+    raise NotInstalled("elasticsearch", missing) from missing
+
+T = TypeVar("T")
+
+
+class Client:
+    """Asks Elasticsearch by its own client."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client = Elasticsearch(settings.url, node_class=_node_class(settings), serializer=_Json(), max_retries=0)
+
+    def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
+        """Return the answer to one attempt at a call; raises what `failures` makes of any other."""
+        try:
+            return call(self._client.options(request_timeout=within))
+        except ApiError as error:
+            raise failures.of_answer(self._settings, error.status_code, error.body) from error
+        except TransportError as error:
+            if isinstance(error.__cause__, (CredentialError, SinkError)):
+                raise error.__cause__ from None
+            raise self._failure(error) from error
+
+    def _failure(self, error: TransportError) -> SinkError:
+        reason = str(error.message)
+        if isinstance(error, TlsError):
+            return failures.of_handshake(self._settings, reason)
+        if isinstance(error, ConnectionTimeout):
+            return failures.of_lateness(self._settings, reason)
+        return failures.of_silence(self._settings, reason)
+
+
+class _Json(JsonSerializer):
+    """Reads and writes JSON. Of a bulk answer without errors it reads no more than that."""
+
+    def json_dumps(self, data: Any) -> bytes:
+        return msgspec.json.encode(data)
+
+    def json_loads(self, data: bytes) -> Any:
+        return {"errors": False} if data.startswith(b'{"errors":false,') else msgspec.json.decode(data)
+
+
+def _node_class(settings: Settings) -> type[Urllib3HttpNode]:
+    """Make the class of the client's connections, which are ours."""
+
+    class Node(Urllib3HttpNode):
+        def __init__(self, config: NodeConfig) -> None:
+            super().__init__(config)
+            self.pool = open_pool(settings)
+
+    return Node

@@ -1,0 +1,147 @@
+"""The client of OpenSearch, which takes the calls of Elasticsearch's.
+
+The two differ in where they want the arguments, and in how an index is read at one
+point in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
+
+from luigi_sinks.elasticsearch import failures
+from luigi_sinks.elasticsearch.pool import open_pool
+from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.errors import CredentialError, NotInstalled, SinkError
+
+try:
+    import opensearchpy
+    from opensearchpy.serializer import Serializer
+except ImportError as missing:
+    raise NotInstalled("opensearch", missing) from missing
+
+if TYPE_CHECKING:  # whoever uses OpenSearch need not have it
+    from elasticsearch import Elasticsearch
+
+T = TypeVar("T")
+
+_WHOLE = ("document", "operations")
+"""Arguments that are a call's body."""
+
+_FIELDS = ("actions", "aliases", "ids", "mappings", "pit", "query", "search_after", "settings", "size", "slice", "sort")
+"""Arguments that are fields of it; the others go into the URL."""
+
+
+class Client:
+    """Asks OpenSearch by its own client."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client = opensearchpy.OpenSearch(
+            [settings.url],
+            connection_class=_connection_class(settings),
+            serializer=_Json(),
+            max_retries=0,
+        )
+
+    def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
+        """Return the answer to one attempt at a call; raises what `failures` makes of any other."""
+        try:
+            return call(cast("Elasticsearch", _Calls(self._client, within)))
+        except opensearchpy.ConnectionError as error:
+            if isinstance(error.info, (CredentialError, SinkError)):
+                raise error.info from None
+            raise self._failure(error) from error
+        except opensearchpy.TransportError as error:
+            raise failures.of_answer(self._settings, int(error.status_code), error.info or error.error) from error
+
+    def _failure(self, error: opensearchpy.ConnectionError) -> SinkError:
+        reason = str(error.error)
+        if isinstance(error, opensearchpy.SSLError):
+            return failures.of_handshake(self._settings, reason)
+        if isinstance(error, opensearchpy.ConnectionTimeout):
+            return failures.of_lateness(self._settings, reason)
+        return failures.of_silence(self._settings, reason)
+
+
+class _Namespace:
+    """Calls whose arguments are put where OpenSearch's client wants them."""
+
+    def __init__(self, calls: Any, within: float) -> None:
+        self._calls = calls
+        self._within = within
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda **given: getattr(self._calls, name)(**_placed(given), request_timeout=self._within)
+
+
+class _Calls(_Namespace):
+    """Stands for Elasticsearch's client, as far as the sink uses it."""
+
+    def __init__(self, client: opensearchpy.OpenSearch, within: float) -> None:
+        super().__init__(client, within)
+        self.indices = _Namespace(client.indices, within)
+        self.cluster = _Namespace(client.cluster, within)
+
+    def open_point_in_time(self, *, index: str, keep_alive: str) -> dict[str, str]:
+        """Say with the id how many shards there are, as they are read one after another."""
+        opened = self.create_pit(index=index, keep_alive=keep_alive, allow_partial_pit_creation=False)
+        return {"id": f"{opened['_shards']['total']} {opened['pit_id']}"}
+
+    def close_point_in_time(self, *, id: str) -> None:  # noqa: A002 - Elasticsearch's name for it
+        self.delete_pit(document={"pit_id": [id.split()[1]]})
+
+    def search(self, **given: Any) -> Any:
+        search = super().__getattr__("search")
+        return self._page(search, **given) if "pit" in given else search(**given)
+
+    def _page(self, search: Callable[..., Any], *, pit: Any, search_after: Any, sort: Any, **given: Any) -> Any:  # noqa: ARG002
+        """Give the next page of the first shard that has one: there is no order over all, as Elasticsearch has."""
+        shards, point = pit["id"].split()
+        first, after = search_after or (0, None)
+        for shard in range(first, int(shards)):
+            part = {"slice": {"id": shard, "max": int(shards)}} if int(shards) > 1 else {}
+            answer = search(pit={**pit, "id": point}, sort=["_doc"], search_after=after, **part, **given)
+            for hit in answer["hits"]["hits"]:
+                hit["sort"] = (shard, hit["sort"])
+            if answer["hits"]["hits"]:
+                break
+            after = None
+        return answer
+
+
+def _placed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Put arguments where OpenSearch's client wants them."""
+    present = {name: value for name, value in given.items() if value is not None}
+    fields = {name: present.pop(name) for name in _FIELDS if name in present}
+    whole = next((present.pop(name) for name in _WHOLE if name in present), fields)
+    if "source" in present:
+        present["_source"] = present.pop("source")
+    return {**present, "body": whole} if whole else present
+
+
+class _Json(Serializer):
+    """Reads and writes JSON. Of a bulk answer without errors it reads no more than that."""
+
+    mimetype = "application/json"
+
+    def dumps(self, data: Any) -> Any:
+        return data if isinstance(data, (bytes, str)) else msgspec.json.encode(data).decode()
+
+    def loads(self, s: str) -> Any:
+        return {"errors": False} if s.startswith('{"errors":false,') else msgspec.json.decode(s)
+
+
+def _connection_class(settings: Settings) -> type[opensearchpy.Urllib3HttpConnection]:
+    """Make the class of the client's connections, which are ours."""
+
+    class Connection(opensearchpy.Urllib3HttpConnection):
+        def _create_urllib3_pool(self) -> None:
+            self.pool = open_pool(settings)
+
+        def log_request_fail(self, *args: Any, **kwargs: Any) -> None:
+            """Say nothing: what failed is raised, and that nothing was found is often no failure."""
+
+    return Connection

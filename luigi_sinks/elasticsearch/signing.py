@@ -1,0 +1,45 @@
+"""Requests that are signed (SigV4), as Amazon OpenSearch Service takes them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+from luigi_sinks.credentials import Token
+from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.errors import BadSetting
+
+
+def headers(
+    settings: Settings, token: Token, method: str, target: str, plain: Mapping[str, str], body: bytes | None
+) -> dict[str, str]:
+    """Return the headers that sign a request; they are good for a few minutes.
+
+    Only what nobody on the way may change is signed. The server is told by the name
+    in its certificate where that is not the host, as behind a tunnel.
+    """
+    from luigi_sinks.credentials.sources import sigv4  # noqa: PLC0415 - only this needs the extra
+
+    if settings.product != "opensearch":
+        raise BadSetting(
+            f"credential {settings.credential!r} signs requests, which OpenSearch takes and Elasticsearch not: write "
+            "product = opensearch in the section of the connection, or name another credential"
+        )
+    named = {"host": settings.tls_server_name} if settings.tls_server_name else {}
+    url = (f"https://{settings.tls_server_name}" if named else settings.url) + target
+    content = {name: value for name, value in plain.items() if name.casefold() == "content-type"}
+    digest = {"x-amz-content-sha256": hashlib.sha256(body or b"").hexdigest()}
+    return sigv4.signed(token, method, url, {**named, **content, **digest}, body or b"")
+
+
+def refusal(answer: bytes) -> str:
+    """Return AWS's words if a 403 means that it does not take the signature; else nothing."""
+    try:
+        said = msgspec.json.decode(answer, type=dict[str, object])
+    except msgspec.MsgspecError:
+        return ""
+    message = str(said.get("message") or said.get("Message") or "")
+    # What begins otherwise is about who signed, and what they may do.
+    return "" if message.startswith("User: ") else message
