@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,10 @@ _SECTION = "in the section [luigi_sinks.neo4j]"
 _NO_DATABASE = "Neo.ClientError.Database.DatabaseNotFound"
 _OUT_OF_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
 _TOO_OFTEN = "Neo.ClientError.Security.AuthenticationRateLimit"
+_TO_BE_CHANGED = "Neo.ClientError.Security.CredentialsExpired"
 _STALE_RIGHTS = "Neo.ClientError.Security.AuthorizationExpired"
 _NO_PROVIDER = {"Neo.ClientError.Security.AuthProviderFailed", "Neo.ClientError.Security.AuthProviderTimeout"}
+_OUR_CERTIFICATE = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA)")
 _NAME_DIFFERS = {62, 64}
 """OpenSSL's codes for a certificate of another host name, and of another address."""
 
@@ -67,29 +70,40 @@ def _explain(error: ClientError, settings: Settings) -> None:
             f"{settings.address} lets nobody in as credential {settings.credential!r} for some seconds, as several "
             "attempts failed; mend the credential, and run again when dbms.security.auth_lock_time is over"
         ) from error
+    if error.code == _TO_BE_CHANGED:
+        raise CredentialError(
+            f"{settings.address} wants the password of {settings.user!r} changed before its first use: "
+            f"ALTER CURRENT USER SET PASSWORD, and credential {settings.credential!r} with it"
+        ) from error
     if error.code in _NO_PROVIDER:
         raise Unavailable(f"{settings.address} cannot ask the provider of identities: {error.message}") from error
 
 
 def _of_connection(error: DriverError | Neo4jError, settings: Settings) -> SinkError:
-    root = _root(error)
-    if isinstance(root, ssl.SSLCertVerificationError):
-        if root.verify_code in _NAME_DIFFERS:
-            wrong = f"set tls_server_name {_SECTION} to the name in the certificate"
-        else:
-            wrong = f"tls_ca = {settings.tls_ca} is wrong {_SECTION}: it did not issue the certificate"
-        return BadSetting(f"{settings.address}: {root.verify_message}; {wrong}")
-    if isinstance(root, ssl.SSLError) and "WRONG_VERSION" in str(root.reason):
-        return BadSetting(
-            f"{settings.address} does not speak TLS, without which no token is sent; enable it there: {root}"
-        )
+    root, address = _root(error), settings.address
+    if isinstance(root, ssl.SSLError) and (wrong := _of_tls(root, settings)):
+        return BadSetting(f"{address}: {wrong} {_SECTION}")
     if getattr(error, "code", "") == _OUT_OF_MEMORY:
-        return Unavailable(
-            f"{settings.address}: {error}; set rows_per_transaction {_SECTION} lower, or give it more memory"
-        )
+        return Unavailable(f"{address}: {error}; set rows_per_transaction {_SECTION} lower, or give it more memory")
     return Unavailable(
-        f"{settings.address}: {error}; see that the server runs, and that host, port and tls_ca {_SECTION} are right"
+        f"{address}: {error}; see that the server runs, and that host, port, tls_ca and tls_certificate {_SECTION} "
+        "are right"
     )
+
+
+def _of_tls(error: ssl.SSLError, settings: Settings) -> str:
+    """Say what to mend if no handshake will ever do; nothing if it was only cut short."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _NAME_DIFFERS:
+            return f"{error.verify_message}; set tls_server_name to the name in its certificate"
+        return f"{error.verify_message}; it did not issue the server's certificate: tls_ca = {settings.tls_ca} is wrong"
+    if _OUR_CERTIFICATE.search(str(error.reason)):
+        return (
+            f"{error.reason}; it does not take our certificate: tls_certificate = {settings.tls_certificate} is wrong"
+        )
+    if "WRONG_VERSION" in str(error.reason):
+        return "it speaks no TLS, and nothing is sent without; enable it there, or correct the port"
+    return ""
 
 
 def _root(error: BaseException) -> BaseException:

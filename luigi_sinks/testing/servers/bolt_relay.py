@@ -35,8 +35,9 @@ SKEW = 1.0
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Where to listen, which server stands behind, and whose tokens are good.
 
-    `keys` is the address of the issuer's key set. With `session_seconds` every
-    connection is cut after that time, as proxies do when a session ends.
+    `keys` is the address of the issuer's key set. With `client_ca` it is an
+    identity-aware proxy: whoever has a certificate of that authority needs no token.
+    With `session_seconds` every connection is cut after that time, as proxies do.
     """
 
     host: str
@@ -50,6 +51,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str
     audience: str
     keys: str
+    client_ca: str = ""
     session_seconds: float | None = None
 
 
@@ -193,6 +195,8 @@ class Connection:
         self._server.write(message)
 
     async def _end_of_token(self, said: dict[str, object]) -> float:
+        if said.get("scheme") == "none" and self._gate.config.client_ca:
+            return float("inf")
         if said.get("scheme") != "bearer":
             raise Refused("Unauthorized", "This server is logged in to by bearer tokens only.")
         return await asyncio.to_thread(self._gate.verifier.end_of, str(said.get("credentials")))
@@ -270,6 +274,9 @@ class Gate:
         """Relay for every client, for ever."""
         shown = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         shown.load_cert_chain(self.config.certificate, self.config.key)
+        if self.config.client_ca:
+            shown.load_verify_locations(self.config.client_ca)
+            shown.verify_mode = ssl.CERT_REQUIRED
         host, port = self.config.host, self.config.port
         server = await asyncio.start_server(self._connected, host, port, ssl=shown, limit=BUFFER)
         await server.serve_forever()

@@ -1,0 +1,57 @@
+import pytest
+from neo4j.exceptions import Neo4jError
+
+from luigi_sinks import BadSetting, CredentialError, Unavailable
+from luigi_sinks.credentials import Refused
+from luigi_sinks.errors import Forbidden
+from luigi_sinks.neo4j import Settings
+from luigi_sinks.neo4j.refusal import explained, passes
+
+SETTINGS = Settings("db", "ours", user="loader")
+
+
+def said(code, message="no"):
+    """Make the error of the driver's that a server's answer becomes."""
+    return Neo4jError._hydrate_neo4j(code=f"Neo.{code}", message=message)
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning", "way_out"),
+    [
+        ("ClientError.Security.Unauthorized", Refused, None),
+        ("ClientError.Security.TokenExpired", Refused, None),
+        ("ClientError.Security.Forbidden", Forbidden, "'ours' .*lacks a right: no; `luigi-sinks grants` prints"),
+        ("ClientError.Security.AuthenticationRateLimit", CredentialError, "'ours' .*auth_lock_time"),
+        ("ClientError.Security.CredentialsExpired", CredentialError, "'loader' changed .*ALTER CURRENT USER"),
+        ("ClientError.Security.AuthProviderFailed", Unavailable, "provider of identities"),
+        ("ClientError.Database.DatabaseNotFound", BadSetting, "has no database 'neo4j'"),
+        ("TransientError.General.MemoryPoolOutOfMemoryError", Unavailable, "set rows_per_transaction"),
+        ("TransientError.General.DatabaseUnavailable", Unavailable, "see that the server runs"),
+        ("DatabaseError.General.UnknownError", Unavailable, "see that the server runs"),
+    ],
+)
+def test_what_the_server_answers_becomes_what_the_caller_can_act_on(code, meaning, way_out):
+    with pytest.raises(meaning, match=way_out) as caught, explained(SETTINGS):
+        raise said(code)
+    assert type(caught.value) is meaning
+
+
+def test_what_is_wrong_with_a_query_is_left_as_it_is():
+    error = said("ClientError.Statement.SyntaxError")
+    with pytest.raises(type(error)) as caught, explained(SETTINGS):
+        raise error
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("code", "at_once"),
+    [
+        ("ClientError.Security.AuthorizationExpired", True),
+        ("TransientError.Transaction.DeadlockDetected", True),
+        ("ClientError.Security.TokenExpired", False),
+        ("ClientError.Security.AuthenticationRateLimit", False),
+        ("ClientError.Statement.SyntaxError", False),
+    ],
+)
+def test_only_what_has_passed_by_then_is_tried_again_with_the_same_token(code, at_once):
+    assert passes(said(code)) is at_once
