@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from luigi_sinks.credentials.source import Request, Use, read
 from luigi_sinks.credentials.sources.aws import Signer
@@ -61,8 +63,20 @@ class SigV4:
             "Region": self._settings.region,
             "Service": self._settings.service,
         }
-        grant = Grant(scheme="signature", issuer="aws", audience=self._settings.service, token_id=keys.access_key)
+        grant = Grant(
+            lifetime=_lifetime(identity),
+            scheme="signature",
+            issuer="aws",
+            audience=self._settings.service,
+            token_id=keys.access_key,
+        )
         return Token(json.dumps(secret), grant)
+
+
+def _lifetime(identity: Any) -> float | None:
+    """Return for how many seconds the keys are good yet, which botocore keeps to itself; None where they do not end."""
+    expires: datetime | None = getattr(identity, "_expiry_time", None)
+    return (expires - datetime.now(UTC)).total_seconds() if expires else None
 
 
 def signed(token: Token, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> dict[str, str]:
