@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 
-from luigi_sinks.credentials import audit, journal, running
+from luigi_sinks.credentials import audit, exposure, journal, running
 from luigi_sinks.credentials.source import Leasing, Request, Source
 from luigi_sinks.credentials.token import Token
 from luigi_sinks.errors import BadSetting, CredentialError
@@ -160,6 +160,7 @@ class Entry:
         return self._recorded("exchange", partial(self._source.fetch, self._scope))
 
     def _recorded(self, action: str, get: Callable[[], Token]) -> Token:
+        exposure.prevent()
         started = self._clock()
         try:
             token = get()
