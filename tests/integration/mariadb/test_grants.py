@@ -1,0 +1,391 @@
+"""A loader, an owner and a pruner on a real server, with exactly the rights that `luigi-sinks grants` prints."""
+
+import logging
+import secrets
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date
+
+import mariadb
+import pytest
+from luigi.configuration import get_config
+from sqlalchemy import Column, Double, Integer, String
+from typer.testing import CliRunner
+
+from luigi_sinks import Conflict, Forbidden, Origin, State, load, lease
+from luigi_sinks.cli.app import app
+from luigi_sinks.credentials import use
+from luigi_sinks.mariadb import MariaDBSink, grants, schema_of
+from luigi_sinks.principal import Principal
+from luigi_sinks.testing.suite import ORIGIN, SinkSuite, failing_after, rows
+from luigi_sinks.version import WHOLE, new_version
+
+COLUMNS = [
+    Column("id", Integer, primary_key=True),
+    Column("name", String(20), nullable=False),
+    Column("amount", Double),
+]
+TASKS = """
+import luigi
+from sqlalchemy import Column, Integer, String
+from luigi_sinks import mariadb
+
+class Departures(mariadb.CopyToTable):
+    table, connection, owner = "{table}", "loading", "{owner}"
+    columns = [Column("id", Integer, primary_key=True), Column("name", String(20), nullable=False)]
+
+class Arrivals(Departures):
+    month = luigi.MonthParameter()
+    table, partition_by = "{table}_by_month", ("month",)
+"""
+
+
+@dataclass(frozen=True)
+class People:
+    """Who there is: the name of the role, and each principal's login."""
+
+    role: str
+    settings: dict
+
+    def sink(self, principal, dataset):
+        return MariaDBSink(self.settings[principal], dataset, schema_of(dataset, COLUMNS))
+
+
+@pytest.fixture(scope="module")
+def admin(settings):
+    with closing(_connection(settings, _password(settings))) as connection, connection.cursor() as cursor:
+        yield cursor
+
+
+@pytest.fixture(scope="module")
+def people(settings, admin, tmp_path_factory):
+    """Three users, each of whom will take one of the three roles; the roles' rights are the tests' to grant."""
+    role, folder, found = f"team_{secrets.token_hex(4)}", tmp_path_factory.mktemp("secrets"), {}
+    sections = f"[luigi_sinks.owner.{role}]\nmariadb_role = {role}\n"
+    for principal in Principal:
+        user, secret = f"{principal}_{secrets.token_hex(4)}", secrets.token_urlsafe()
+        (folder / user).write_text(secret)
+        (folder / user).chmod(0o600)
+        admin.execute(f"CREATE USER {user}@'%' IDENTIFIED BY '{secret}'")
+        admin.execute(f"CREATE ROLE {principal.role(role)}")
+        admin.execute(f"GRANT {principal.role(role)} TO {user}@'%'")
+        sections += f"[luigi_sinks.credential.{user}]\nsource = file\npath = {folder / user}\n"
+        found[principal] = replace(settings, user=user, credential=user)
+    admin.execute(f"SET DEFAULT ROLE {role}_pruner FOR {found[Principal.PRUNER].user}@'%'")
+    found[Principal.LOADER] = replace(found[Principal.LOADER], owner=role)
+    loading = vars(found[Principal.LOADER])
+    sections += "[luigi_sinks.mariadb.loading]\n" + "".join(
+        f"{key} = {value}\n" for key, value in loading.items() if value not in {None, ""}
+    )
+    config = get_config()
+    before = set(config.sections())
+    config.read_string(sections)
+    yield People(role, found)
+    for section in set(config.sections()) - before:
+        config.remove_section(section)
+    for principal, each in found.items():
+        admin.execute(f"DROP USER {each.user}@'%'")
+        admin.execute(f"DROP ROLE {principal.role(role)}")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_granted(people, admin):
+    yield
+    for principal in Principal:
+        admin.execute(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {principal.role(people.role)}")
+
+
+@pytest.fixture
+def luigi_sinks(people, monkeypatch, tmp_path):
+    """Run the command for a module of two tasks whose datasets nobody else uses."""
+    module, table = f"tasks_{secrets.token_hex(4)}", f"t_{secrets.token_hex(4)}"
+    (tmp_path / f"{module}.py").write_text(TASKS.format(table=table, owner=people.role))
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def run(command, *options):
+        return CliRunner().invoke(app, [command, module, *options], catch_exceptions=False)
+
+    run.table, run.module = table, module
+    yield run
+    sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def granted(luigi_sinks, people, admin):
+    """Grant what is printed, the owner making the tables in between; return the tasks' module."""
+    printed = luigi_sinks("grants", "--format", "sql").output
+    before, after = printed.split("-- Loader", 1)
+    execute(admin, before)
+    owner = people.settings[Principal.OWNER]
+    made = luigi_sinks("create", "--user", owner.user, "--credential", owner.credential)
+    assert made.exit_code == 0, made.output
+    execute(admin, f"-- Loader{after}")
+    return sys.modules[luigi_sinks.module]
+
+
+@pytest.fixture
+def make_dataset(people, admin, settings):
+    """Make a dataset as its owner, and grant what its loader and pruner need."""
+
+    def make(dataset, partition=WHOLE):
+        given = grants.roles([people.sink(Principal.LOADER, dataset)], people.role)
+        before, after = grants.text(given).split("-- Loader", 1)
+        execute(admin, before)
+        grants.create(people.sink(Principal.OWNER, dataset), partition, Principal.OWNER.role(people.role))
+        execute(admin, f"-- Loader{after}")
+        return people.sink(Principal.LOADER, dataset)
+
+    return make
+
+
+@pytest.fixture
+def sink(make_dataset, table):
+    return make_dataset(table)
+
+
+@pytest.fixture
+def as_loader(people, settings):
+    """Ask as the loader does, by a plain client."""
+    login = people.settings[Principal.LOADER]
+    with closing(_connection(login, _password(login))) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SET ROLE {people.role}")
+        yield cursor.execute
+
+
+class TestLoader(SinkSuite):
+    """A loader does all that a sink must do, but for deleting."""
+
+    @pytest.fixture(autouse=True)
+    def _dataset(self, make_dataset, request):
+        parted = any(word in request.node.name for word in ("partitions", "records_are_found"))
+        self.make_dataset, self.made, self.partition = make_dataset, {}, "201301" if parted else WHOLE
+
+    def make_sink(self, dataset):
+        if dataset not in self.made:
+            self.made[dataset] = self.make_dataset(dataset, self.partition)
+        return replace(self.made[dataset])
+
+    def test_an_abandoned_version_has_failed_and_cannot_be_published(self, sink):
+        with self.staged(sink, rows(2)) as stage:
+            version = self.approved(stage)
+            stage.abandon()
+            with pytest.raises(Conflict):
+                sink.publish(version, replacing=sink.head(WHOLE))
+        assert [(r.state, r.is_left) for r in sink.records()] == [(State.ABANDONED, True)]
+
+    def test_rows_that_fail_half_way_leave_the_old_version_and_the_rerun_works(self, sink, caplog):
+        first = self.load(sink, rows(3))
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                self.load(sink, failing_after(5_000))
+            assert sink.head(WHOLE).version == first
+        second = self.load(sink, rows(5_001))
+        assert self.read(sink, second) == rows(5_001)
+        assert [r.state for r in sink.records()] == [
+            State.RETIRED,
+            State.ABANDONED,
+            State.ABANDONED,
+            State.PUBLISHED,
+        ]
+        assert warnings(caplog) == 2
+
+    def test_what_a_dead_process_left_is_taken_over_at_once(self, sink, caplog):
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        with lease.held("of a process that is gone") as mine:
+            sink.begin(new_version(sink.dataset, WHOLE), ORIGIN, replace(mine, pid=dead.pid))
+        self.load(sink, rows(3))
+        self.load(sink, rows(4))
+        assert [r.state for r in sink.records()] == [State.ABANDONED, State.RETIRED, State.PUBLISHED]
+        assert warnings(caplog) == 1
+
+    def test_a_dropped_version_keeps_its_record_and_stays_complete(self, sink):
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        with pytest.raises(Forbidden, match="DELETE command denied"):
+            sink.drop(first)
+        assert [r.state for r in sink.records()] == [State.RETIRED, State.PUBLISHED]
+        assert self.read(sink, first) == rows(3)
+        assert self.read(sink, second) == rows(5)
+
+    def test_a_dropped_version_is_not_retired_and_cannot_be_published(self, sink):
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        with pytest.raises(Forbidden):
+            sink.drop(first)
+        sink.publish(first, replacing=sink.head(WHOLE))
+        sink.retire(second)
+        assert sink.head(WHOLE).version == first
+
+
+def test_tasks_load_reload_and_try_again_with_what_is_printed(granted, people, luigi_sinks, caplog):
+    ten = [{"id": number, "name": "x"} for number in range(10)]
+    departures = type("Departures", (granted.Departures,), {"rows": lambda self: ten})
+    arrivals = type("Arrivals", (granted.Arrivals,), {"rows": lambda self: ten})
+    failing = type(
+        "Departures", (granted.Departures,), {"rows": lambda self: (row for row in ten if 7 // (7 - row["id"]))}
+    )
+    month = date(2013, 1, 1)
+    for task in (departures(), departures(rerun="again"), arrivals(month=month), arrivals(month=month, rerun="again")):
+        task.run()
+        assert task.complete()
+    with pytest.raises(ZeroDivisionError):
+        failing(rerun="failing").run()
+    departures(rerun="at last").run()
+    assert list(departures(rerun="at last").output().rows()) == ten
+    assert warnings(caplog) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE {base}",
+        "DROP TABLE {head}",
+        "DROP VIEW {view}",
+        "DROP DATABASE {hidden}",
+        "TRUNCATE {base}",
+        "TRUNCATE {head}",
+        "ALTER TABLE {base} DROP COLUMN name",
+        "ALTER TABLE {base} RENAME TO {base}_old",
+        "CREATE OR REPLACE TABLE {base} (id INT)",
+        "CREATE OR REPLACE VIEW {view} AS SELECT 1",
+        "CREATE TRIGGER {hidden}.spoil BEFORE INSERT ON {base} FOR EACH ROW SET NEW.name = 'spoilt'",
+        "DELETE FROM {base}",
+        "DELETE FROM {view}",
+        "DELETE FROM {versions}",
+        "DELETE FROM {head}",
+        "UPDATE {base} SET name = 'spoilt'",
+        "UPDATE {view} SET name = 'spoilt'",
+        "UPDATE {versions} SET id = 'spoilt'",
+        "UPDATE {versions} SET seq = 77",
+        "REPLACE INTO {base} (id, name, _seq) VALUES (0, 'spoilt', {seq})",
+        "INSERT INTO {base} (id, name, _seq) VALUES (0, 'spoilt', {seq}) ON DUPLICATE KEY UPDATE name = 'spoilt'",
+        "INSERT INTO {base} (id, name, _seq) VALUES (0, 'spoilt', {seq})",
+        "LOAD DATA LOCAL INFILE '/dev/null' REPLACE INTO TABLE {base}",
+        "LOCK TABLES {base} WRITE",
+        "SET ROLE {role}_pruner",
+        "GRANT DELETE ON {base} TO {role}",
+    ],
+)
+def test_the_server_keeps_a_loader_from_what_is_published(sink, people, as_loader, statement):
+    load(sink, WHOLE, Origin("Load_1"), rows(3))
+    head = sink.head(WHOLE)
+    names = {name: getattr(sink.names, name) for name in ("base", "head", "view", "versions", "hidden")}
+    with pytest.raises(mariadb.Error):
+        as_loader(statement.format(**names, seq=head.record.seq, role=people.role))
+    assert sink.head(WHOLE) == head
+    assert list(sink.read(head.version)) == rows(3)
+
+
+def test_a_pruner_deletes_retired_and_left_versions_and_no_others(sink, people, caplog):
+    with pytest.raises(ZeroDivisionError):
+        load(sink, WHOLE, Origin("Load_1"), failing_after(5_000))
+    for count in (3, 4):
+        load(sink, WHOLE, Origin("Load_1"), rows(count))
+    left, retired, head = list(sink.records())
+    pruner = people.sink(Principal.PRUNER, sink.dataset)
+    for record in (left, retired):
+        pruner.drop(record.version)
+        with pytest.raises(Conflict):
+            list(sink.read(record.version))
+    with pytest.raises(Conflict, match="is the head"):
+        pruner.drop(head.version)
+    assert [r.state for r in sink.records()] == [State.DROPPED, State.DROPPED, State.PUBLISHED]
+    with pytest.raises(Forbidden):
+        list(pruner.read(head.version))
+    with pytest.raises(Forbidden):
+        load(pruner, WHOLE, Origin("Load_1"), rows(1))
+    assert list(sink.read(head.version)) == rows(4)
+
+
+def test_an_owner_makes_tables_and_loads_nothing(sink, people):
+    with pytest.raises(Forbidden):
+        load(people.sink(Principal.OWNER, sink.dataset), WHOLE, Origin("Load_1"), rows(1))
+
+
+def test_a_loader_makes_no_tables(people, make_dataset, table):
+    make_dataset(table)
+    with pytest.raises(Forbidden):
+        load(people.sink(Principal.LOADER, f"{table}_new"), WHOLE, Origin("Load_1"), rows(1))
+
+
+def test_the_view_is_the_roles_and_not_of_whoever_made_it(sink, admin, people):
+    load(sink, WHOLE, Origin("Load_1"), rows(3))
+    admin.execute(
+        "SELECT DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?",
+        (sink.names.database, sink.dataset),
+    )
+    ((definer,),) = admin.fetchall()
+    admin.execute(f"SELECT COUNT(*) FROM {sink.names.view}")
+    assert (definer.rstrip("@%"), admin.fetchall()) == (f"{people.role}_owner", [(3,)])
+
+
+def test_check_finds_nothing_where_all_is_granted(granted, luigi_sinks, settings):
+    checked = check(luigi_sinks, settings)
+    assert (checked.exit_code, checked.output) == (0, "the servers grant what is needed, and nothing else\n")
+
+
+def test_check_finds_what_is_missing_and_what_is_too_much(granted, luigi_sinks, settings, admin, people):
+    base, head = f"`{settings.database}__v`.`{luigi_sinks.table}__g1`", f"`{luigi_sinks.table}__head`"
+    admin.execute(f"REVOKE UPDATE ON {settings.database}.{head} FROM {people.role}")
+    admin.execute(f"REVOKE UPDATE (lease) ON {settings.database}__v._versions FROM {people.role}")
+    admin.execute(f"GRANT DELETE, UPDATE (name) ON {base} TO {people.role}")
+    checked = check(luigi_sinks, settings)
+    assert checked.exit_code == 1
+    found = [line.partition(": ")[2] for line in checked.output.splitlines() if line[0] == "-"]
+    assert found == [
+        f"{people.role}: UPDATE (lease) ON `{settings.database}__v`.`_versions`",
+        f"{people.role}: UPDATE ON `{settings.database}`.{head}",
+    ]
+    assert f": {people.role}: DELETE ON {base}" in checked.output
+    assert f": {people.role}: UPDATE (name) ON {base}" in checked.output
+
+
+def test_check_finds_a_role_within_the_role(granted, luigi_sinks, settings, admin, people):
+    admin.execute(f"GRANT {people.role}_pruner TO {people.role}")
+    checked = check(luigi_sinks, settings)
+    admin.execute(f"REVOKE {people.role}_pruner FROM {people.role}")
+    assert checked.exit_code == 1
+    assert f"{people.role}: `{people.role}_pruner`" in checked.output
+    assert f"{people.role}: DELETE ON" in checked.output
+
+
+def test_check_finds_a_role_that_is_not_there(luigi_sinks, settings, people, monkeypatch):
+    monkeypatch.setitem(get_config()[f"luigi_sinks.owner.{people.role}"], "mariadb_role", "nobody_made_it")
+    checked = check(luigi_sinks, settings)
+    assert checked.exit_code == 1
+    assert {line[0] for line in checked.output.splitlines()} == {"-"}
+
+
+def check(luigi_sinks, settings):
+    """Check as the administrator."""
+    return luigi_sinks(
+        "grants", "--format", "sql", "--check", "--user", settings.user, "--credential", settings.credential
+    )
+
+
+def execute(admin, sql):
+    lines = (line for line in sql.splitlines() if not line.startswith("--"))
+    for statement in filter(str.strip, "\n".join(lines).split(";")):
+        admin.execute(statement)
+
+
+def warnings(caplog):
+    return sum("left for a pruner" in record.message for record in caplog.records if record.levelno >= logging.WARNING)
+
+
+def _password(settings):
+    return use(settings.credential, lambda token: token.reveal())
+
+
+def _connection(settings, password):
+    return mariadb.connect(
+        host=settings.host,
+        port=settings.port,
+        user=settings.user,
+        password=password,
+        ssl_ca=str(settings.tls_ca),
+        ssl_verify_cert=True,
+        autocommit=True,
+        local_infile=True,
+    )
