@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -103,7 +102,7 @@ def verify(
 @_reporting
 def create(module: Module, user: User = "", credential: Credential = "") -> None:
     """Make the tables, registries and constraints of a module's datasets, so that loaders need not."""
-    for each in _datasets(module, user, credential):
+    for each in (found.seen_by(user, credential) for found in _datasets(module)):
         role = each.role and Principal.OWNER.role(each.role)
         grants_of(each.store).create(each.sink, each.partition, role)
         out.print(Text(f"{each.store}: {each.sink.dataset} is ready"))
@@ -119,7 +118,9 @@ def grants(
     credential: Credential = "",
 ) -> None:
     """Print what the owner, the loader and the pruner of a module's datasets must be granted."""
-    datasets = _datasets(module, user if check else "", credential if check else "")
+    datasets = _datasets(module)
+    if check:
+        datasets = [each.seen_by(user, credential) for each in datasets]
     asked = [place for place in places(datasets) if format in {_NATIVE[place.store], Format.ALL}]
     if check:
         _check(asked)
@@ -145,8 +146,8 @@ def _check(asked: Iterable[Place]) -> None:
     out.print("the servers grant what is needed, and nothing else")
 
 
-def _datasets(module: str, user: str, credential: str) -> list[Dataset]:
-    """Return the datasets of a module, and say which are not known; log in to them as another user if one is given."""
+def _datasets(module: str) -> list[Dataset]:
+    """Return the datasets of a module, and say which are not known."""
     found = []
     sys.path[:0] = [] if "" in sys.path else [""]
     for task in tasks(module):
@@ -154,5 +155,4 @@ def _datasets(module: str, user: str, credential: str) -> list[Dataset]:
             found.append(dataset(task))
         except LeftOut as reason:
             err.print(Text(f"{task.get_task_family()} is left out: {reason}", style="yellow"))
-    other = {key: value for key, value in (("user", user), ("credential", credential)) if value}
-    return [replace(each, sink=replace(each.sink, settings=replace(each.sink.settings, **other))) for each in found]
+    return found

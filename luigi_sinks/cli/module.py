@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -30,11 +30,12 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset that a task loads, and who the task belongs to."""
+    """A dataset that a task loads, and the role that luigi.cfg names for its owner, if any."""
 
     family: str
     store: str
     owner: str
+    role: str
     partition: str
     sink: Any
 
@@ -43,10 +44,10 @@ class Dataset:
         """The server that it lies on."""
         return f"{self.sink.settings.host}:{self.sink.settings.port}"
 
-    @property
-    def role(self) -> str:
-        """The role that luigi.cfg names for its owner there, if any."""
-        return str(getattr(config.owner(self.owner), grants_of(self.store).ROLE))
+    def seen_by(self, user: str, credential: str) -> Dataset:
+        """Return the dataset for somebody who is not its loader: no role is taken, and another user may log in."""
+        given = {key: value for key, value in (("user", user), ("credential", credential)) if value}
+        return replace(self, sink=replace(self.sink, settings=replace(self.sink.settings, owner="", **given)))
 
 
 class LeftOut(Exception):
@@ -80,8 +81,9 @@ def dataset(task: type[CopyTask]) -> Dataset:
     connection, owner, by = (_declared(task, name) for name in ("connection", "owner", "partition_by"))
     if not next(iter(settings.values())):
         raise LeftOut(f"it declares no {next(iter(settings))}")
-    target = target_of(**settings, connection=connection, owner=owner, update_id="-")
-    return Dataset(task.get_task_family(), store, owner, "" if by else WHOLE, target.open_sink())
+    sink = target_of(**settings, connection=connection, owner=owner, update_id="-").open_sink()
+    role = getattr(config.owner(sink.settings.owner), grants_of(store).ROLE)
+    return Dataset(task.get_task_family(), store, sink.settings.owner, role, "" if by else WHOLE, sink)
 
 
 def _base(task: type[CopyTask]) -> Any:

@@ -68,6 +68,10 @@ class Heads:
         """Take the tag off a version's index, so that nobody else may; return False if it is gone."""
         return self._update([_remove(version, names.tag(version, tag))])
 
+    def give_back(self, version: Version, tag: str) -> None:
+        """Put a tag back that was taken for nothing."""
+        self._update([_add(version, names.tag(version, tag))])
+
     def check_place(self) -> None:
         """Raise BadSetting if the dataset's name stands for something that is not ours."""
         try:

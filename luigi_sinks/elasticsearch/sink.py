@@ -112,9 +112,15 @@ class ElasticsearchSink:
         record = self.registry.record(version)
         if record.state.is_open and not record.is_left:
             raise Conflict(f"{version} is being loaded; it cannot be dropped")
-        if not self.heads.take(version, names.RETIRED) and self.heads.pointer(version.partition).version == version:
+        is_taken = self.heads.take(version, names.RETIRED)
+        if not is_taken and self.heads.pointer(version.partition).version == version:
             raise Conflict(f"{version} is the head; it cannot be dropped")
-        self.delete_index(version)
+        try:
+            self.delete_index(version)
+        except Forbidden:
+            if is_taken:
+                self.heads.give_back(version, names.RETIRED)
+            raise
         self.registry.forget_parts(version)
         self.registry.change(version, lambda record: replace(record, state=State.DROPPED))
 
