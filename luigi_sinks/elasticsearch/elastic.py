@@ -42,9 +42,10 @@ class Client:
         except ApiError as error:
             raise failures.of_answer(self._settings, error.status_code, error.body) from error
         except TransportError as error:
-            if isinstance(error.__cause__, (CredentialError, SinkError)):
-                raise error.__cause__ from None
-            raise self._failure(error) from error
+            ours = error.__cause__
+            if not isinstance(ours, (CredentialError, SinkError)):
+                raise self._failure(error) from error
+        raise ours  # out here, or each of the two errors would be the other's cause
 
     def _failure(self, error: TransportError) -> SinkError:
         reason = str(error.message)

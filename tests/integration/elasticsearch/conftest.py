@@ -1,6 +1,7 @@
 """What these tests see of the server is seen by plain HTTP, not by the client under test."""
 
 import base64
+import contextlib
 import http.client
 import json
 import secrets
@@ -116,17 +117,25 @@ class Fault:
 
 
 class Proxy(ThreadingHTTPServer):
-    """Stands before the cluster, in clear text on loopback, and does what a bad network does."""
+    """Stands before the cluster on loopback, in clear text or by TLS, and does what a bad network does.
+
+    With a login it says to the cluster who asks, as an identity-aware proxy does.
+    """
 
     daemon_threads = True
 
-    def __init__(self, settings):
+    def __init__(self, settings, tls=None, login=""):
         super().__init__(("127.0.0.1", 0), _Handler)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.upstream = settings
+        self.login = login
         self.tls = ssl.create_default_context(cafile=settings.tls_ca)
         self.settings = replace(settings, port=self.server_port, tls_ca=None)
         self.faults = []
         self.requests = []
+        self.headers = []
+        self.certificates = []
         self.lock = threading.Lock()
 
     def lose_answers(self, method, path, times=1):
@@ -156,6 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
+        if isinstance(self.request, ssl.SSLSocket):
+            self.server.certificates.append(self.request.getpeercert())
         fault = self.server.fault_of(self.command, self.path, body)
         answer = self._ask(body) if fault is None or fault.is_sent else None
         if fault is None:
@@ -177,7 +189,11 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def _ask(self, body):
-        self.connection.request(self.command, self.path, body, dict(self.headers))
+        headers = dict(self.headers)
+        if self.server.login:
+            headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+            headers["Authorization"] = f"Basic {self.server.login}"
+        self.connection.request(self.command, self.path, body, headers)
         answer = self.connection.getresponse()
         content = answer.read()
         kept = {name: answer.headers[name] for name in ("Content-Type", "X-Elastic-Product") if name in answer.headers}
@@ -195,11 +211,22 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def proxy(settings):
-    server = Proxy(settings)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def start_proxy(settings):
+    """Return a function that starts a proxy."""
+    with contextlib.ExitStack() as running:
+
+        def start(**options):
+            server = Proxy(settings, **options)
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            running.callback(thread.join)
+            running.callback(server.server_close)
+            running.callback(server.shutdown)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def proxy(start_proxy):
+    return start_proxy()
