@@ -88,16 +88,27 @@ class _Pool(urllib3.HTTPConnectionPool):
         )
 
 
+class _TlsConnection(urllib3.connection.HTTPSConnection):
+    """Connects with the certificates that the files hold by then, also when it connects anew."""
+
+    def __init__(self, *args: Any, settings: Settings, **options: Any) -> None:
+        super().__init__(*args, server_hostname=settings.tls_server_name or None, **options)
+        self._settings = settings
+
+    def connect(self) -> None:
+        """Shake hands, which verifies who is there."""
+        self.ssl_context = _tls(self._settings)
+        super().connect()
+
+
 class _TlsPool(_Pool, urllib3.HTTPSConnectionPool):
-    """Connects by TLS, each time with the certificates that the files hold by then."""
+    """Does by TLS what `_Pool` does."""
+
+    ConnectionCls = _TlsConnection
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, server_hostname=settings.tls_server_name or None)
-
-    def urlopen(self, *args: Any, **options: Any) -> urllib3.BaseHTTPResponse:
-        """Send a request as `_Pool` does."""
-        self.conn_kw["ssl_context"] = _tls(self._settings)  # a connection that stands keeps the one it has
-        return super().urlopen(*args, **options)
+        super().__init__(settings)
+        self.conn_kw["settings"] = settings
 
 
 def _identity(settings: Settings, token: Token) -> dict[str, str]:
@@ -144,7 +155,8 @@ def _not_let_in(settings: Settings, token: Token, challenge: str) -> str:
         return f"{reason}: {said[1]}"
     if token.scheme != "bearer" or not token.grant.issuer:
         return reason
-    return f"{reason}; its realm must take tokens of {token.grant.issuer!r} for {token.grant.audience!r}"
+    asked = f"tokens of {token.grant.issuer!r} for {token.grant.audience!r}"
+    return f"{reason}; its realm, or the proxy before it, must take {asked}"
 
 
 _DESCRIPTION = re.compile(r'error_description="([^"]+)"')
