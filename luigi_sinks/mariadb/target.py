@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Unpack
 
 from luigi_sinks import config
@@ -32,4 +33,6 @@ class MariaDBTarget(VersionedTarget):
 
     def open_sink(self) -> MariaDBSink:
         """Return the table."""
-        return MariaDBSink(config.read_connection(Settings, self.store, self.connection), self.dataset, self._schema)
+        settings = config.read_connection(Settings, self.store, self.connection)
+        owned = replace(settings, owner=self.origin.owner or settings.owner)
+        return MariaDBSink(owned, self.dataset, self._schema)

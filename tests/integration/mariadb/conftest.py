@@ -20,7 +20,7 @@ def settings(servers_config):
     """Give the connection called `tests`, to a database of its own that is dropped in the end."""
     name = f"tests_{secrets.token_hex(4)}"
     given = replace(config.read_connection(Settings, "mariadb"), database=name)
-    section = "".join(f"{key} = {value}\n" for key, value in vars(given).items())
+    section = "".join(f"{key} = {value}\n" for key, value in vars(given).items() if value is not None)
     get_config().read_string(f"{servers_config}\n[{SECTION}]\n{section}")
     with closing(plain_connection(given)) as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")

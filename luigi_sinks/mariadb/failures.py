@@ -1,0 +1,63 @@
+"""Says what the driver's errors mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mariadb
+
+from luigi_sinks.errors import BadSetting, Forbidden, SinkError, Unavailable
+from luigi_sinks.mariadb.settings import Settings
+
+# Error numbers of the server, https://mariadb.com/kb/en/mariadb-error-code-reference/
+NO_SUCH_TABLE = 1146
+DUPLICATE_KEY = 1062
+NO_SUCH_ROLE = 1959
+LOCKED = {1205, 1213}
+REFUSED = {1045, 1698}
+_FORBIDDEN = {1044, 1142, 1143, 1227, 1370}
+_NO_LOCAL_FILES = {1148, 4166}
+_OUT_OF_SERVICE = {1021, 1040, 1114, 1203, 1226, 1290, 1317, 1836, 1969}
+_ENDED = {1053, 1158, 1159, 1160, 1161, 1927}
+
+_TLS = 2026
+"""The client's number for all that can go wrong with TLS; only the text tells one from another."""
+
+
+def explained(settings: Settings, error: Any) -> SinkError:
+    """Say what an error of the driver means for a user, and the way out."""
+    place = f"MariaDB at {settings.address}"
+    if error.errno == _TLS:
+        return _tls_failure(place, str(error))
+    if error.errno in _NO_LOCAL_FILES:
+        return BadSetting(f"{place} takes no rows from clients ({error}); start it with local_infile = ON")
+    if error.errno in _FORBIDDEN:
+        return Forbidden(
+            f"{place}: user {settings.user!r} lacks a right: {error}; `luigi-sinks grants` prints those that loads take"
+        )
+    if error.errno in LOCKED:
+        return Unavailable(f"{place}: another transaction holds locks for too long ({error}); run this again")
+    if is_lost(error) or error.errno in _OUT_OF_SERVICE:
+        return Unavailable(f"{place} does not answer ({error}); does it run, and is its section in luigi.cfg right?")
+    return SinkError(f"{place}: {error}")
+
+
+def is_refusal(error: Any) -> bool:
+    """Tell whether the server understood a statement and said no to what it asks for."""
+    return not is_lost(error) and error.errno not in LOCKED | _OUT_OF_SERVICE | _FORBIDDEN
+
+
+def is_lost(error: Any) -> bool:
+    """Tell whether the connection ended; the client's own errors are numbered from 2000 on."""
+    is_clients = 2000 <= (error.errno or 0) < 3000  # noqa: PLR2004
+    return isinstance(error, mariadb.InterfaceError) or is_clients or error.errno in _ENDED
+
+
+def _tls_failure(place: str, reason: str) -> SinkError:
+    if "SSL is required" in reason:
+        return BadSetting(f"{place} speaks no TLS, and a token is shown to nobody in clear text; turn TLS on there")
+    if "ertificate" in reason:
+        return BadSetting(
+            f"{place}: {reason}; tls_ca in luigi.cfg must name the authority of its certificate, and host a name in it"
+        )
+    return Unavailable(f"{place}: the TLS connection failed: {reason}; see tls_ca and tls_certificate in luigi.cfg")

@@ -1,0 +1,140 @@
+"""Opens a session: logs in by a token, takes the owner's role, and says in each statement who asks."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import mariadb
+from mariadb.cursors import Cursor
+
+from luigi_sinks import config
+from luigi_sinks.credentials import Refused, Token, audit, use
+from luigi_sinks.credentials.running import Running, current
+from luigi_sinks.errors import BadSetting, Forbidden, SinkError
+from luigi_sinks.mariadb.failures import NO_SUCH_ROLE, REFUSED, explained
+from luigi_sinks.mariadb.names import quoted
+from luigi_sinks.mariadb.settings import Settings
+
+_SESSION = (
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+    "SET SESSION innodb_lock_wait_timeout = 10, lock_wait_timeout = 10, net_write_timeout = 3600",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+)
+"""Our own whatever the server's defaults are; a slow reader of a version has an hour for each packet."""
+
+_UNSAFE = re.compile(r"[^\w.,:=@+-]", re.ASCII)
+_LONGEST = 100
+
+
+class TelltaleCursor(Cursor):  # type: ignore[misc]  # the driver has no types
+    """Puts a comment behind each statement, by which the server's own records can be joined to the audit log."""
+
+    def execute(self, statement: str, data: Sequence[Any] = (), buffered: bool | None = None) -> None:
+        """Execute one statement."""
+        super().execute(f"{statement} {_comment(current())}", data, buffered)
+
+
+def open_session(settings: Settings) -> Any:
+    """Return a connection, set up as loads want it.
+
+    Raises CredentialError if there is no token that the server takes, Forbidden if
+    the owner's role is not the user's, and what `explained` tells.
+    """
+    connection = use(
+        settings.credential,
+        partial(_log_in, settings),
+        host=settings.host,
+        port=settings.port,
+        user=settings.user,
+        owner=settings.owner,
+    )
+    try:
+        _set_up(settings, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _log_in(settings: Settings, token: Token) -> Any:
+    try:
+        connection = mariadb.connect(
+            host=settings.host,
+            port=settings.port,
+            user=token.user or settings.user,
+            connect_timeout=5,
+            read_timeout=300,
+            write_timeout=300,
+            local_infile=True,
+            autocommit=True,
+            **_proof(settings, token),
+            **settings.tls,
+        )
+    except mariadb.Error as error:
+        if error.errno in REFUSED:
+            raise Refused from SinkError(_not_let_in(settings, token, error))
+        raise explained(settings, error) from error
+    audit.record(audit.of_token("connection", settings.credential, token, server=settings.address))
+    return connection
+
+
+def _proof(settings: Settings, token: Token) -> dict[str, str]:
+    match token.scheme:
+        case "password":
+            return {"password": token.reveal()}
+        case "none":
+            return {}
+        case _:
+            raise BadSetting(
+                f"credential {settings.credential!r} gives a token of the kind {token.scheme!r}, and MariaDB lets "
+                "users in by passwords: its source may be rds_iam, vault, secrets_manager or file, or proxied"
+            )
+
+
+def _not_let_in(settings: Settings, token: Token, error: Any) -> str:
+    place, user = f"MariaDB at {settings.address}", token.user or settings.user
+    if not settings.is_encrypted:
+        return (
+            f"{place} does not let {user!r} in over clear text, which is how a loopback address is talked to without "
+            "tls_ca. If the server takes TLS only, add tls_ca = FILE to its section in luigi.cfg; else see who the "
+            "credential says this is"
+        )
+    shown = f" The token is good for {token.grant.audience}." if token.grant.audience else ""
+    return f"{place} does not let {user!r} in: {error}.{shown}"
+
+
+def _set_up(settings: Settings, connection: Any) -> None:
+    idle = f"SET SESSION wait_timeout = {math.ceil(settings.max_connection_age)}"
+    with connection.cursor(TelltaleCursor) as cursor:
+        try:
+            for statement in (*_SESSION, idle):
+                cursor.execute(statement)
+            _take_role(settings, cursor)
+        except mariadb.Error as error:
+            raise explained(settings, error) from error
+
+
+def _take_role(settings: Settings, cursor: Any) -> None:
+    role = config.owner(settings.owner).mariadb_role
+    if not role:
+        return
+    try:
+        cursor.execute(f"SET ROLE {quoted(role)}")
+    except mariadb.Error as error:
+        if error.errno != NO_SUCH_ROLE:
+            raise
+        raise Forbidden(
+            f"[luigi_sinks.owner.{settings.owner}] in luigi.cfg says mariadb_role = {role}, and MariaDB at "
+            f"{settings.address} does not give that role to {settings.user!r}; `luigi-sinks grants` prints what does"
+        ) from error
+
+
+@lru_cache(maxsize=1)
+def _comment(task: Running) -> str:
+    """Say who asks, without anything that could end the comment: a task's id is text of users."""
+    said = {"correlation": task.correlation, "task": _UNSAFE.sub("_", task.task_id)[:_LONGEST]}
+    return f"/* luigi_sinks {' '.join(f'{name}={value}' for name, value in said.items() if value)} */"
