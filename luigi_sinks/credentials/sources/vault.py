@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from luigi_sinks.credentials.source import Refused, Request, Use, read
 from luigi_sinks.credentials.token import Grant, Token
@@ -71,6 +71,10 @@ class Login:
 
     client: Any
     lifetime: float
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: the client would be pickled with its token."""
+        raise TypeError("a login at Vault cannot be pickled or copied; ship the credential's name instead")
 
 
 class Vault:
