@@ -6,12 +6,12 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 AS_ROOT := $(shell test `id -u` = 0 || echo sudo)
 
-.PHONY: demo test unit check bench up down purge clean system-packages
+.PHONY: demo test unit check bench up down purge clean system-packages proxy-packages
 
 demo: $(VENV)/ready  ## load the flights into three stores, and show what is safe about it
 	$(RUN) examples/flights/demo.py --sinks $(SINKS)
 
-test: $(VENV)/ready  ## the whole suite, on real servers
+test: $(VENV)/ready proxy-packages  ## the whole suite, on real servers
 	$(RUN) -m pytest -n 3 --dist loadfile
 
 unit: $(VENV)/ready  ## the tests that need no server
@@ -53,3 +53,10 @@ system-packages:
 	|| { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq \
 	--no-install-recommends libmariadbd-dev; } \
 	|| echo "without libmariadbd-dev there are no logins to MariaDB by tokens"
+
+# The proxies that tests put before the servers. Of Apache it is the program only, without the package of its service.
+proxy-packages:
+	@test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -e /usr/bin/stunnel4 \
+	|| { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq \
+	--no-install-recommends apache2-bin libapache2-mod-auth-openidc stunnel4; } \
+	|| echo "without apache2-bin, libapache2-mod-auth-openidc and stunnel4 the tests of proxies fail"
