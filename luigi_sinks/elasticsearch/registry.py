@@ -9,6 +9,7 @@ each of its parts says that the part was begun, and with how many rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -124,10 +125,11 @@ class Registry:
 
     def forget_parts(self, version: Version) -> None:
         """Delete the notes about a version's parts."""
-        ask(self.settings, lambda es: es.indices.refresh(index=self.index, ignore_unavailable=True))
         query = {"term": {"part_of": version.id}}
-        while keys := self._ids(query):
-            self._delete(keys)
+        with suppress(Missing):  # no registry, no notes; one that is closed stays an error
+            ask(self.settings, lambda es: es.indices.refresh(index=self.index))
+            while keys := self._ids(query):
+                self._delete(keys)
 
     def _delete(self, keys: Sequence[str]) -> None:
         """Delete documents; one that is gone already is no error."""
@@ -198,7 +200,7 @@ class Registry:
     def _ids(self, query: dict[str, Any]) -> list[str]:
         answer = ask(
             self.settings,
-            lambda es: es.search(index=self.index, query=query, size=_PAGE, source=False, ignore_unavailable=True),
+            lambda es: es.search(index=self.index, query=query, size=_PAGE, source=False),
         )
         return [hit["_id"] for hit in answer["hits"]["hits"]]
 

@@ -2,7 +2,10 @@
 
 import threading
 
+import pytest
+
 from luigi_sinks import State
+from luigi_sinks.errors import Unavailable
 
 
 def documents(count, start=0):
@@ -72,6 +75,17 @@ def test_an_old_version_is_read_whole_while_others_are_published(sink, load_rows
     begun = [next(reading)]
     load_rows(sink, documents(10))
     assert sorted(d["id"] for d in (*begun, *reading)) == list(range(5_000))
+
+
+def test_a_reader_that_the_cluster_gave_up_is_told_so_and_not_that_the_rows_are_gone(sink, cluster, load_rows):
+    version = load_rows(sink, documents(5_000))
+    reading = sink.read(version)
+    next(reading)
+    point = reading.gi_yieldfrom.gi_frame.f_locals["point"]
+    assert cluster("DELETE", "/_pit", {"id": point})["succeeded"]
+    with pytest.raises(Unavailable, match=r"no longer keeps the point in time.*read it again"):
+        list(reading)
+    assert len(list(sink.read(version))) == 5_000
 
 
 def test_documents_read_back_as_they_were_given(make_sink, load_rows):

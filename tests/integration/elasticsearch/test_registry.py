@@ -25,3 +25,14 @@ def test_notes_that_cannot_be_deleted_are_an_error(sink, dataset, cluster, load_
     cluster("PUT", f"/{dataset}~registry/_block/write")
     with pytest.raises(Unavailable, match="lets nothing be deleted"):
         sink.registry.forget_parts(version)
+
+
+def test_notes_in_a_closed_registry_are_an_error_and_in_one_that_was_never_made_there_are_none(
+    sink, dataset, cluster, load_rows
+):
+    version = new_version(dataset, "_all")
+    sink.registry.forget_parts(version)
+    load_rows(sink, [{"id": 1}])
+    cluster("POST", f"/{dataset}~registry/_close")
+    with pytest.raises(Rejected, match="closed"):
+        sink.registry.forget_parts(version)
