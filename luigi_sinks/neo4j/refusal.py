@@ -86,8 +86,8 @@ def _of_connection(error: DriverError | Neo4jError, settings: Settings) -> SinkE
     if getattr(error, "code", "") == _OUT_OF_MEMORY:
         return Unavailable(f"{address}: {error}; set rows_per_transaction {_SECTION} lower, or give it more memory")
     return Unavailable(
-        f"{address}: {error}; see that the server runs, and that host, port, tls_ca and tls_certificate {_SECTION} "
-        "are right"
+        f"{address}: {error}; see that the server runs, and that host, port and tls_ca {_SECTION} are right, "
+        "and tls_certificate where it wants one"
     )
 
 
