@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from luigi_sinks.elasticsearch import names
-from luigi_sinks.elasticsearch.connection import Missing, Settings, ask
+from luigi_sinks.elasticsearch.connection import Missing, ask
+from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.elasticsearch.sink import ElasticsearchSink
 from luigi_sinks.elasticsearch.target import ElasticsearchTarget
 from luigi_sinks.principal import Principal
