@@ -10,13 +10,16 @@ import time
 import pytest
 from sqlalchemy import Column, Integer
 
-from luigi_sinks import BadSetting, Origin, Unavailable, config, load
+from luigi_sinks import BadSetting, CredentialError, Origin, Unavailable, config, load
 from luigi_sinks.mariadb import MariaDBSink, schema_of
 from luigi_sinks.mariadb import Settings as MariaDBSettings
 from luigi_sinks.mariadb import connection as mariadb
 from luigi_sinks.neo4j import Graph, Neo4jSink, Node
 from luigi_sinks.neo4j import Settings as Neo4jSettings
 from luigi_sinks.neo4j import connection as neo4j
+from luigi_sinks.testing import servers
+from luigi_sinks.testing.servers import aws
+from luigi_sinks.testing.servers import mariadb as server
 from luigi_sinks.testing.servers.state import free_ports
 
 IDLE = 2
@@ -51,6 +54,15 @@ def tabular(gate, home, configure, proxy_ca):
     tabular.drop()
 
 
+@pytest.fixture
+def aws_identity(servers_config, monkeypatch):
+    """Be somebody to whom AWS gives keys."""
+    servers.up(["aws"])
+    for key, value in servers.env().items():
+        if key.startswith("AWS_"):
+            monkeypatch.setenv(key, value)
+
+
 @pytest.fixture(params=["bolt", "tabular"])
 def store(request):
     return request.getfixturevalue(request.param)
@@ -71,8 +83,9 @@ class Bolt:
     def sink(self, pair=None, **settings):
         known = {"host": "127.0.0.1", "port": self.proxy.ports["gate"], "tls_ca": self.proxy_ca}
         known |= {"tls_server_name": "proxy.internal", "user": self.upstream.user}
+        known |= {"credential": self.upstream.credential}
         shown = {"tls_certificate": pair.certificate, "tls_key": pair.key} if pair else {}
-        self.configure("neo4j.proxied", **known, **shown, **{"credential": self.upstream.credential, **settings})
+        self.configure("neo4j.proxied", **{**known, **shown, **settings})
         graph = Graph([Node("Item", key="id", properties={"id": int})])
         return Neo4jSink(config.read_connection(Neo4jSettings, "neo4j", "proxied"), self.dataset, graph)
 
@@ -98,7 +111,7 @@ class Tabular:
     def __init__(self, gate, home, configure, proxy_ca):
         self.upstream = config.read_connection(MariaDBSettings, "mariadb")
         self.configure, self.proxy_ca, self.home = configure, proxy_ca, home
-        self.database = f"proxied_{secrets.token_hex(4)}"
+        self.database = f"tests_{secrets.token_hex(4)}"  # where the user of tokens may load
         self.proxy = gate(self.upstream.port, {"gate": free_ports(1)[0]})
         self.clients = []
         mariadb.run(self.upstream, lambda cursor: cursor.execute(f"CREATE DATABASE {self.database}"))
@@ -115,7 +128,7 @@ class Tabular:
         self.clients.append(self.home.stunnel(f"client{len(self.clients)}", ports, local={**local, **shown}))
         known = {"host": "127.0.0.1", "port": ports["local"], "database": self.database, "user": self.upstream.user}
         known |= {"tls_ca": self.upstream.tls_ca, "credential": self.upstream.credential}
-        self.configure("mariadb.proxied", **known, **settings)
+        self.configure("mariadb.proxied", **{**known, **settings})
         found = config.read_connection(MariaDBSettings, "mariadb", "proxied")
         return MariaDBSink(found, "items", schema_of("items", [Column("id", Integer, primary_key=True)]))
 
@@ -203,3 +216,14 @@ def test_without_routing_the_driver_goes_nowhere_but_to_the_proxy(bolt, member, 
         assert " ROUTE " not in caplog.text
         load_rows(bolt, bolt.sink(member, scheme="neo4j"), 10)
         assert " ROUTE " in caplog.text
+
+
+@pytest.mark.usefixtures("aws_identity")
+def test_a_token_is_signed_for_the_server_behind_the_proxy(tabular, configure, member):
+    rds = {"source": "rds_iam", "region": aws.REGION}
+    configure("credential.rds", **rds, host=tabular.upstream.host, port=tabular.upstream.port)
+    load_rows(tabular, tabular.sink(member, user=server.LOADER, credential="rds"), 10)
+    assert tabular.count() == 10
+    configure("credential.rds_of_proxy", **rds)
+    with pytest.raises(CredentialError, match="'rds_of_proxy' was refused by the server"):
+        load_rows(tabular, tabular.sink(member, user=server.LOADER, credential="rds_of_proxy"), 1)
