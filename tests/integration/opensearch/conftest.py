@@ -1,0 +1,163 @@
+"""OpenSearch is seen by plain HTTP behind the gate; the sink reaches it through a gate, by signed requests."""
+
+import json
+import secrets
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, replace
+
+import msgspec
+import pytest
+from luigi.configuration import get_config
+
+from luigi_sinks import Origin, config, load, writer
+from luigi_sinks.credentials.provider import PROVIDER
+from luigi_sinks.elasticsearch import ElasticsearchSink, Settings
+from luigi_sinks.elasticsearch.schema import declare
+from luigi_sinks.testing import servers
+from luigi_sinks.testing.servers import signature_gate
+from luigi_sinks.testing.servers import state as states
+from luigi_sinks.testing.servers.signature_relay import Relay
+
+MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
+SECTION = "luigi_sinks.elasticsearch.opensearch"
+CREDENTIAL = "luigi_sinks.credential.signing"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The cluster itself, asked by urllib."""
+
+    url: str
+
+    def __call__(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            return json.load(error)
+
+    def ids(self, name):
+        hits = self("GET", f"/{name}/_search?size=1000&sort=id")["hits"]["hits"]
+        return [hit["_source"]["id"] for hit in hits]
+
+    def count(self, name):
+        return self("GET", f"/{name}/_count")["count"]
+
+    def indices(self, start):
+        return sorted(self("GET", f"/{start}*?expand_wildcards=all&filter_path=*.aliases"))
+
+    def delete(self, start):
+        for index in self.indices(start):
+            self("DELETE", f"/{index}")
+
+
+@pytest.fixture(scope="session")
+def place(servers_config):
+    """Start OpenSearch and its gate unless they run; say where the gate lives."""
+    servers.up(["opensearch", "signature_gate"])
+    return states.find().place(servers.SIGNATURE_GATE)
+
+
+@pytest.fixture(scope="session")
+def cluster(place):
+    return Cluster(f"http://127.0.0.1:{place.beside('opensearch').port}")
+
+
+@pytest.fixture
+def become(monkeypatch):
+    """Return a function that gives this process the identity of a key."""
+    names = {"AccessKeyId": "ACCESS_KEY_ID", "SecretAccessKey": "SECRET_ACCESS_KEY", "Token": "SESSION_TOKEN"}
+
+    def change(key, patch=monkeypatch):
+        for name, variable in names.items():
+            patch.setenv(f"AWS_{variable}", key[name])
+        PROVIDER.forget()
+
+    return change
+
+
+@pytest.fixture(autouse=True)
+def known_key(place, become, monkeypatch):
+    """Be who the shared gate knows, and nobody else."""
+    (key,) = json.loads((place.folder / signature_gate.KEYS).read_text())
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    become(key)
+    return key
+
+
+@pytest.fixture(autouse=True)
+def settings(place):
+    """Say in luigi's configuration how OpenSearch is reached."""
+    known = {"host": "127.0.0.1", "port": place.port, "tls_ca": place.ca, "credential": "signing"}
+    sections = {
+        SECTION: {"product": "opensearch", **known},
+        CREDENTIAL: {"source": "sigv4", "region": signature_gate.REGION},
+    }
+    get_config().read_dict({name: {key: str(value) for key, value in each.items()} for name, each in sections.items()})
+    yield config.read_connection(Settings, "elasticsearch", "opensearch")
+    for name in sections:
+        get_config().remove_section(name)
+    PROVIDER.forget()
+
+
+@pytest.fixture
+def gate(place, settings, tmp_path):
+    """Return a function that starts a gate of the test's own; it gives the gate, and settings to go through it."""
+    running = []
+
+    def start(kind=Relay, clock=time.time, keys=None, **others):
+        file = tmp_path / f"{secrets.token_hex(4)}.json"
+        file.write_text(json.dumps(keys) if keys is not None else (place.folder / signature_gate.KEYS).read_text())
+        configuration = msgspec.structs.replace(signature_gate.configuration(place), port=0, keys=str(file), **others)
+        relay = kind(configuration, clock)
+        thread = threading.Thread(target=relay.serve_forever, daemon=True)
+        thread.start()
+        running.append((relay, thread))
+        return relay, replace(settings, port=relay.server_address[1])
+
+    yield start
+    for relay, thread in running:
+        relay.shutdown()
+        relay.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def dataset(cluster):
+    """Name a dataset that was never loaded, and leave nothing of it."""
+    name = f"os_{secrets.token_hex(4)}"
+    yield name
+    cluster.delete(name)
+
+
+@pytest.fixture
+def make_sink(settings, dataset):
+    """Make sinks of the dataset, by default with the mapping of the contract suite."""
+
+    def make(settings=settings, mapping=MAPPING, **index_settings):
+        return ElasticsearchSink(settings, dataset, declare(dataset, mapping, index_settings, "id"))
+
+    return make
+
+
+@pytest.fixture
+def load_ids():
+    """Load documents of these ids as a task would."""
+
+    def load_them(sink, ids):
+        load(sink, "_all", Origin("Load_1", family="Load"), ({"id": each, "name": "n", "amount": 1.5} for each in ids))
+
+    return load_them
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(writer, "_MOST_ROWS", 100)

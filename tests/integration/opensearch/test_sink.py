@@ -1,0 +1,47 @@
+"""The contract suite on a real OpenSearch, each request signed."""
+
+import pytest
+
+from luigi_sinks import Conflict, config
+from luigi_sinks.elasticsearch import ElasticsearchSink, Settings
+from luigi_sinks.elasticsearch.schema import declare
+from luigi_sinks.sink import Sink
+from luigi_sinks.testing.suite import SinkSuite
+
+MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
+
+
+class TestOpenSearchSink(SinkSuite):
+    too_long = "x" * 32_767  # a keyword has no length of its own: Lucene's longest term is the limit
+
+    def make_sink(self, dataset: str) -> Sink:
+        settings = config.read_connection(Settings, "elasticsearch", "opensearch")
+        return ElasticsearchSink(settings, dataset, declare(dataset, MAPPING, {}, "id"))
+
+    def test_none_in_a_required_field_is_refused(self, sink: Sink) -> None:
+        """No field but the id is required here: None, or nothing, is how a document has no value."""
+        given = [{"id": 1, "name": None, "amount": 1.5}, {"id": 2}]
+        assert self.read(sink, self.load(sink, given)) == given
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_is_left(cluster):
+    yield
+    cluster.delete("suite_")
+
+
+def test_an_index_of_several_shards_is_read_to_its_end(make_sink, load_ids):
+    sink = make_sink(number_of_shards=3)
+    load_ids(sink, range(7_000))
+    version = sink.head("_all").version
+    assert sorted(document["id"] for document in sink.read(version)) == list(range(7_000))
+
+
+def test_an_index_that_is_deleted_while_it_is_read_is_no_end(make_sink, load_ids, cluster, dataset):
+    sink = make_sink()
+    load_ids(sink, range(5_000))
+    documents = sink.read(sink.head("_all").version)
+    next(documents)
+    cluster.delete(f"{dataset}~_all")
+    with pytest.raises(Conflict):
+        list(documents)
