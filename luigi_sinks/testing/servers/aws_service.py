@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 ACCOUNT = "123456789012"
 VERIFY = "/rds-db"
 CREDENTIALS = "/credentials/"
+KEYS = "/keys/"
+"""Where services of ours, which stand in for AWS's, ask for a key that a request was signed with."""
 SKEW = 5.0
 _STS = "https://sts.amazonaws.com/"
 _ALGORITHMS = ("RS256", "ES384")
@@ -176,14 +178,14 @@ class Service:
             return _json(self.signing.discovery())
         if path == "/.well-known/jwks.json":
             return _json(self.signing.key_set())
-        role = path.removeprefix(CREDENTIALS)
-        if role not in self.config.lifetimes:
+        role, known = path.removeprefix(CREDENTIALS), self.keys.issued.get(path.removeprefix(KEYS))
+        if role not in self.config.lifetimes and known is None:
             return Answer(HTTPStatus.NOT_FOUND)
         wanted = Path(self.config.authorization).read_text(encoding="utf-8").strip()
         if not hmac.compare_digest(authorization.encode(), wanted.encode()):
             return Answer(HTTPStatus.UNAUTHORIZED)
-        given = self.keys.of(role)
-        return _json({**given.said, "Token": given.key.token, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{role}"})
+        given = known or self.keys.of(role)
+        return _json({**given.said, "Token": given.key.token, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{given.role}"})
 
     def post(self, request: Request) -> Answer:
         """Answer a POST: a database's question, or a call of STS."""

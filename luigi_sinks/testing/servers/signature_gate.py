@@ -1,6 +1,7 @@
 """The way into OpenSearch by signed requests, as into Amazon OpenSearch Service: a relay before it.
 
-The keys are made anew at each start, and lie in `keys.json`, which the gate reads again when it changes.
+It takes the keys that `aws` gives out, where that is started too, and one that is made anew at each start and lies
+in `keys.json`, which it reads again when it changes.
 """
 
 import json
@@ -16,13 +17,13 @@ from http import HTTPStatus
 
 import msgspec
 
-from luigi_sinks.testing.servers import opensearch
+from luigi_sinks.testing.servers import aws, opensearch
 from luigi_sinks.testing.servers.account import ourselves
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Place, Server
 from luigi_sinks.testing.servers.signature_relay import Config
 
-REGION = "eu-central-1"
+REGION = aws.REGION
 CONFIG = "gate.json"
 KEYS = "keys.json"
 LIFE = timedelta(days=30)
@@ -35,6 +36,7 @@ def missing() -> Sequence[str]:
 
 def configuration(place: Place) -> Config:
     """Say what the relay must know; tests change it for relays of their own."""
+    stand_in = place.beside(aws.NAME)
     return Config(
         host=HOST,
         port=place.port,
@@ -42,6 +44,8 @@ def configuration(place: Place) -> Config:
         certificate=str(place.certificate),
         key=str(place.key),
         keys=str(place.folder / KEYS),
+        aws=f"http://{HOST}:{stand_in.port}",
+        authorization=str(stand_in.password_file),
         region=REGION,
     )
 

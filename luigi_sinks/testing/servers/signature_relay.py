@@ -11,19 +11,25 @@ import logging
 import ssl
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from luigi_sinks.testing.servers import signatures
+from luigi_sinks.testing.servers.aws_service import KEYS
 from luigi_sinks.testing.servers.signatures import Denied, Key, Request, Scope
 
 log = logging.getLogger(__name__)
+
+# No proxy of the environment has a part in reaching this machine.
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 PASSED_ON = ("accept", "content-type", "x-opaque-id")
 PATIENCE = 90
@@ -33,7 +39,9 @@ class Config(msgspec.Struct, frozen=True):
     """Where it listens, what is behind it, and what requests must be signed with and for.
 
     `keys` is a file that is read anew when it changes: a list as AWS hands keys out,
-    each with AccessKeyId, SecretAccessKey, Token and Expiration. `skew` is in seconds.
+    each with AccessKeyId, SecretAccessKey, Token and Expiration. `aws` is where to
+    ask for other keys, and `authorization` the file of what must be shown there.
+    `skew` is in seconds.
     """
 
     host: str
@@ -42,6 +50,8 @@ class Config(msgspec.Struct, frozen=True):
     certificate: str
     key: str
     keys: str
+    aws: str
+    authorization: str
     region: str
     service: str = "es"
     skew: float = 300.0
@@ -63,10 +73,14 @@ class Relay(ThreadingHTTPServer):
         self._clock = clock
         self._scope = Scope(config.region, config.service, config.skew)
         self._known: tuple[int, dict[str, Key]] = (0, {})
+        self._asked: dict[str, Key] = {}
 
     def admit(self, request: Request) -> None:
         """Return if the request may pass. Raises Denied."""
-        signatures.check(request, self._keys(), self._scope, self._clock())
+        key_id = signatures.key_id(request)
+        known = self._keys()
+        keys = known if key_id in known else self._keys_of_aws(key_id)
+        signatures.check(request, keys, self._scope, self._clock())
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver gives it
         """Say in a line what came of a connection; a client that goes, or that does not trust us, is no error."""
@@ -78,6 +92,19 @@ class Relay(ThreadingHTTPServer):
         if changed != self._known[0]:
             self._known = changed, {each["AccessKeyId"]: _key(each) for each in json.loads(file.read_bytes())}
         return self._known[1]
+
+    def _keys_of_aws(self, key_id: str) -> dict[str, Key]:
+        """Return the key if AWS has given it out."""
+        if key_id not in self._asked:
+            shown = {"Authorization": Path(self.config.authorization).read_text(encoding="utf-8").strip()}
+            address = f"{self.config.aws}{KEYS}{quote(key_id, safe='')}"
+            request = urllib.request.Request(address, headers=shown)  # noqa: S310 - it is http, by the configuration
+            try:
+                with _open(request, timeout=5) as answer:
+                    self._asked[key_id] = _key(json.load(answer))
+            except OSError:  # there is no such key, or nobody who knows
+                return {}
+        return {key_id: self._asked[key_id]}
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -90,6 +90,11 @@ def check(request: Request, keys: Mapping[str, Key], scope: Scope, now: float) -
         )
 
 
+def key_id(request: Request) -> str:
+    """Return which key the request says it is signed with. Raises Denied."""
+    return _signature(request).key_id
+
+
 def digest(request: Request, signature: Signature, secret: str) -> str:
     """Calculate what the signature must be."""
     key = f"AWS4{secret}".encode()

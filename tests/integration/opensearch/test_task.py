@@ -3,7 +3,10 @@
 import luigi
 import pytest
 
+from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.elasticsearch import CopyToIndex, ElasticsearchTarget
+from luigi_sinks.testing import servers
+from luigi_sinks.testing.servers import state as states
 
 
 @pytest.fixture
@@ -31,6 +34,23 @@ def test_a_task_loads_by_signed_requests_and_is_complete(flights, cluster, datas
     assert task.complete()
     assert cluster.count(dataset) == 10
     assert flights.bulk_complete(["201301", "201302", "201303"]) == ["201301", "201302"]
+
+
+@pytest.fixture
+def as_a_container(monkeypatch):
+    """Be what AWS says of a container: no key lies anywhere."""
+    servers.up(["aws"])
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    for name, value in servers.AWS.variables(states.find().place(servers.AWS)).items():
+        monkeypatch.setenv(name, value)
+    PROVIDER.forget()
+
+
+@pytest.mark.usefixtures("as_a_container")
+def test_a_task_signs_by_keys_that_aws_hands_out(flights, cluster, dataset):
+    assert luigi.build([flights(month="201301")], local_scheduler=True)
+    assert cluster.count(dataset) == 5
 
 
 def test_tasks_in_children_of_luigi_load_too(flights, cluster, dataset):
