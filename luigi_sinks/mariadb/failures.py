@@ -23,6 +23,11 @@ _ENDED = {1053, 1158, 1159, 1160, 1161, 1927}
 _TLS = 2026
 """The client's number for all that can go wrong with TLS; only the text tells one from another."""
 
+_SILENT = "does it run, and is its section in luigi.cfg right?"
+_SHUT = (
+    "if a proxy listens there, what it connects to does not let it in: see its log, and the certificate that it shows"
+)
+
 
 def explained(settings: Settings, error: Any) -> SinkError:
     """Say what an error of the driver means for a user, and the way out."""
@@ -38,7 +43,8 @@ def explained(settings: Settings, error: Any) -> SinkError:
     if error.errno in LOCKED:
         return Unavailable(f"{place}: another transaction holds locks for too long ({error}); run this again")
     if is_lost(error) or error.errno in _OUT_OF_SERVICE:
-        return Unavailable(f"{place} does not answer ({error}); does it run, and is its section in luigi.cfg right?")
+        way_out = _SHUT if "initial communication" in str(error) else _SILENT
+        return Unavailable(f"{place} does not answer ({error}); {way_out}")
     return SinkError(f"{place}: {error}")
 
 

@@ -219,7 +219,8 @@ def test_a_proxy_of_another_authority_is_not_talked_to(sink, upstream):
 def test_headers_of_the_section_reach_elasticsearch(sink):
     trace = "0af7651916cd43dd8448eb211c80319c"
     settings = sink(headers=f"traceparent: 00-{trace}-b7ad6b7169203331-01, X-Elastic-Product-Origin: flights").settings
-    (node,) = ask(settings, lambda es: es.tasks.list(actions="cluster:monitor/tasks/lists"))["nodes"].values()
+    path, plain = "/_tasks?actions=cluster:monitor/tasks/lists", {"accept": "application/json"}
+    (node,) = ask(settings, lambda es: es.perform_request("GET", path, headers=plain))["nodes"].values()
     (task,) = node["tasks"].values()
     assert (task["headers"]["trace.id"], task["headers"]["X-elastic-product-origin"]) == (trace, "flights")
 
