@@ -80,9 +80,11 @@ class Warnings(logging.Handler):
 logging.getLogger("luigi_sinks.credentials").addHandler(Warnings(logging.WARNING))
 task = {"mariadb": InMariaDB, "elasticsearch": InElasticsearch, "neo4j": InNeo4j}[STORE]()
 rerun = task.clone(rerun="second")
-task.run()
-WRITTEN.clear()
-if WHEN == "before":
+if WHEN == "during":
+    task.run()
+    WRITTEN.clear()
+else:
+    rerun.complete()  # a connection, whose token is in the log by then
     fill_the_disk()
 error = ""
 try:
@@ -93,7 +95,7 @@ print(json.dumps({
     "error": error,
     "given": WRITTEN,
     "states": [record.state for record in task.output().sink().records()],
-    "rows": len(list(task.output().rows())),
+    "rows": len(list(task.output().rows())) if WHEN == "during" else None,
     "complete": rerun.complete(),
     "warnings": Warnings.said,
 }))
@@ -102,7 +104,7 @@ print(json.dumps({
 
 @pytest.fixture(params=["mariadb", "elasticsearch", "neo4j"])
 def load(request, luigi_config, tmp_path):
-    """Return a function that loads twice, in a process of its own, and tells what came of the second load."""
+    """Return a function that loads in a process of its own, over an older version if the disk fills meanwhile."""
     log = tmp_path / "audit"
     (tmp_path / "program.py").write_text(PROGRAM)
 
@@ -123,7 +125,7 @@ def test_a_required_log_that_cannot_be_written_stops_a_load_before_anything_is(l
     told = load("before", required="true")
     assert told["error"].startswith("CredentialError: the audit log")
     assert "there is no room for a whole line" in told["error"]
-    assert (told["given"], told["states"], told["complete"]) == ([], ["published"], False)
+    assert (told["given"], told["states"], told["complete"]) == ([], [], False)
 
 
 def test_a_disk_that_fills_during_a_load_keeps_it_from_being_published(load):
@@ -136,6 +138,6 @@ def test_a_disk_that_fills_during_a_load_keeps_it_from_being_published(load):
 
 def test_a_log_that_is_not_required_is_missed_with_one_warning(load):
     told = load("before", required="false")
-    assert (told["error"], told["states"], told["complete"]) == ("", ["retired", "published"], True)
+    assert (told["error"], told["states"], told["complete"]) == ("", ["published"], True)
     (warning,) = told["warnings"]
     assert "events are lost until it can" in warning

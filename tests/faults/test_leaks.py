@@ -442,7 +442,7 @@ def free_port():
 
 
 class Administrators:
-    """Makes users on the real servers whose passwords are canaries, and removes them and their datasets."""
+    """Makes users on the real servers whose passwords are canaries; removes them, and tables and indices."""
 
     def __init__(self, name):
         self.name = name
@@ -547,10 +547,10 @@ class Run:
         self.seen = defaultdict(set)
         self.status = 0
 
-    def watch(self, process):
-        """Collect what the processes of its session show, and files that may be gone when it ends."""
+    def watch(self, process, other):
+        """Collect what the processes of its session and another show, and files that may be gone when it ends."""
         while process.poll() is None:
-            for pid in session(process.pid):
+            for pid in (*session(process.pid), other.pid):
                 for place in ("environ", "cmdline"):
                     with contextlib.suppress(OSError):
                         self.seen[place].add(Path(f"/proc/{pid}/{place}").read_bytes())
@@ -752,7 +752,7 @@ def run(folder, administrators):
     with (
         serving(stand_in, canaries=canaries, vault_user=f"{administrators.name}_vault"),
         serving(mail_server, mails=[]),
-        scheduler(folder / "scheduler", environment, ports["scheduler"]),
+        scheduler(folder / "scheduler", environment, ports["scheduler"]) as central,
         (folder / "run" / "output").open("wb") as output,
     ):
         process = subprocess.Popen(
@@ -766,7 +766,7 @@ def run(folder, administrators):
         )
         killer = threading.Timer(120, os.killpg, (process.pid, signal.SIGKILL))
         killer.start()
-        done.watch(process)
+        done.watch(process, central)
         killer.cancel()
         done.seen["scheduler"].update(all_that_the_scheduler_tells(ports["scheduler"]))
     for mail in mail_server.mails:
