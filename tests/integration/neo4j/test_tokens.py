@@ -518,14 +518,14 @@ def test_a_load_goes_on_when_the_proxy_ends_sessions(relay, shown, sign, dataset
     connections = set()
 
     def rows():
-        for number, row in enumerate(rows_for(7)):
+        for number, row in enumerate(rows_for(5)):
             if number % 100 == 0:
                 connections.add(connection.query(settings, CONNECTION)[0]["connectionId"])
             yield row
 
     load_into(settings, dataset, rows())
-    assert len(connections) >= 3
-    assert count() >= 500
+    assert len(connections) >= 2
+    assert count() >= 300
 
 
 def test_a_server_that_stops_is_unavailable_soon_on_a_connection_that_was_kept(relay, shown, sign):
@@ -562,7 +562,7 @@ def test_a_statement_that_takes_longer_than_a_server_may_be_silent_is_waited_for
     with driver.session() as session:
         holder = session.begin_transaction()
         holder.run(f"MATCH (l:{label}) SET l.n = 1").consume()
-        threading.Timer(13, holder.commit).start()
+        threading.Timer(11.5, holder.commit).start()
         start = time.monotonic()
         connection.transact(shown(sign()), lambda tx: tx.run(f"MATCH (l:{label}) DELETE l").consume())
         assert time.monotonic() - start > 10, "twice the keep-alive of 5 s"
