@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import mariadb
 
+from luigi_sinks.errors import Unavailable
 from luigi_sinks.mariadb.failures import DUPLICATE_KEY, LOCKED, NO_SUCH_TABLE, explained, is_lost, is_refusal
 from luigi_sinks.mariadb.session import TelltaleCursor, open_session
 from luigi_sinks.mariadb.settings import Settings
@@ -76,11 +77,24 @@ def rows(cursor: Any, query: str, values: Sequence[Any] = ()) -> list[tuple[Any,
 
 
 def stream(settings: Settings, query: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a query as the server sends them; a reader that stops early ends the connection."""
+    """Yield the rows of a query as the server sends them; a reader that stops early ends the connection.
+
+    Raises Unavailable if the server stops before the last one.
+    """
     with _explaining(settings):
         cursor = _asked(settings, query)
-        with _returned(settings, cursor.connection):
+        with _returned(settings, cursor.connection) as connection:
             yield from cursor
+            _refuse_half_an_answer(settings, connection)
+
+
+def _refuse_half_an_answer(settings: Settings, connection: Any) -> None:
+    """Ask the server how its answer ended: the driver takes an error between two rows for the end."""
+    with connection.cursor(TelltaleCursor) as cursor:
+        for _, number, reason in rows(cursor, "SHOW ERRORS"):
+            raise Unavailable(
+                f"MariaDB at {settings.address} stopped sending rows ({number}: {reason}); read them again"
+            )
 
 
 def _asked(settings: Settings, query: str) -> Any:

@@ -1,5 +1,6 @@
 """Connections that die, are refused, or are inherited; two loads at once."""
 
+import itertools
 import os
 import socket
 import subprocess
@@ -188,6 +189,33 @@ def test_kept_connections_that_died_are_replaced_silently(sink, ask):
     assert sink.head(WHOLE).record.rows == len(LARGE)
 
 
+def test_a_reader_whose_kept_connection_died_is_given_another_before_the_first_row(sink, ask):
+    sink.head(WHOLE)
+    for kept in connection._idle[sink.settings]:
+        ask(f"KILL {kept.connection_id}")
+    assert list(connection.stream(sink.settings, "SELECT 1 UNION SELECT 2")) == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("kill", ["KILL", "KILL QUERY"])
+def test_a_reader_whose_rows_stop_coming_is_told_so(sink, ask, kill):
+    rows = connection.stream(
+        sink.settings, f"SELECT CONNECTION_ID(), REPEAT('x', 200) FROM {sink.settings.database}.seq_1_to_100000"
+    )
+    ((number, _),) = itertools.islice(rows, 1)
+    ask(f"{kill} {number}")
+    with pytest.raises(Unavailable, match=r"stopped sending rows|does not answer"):
+        list(rows)
+
+
+def test_what_was_dropped_is_a_conflict_to_its_reader_and_not_empty(sink):
+    load(sink, WHOLE, ORIGIN, LARGE[:5])
+    first = sink.head(WHOLE).version
+    load(sink, WHOLE, ORIGIN, LARGE[:7])
+    sink.drop(first)
+    with pytest.raises(Conflict, match="is dropped: it has no rows here"):
+        next(sink.read(first))
+
+
 def test_a_look_is_one_round_trip_on_a_kept_connection(sink):
     query = "SHOW SESSION STATUS LIKE 'Questions'"
 
@@ -235,7 +263,7 @@ def test_a_server_that_says_nothing_is_unavailable_within_seconds(sink):
 def test_a_certificate_of_an_unknown_authority_is_not_trusted(sink, tmp_path):
     strange = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(strange)
-    with pytest.raises(BadSetting, match="certificate.*tls_ca in luigi.cfg"):
+    with pytest.raises(BadSetting, match=r"certificate.*tls_ca in luigi.cfg"):
         replace(sink, settings=replace(sink.settings, tls_ca=strange)).head(WHOLE)
 
 
@@ -245,7 +273,7 @@ def test_a_certificate_for_another_host_is_not_trusted(sink, proxy):
         proxy.listener = listener
         threading.Thread(target=proxy.accept, daemon=True).start()
         settings = replace(sink.settings, host="127.0.0.9", port=listener.getsockname()[1])
-        with pytest.raises(BadSetting, match="certificate.*tls_ca in luigi.cfg"):
+        with pytest.raises(BadSetting, match=r"certificate.*tls_ca in luigi.cfg"):
             replace(sink, settings=settings).head(WHOLE)
 
 
