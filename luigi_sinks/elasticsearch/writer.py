@@ -58,7 +58,7 @@ class PartWriter:
             if not lines:
                 return
             pause(attempt)
-        raise Unavailable(f"{self.version}: Elasticsearch rejects documents because it is overloaded; try again later")
+        raise Unavailable(f"{self.version}: the cluster rejects documents because it is overloaded; try again later")
 
     def _bulk(self, lines: dict[int, bytes]) -> dict[int, int]:
         """Return the status of each line that was not created; raise BadRow for one that never will be."""

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
@@ -296,6 +297,15 @@ def test_a_request_is_signed_by_a_role_that_was_assumed(luigi_cfg, moto):
     headers = use("os", sign)
     assert headers["X-Amz-Security-Token"] == json.loads(use("aws", seen))["SessionToken"]
     assert "/eu-west-1/aoss/aws4_request" in headers["Authorization"]
+
+
+def test_keys_that_sign_are_kept_no_longer_than_aws_says(luigi_cfg, monkeypatch):
+    luigi_cfg(section("os", source="sigv4", region="eu-west-1"))
+    assert use("os", lambda token: token.grant.lifetime) is None
+    end = datetime.now(UTC) + timedelta(seconds=100)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", end.isoformat())
+    PROVIDER.forget()
+    assert 90 < use("os", lambda token: token.grant.lifetime) <= 100
 
 
 def test_a_proxied_credential_has_nothing_to_show(luigi_cfg):
