@@ -456,8 +456,8 @@ class Administrators:
         )
 
     def in_mariadb(self, user, password):
-        self.ask_mariadb(f"CREATE USER {user}@'127.0.0.1' IDENTIFIED BY '{password}'")
-        self.ask_mariadb(f"GRANT ALL PRIVILEGES ON *.* TO {user}@'127.0.0.1'")
+        self.ask_mariadb(f"CREATE USER {user}@'%' IDENTIFIED BY '{password}'")
+        self.ask_mariadb(f"GRANT ALL PRIVILEGES ON *.* TO {user}@'%'")
 
     def in_elasticsearch(self, password):
         """Write the user into the files that the server looks at every few seconds, and wait until it has."""
@@ -475,7 +475,7 @@ class Administrators:
 
     def remove(self):
         for user in (self.name, f"{self.name}_leased", f"{self.name}_vault"):
-            self.ask_mariadb(f"DROP USER IF EXISTS {user}@'127.0.0.1'")
+            self.ask_mariadb(f"DROP USER IF EXISTS {user}@'%'")
         for table, kind, schema in self.ask_mariadb(
             "SELECT table_name, table_type, table_schema FROM information_schema.tables "
             f"WHERE table_name LIKE '%{self.name}%'"
