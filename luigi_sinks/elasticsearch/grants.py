@@ -1,8 +1,12 @@
 """What each principal may do in Elasticsearch.
 
 Privileges are named ones where those are narrow enough, and actions where they are
-not. Documents of a version are created and never overwritten, so its loader may
-neither index, update nor delete any, and delete no index.
+not: `create_doc` would let the mapping be changed. Documents of a version are created
+and never overwritten, so its loader may neither index, update nor delete any.
+
+One thing cannot be withheld: whoever may move an alias, which is what publishing is,
+may delete the index it stands for, by the action `remove_index` of `_aliases`. See
+https://github.com/elastic/elasticsearch/issues/69422. `DELETE` of an index is refused.
 """
 
 from __future__ import annotations
@@ -41,10 +45,11 @@ _PRIVILEGES: Mapping[Principal, Mapping[str, Sequence[str]]] = {
         # No more than on the versions: an alias that allows more than its index is refused.
         "heads": (_ALIASES, _LOOK),
         "versions": (
-            "create_doc",
             "indices:admin/block/add*",
             "indices:admin/create",
             "indices:admin/settings/update",
+            "indices:data/write/bulk*",
+            "indices:data/write/index:op_type/create",
             "read",
             _ALIASES,
             _LOOK,

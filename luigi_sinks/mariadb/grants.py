@@ -26,7 +26,6 @@ ROLE = "mariadb_role"
 
 _ALL = "*"
 _RECORD = ("UPDATE (lease)", "UPDATE (published_at)", "UPDATE (row_count)", "UPDATE (state)")
-_HEAD = ("UPDATE (epoch)", "UPDATE (seq)", "UPDATE (version)")
 _GRANT = re.compile(r"GRANT (?P<privileges>.+) ON (?P<place>.+) TO .+?(?P<more> WITH GRANT OPTION)?")
 _PRIVILEGE = re.compile(r"([A-Z ]+?)(?: \(([^)]*)\))?(?:, |$)")
 
@@ -148,7 +147,7 @@ def _of_loader(names: Names) -> Iterator[Grant]:
     yield Grant(names.hidden, "_versions", ("INSERT", "SELECT", *_RECORD))
     yield Grant(names.hidden, "_parts", ("INSERT", "SELECT"))
     yield Grant(names.hidden, names.base_table, ("INSERT", "SELECT"))
-    yield Grant(names.database, names.head_table, ("INSERT", "SELECT", *_HEAD))
+    yield Grant(names.database, names.head_table, ("INSERT", "SELECT", "UPDATE"))
     yield Grant(names.database, names.dataset, ("SELECT", "SHOW VIEW"))
 
 

@@ -7,11 +7,10 @@ from typing import Any
 
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadRow, SinkError, Unavailable
+from luigi_sinks.mariadb.connection import DUPLICATE_KEY
 from luigi_sinks.mariadb.schema import Schema
 from luigi_sinks.mariadb.writer import Complaint
 from luigi_sinks.sink import Part
-
-_DUPLICATE_KEY = 1062
 
 
 def refusal(
@@ -41,7 +40,7 @@ def _first_refused(
 def _bad_row(contract: Contract, schema: Schema, number: int, row: Any, complaints: Sequence[Complaint]) -> BadRow:
     given = contract.shapes[""].as_given(row)
     error, text = complaints[0]
-    if error == _DUPLICATE_KEY:
+    if error == DUPLICATE_KEY:
         key = next((key for name, key in schema.unique.items() if text.endswith(f"for key '{name}'")), ())
         return contract.duplicate(number, key, [given.get(name) for name in key])
     field = next((name for name in given if any(_names(text, name) for _, text in complaints)), "")

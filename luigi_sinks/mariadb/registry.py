@@ -13,7 +13,7 @@ import msgspec
 
 from luigi_sinks.errors import Conflict
 from luigi_sinks.lease import Lease
-from luigi_sinks.mariadb.connection import NO_SUCH_TABLE, rows
+from luigi_sinks.mariadb.connection import DUPLICATE_KEY, NO_SUCH_TABLE, rows
 from luigi_sinks.mariadb.names import Names
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.version import State, Version
@@ -73,7 +73,7 @@ class Registry:
     def lock_head(self, cursor: Any, partition: str) -> Head:
         """Return a partition's head and keep it from moving; make its row if there is none."""
         cursor.execute(
-            f"INSERT INTO {self.names.head} (part, epoch) VALUES (?, 0) ON DUPLICATE KEY UPDATE epoch = epoch",
+            f"INSERT INTO {self.names.head} (part, epoch) VALUES (?, 0) ON DUPLICATE KEY UPDATE part = part",
             (partition,),
         )
         return self._head(cursor, partition, "FOR UPDATE")
@@ -99,22 +99,27 @@ class Registry:
         return [self._record(row) for row in _rows_if_any(cursor, query, values)]
 
     def add(self, cursor: Any, record: Record) -> None:
-        """Register a version, once."""
+        """Register a version, once. ON DUPLICATE KEY would take the right to change each of these columns."""
         origin, lease = msgspec.json.encode(record.origin).decode(), msgspec.json.encode(record.lease).decode()
-        cursor.execute(
-            f"INSERT INTO {self.names.versions} (dataset, part, id, state, staged_at, update_id, origin, lease)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE state = state",
-            (
-                self.names.dataset,
-                record.version.partition,
-                record.version.id,
-                str(record.state),
-                _naive(record.staged_at),
-                record.origin.update_id,
-                origin,
-                lease,
-            ),
+        values = (
+            self.names.dataset,
+            record.version.partition,
+            record.version.id,
+            str(record.state),
+            _naive(record.staged_at),
+            record.origin.update_id,
+            origin,
+            lease,
         )
+        try:
+            cursor.execute(
+                f"INSERT INTO {self.names.versions} (dataset, part, id, state, staged_at, update_id, origin, lease)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+        except mariadb.Error as error:
+            if error.errno != DUPLICATE_KEY:  # by an earlier attempt, whose answer was lost
+                raise
 
     def record(self, cursor: Any, version: Version, lock: str = "") -> Record:
         """Return a version's record; `lock` is a locking clause of SELECT."""

@@ -100,6 +100,7 @@ class MariaDBSink:
             record = self.registry.record(cursor, version, "FOR UPDATE")
             if self.registry.head(cursor, version.partition).version == version:
                 raise Conflict(f"{version} is the head; it cannot be dropped")
+            cursor.execute(f"DELETE FROM {self.names.base} WHERE {SEQ} = {record.seq} LIMIT 0")  # may we at all?
             self.registry.store(cursor, replace(record, state=State.DROPPED))
             return record.seq
 
