@@ -54,6 +54,8 @@ class Client:
             if isinstance(error.info, (CredentialError, SinkError)):
                 raise error.info from None
             raise self._failure(error) from error
+        except opensearchpy.SerializationError as error:
+            raise failures.of_silence(self._settings, "what came back is no answer of OpenSearch's") from error
         except opensearchpy.TransportError as error:
             raise failures.of_answer(self._settings, int(error.status_code), error.info or error.error) from error
 
@@ -131,7 +133,10 @@ class _Json(Serializer):
         return data if isinstance(data, (bytes, str)) else msgspec.json.encode(data).decode()
 
     def loads(self, s: str) -> Any:
-        return {"errors": False} if s.startswith('{"errors":false,') else msgspec.json.decode(s)
+        try:
+            return {"errors": False} if s.startswith('{"errors":false,') else msgspec.json.decode(s)
+        except msgspec.DecodeError as error:
+            raise opensearchpy.SerializationError(str(error)) from None
 
 
 def _connection_class(settings: Settings) -> type[opensearchpy.Urllib3HttpConnection]:

@@ -36,6 +36,8 @@ def headers(
 
 def refusal(answer: bytes) -> str:
     """Return AWS's words if a 403 means that it does not take the signature; else nothing."""
+    if not answer:  # to a HEAD, which is answered without words
+        return "403 Forbidden"
     try:
         said = msgspec.json.decode(answer, type=dict[str, object])
     except msgspec.MsgspecError:

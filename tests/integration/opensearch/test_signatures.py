@@ -18,7 +18,7 @@ from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.elasticsearch import Settings
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import BadSetting, Forbidden
-from luigi_sinks.testing.servers.signature_gate import new_key
+from luigi_sinks.testing.servers.signature_gate import KEYS, new_key
 from luigi_sinks.testing.servers.signature_relay import Relay
 from luigi_sinks.testing.servers.signatures import Denied
 
@@ -148,6 +148,24 @@ def test_a_space_in_a_parameter_is_signed_as_the_server_reads_it(settings, make_
 def test_elasticsearch_is_not_sent_signatures(settings, make_sink):
     with pytest.raises(BadSetting, match="product = opensearch"):
         make_sink(replace(settings, product="elasticsearch")).head("_all")
+
+
+def test_a_head_that_is_refused_is_told_like_any_other(gate, make_sink, load_ids, dataset, place):
+    relay, settings = gate(keys=[])
+    with pytest.raises(CredentialError, match="403 Forbidden"):
+        ask(settings, lambda es: es.indices.exists(index=dataset))
+    Path(relay.config.keys).write_text((place.folder / KEYS).read_text())
+    assert not ask(settings, lambda es: es.indices.exists(index=dataset))
+    load_ids(make_sink(settings), [1])
+    assert ask(settings, lambda es: es.indices.exists(index=dataset))
+
+
+def test_at_debug_no_log_holds_a_key_or_a_session(known_key, make_sink, load_ids, caplog):
+    caplog.set_level(logging.DEBUG)
+    load_ids(make_sink(), [1])
+    assert "opensearch" in {record.name for record in caplog.records}
+    assert known_key["SecretAccessKey"] not in caplog.text
+    assert known_key["Token"] not in caplog.text
 
 
 class Identity(ThreadingHTTPServer):

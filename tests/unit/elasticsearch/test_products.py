@@ -129,6 +129,10 @@ def test_a_403_is_a_refusal_of_the_signature_where_aws_says_so(answer, said):
     assert signing.refusal(json.dumps(answer).encode()) == said
 
 
+def test_a_403_to_a_head_which_has_no_words_is_a_refusal():
+    assert signing.refusal(b"") == "403 Forbidden"
+
+
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
