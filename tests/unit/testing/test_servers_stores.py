@@ -7,7 +7,17 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from luigi_sinks.testing.servers import EVERY, compose, elasticsearch, java, keycloak, mariadb, neo4j, opensearch
+from luigi_sinks.testing.servers import (
+    EVERY,
+    authentication_plugin,
+    compose,
+    elasticsearch,
+    java,
+    keycloak,
+    mariadb,
+    neo4j,
+    opensearch,
+)
 from luigi_sinks.testing.servers.account import Account, ourselves
 from luigi_sinks.testing.servers.server import Place
 from luigi_sinks.testing.servers.versions import IMAGES
@@ -167,6 +177,20 @@ def test_a_data_folder_of_mariadb_that_was_half_made_is_made_again(place, monkey
     mariadb.prepare(place)
     assert not half.exists()
     assert list((place.folder / "data").iterdir()) == []
+
+
+def test_mariadb_lets_users_in_by_tokens_only_with_the_plugin_for_it(place, monkeypatch):
+    monkeypatch.setattr(Account, "run", lambda *_, **__: (place.folder / "data.new").mkdir(exist_ok=True))
+    monkeypatch.setattr(authentication_plugin, "HEADERS", ())
+    mariadb.prepare(place)
+    assert "plugin" not in (place.folder / "mariadbd.cnf").read_text()
+    assert mariadb.login(place).credential == {"source": "file", "path": str(place.password_file)}
+    library = authentication_plugin.library(place)
+    library.parent.mkdir()
+    library.touch()
+    mariadb.prepare(place)
+    assert f"plugin-load-add = {library.name}" in (place.folder / "mariadbd.cnf").read_text().splitlines()
+    assert mariadb.login(place).credential == {"source": "rds_iam", "region": "eu-west-1"}
 
 
 def test_mariadb_does_not_answer_at_a_closed_port(place):
