@@ -154,5 +154,5 @@ def _datasets(module: str) -> list[Dataset]:
         try:
             found.append(dataset(task))
         except LeftOut as reason:
-            err.print(Text(f"{task.get_task_family()} is left out: {reason}", style="yellow"))
+            err.print(Text(f"{task.task_family} is left out: {reason}", style="yellow"))
     return found

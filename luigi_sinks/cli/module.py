@@ -22,10 +22,17 @@ class Store(Protocol):
     Target: type[Any]
     ROLE: str
 
-    def roles(self, sinks: Any, name: str) -> list[Any]: ...
-    def text(self, roles: Any) -> str: ...
-    def rights(self, settings: Any, role: str) -> frozenset[str]: ...
-    def create(self, sink: Any, partition: str, role: str) -> None: ...
+    def roles(self, sinks: Any, name: str) -> list[Any]:
+        """Return the principals' roles for datasets, all called after one name."""
+
+    def text(self, roles: Any) -> str:
+        """Return roles in the server's own language."""
+
+    def rights(self, settings: Any, role: str) -> frozenset[str]:
+        """Return what the server grants to a role."""
+
+    def create(self, sink: Any, partition: str, role: str) -> None:
+        """Make what a dataset has besides its versions, as the role if there is one."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ def dataset(task: type[CopyTask]) -> Dataset:
         raise LeftOut(f"it declares no {next(iter(settings))}")
     sink = target_of(**settings, connection=connection, owner=owner, update_id="-").open_sink()
     role = getattr(config.owner(sink.settings.owner), grants_of(store).ROLE)
-    return Dataset(task.get_task_family(), store, sink.settings.owner, role, "" if by else WHOLE, sink)
+    return Dataset(str(task.task_family), store, sink.settings.owner, role, "" if by else WHOLE, sink)
 
 
 def _base(task: type[CopyTask]) -> Any:

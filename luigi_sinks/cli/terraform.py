@@ -24,7 +24,7 @@ def mariadb(roles: Sequence[Any]) -> Iterator[str]:
             place = {"database": grant.database if grant.table != "*" else grant.pattern, "table": grant.table}
             yield _block(
                 "resource",
-                ("mysql_grant", f"{label}_{_label(grant.database)}_{_label(grant.table) or 'all'}"),
+                ("mysql_grant", "_".join([label, _label(grant.database), _label(grant.table.replace("*", "all"))])),
                 {"role": _Code(f"mysql_role.{label}.name"), **place, "privileges": grant.listed},
             )
 
@@ -106,4 +106,4 @@ def _escaped(text: str) -> str:
 
 
 def _label(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name).strip("_")
+    return re.sub(r"[^A-Za-z0-9_-]|^(?=[0-9-])", "_", name)

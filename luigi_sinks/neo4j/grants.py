@@ -81,7 +81,7 @@ def _of_owner(database: str, labels: Sequence[str], types: Sequence[str]) -> Ite
 
 
 def _of_loader(database: str, labels: Sequence[str], types: Sequence[str]) -> Iterator[str]:
-    """Marks of parts are deleted once they have arrived. Others' transactions are awaited, so they are seen."""
+    """Let marks of parts be deleted, which is done when all have arrived, and others' transactions be awaited."""
     graph = f"ON GRAPH {database}"
     yield f"GRANT SHOW INDEX ON DATABASE {database}"
     yield f"GRANT SHOW TRANSACTION (*) ON DATABASE {database}"

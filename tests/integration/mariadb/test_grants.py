@@ -14,7 +14,7 @@ from luigi.configuration import get_config
 from sqlalchemy import Column, Double, Integer, String
 from typer.testing import CliRunner
 
-from luigi_sinks import Conflict, Forbidden, Origin, State, load, lease
+from luigi_sinks import Conflict, Forbidden, Origin, State, lease, load
 from luigi_sinks.cli.app import app
 from luigi_sinks.credentials import use
 from luigi_sinks.mariadb import MariaDBSink, grants, schema_of

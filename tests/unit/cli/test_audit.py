@@ -1,0 +1,71 @@
+"""`luigi-sinks audit verify`."""
+
+import pytest
+from typer.testing import CliRunner
+
+from luigi_sinks.cli.app import app
+from luigi_sinks.credentials.chain import Log
+
+
+@pytest.fixture
+def log(luigi_cfg, tmp_path):
+    """A log of five records with an anchor, named in luigi.cfg."""
+    path, anchor = tmp_path / "audit.log", tmp_path / "anchor"
+    for number in range(5):
+        Log(path, anchor=anchor).append({"number": number})
+    luigi_cfg(f"[luigi_sinks.audit]\npath = {path}\nanchor = {anchor}\n")
+    return path
+
+
+def verify(*options):
+    return CliRunner().invoke(app, ["audit", "verify", *options], catch_exceptions=False)
+
+
+def change(log, edit):
+    lines = log.read_text().splitlines()
+    edit(lines)
+    log.write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_a_log_that_is_whole_is_good(log):
+    done = verify()
+    assert (done.exit_code, done.stdout) == (0, f"{log}: 5 records, the last one is 5, 0 faults\n")
+
+
+@pytest.mark.parametrize(
+    ("edit", "fault"),
+    [
+        (
+            lambda lines: lines.__setitem__(1, lines[1].replace(":1}", ":7}")),
+            "line 3: the record before it, 2, was changed",
+        ),
+        (lambda lines: lines.pop(1), "line 2: records 2 to 2 are missing before it"),
+        (lambda lines: lines.pop(), "line 0: the log ends with record 4, and the anchor knows of 5"),
+        (lambda lines: lines.insert(2, "{}"), "line 3: is no record"),
+    ],
+    ids=["edited", "deleted", "cut", "added"],
+)
+def test_a_line_that_was_changed_is_shown_by_its_number(log, edit, fault):
+    change(log, edit)
+    done = verify()
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[0] == f"audit.log, {fault}"
+
+
+def test_a_log_can_be_named_and_says_what_an_anchor_is_for(log):
+    change(log, lambda lines: lines.pop())
+    done = verify("--path", str(log))
+    assert done.exit_code == 0
+    assert "without an anchor, lines that are cut off its end are not missed" in done.stdout
+
+
+def test_a_log_that_is_gone_is_not_good(log):
+    log.unlink()
+    assert verify().exit_code == 1
+    assert verify("--path", str(log)).exit_code == 2
+
+
+def test_which_log_has_to_be_said(luigi_cfg):
+    done = verify()
+    assert done.exit_code == 2
+    assert "Give --path" in done.stderr

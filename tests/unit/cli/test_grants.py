@@ -1,0 +1,301 @@
+"""What `luigi-sinks grants` prints, to the letter."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from luigi_sinks.cli.app import app
+
+TASKS = """
+import luigi
+from sqlalchemy import Column, Integer
+from luigi_sinks import elasticsearch, mariadb, neo4j
+from luigi_sinks.neo4j import Node, Relationship
+
+class Departures(mariadb.CopyToTable):
+    month = luigi.MonthParameter()
+    table, owner, partition_by = "departures", "ops", ("month",)
+    columns = [Column("id", Integer, primary_key=True)]
+
+class Delays(elasticsearch.CopyToIndex):
+    index, owner = "delays", "ops"
+    mapping = {"id": {"type": "integer"}}
+
+class Airports(neo4j.CopyToGraph):
+    graph, owner = "airports", "ops"
+    nodes = [Node("Airport", key="faa", properties={"faa": str})]
+    relationships = [Relationship("ROUTE", start="Airport", end="Airport")]
+"""
+MORE = """
+class Arrivals(Departures):
+    table, owner, connection = "arrivals", "", "archive"
+
+class Chosen(Departures):
+    table = luigi.Parameter()
+
+class Computed(Departures):
+    @property
+    def connection(self):
+        return "archive"
+
+class Special(Departures):
+    def output(self):
+        return luigi.LocalTarget("x")
+
+class Abstract(mariadb.CopyToTable):
+    pass
+"""
+CFG = """
+[luigi_sinks.mariadb]
+host = db.internal
+database = flights
+user = loader
+credential = db
+[luigi_sinks.mariadb.archive]
+host = db.internal
+port = 3307
+database = archive
+user = archivist
+credential = db
+[luigi_sinks.elasticsearch]
+host = search.internal
+user = loader
+credential = db
+[luigi_sinks.neo4j]
+host = graph.internal
+user = loader
+credential = db
+[luigi_sinks.credential.db]
+source = rds_iam
+region = eu-central-1
+[luigi_sinks.owner.ops]
+aws_role = arn:aws:iam::123456789012:role/teams/flight-ops
+mariadb_role = flight_ops
+elasticsearch_role = flight_ops
+neo4j_role = flight_ops
+"""
+SQL = """\
+CREATE DATABASE IF NOT EXISTS `flights__v`;
+
+-- Owner: for whoever runs `luigi-sinks create`, which has to be done before you go on.
+CREATE ROLE IF NOT EXISTS `flight_ops_owner`;
+GRANT CREATE, CREATE VIEW, SELECT, SHOW VIEW ON `flights`.`departures` TO `flight_ops_owner`;
+GRANT CREATE, SELECT ON `flights`.`departures__head` TO `flight_ops_owner`;
+GRANT CREATE TEMPORARY TABLES ON `flights\\_\\_v`.* TO `flight_ops_owner`;
+GRANT CREATE, SELECT ON `flights__v`.`_parts` TO `flight_ops_owner`;
+GRANT CREATE, SELECT ON `flights__v`.`_versions` TO `flight_ops_owner`;
+GRANT CREATE, SELECT ON `flights__v`.`departures__g1` TO `flight_ops_owner`;
+
+-- Loader: adds versions and publishes them; changes and deletes no rows.
+CREATE ROLE IF NOT EXISTS `flight_ops`;
+GRANT SELECT, SHOW VIEW ON `flights`.`departures` TO `flight_ops`;
+GRANT INSERT, SELECT, UPDATE ON `flights`.`departures__head` TO `flight_ops`;
+GRANT CREATE TEMPORARY TABLES ON `flights\\_\\_v`.* TO `flight_ops`;
+GRANT INSERT, SELECT ON `flights__v`.`_parts` TO `flight_ops`;
+GRANT INSERT, SELECT, UPDATE (lease, published_at, row_count, state) ON `flights__v`.`_versions` TO `flight_ops`;
+GRANT INSERT, SELECT ON `flights__v`.`departures__g1` TO `flight_ops`;
+-- On Amazon RDS: CREATE USER `loader` IDENTIFIED VIA AWSAuthenticationPlugin USING 'RDS' REQUIRE SSL;
+GRANT `flight_ops` TO `loader`;
+
+-- Pruner: deletes the rows of versions, and can read nothing else of them than the version.
+CREATE ROLE IF NOT EXISTS `flight_ops_pruner`;
+GRANT SELECT ON `flights`.`departures__head` TO `flight_ops_pruner`;
+GRANT DELETE, SELECT (seq) ON `flights__v`.`_parts` TO `flight_ops_pruner`;
+GRANT SELECT, UPDATE (lease, published_at, row_count, state) ON `flights__v`.`_versions` TO `flight_ops_pruner`;
+GRANT DELETE, SELECT (_seq) ON `flights__v`.`departures__g1` TO `flight_ops_pruner`;
+"""
+LOADER_IN_ELASTICSEARCH = {
+    "cluster": ["cluster:monitor/health"],
+    "indices": [
+        {"names": ["delays", "delays~*~head*"], "privileges": ["indices:admin/aliases", "view_index_metadata"]},
+        {
+            "names": ["delays~registry"],
+            "privileges": ["delete", "index", "indices:admin/refresh*", "read", "view_index_metadata"],
+        },
+        {
+            "names": ["delays~*~v*"],
+            "privileges": [
+                "indices:admin/aliases",
+                "indices:admin/block/add*",
+                "indices:admin/create",
+                "indices:admin/refresh*",
+                "indices:admin/settings/update",
+                "indices:data/write/bulk*",
+                "indices:data/write/index:op_type/create",
+                "read",
+                "view_index_metadata",
+            ],
+        },
+    ],
+}
+CYPHER = """\
+// For Neo4j Enterprise. Community Edition has no roles: there, whoever may log in may do everything.
+
+CREATE ROLE `flight_ops_owner` IF NOT EXISTS;
+GRANT ACCESS ON DATABASE `neo4j` TO `flight_ops_owner`;
+GRANT CONSTRAINT MANAGEMENT ON DATABASE `neo4j` TO `flight_ops_owner`;
+GRANT INDEX MANAGEMENT ON DATABASE `neo4j` TO `flight_ops_owner`;
+GRANT NAME MANAGEMENT ON DATABASE `neo4j` TO `flight_ops_owner`;
+
+CREATE ROLE `flight_ops` IF NOT EXISTS;
+GRANT ACCESS ON DATABASE `neo4j` TO `flight_ops`;
+GRANT SHOW INDEX ON DATABASE `neo4j` TO `flight_ops`;
+"""
+AWS = """\
+variable "assume_role_policy" {
+  type        = string
+  description = "Who may assume the owners' roles, as JSON."
+}
+
+variable "dbusers" {
+  type        = string
+  description = "arn:aws:rds-db:REGION:ACCOUNT:dbuser:RESOURCE_ID"
+}
+
+resource "aws_iam_role" "flight-ops" {
+  name               = "flight-ops"
+  assume_role_policy = var.assume_role_policy
+  path               = "/teams/"
+}
+
+resource "aws_iam_role_policy" "flight-ops" {
+  name = "luigi-sinks"
+  role = aws_iam_role.flight-ops.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect = "Allow"
+      Action = "rds-db:connect"
+      Resource = [
+        "${var.dbusers}/loader",
+      ]
+    }]
+  })
+}
+
+"""
+GRANT = """\
+resource "mysql_grant" "flight_ops_flights__v__versions" {
+  role       = mysql_role.flight_ops.name
+  database   = "flights__v"
+  table      = "_versions"
+  privileges = ["INSERT", "SELECT", "UPDATE (lease, published_at, row_count, state)"]
+}
+"""
+
+
+@pytest.fixture
+def grants(luigi_cfg, tmp_path, monkeypatch):
+    """Return a function that prints the grants of a module with this text."""
+    monkeypatch.syspath_prepend(tmp_path)
+    module = "tasks_of_grants"
+
+    def run(*options, tasks=TASKS, cfg=CFG):
+        sys.modules.pop(module, None)
+        (tmp_path / f"{module}.py").write_text(tasks)
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        luigi_cfg(cfg)
+        return CliRunner().invoke(app, ["grants", module, *options], catch_exceptions=False)
+
+    yield run
+    sys.modules.pop(module, None)
+
+
+def test_sql_is_for_exact_tables_and_columns(grants):
+    assert grants("--format", "sql").stdout == SQL
+
+
+def test_roles_of_elasticsearch_can_be_posted(grants):
+    roles = json.loads(grants("--format", "elasticsearch").stdout)["roles"]
+    assert list(roles) == ["flight_ops", "flight_ops_owner", "flight_ops_pruner"]
+    assert roles["flight_ops"] == LOADER_IN_ELASTICSEARCH
+
+
+def test_cypher_says_that_community_edition_has_no_roles(grants):
+    printed = grants("--format", "cypher").stdout
+    assert printed.startswith(CYPHER)
+    assert "DENY DELETE ON GRAPH `neo4j` NODES `Airport__v` TO `flight_ops`;" in printed
+    assert "DENY DELETE ON GRAPH `neo4j` RELATIONSHIPS `ROUTE__v` TO `flight_ops`;" in printed
+
+
+def test_terraform_has_the_roles_of_all_places(grants):
+    printed = grants("--format", "terraform").stdout
+    assert printed.startswith(AWS)
+    assert GRANT in printed
+    assert 'resource "elasticstack_elasticsearch_security_role" "flight_ops_pruner" {' in printed
+
+
+@pytest.mark.skipif(not shutil.which("terraform"), reason="terraform is not installed")
+def test_terraform_has_nothing_to_format(grants, tmp_path):
+    (tmp_path / "roles.tf").write_text(grants("--format", "terraform").stdout)
+    done = subprocess.run(["terraform", "fmt", "-check", "-diff", tmp_path], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_all_is_printed_under_headings(grants):
+    printed = grants().stdout
+    headings = [line for line in printed.splitlines() if " at " in line or line == "# Terraform"]
+    assert headings == [
+        "# Elasticsearch at search.internal:9200: POST /_security/role",
+        "-- MariaDB at db.internal:3306",
+        "// Neo4j at graph.internal:7687",
+        "# Terraform",
+    ]
+    assert SQL in printed
+
+
+def test_the_same_tasks_print_the_same(grants):
+    reordered = "\n\n".join([*TASKS.split("\n\n")[:1], *reversed(TASKS.split("\n\n")[1:])])
+    assert grants().stdout == grants(tasks=reordered).stdout == grants().stdout
+
+
+def test_each_server_has_its_own_part(grants):
+    printed = grants("--format", "sql", tasks=TASKS + MORE).stdout
+    assert printed.startswith("-- MariaDB at db.internal:3306\n\n" + SQL)
+    assert "-- MariaDB at db.internal:3307\n\nCREATE DATABASE IF NOT EXISTS `archive__v`;\n" in printed
+    assert "GRANT INSERT, SELECT ON `archive__v`.`arrivals__g1` TO `luigi_sinks`;\n" in printed
+    assert "GRANT `luigi_sinks` TO `archivist`;\n" in printed
+
+
+def test_what_depends_on_a_tasks_parameters_is_left_out_and_said_so(grants):
+    done = grants("--format", "sql", tasks=TASKS + MORE)
+    assert done.exit_code == 0
+    assert done.stderr.splitlines() == [
+        "Abstract is left out: it declares no table",
+        "Chosen is left out: its table is a parameter",
+        "Computed is left out: its connection is computed for each task",
+        "Special is left out: its output() is its own",
+    ]
+
+
+def test_an_owner_without_a_role_lends_its_name(grants):
+    printed = grants("--format", "sql", cfg=CFG.replace("mariadb_role = flight_ops\n", "")).stdout
+    assert "GRANT `ops` TO `loader`;\n" in printed
+
+
+def test_datasets_have_the_namespace(grants):
+    printed = grants("--format", "sql", cfg=CFG + "[luigi_sinks]\nnamespace = trial\n").stdout
+    assert "GRANT INSERT, SELECT ON `flights__v`.`trial_departures__g1` TO `flight_ops`;\n" in printed
+
+
+def test_an_owner_that_is_unknown_is_refused(grants):
+    done = grants("--format", "sql", tasks=TASKS.replace('"ops"', '"oops"'))
+    assert done.exit_code == 2
+    assert "there is no section [luigi_sinks.owner.oops]" in done.stderr
+
+
+def test_a_module_that_is_not_there_is_refused(luigi_cfg):
+    done = CliRunner().invoke(app, ["grants", "no_such_module_here"])
+    assert done.exit_code == 2
+    assert "there is no module 'no_such_module_here'" in done.stderr
+
+
+def test_grants_of_neo4j_are_not_compared(grants):
+    done = grants("--format", "cypher", "--check")
+    assert done.exit_code == 2
+    assert "Community Edition has none" in done.stderr
