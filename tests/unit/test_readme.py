@@ -6,8 +6,10 @@ from pathlib import Path
 
 import luigi
 import pytest
+from typer.testing import CliRunner
 
 from luigi_sinks import config, mariadb
+from luigi_sinks.cli.app import app
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -45,6 +47,24 @@ def test_the_configuration_is_understood(luigi_cfg):
     settings = config.read_connection(mariadb.Settings, "mariadb")
     assert (settings.host, settings.credential) == ("db.internal", "db")
     assert config.read_credential("db")["source"] == "file"
+
+
+@pytest.mark.parametrize("command", re.findall(r"^luigi-sinks (grants \w+ --format \w+)", README, re.MULTILINE))
+def test_grants_are_printed_for_the_tasks(command, luigi_cfg, tmp_path, monkeypatch):
+    owned = SNIPPETS[0].replace('table = "departures"', 'table, owner = "departures", "flight_ops"')
+    (tmp_path / f"{command.split()[1]}.py").write_text(owned)
+    monkeypatch.syspath_prepend(tmp_path)
+    luigi_cfg("\n".join(re.findall(r"```ini\n(.*?)```", README, re.DOTALL)))
+    printed = CliRunner().invoke(app, command.split())
+    assert "GRANT INSERT, SELECT ON `flights__v`.`departures__g1` TO `flight_ops`;" in printed.output
+
+
+@pytest.mark.parametrize("command", re.findall(r"^luigi-sinks ([^#\n]+)", README, re.MULTILINE))
+def test_every_command_and_option_is_there(command):
+    words = [word for word in command.split() if word not in {"my_tasks", "sql", "NAME"}]
+    shown = CliRunner().invoke(app, [*(word for word in words if word[0] != "-"), "--help"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    assert all(word in shown.output for word in words)
 
 
 @pytest.mark.parametrize("target", re.findall(r"(?:^|`)make (\w+)", README, re.MULTILINE))
