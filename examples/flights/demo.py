@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -48,8 +49,9 @@ def configure(sinks: str) -> None:
     folder = Path("var") / f"flights-{sinks}"
     folder.mkdir(parents=True, exist_ok=True)
     if sinks == "servers":
-        servers.up()
-    where = servers.config() if sinks == "servers" else f"[luigi_sinks]\nmemory = {folder / 'sinks'}\n"
+        servers.up(servers.PASSWORDLESS)
+        os.environ.update(servers.env())  # where this machine's identity comes from, as on any machine of AWS
+    where = servers.passwordless_config() if sinks == "servers" else f"[luigi_sinks]\nmemory = {folder / 'sinks'}\n"
     common = f"[flights]\nfolder = {folder}\n[core]\nno_configure_logging = true\nautoload_range = false\n"
     (folder / CONFIG).write_text(where + common)
     luigi.configuration.add_config_path(str(folder / CONFIG))
