@@ -101,7 +101,7 @@ class Keys:
     @property
     def known(self) -> dict[str, Key]:
         """All keys, also expired ones, by their ids."""
-        return {name: each.key for name, each in self.issued.items()}
+        return {name: each.key for name, each in self.issued.copy().items()}  # others may be given out meanwhile
 
     def of(self, role: str) -> Issued:
         """Return the key of a role. Raises KeyError where there is no such role."""
