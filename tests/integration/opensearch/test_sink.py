@@ -2,7 +2,7 @@
 
 import pytest
 
-from luigi_sinks import Conflict, config
+from luigi_sinks import Unavailable, config
 from luigi_sinks.elasticsearch import ElasticsearchSink, Settings
 from luigi_sinks.elasticsearch.schema import declare
 from luigi_sinks.sink import Sink
@@ -43,5 +43,5 @@ def test_an_index_that_is_deleted_while_it_is_read_is_no_end(make_sink, load_ids
     documents = sink.read(sink.head("_all").version)
     next(documents)
     cluster.delete(f"{dataset}~_all")
-    with pytest.raises(Conflict):
+    with pytest.raises(Unavailable, match="read it again from the start"):
         list(documents)
