@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -19,6 +21,7 @@ from rich.table import Table
 
 import source
 from luigi_sinks import CopyTask, Record
+from luigi_sinks.credentials import audit
 from luigi_sinks.testing import servers
 from pipeline import Airlines, Airports, FlightFiles, Flights, FlightSearch, Network, Planes, Weather, flights
 from polling import polling
@@ -27,6 +30,7 @@ from report import Report
 JANUARY = source.MONTHS[0]
 LABEL = "corrected"
 CONFIG = "luigi.cfg"
+AUDIT = "audit.log"
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 
@@ -41,6 +45,7 @@ def main() -> None:
     correct_january()
     show_heads()
     show_january()
+    show_audit()
     console.print(f"{versions() - before} versions were published in {time.monotonic() - start:.0f} s.")
 
 
@@ -52,7 +57,10 @@ def configure(sinks: str) -> None:
         servers.up(servers.PASSWORDLESS)
         os.environ.update(servers.env())  # where this machine's identity comes from, as on any machine of AWS
     where = servers.passwordless_config() if sinks == "servers" else f"[luigi_sinks]\nmemory = {folder / 'sinks'}\n"
-    common = f"[flights]\nfolder = {folder}\n[core]\nno_configure_logging = true\nautoload_range = false\n"
+    common = (
+        f"[flights]\nfolder = {folder}\n[luigi_sinks.audit]\npath = {folder / AUDIT}\nrequired = true\n"
+        "[core]\nno_configure_logging = true\nautoload_range = false\n"
+    )
     (folder / CONFIG).write_text(where + common)
     luigi.configuration.add_config_path(str(folder / CONFIG))
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -159,6 +167,22 @@ def show_january() -> None:
             name = (task.output().store, record.version.dataset, record.version.id)
             table.add_row(*name, record.state, record.origin.rerun, f"{record.rows or 0:,}")
     console.print(table)
+
+
+def show_audit() -> None:
+    """Print what the audit log says of logins, and whether it is as it was written."""
+    path = flights().folder / AUDIT
+    done = Counter[tuple[str, str, str, str]]()
+    for line in map(json.loads, path.read_text().splitlines()):
+        done[line.get("source", ""), line.get("principal", ""), line.get("audience", ""), line["action"]] += 1
+    table = Table("source", "principal", "audience", "exchanges", "logins", title="Tokens, and what they were used for")
+    for who in sorted({key[:3] for key in done if key[0]}):
+        table.add_row(*who, str(done[*who, "exchange"]), str(done[*who, "connection"]))
+    if table.row_count:
+        console.print(table)
+    verdict = audit.verify(path)
+    state = "none was changed since" if verdict.is_good else f"this is wrong: {verdict.faults[0]}"
+    console.print(f"The audit log, {path}, has {verdict.records:,} lines; {state}.")
 
 
 if __name__ == "__main__":
