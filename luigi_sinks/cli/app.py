@@ -102,7 +102,8 @@ def verify(
 @_reporting
 def create(module: Module, user: User = "", credential: Credential = "") -> None:
     """Make the tables, registries and constraints of a module's datasets, so that loaders need not."""
-    for each in (found.seen_by(user, credential) for found in _datasets(module)):
+    datasets = sorted(_datasets(module), key=lambda each: each.role)  # a session that took a role keeps one
+    for each in (found.seen_by(user, credential) for found in datasets):
         role = each.role and Principal.OWNER.role(each.role)
         grants_of(each.store).create(each.sink, each.partition, role)
         out.print(Text(f"{each.store}: {each.sink.dataset} is ready"))
@@ -119,13 +120,11 @@ def grants(
 ) -> None:
     """Print what the owner, the loader and the pruner of a module's datasets must be granted."""
     datasets = _datasets(module)
+    asked = [each for each in datasets if format in {_NATIVE[each.store], Format.ALL}]
     if check:
-        datasets = [each.seen_by(user, credential) for each in datasets]
-    asked = [place for place in places(datasets) if format in {_NATIVE[place.store], Format.ALL}]
-    if check:
-        _check(asked)
+        _check(places(each.seen_by(user, credential) for each in asked))
         return
-    blocks = [(_HEADINGS[place.store].format(place.server), place.text()) for place in asked]
+    blocks = [(_HEADINGS[place.store].format(place.server), place.text()) for place in places(asked)]
     if format in {Format.TERRAFORM, Format.ALL}:
         blocks.append(("# Terraform", as_terraform(datasets)))
     for number, (heading, block) in enumerate(blocks):

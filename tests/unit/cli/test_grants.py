@@ -289,6 +289,14 @@ def test_an_owner_that_is_unknown_is_refused(grants):
     assert "there is no section [luigi_sinks.owner.oops]" in done.stderr
 
 
+def test_roles_of_opensearch_are_refused_and_others_printed(grants):
+    cfg = CFG.replace("host = search.internal\n", "host = search.internal\nproduct = opensearch\n")
+    assert grants("--format", "sql", cfg=cfg).stdout == SQL
+    done = grants("--format", "elasticsearch", cfg=cfg)
+    assert done.exit_code == 2
+    assert "not for OpenSearch yet" in done.stderr
+
+
 def test_a_module_that_is_not_there_is_refused(luigi_cfg):
     done = CliRunner().invoke(app, ["grants", "no_such_module_here"])
     assert done.exit_code == 2
