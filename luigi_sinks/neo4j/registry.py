@@ -116,8 +116,9 @@ def change(tx: neo4j.Transaction, version: Version, **properties: Any) -> None:
 
 
 def renew(tx: neo4j.Transaction, version: Version, lease: Lease) -> None:
-    """Replace the claim on a version."""
-    change(tx, version, lease=_text(lease))
+    """Replace the claim on a version, unless it was left."""
+    record, _ = locked(tx, version)
+    change(tx, version, lease=_text(record.claimed(lease).lease))
 
 
 def seal(tx: neo4j.Transaction, version: Version) -> None:
@@ -149,6 +150,13 @@ def fail(tx: neo4j.Transaction, version: Version) -> None:
     record, _ = locked(tx, version)
     if record.state.is_open:
         change(tx, version, state=State.FAILED)
+
+
+def leave(tx: neo4j.Transaction, version: Version) -> None:
+    """Record that the load failed and its rows wait for a pruner."""
+    record, _ = locked(tx, version)
+    if record.state.is_open:
+        change(tx, version, state=State.ABANDONED, lease=_text(record.left().lease))
 
 
 def retire(tx: neo4j.Transaction, version: Version) -> None:

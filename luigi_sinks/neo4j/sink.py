@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 import neo4j
 
+from luigi_sinks.errors import Forbidden
 from luigi_sinks.lease import Lease
 from luigi_sinks.neo4j import connection, constraints, cypher, registry, rows
 from luigi_sinks.neo4j.rows import Counted
@@ -130,10 +131,19 @@ class Neo4jStage:
         self._transact(registry.approve)
 
     def abandon(self) -> None:
-        """Delete the rows and record the failure; a crash in between leaves it to the next load."""
-        if self._transact(registry.abandon):
-            rows.end_writers(self.sink.settings, self.version)
+        """Delete the rows and record the failure; a crash in between leaves it to the next load.
+
+        Who may not delete them, on Enterprise, leaves them to a pruner.
+        """
+        if not self._transact(registry.abandon):
+            return
+        rows.end_writers(self.sink.settings, self.version)
+        try:
             rows.delete(self.sink.settings, self.version)
+        except Forbidden as refusal:
+            self._transact(registry.leave)
+            _log.warning("%s: its rows are left for a pruner to delete: %s", self.version, refusal)
+        else:
             self._transact(registry.fail)
 
     def _count(self, tx: neo4j.Transaction, version: Version) -> Counted:

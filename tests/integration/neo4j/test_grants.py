@@ -1,0 +1,47 @@
+"""A loader who may not delete. Community Edition has no roles, so the refusal is put in by hand."""
+
+import secrets
+
+import pytest
+
+from luigi_sinks import Forbidden, Origin, State, config, load
+from luigi_sinks.neo4j import rows as stored
+from luigi_sinks.neo4j.schema import Graph, Node
+from luigi_sinks.neo4j.sink import Neo4jSink, Settings
+from luigi_sinks.version import WHOLE
+
+GRAPH = Graph([Node("Thing", key="id", properties={"id": int})])
+
+
+@pytest.fixture
+def sink(servers_config):
+    sink = Neo4jSink(config.read_connection(Settings, "neo4j"), f"n_{secrets.token_hex(4)}", GRAPH)
+    yield sink
+    for record in sink.records():
+        stored.delete(sink.settings, record.version)
+
+
+def things(count, wrong=False):
+    for number in range(count):
+        yield "Thing", {"id": number}
+    if wrong:
+        raise ZeroDivisionError
+
+
+def test_what_a_loader_may_not_delete_waits_for_a_pruner_and_hinders_no_load(sink, monkeypatch, caplog):
+    def refused(settings, version):
+        raise Forbidden("no right to delete")
+
+    with monkeypatch.context() as loader:
+        loader.setattr(stored, "delete", refused)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                load(sink, WHOLE, Origin("Load_1"), things(3, wrong=True))
+        load(sink, WHOLE, Origin("Load_1"), things(4))
+    first, second, head = sink.records()
+    assert (first.is_left, second.is_left, head.rows) == (True, True, 4)
+    assert sum("left for a pruner" in record.message for record in caplog.records) == 2
+    sink.drop(first.version)
+    sink.attach(second.version).abandon()
+    assert [record.state for record in sink.records()] == [State.DROPPED, State.FAILED, State.PUBLISHED]
+    assert sorted(row["id"] for _, row in sink.read(head.version)) == [0, 1, 2, 3]
