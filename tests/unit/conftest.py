@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ Configure = Callable[..., None]
 
 
 @pytest.fixture
-def luigi_cfg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
+def luigi_cfg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configure:
     """Return a function that makes a text the luigi.cfg (or luigi.toml) in force."""
 
     def configure(text: str, kind: str = "cfg") -> None:
@@ -20,8 +20,7 @@ def luigi_cfg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Confi
         monkeypatch.setenv("LUIGI_CONFIG_PARSER", kind)
 
     configure("")
-    yield configure
-    LuigiConfigParser._instance = LuigiTomlParser._instance = None
+    return configure
 
 
 @pytest.fixture

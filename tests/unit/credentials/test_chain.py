@@ -150,10 +150,9 @@ def test_a_link_is_not_followed(tmp_path):
 def test_a_line_that_finds_no_room_leaves_nothing_behind(written, monkeypatch):
     before = written.path.read_bytes()
     whole = os.write
-    monkeypatch.setattr(os, "write", lambda file, text: whole(file, text[:7]))
-    with pytest.raises(OSError, match="no room"):
+    with monkeypatch.context() as full, pytest.raises(OSError, match="no room"):
+        full.setattr(os, "write", lambda file, text: whole(file, text[:7]))
         written.append({"n": "lost"})
-    monkeypatch.undo()
     assert written.path.read_bytes() == before
     written.append({"n": 10})
     assert faults(written) == []

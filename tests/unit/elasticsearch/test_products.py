@@ -48,7 +48,7 @@ def test_without_any_client_the_import_says_which_there_are():
     assert "[opensearch]" in done.stderr
 
 
-KEY = Key("the-secret", "the-session", expires=time.time() + 60)
+KEY = Key("the-secret", "the-session", expires=time.time() + 86_400)
 SCOPE = Scope("eu-central-1", "es", 300)
 SEARCH = "search.eu-central-1.es.amazonaws.com"
 

@@ -12,7 +12,7 @@ from luigi_sinks.testing.servers.signatures import Denied, Key, Request, Scope, 
 
 HOST = "search.eu-central-1.es.amazonaws.com"
 SCOPE = Scope("eu-central-1", "es", 300)
-KEY = Key("secret", "token", expires=time.time() + 60)
+KEY = Key("secret", "token", expires=time.time() + 86_400)
 
 
 def signed(
