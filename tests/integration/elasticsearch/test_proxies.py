@@ -19,6 +19,7 @@ from luigi_sinks.errors import BadSetting, Unavailable
 pytestmark = pytest.mark.timeout(60)
 
 CANARY = "canary-6b1f0d"
+WELL = {"green", "yellow"}
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_a_server_of_another_name_sees_no_token_unless_the_name_is_expected(by_t
     with pytest.raises(BadSetting, match=r"CERTIFICATE_VERIFY_FAILED.*tls_server_name"):
         health(settings)
     assert other.headers == []
-    assert health(replace(settings, tls_server_name="db.internal")) == "green"
+    assert health(replace(settings, tls_server_name="db.internal")) in WELL
 
 
 def test_a_server_without_tls_sees_no_token(start_proxy, shown):
@@ -105,10 +106,10 @@ def test_a_certificate_that_is_renewed_is_shown_by_the_next_connection(by_tls, s
         health(settings)
     renew("first")
     settings = replace(settings, **files)
-    assert health(settings) == health(settings) == "green"
+    assert {health(settings), health(settings)} <= WELL
     renew("second")
     server.lose_requests("GET", "/_cluster/health")  # the connection that stands breaks
-    assert health(settings) == "green"
+    assert health(settings) in WELL
     shown_names = [str(each["subjectAltName"][0][1]) for each in server.certificates]
     assert (shown_names[0], shown_names[-1]) == ("first@example.org", "second@example.org")
 
@@ -122,7 +123,7 @@ def test_a_certificate_that_cannot_be_read_is_named(shown, tmp_path):
 def test_a_proxy_that_says_who_asks_gets_no_token_but_the_headers_it_wants(start_proxy, shown, cluster):
     server = start_proxy(login=cluster.login)
     settings = shown(port=server.server_port, tls_ca=None, headers="X-Team: data, X-Stage: test")
-    assert health(settings) == "green"
+    assert health(settings) in WELL
     (headers,) = server.headers
     assert "authorization" not in headers
     assert (headers["x-team"], headers["x-stage"]) == ("data", "test")

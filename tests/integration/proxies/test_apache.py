@@ -75,7 +75,7 @@ BY_CERTIFICATE = """\
   SSLVerifyClient require
   SSLCACertificateFile {members_ca}"""
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("keycloak")]
 
 
 @pytest.fixture(scope="module")
