@@ -12,7 +12,7 @@ demo: $(VENV)/ready  ## load the flights into three stores, and show what is saf
 	$(RUN) examples/flights/demo.py --sinks $(SINKS)
 
 test: $(VENV)/ready proxy-packages  ## the whole suite, on real servers
-	$(RUN) -m pytest -n 3 --dist loadgroup
+	$(RUN) -m pytest -n 3 --dist loadfile
 
 unit: $(VENV)/ready  ## the tests that need no server
 	$(RUN) -m pytest tests/unit

@@ -25,13 +25,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_ours] = os.environ[STATE] = tempfile.mkdtemp(prefix="luigi-sinks-tests-")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, and so all tests of a group: one of Keycloak's has it change its keys."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
-
-
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the servers, and leave nothing of them, where the folder is ours."""
     folder = config.stash.get(_ours, None)

@@ -19,7 +19,7 @@ from luigi_sinks.errors import CredentialError
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import keycloak as realm
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("keycloak")]
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from luigi_sinks.testing.servers import state as states
 from luigi_sinks.testing.servers.elasticsearch import KEYS, OWNER
 from luigi_sinks.testing.servers.server import Place
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("keycloak")]
+pytestmark = pytest.mark.timeout(400)
 
 SECTION = "luigi_sinks.elasticsearch.tokens"
 SKEW = 1

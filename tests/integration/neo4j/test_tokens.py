@@ -34,7 +34,7 @@ from luigi_sinks.testing.servers import keycloak as realm
 from luigi_sinks.testing.servers import state as states
 from luigi_sinks.testing.suite import ORIGIN, WHOLE
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("keycloak")]
+pytestmark = pytest.mark.timeout(400)
 
 SECTION = "luigi_sinks.neo4j.tokens"
 THINGS = Graph([Node("Thing", key="id", properties={"id": int})])

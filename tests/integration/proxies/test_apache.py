@@ -75,7 +75,7 @@ BY_CERTIFICATE = """\
   SSLVerifyClient require
   SSLCACertificateFile {members_ca}"""
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("keycloak")]
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module")
