@@ -41,7 +41,9 @@ from luigi_sinks import config
 from luigi_sinks.elasticsearch import Settings as ElasticsearchSettings
 from luigi_sinks.mariadb import Settings as MariaDBSettings
 from luigi_sinks.neo4j import Settings as Neo4jSettings
-from luigi_sinks.testing.servers.elasticsearch import _hashed
+from luigi_sinks.testing.servers import SERVERS
+from luigi_sinks.testing.servers import state as states
+from luigi_sinks.testing.servers.elasticsearch import _hashed, lines_added
 
 PIPELINE = '''
 import base64, gc, http.client, logging, os, pickle, resource, secrets, signal, subprocess, sys, tempfile, time
@@ -446,6 +448,7 @@ class Administrators:
 
     def __init__(self, name):
         self.name = name
+        self.files = contextlib.ExitStack()
         self.mariadb, self.elasticsearch, self.neo4j = (
             config.read_connection(kind, store)
             for kind, store in (
@@ -461,9 +464,8 @@ class Administrators:
 
     def in_elasticsearch(self, password):
         """Write the user into the files that the server looks at every few seconds, and wait until it has."""
-        for file, line in (("users", f"{self.name}:{_hashed(password)}"), ("users_roles", f"superuser:{self.name}")):
-            with (self.realm / file).open("a") as lines:
-                lines.write(f"{line}\n")
+        lines = {"users": [f"{self.name}:{_hashed(password)}"], "users_roles": [f"superuser:{self.name}"]}
+        self.files.enter_context(lines_added(states.find().place(SERVERS["elasticsearch"]), lines))
         for _ in range(100):
             with contextlib.suppress(urllib.error.HTTPError):
                 return self.ask_elasticsearch("GET", "_cluster/health", login=(self.name, password))
@@ -483,9 +485,7 @@ class Administrators:
             self.ask_mariadb(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} IF EXISTS `{schema}`.`{table}`")
         for index in self.ask_elasticsearch("GET", f"{self.name}*?expand_wildcards=all&filter_path=*.aliases"):
             self.ask_elasticsearch("DELETE", index)
-        for file in ("users", "users_roles"):
-            lines = (self.realm / file).read_text().splitlines(keepends=True)
-            (self.realm / file).write_text("".join(line for line in lines if self.name not in line))
+        self.files.close()
         self.ask_neo4j(f"DROP USER {self.name} IF EXISTS")
 
     def ask_mariadb(self, query):
@@ -504,10 +504,6 @@ class Administrators:
             cursor = connection.cursor()
             cursor.execute(query)
             return cursor.fetchall() if cursor.description else []
-
-    @property
-    def realm(self):
-        return self.elasticsearch.tls_ca.parent / "elasticsearch" / "config"
 
     def ask_elasticsearch(self, method, path, login=None):
         settings = self.elasticsearch

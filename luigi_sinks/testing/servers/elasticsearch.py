@@ -13,10 +13,12 @@ import secrets
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 
 from luigi_sinks.testing.servers import java, keycloak, versions
+from luigi_sinks.testing.servers.lock import locked
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Login, Place, Server
 
@@ -147,6 +149,27 @@ def _roles() -> dict[str, object]:
         role: {"cluster": ["monitor"], "indices": [{"names": [n], "privileges": p} for n, p in indices.items()]}
         for role, indices in may.items()
     }
+
+
+@contextmanager
+def lines_added(place: Place, lines: Mapping[str, Sequence[str]]) -> Iterator[None]:
+    """Have lines in files such as `users`, by name, which the server reads again every few seconds.
+
+    Several programs may do so at once: each takes its own lines away again.
+    """
+    _rewrite(place, lines, {})
+    try:
+        yield
+    finally:
+        _rewrite(place, {}, lines)
+
+
+def _rewrite(place: Place, more: Mapping[str, Sequence[str]], less: Mapping[str, Sequence[str]]) -> None:
+    with locked(place.folder / "files.lock"):
+        for name in {*more, *less}:
+            file = place.folder / "config" / name
+            kept = [line for line in file.read_text(encoding="utf-8").splitlines() if line not in less.get(name, ())]
+            place.account.write(file, "".join(f"{line}\n" for line in [*kept, *more.get(name, ())]))
 
 
 def _hashed(password: str) -> str:

@@ -7,7 +7,6 @@ import secrets
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
@@ -19,7 +18,6 @@ from luigi_sinks.cli.app import app
 from luigi_sinks.elasticsearch import ElasticsearchSink, grants, names
 from luigi_sinks.elasticsearch.schema import declare
 from luigi_sinks.principal import Principal
-from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import elasticsearch as server
 from luigi_sinks.testing.servers import state as states
 from luigi_sinks.testing.suite import ORIGIN, SinkSuite, failing_after, rows
@@ -75,32 +73,17 @@ def people(settings, cluster, tmp_path_factory):
     made = People(role, found, clients, datasets)
     roles = grants.roles([made.sink(Principal.LOADER, each) for each in datasets], role)
     printed = json.loads(grants.text(roles))["roles"]
-    with in_files(
-        users=hashes,
-        users_roles={principal.role(role): found[principal].user for principal in Principal},
-        **{"roles.yml": {name: f" {json.dumps(descriptor)}" for name, descriptor in printed.items()}},
-    ):
+    lines = {
+        "users": [f"{user}:{hashed}" for user, hashed in hashes.items()],
+        "users_roles": [f"{principal.role(role)}:{found[principal].user}" for principal in Principal],
+        "roles.yml": [f"{name}: {json.dumps(descriptor)}" for name, descriptor in printed.items()],
+    }
+    with server.lines_added(states.find().place(server.SERVER), lines):
         until(lambda: all(client("GET", "/_security/_authenticate").get("roles") for client in clients.values()))
         until(lambda: may(clients[Principal.PRUNER], f"{datasets[0]}~a~v1", "delete_index"))
         yield made
     for section in set(config.sections()) - before:
         config.remove_section(section)
-
-
-@contextmanager
-def in_files(**lines):
-    """Add lines to the files that the server reads again every few seconds."""
-    place = states.find().place(servers.SERVERS["elasticsearch"])
-    folder = place.folder / "config"
-    before = {name: (folder / name).read_text() for name in lines}
-    for name, values in lines.items():
-        more = "".join(f"{key}:{value}\n" for key, value in values.items())
-        place.account.write(folder / name, f"{before[name]}\n{more}")
-    try:
-        yield
-    finally:
-        for name, text in before.items():
-            place.account.write(folder / name, text)
 
 
 def until(is_so):
