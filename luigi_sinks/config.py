@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from configparser import InterpolationError
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,9 +150,15 @@ def _from_cfg(parser: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
     for name in parser.sections():
         if name == _ROOT or name.startswith(f"{_ROOT}."):
             try:
-                yield name, {key: value for key, value in parser.items(name) if key not in parser.defaults()}
+                yield name, {key: value for key, value in parser.items(name) if key in _own(parser, name)}
             except InterpolationError as error:
                 raise BadSetting(f"[{name}] in luigi.cfg: {error.message}; write % as %%") from None
+
+
+def _own(parser: Any, name: str) -> Collection[str]:
+    """Return the keys that stand in the section itself: [DEFAULT] is for everybody's."""
+    keys: Collection[str] = parser._sections[name]  # noqa: SLF001 - what is public mixes both
+    return keys
 
 
 def _from_toml(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:

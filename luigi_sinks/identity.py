@@ -62,6 +62,12 @@ def origin_of(
     return origin
 
 
+def owner_of(task: luigi.Task) -> str:
+    """Return the team that a task says it belongs to, if it does."""
+    owner = getattr(task, "owner", "")
+    return owner if isinstance(owner, str) else ""
+
+
 def _significant(parameters: dict[str, luigi.Parameter[Any]]) -> list[str]:
     return [
         name

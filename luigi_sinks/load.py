@@ -37,7 +37,8 @@ def loading(
     """Give a writer; publish what was written when the block ends cleanly.
 
     Listeners are told of each step; what one of them raises before publication
-    ends the load. Raises Conflict if another load has the partition or publishes
+    ends the load. The audit log is one, `luigi_sinks.audited.load`, which targets
+    and tasks add, and who calls this directly may. Raises Conflict if another load has the partition or publishes
     first, CheckFailed (BadRow among them) if the rows are wrong, Unavailable if
     the store does not answer. After any of them readers see what they saw before,
     and the same load may simply be run again.
@@ -49,8 +50,8 @@ def loading(
         _admit(origin, head, shared_with)
         if head.record is None:
             _refuse_another_scheme(sink, partition, origin)
-        _clear(sink, partition)
         tell(State.STAGED)
+        _clear(sink, partition)
         with lease.held(version.id) as claim:
             stage = sink.begin(version, origin, claim)
             with lease.renewing(claim, stage.renew), _abandoned_on_error(stage):

@@ -75,6 +75,15 @@ class VersionedTarget(luigi.Target):
         """The dataset's name within the namespace of luigi.cfg."""
         return config.common().dataset(self.name)
 
+    @property
+    def owner(self) -> str:
+        """For whom sessions are opened: who reads another task's output does so in its own name."""
+        from luigi_sinks.credentials import running  # noqa: PLC0415 - most who import this package open no session
+
+        reader = running.current()
+        is_others = reader.task_id not in {"", self.origin.update_id}
+        return (is_others and reader.owner) or self.origin.owner
+
     def sink(self) -> Sink:
         """Return the dataset, in its store or where luigi.cfg says `memory`, in a file."""
         memory = config.common().memory
@@ -240,6 +249,7 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
     task = options.get("task")
     owner = options.get("owner", "")
     if task is not None:
+        owner = owner or identity.owner_of(task)
         by = options.get("partition_by")
         _watch(type(task))
         origin = identity.origin_of(task, by, owner=owner, rerun=options.get("rerun", ""))

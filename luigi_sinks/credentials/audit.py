@@ -48,15 +48,20 @@ class Settings:
     required: bool = False
     key_file: Path | None = None
 
+    def __post_init__(self) -> None:
+        if self.required and self.path is None:
+            raise ValueError("required = true needs a path: lines that only a logger gets may go nowhere")
+
 
 @dataclass(frozen=True)
 class Event:
     """What happened. Empty fields are left out; times are ISO 8601 in UTC, `duration` is in seconds.
 
     `action` is exchange, renewal, reuse, refusal, revocation or expiry of a token,
-    or connection, load (begun, then success or failure), publish, rollback,
-    withdraw, prune of a store. `token` is a token's id or keyed fingerprint,
-    `server` a store or its address, `uses` how often a token was handed out again.
+    or connection, load (begun, then success or failure) and publish of a store;
+    rollback, withdraw and prune are for what is to come. `token` is a token's id or keyed fingerprint,
+    `server` a store or its address, `uses` how often a token was handed out again,
+    `task_id` whose it was where that is not the task that runs.
     """
 
     action: str
@@ -76,6 +81,7 @@ class Event:
     rows: int | None = None
     uses: int | None = None
     duration: float | None = None
+    task_id: str = ""
 
 
 def record(event: Event) -> None:
@@ -144,9 +150,8 @@ def _write(event: Event) -> None:
         "task_id": task.task_id,
         "owner": task.owner,
         "correlation": task.correlation,
-        **asdict(event),
     }
-    said = {name: _short(value) for name, value in fields.items() if value not in {"", None}}
+    said = {name: _short(value) for name, value in [*fields.items(), *asdict(event).items()] if value not in {"", None}}
     if _audit.isEnabledFor(logging.INFO):
         _audit.info("%s", msgspec.json.encode(said).decode())
     if (path := _settings().path) is not None:

@@ -61,9 +61,13 @@ class Log:
     anchor: Path | None = None
 
     def append(self, fields: Mapping[str, Any]) -> None:
-        """Write one line, numbered and chained. Raises OSError if it could not be written whole."""
+        """Write one line, numbered and chained.
+
+        Raises OSError if it could not be written whole, or if lines are gone that the
+        anchor knows of: to go on would hide that.
+        """
         with _locked(self.path):
-            last = self._append(fields)
+            last = self._append(fields, _anchored(self.anchor))
             if self.anchor:
                 with _opened(self.anchor, os.O_WRONLY | os.O_CREAT) as file:
                     os.pwrite(file, f"{last}\n".encode(), 0)
@@ -73,16 +77,20 @@ class Log:
         rotated = [path for path in self.path.parent.glob(f"{self.path.name}.*") if path.suffix[1:].isdecimal()]
         return [*sorted(rotated, key=lambda path: int(path.suffix[1:])), *filter(Path.exists, [self.path])]
 
-    def _append(self, fields: Mapping[str, Any]) -> Head:
+    def _append(self, fields: Mapping[str, Any], known: Head) -> Head:
         with _opened(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
             size = os.fstat(file).st_size
             head, torn = self._head(file, size)
+            if head.number < known.number or (head.number == known.number and head != known):
+                raise OSError(
+                    f"it ends before record {known.number}, which its anchor knows; verify it, and move both away"
+                )
             line = msgspec.json.encode({"seq": head.number + 1, "prev": head.hash, **fields})
             if size == 0 or size + len(line) < self.max_bytes:
                 _write(file, size, b"\n" * torn + line + b"\n")
                 return Head(head.number + 1, hashlib.sha256(line).hexdigest())
         self.path.rename(self.path.with_name(f"{self.path.name}.{head.number}"))
-        return self._append(fields)
+        return self._append(fields, known)
 
     def _head(self, file: int, size: int) -> tuple[Head, bool]:
         """Return the last whole line's head, and whether a crash left half a line after it."""
@@ -119,12 +127,14 @@ def _write(file: int, size: int, text: bytes) -> None:
 def _locked(path: Path) -> Iterator[None]:
     """Keep other processes, and other threads of this one, out of the log.
 
-    The lock is a file of its own, as the log's is renamed; it is opened each time, so
-    that a fork inherits nothing.
+    The lock is a file of its own, as the log's is renamed.
     """
     with _opened(_lock(path), os.O_RDONLY | os.O_CREAT) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)  # also for a child that was forked meanwhile, which has the file too
 
 
 def _lock(path: Path) -> Path:
@@ -221,3 +231,11 @@ def _reason(before: Head, head: Head, prev: str, known: Head | None) -> str:
 def _read_anchor(path: Path) -> Head:
     number, digest = path.read_text().split()
     return Head(int(number), digest)
+
+
+def _anchored(path: Path | None) -> Head:
+    """Return what the anchor knows; nothing if there is none yet."""
+    try:
+        return _read_anchor(path) if path and path.exists() else Head()
+    except ValueError:
+        raise OSError(f"its anchor {path} holds no head of a log") from None

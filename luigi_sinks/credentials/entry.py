@@ -7,11 +7,12 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 
+from luigi_sinks import config
 from luigi_sinks.credentials import audit, exposure, journal, running
 from luigi_sinks.credentials.source import Leasing, Request, Source
 from luigi_sinks.credentials.token import Token
@@ -184,8 +185,18 @@ class Entry:
 
     def _keep_lease(self, lease: str) -> None:
         """Note a lease at once, so that it can be revoked whatever happens next."""
-        if lease and lease not in self._leases:
+        if not lease or lease in self._leases:
+            return
+        try:
             self._leases[lease] = journal.enter(lease, self.credential, running.current().task_id)
+        except OSError as error:
+            if isinstance(self._source, Leasing):
+                with suppress(CredentialError):  # then it ends by itself
+                    self._source.revoke(lease)
+            raise CredentialError(
+                f"credential {self.credential!r}: its lease cannot be noted for its end ({error}), so it was given "
+                "back; see [luigi_sinks.leases] folder in luigi.cfg"
+            ) from None
 
 
 _flying = threading.local()
@@ -209,7 +220,10 @@ def revoke(source: Source, leased: journal.Leased) -> None:
     """Revoke a lease and strike it off the journal; where it fails, the next sweep tries again."""
     if not isinstance(source, Leasing):
         return
-    event = audit.Event("revocation", credential=leased.credential, token=leased.lease)
+    kind = config.read_credential(leased.credential).get("source", "")
+    event = audit.Event(
+        "revocation", credential=leased.credential, source=kind, token=leased.lease, task_id=leased.task_id
+    )
     try:
         source.revoke(leased.lease)
     except CredentialError as error:

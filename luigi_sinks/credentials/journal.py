@@ -46,6 +46,11 @@ class Leased:
     started: int
 
     @property
+    def is_of_child(self) -> bool:
+        """Tell whether a child of this very process noted it: pids are used again, and by other machines too."""
+        return (self.host, self.boot, self.parent) == (socket.gethostname(), boot(), os.getpid())
+
+    @property
     def is_held(self) -> bool:
         """Tell whether its process still runs; on another machine that cannot be known."""
         if self.host != socket.gethostname():

@@ -94,13 +94,15 @@ class Provider:
         """
         if not task_id:
             return
-        if running.current().task_id == task_id:
-            running.become(running.Running())
         with self._lock:
             entries = list(self._entries.values())
             self._found = {}
-        for entry in entries:
-            entry.end(task_id)
+        try:
+            for entry in entries:
+                entry.end(task_id)
+        finally:
+            if running.current().task_id == task_id:
+                running.become(running.Running())
 
     def close(self) -> None:
         """Drop all tokens and revoke all leases of this process."""
@@ -111,7 +113,7 @@ class Provider:
 
     def reap(self, task_id: str) -> None:
         """Revoke what a child of this process leased for the task and, killed, could not give back."""
-        left = [each for each in journal.entries() if each.task_id == task_id and each.parent == os.getpid()]
+        left = [each for each in journal.entries() if each.task_id == task_id and each.is_of_child]
         for leased in left:
             _see_to_its_end(leased)
         for credential in {leased.credential for leased in left}:

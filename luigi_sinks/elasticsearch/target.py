@@ -46,5 +46,5 @@ class ElasticsearchTarget(VersionedTarget):
     def open_sink(self) -> ElasticsearchSink:
         """Return the dataset in the cluster of luigi.cfg."""
         settings = config.read_connection(Settings, self.store, self.connection)
-        owned = replace(settings, owner=self.origin.owner or settings.owner)
+        owned = replace(settings, owner=self.owner or settings.owner)
         return ElasticsearchSink(owned, self.dataset, self.schema)

@@ -34,5 +34,5 @@ class MariaDBTarget(VersionedTarget):
     def open_sink(self) -> MariaDBSink:
         """Return the table."""
         settings = config.read_connection(Settings, self.store, self.connection)
-        owned = replace(settings, owner=self.origin.owner or settings.owner)
+        owned = replace(settings, owner=self.owner or settings.owner)
         return MariaDBSink(owned, self.dataset, self._schema)

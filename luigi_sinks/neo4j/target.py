@@ -55,7 +55,7 @@ class Neo4jTarget(VersionedTarget):
     def open_sink(self) -> Neo4jSink:
         """Return the graph in its database."""
         settings = config.read_connection(Settings, self.store, self.connection)
-        settings = replace(settings, owner=self.origin.owner or settings.owner)
+        settings = replace(settings, owner=self.owner or settings.owner)
         return Neo4jSink(settings, self.dataset, self._graph, self._missing_ends)
 
 

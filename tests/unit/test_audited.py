@@ -5,9 +5,9 @@ import pytest
 
 from luigi_sinks import CopyTask, VersionedTarget
 from luigi_sinks.contract import Contract, Field, TupleShape
-from luigi_sinks.credentials import audit
+from luigi_sinks.credentials import audit, running
 from luigi_sinks.credentials.provider import PROVIDER
-from luigi_sinks.errors import BadRow, CredentialError
+from luigi_sinks.errors import BadRow, BadSetting, CredentialError
 from luigi_sinks.memory import MemoryStage
 
 
@@ -93,6 +93,28 @@ def test_an_error_of_the_users_own_is_named_and_not_quoted(lines):
     with pytest.raises(ValueError, match="hunter2"):
         type("Broken", (Numbers,), {"rows": broken})().run()
     assert lines()[-1]["reason"] == "ValueError"
+
+
+def test_an_audit_log_that_is_required_has_a_path(luigi_cfg):
+    luigi_cfg("[luigi_sinks.audit]\nrequired = true\n")
+    audit.forget_settings()
+    with pytest.raises(BadSetting, match="required = true needs a path"):
+        audit.require(audit.Event("load"))
+
+
+def test_a_plain_tasks_target_is_opened_for_the_tasks_owner_and_read_for_its_reader():
+    class Plain(luigi.Task):
+        owner = "flight_ops"
+
+    class Reader(luigi.Task):
+        owner = "analysts"
+
+    mine = Target("d", {"task": Plain()})
+    assert mine.owner == mine.origin.owner == "flight_ops"
+    for task, owner in ((Reader(), "analysts"), (Plain(), "flight_ops")):
+        running.become(running.Running(task.task_id, task.task_family, task.owner))
+        assert mine.owner == owner
+    running.become(running.Running())
 
 
 def test_without_an_audit_log_that_is_required_nothing_is_staged(audit_into, tmp_path):

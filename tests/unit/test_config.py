@@ -66,6 +66,14 @@ def test_a_per_cent_sign_that_is_not_escaped_is_explained(luigi_cfg):
         config.read_connection(Settings, "mariadb")
 
 
+def test_a_key_of_a_section_counts_though_it_stands_in_the_defaults_too(luigi_cfg):
+    luigi_cfg("[DEFAULT]\nport = 1\npassword = x\n[luigi_sinks.mariadb]\nhost = db\nport = 3307\n")
+    assert config.section("luigi_sinks.mariadb") == {"host": "db", "port": "3307"}
+    luigi_cfg("[DEFAULT]\npassword = x\n[luigi_sinks.mariadb]\nhost = db\npassword = y\n")
+    with pytest.raises(BadSetting, match="holds a secret, 'password'"):
+        config.section("luigi_sinks.mariadb")
+
+
 def test_defaults_of_the_whole_file_are_no_settings_of_ours(luigi_cfg):
     luigi_cfg("[DEFAULT]\ncolour = red\n[luigi_sinks.mariadb]\nhost = db\n")
     assert config.read_connection(Settings, "mariadb") == Settings("db")

@@ -3,6 +3,8 @@
 import json
 import multiprocessing
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -81,12 +83,41 @@ def test_lines_that_change_places_are_shown(written):
 
 
 def test_a_log_that_was_forged_as_a_whole_is_shown_by_its_anchor(written):
-    anchor = written.anchor.read_bytes()
     written.path.unlink()
     for _ in range(10):
-        written.append({"n": "forged"})
-    written.anchor.write_bytes(anchor)
+        Log(written.path).append({"n": "forged"})
     assert faults(written) == ["audit, line 10: record 10 is not the one that was anchored"]
+
+
+@pytest.mark.parametrize("cut", [lambda lines: lines.pop(), list.clear])
+def test_nothing_is_added_to_a_log_that_was_cut_as_that_would_hide_it(written, cut):
+    edit(written, cut)
+    with pytest.raises(OSError, match="ends before record 10, which its anchor knows"):
+        written.append({"n": 10})
+    assert not verify(written.path, written.anchor).is_good
+
+
+def test_a_child_that_was_forked_within_a_line_does_not_keep_others_from_writing(written, monkeypatch):
+    forked = []
+    whole = os.write
+
+    def fork(file, text):
+        if not forked:
+            forked.append(os.fork())
+            if not forked[0]:
+                time.sleep(30)
+                os._exit(0)
+        return whole(file, text)
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "write", fork)
+        written.append({"n": 10})
+    begun = time.monotonic()
+    written.append({"n": 11})
+    waited = time.monotonic() - begun
+    os.kill(forked[0], signal.SIGKILL)
+    os.waitpid(forked[0], 0)
+    assert waited < 15, "the child still lived"
 
 
 def test_an_older_anchor_is_as_good_for_what_it_knows(written):

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import pytest
 
 from luigi_sinks.credentials import journal, tasks
 from luigi_sinks.credentials.running import Running
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, CredentialError
 
 
 def reveal(token):
@@ -121,6 +122,31 @@ def test_the_parent_revokes_what_a_killed_child_held(provider_of, leasing, child
     assert leasing.revoked == []
     provider.reap("First__1")
     assert (leasing.revoked, noted()) == (["lease-1"], [])
+
+
+def test_a_process_of_another_machine_is_not_taken_for_a_child(provider_of, leasing, monkeypatch):
+    stranger = subprocess.Popen(["sleep", "60"])
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(socket, "gethostname", lambda: "another")
+        elsewhere.setattr(os, "getpid", lambda: stranger.pid)
+        elsewhere.setattr(os, "getppid", lambda me=os.getpid(): me)
+        journal.enter("lease-9", "db", "First__1")
+    provider_of(leasing).reap("First__1")
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+    assert leasing.revoked == []
+
+
+def test_a_lease_that_cannot_be_noted_is_given_back(provider_of, leasing, monkeypatch):
+    def full(*args):
+        raise OSError("no room")
+
+    with monkeypatch.context() as context:
+        context.setattr(journal, "enter", full)
+        with pytest.raises(CredentialError, match=r"cannot be noted for its end \(no room\), so it was given back"):
+            provider_of(leasing).use("db", reveal)
+    assert leasing.revoked == ["lease-1"]
 
 
 def test_the_parent_ends_a_child_that_does_not_before_it_revokes(provider_of, leasing, child, monkeypatch):
