@@ -26,6 +26,9 @@ _SESSION = (
 )
 """Our own whatever the server's defaults are; a slow reader of a version has an hour for each packet."""
 
+_WHEN_ASKED = 2
+"""Connector/C sends a file during LOAD DATA LOCAL only: with True, a server may ask for any file at any statement."""
+
 _UNSAFE = re.compile(r"[^\w.,:=@+-]", re.ASCII)
 _LONGEST = 100
 
@@ -69,7 +72,7 @@ def _log_in(settings: Settings, token: Token) -> Any:
             connect_timeout=5,
             read_timeout=300,
             write_timeout=300,
-            local_infile=True,
+            local_infile=_WHEN_ASKED,
             autocommit=True,
             **_proof(settings, token),
             **settings.tls,
