@@ -24,8 +24,9 @@ class Settings:
     name in its certificate where that is not `host`, `tls_certificate` and
     `tls_key` are the files of ours, read anew for each connection.
 
-    `scheme = neo4j` finds the leader of a cluster. `rows_per_transaction` bounds
-    the server's memory: about 3.5 kB for each row of ten properties.
+    `scheme = neo4j` finds the leader of a cluster, at addresses that the server
+    names, and so needs TLS. `rows_per_transaction` bounds the server's memory:
+    about 3.5 kB for each row of ten properties.
     """
 
     host: str
@@ -49,6 +50,11 @@ class Settings:
             raise ValueError("tls_key is given without the tls_certificate that it belongs to")
         if (self.tls_server_name or self.tls_certificate) and not self.is_encrypted:
             raise ValueError("tls_server_name and tls_certificate need a tls_ca: on loopback there is no TLS without")
+        if self.scheme == "neo4j" and not self.is_encrypted:
+            raise ValueError(
+                "scheme = neo4j without TLS would send the credential in clear text to whatever addresses the server "
+                "names; add tls_ca = FILE, or write scheme = bolt"
+            )
 
     @property
     def address(self) -> str:

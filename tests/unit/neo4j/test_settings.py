@@ -77,9 +77,10 @@ def test_an_owner_of_the_task_goes_before_that_of_the_section(section):
         ({"tls_key": "k"}, "tls_key is given without the tls_certificate"),
         ({"tls_server_name": "n"}, "need a tls_ca"),
         ({"tls_certificate": "c"}, "need a tls_ca"),
+        ({"scheme": "neo4j"}, r"clear text to whatever addresses .* tls_ca = FILE, or write scheme = bolt"),
     ],
 )
-def test_settings_of_tls_that_would_do_nothing_are_refused(section, settings, said):
+def test_settings_that_need_tls_and_have_none_are_refused(section, settings, said):
     target = Neo4jTarget(
         "g", nodes=(AIRPORT,), update_id="x", connection=section(host="localhost", credential="c", **settings)
     )
