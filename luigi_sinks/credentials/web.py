@@ -43,6 +43,11 @@ def refuse_clear_text(url: str, name: str) -> str:
     raise BadSetting(f"credential {name!r}: {url} would show secrets on the network; write https://")
 
 
+def is_clear_text(url: str) -> bool:
+    """Tell whether a URL goes without TLS, and so must go past every proxy that the environment names."""
+    return urlsplit(url).scheme == "http"
+
+
 class Web:
     """One identity provider, whose certificate is checked against `ca` or the system's authorities."""
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from luigi_sinks import config
 from luigi_sinks.credentials.source import Refused, Request, Use
 from luigi_sinks.credentials.token import Token
-from luigi_sinks.credentials.web import refuse_clear_text
+from luigi_sinks.credentials.web import is_clear_text, refuse_clear_text
 from luigi_sinks.errors import BadSetting, CredentialError, NotInstalled
 
 try:
@@ -23,6 +23,8 @@ except ImportError as missing:
 Result = TypeVar("Result")
 
 _CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"})
+_PAST_PROXIES = _CONFIG.merge(Config(proxies={}))
+"""For this machine itself: HTTP_PROXY of the environment would be shown all in clear text."""
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 _TELLING = {"AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "ValidationError"}
@@ -64,9 +66,10 @@ class Signer:
 
     def ask(self, service: str, request: Request, work: Callable[[Any], Result]) -> Result:
         """Return `work(client)` of a service; raises what `signed` does."""
+        chosen = _PAST_PROXIES if self._endpoint and is_clear_text(self._endpoint) else _CONFIG
         return self.signed(
             request,
-            lambda session: work(session.client(service, endpoint_url=self._endpoint, config=_CONFIG)),
+            lambda session: work(session.client(service, endpoint_url=self._endpoint, config=chosen)),
         )
 
     def _safely(self, session: boto3.Session, work: Callable[[boto3.Session], Result]) -> Result:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from luigi_sinks.credentials.source import Refused, Request, Use, read
 from luigi_sinks.credentials.token import Grant, Token
-from luigi_sinks.credentials.web import refuse_clear_text
+from luigi_sinks.credentials.web import is_clear_text, refuse_clear_text
 from luigi_sinks.errors import CredentialError, NotInstalled
 
 try:
@@ -125,10 +125,15 @@ class Vault:
 
     def _read_lease(self, login: Login) -> Token:
         mount = self._settings.mount or "database"
-        answer = login.client.secrets.database.generate_credentials(self._settings.path, mount_point=mount)
-        lasts, lease = min(login.lifetime, float(answer["lease_duration"])), answer["lease_id"]
+        try:
+            answer = login.client.secrets.database.generate_credentials(self._settings.path, mount_point=mount)
+            lasts, lease = min(login.lifetime, float(answer["lease_duration"])), answer["lease_id"]
+            token = Token(answer["data"]["password"], _grant(answer["data"]["username"], lease, lasts))
+        except BaseException:
+            _leave(login)  # and what it may have leased ends with it
+            raise
         self._logins[lease] = login, lasts
-        return Token(answer["data"]["password"], _grant(answer["data"]["username"], lease, lasts))
+        return token
 
     def _read_kv(self, login: Login) -> Token:
         mount = self._settings.mount or "secret"
@@ -166,6 +171,7 @@ class Vault:
             timeout=10,
             allow_redirects=False,
             namespace=self._settings.namespace or None,
+            session=_past_proxies() if is_clear_text(self._settings.address) else None,
         )
         with self._safely("logging in"):
             try:
@@ -216,6 +222,13 @@ class Vault:
 
 def _grant(user: str, lease: str, lasts: float) -> Grant:
     return Grant(lifetime=lasts, user=user, principal=user, issuer="vault", lease=lease)
+
+
+def _past_proxies() -> requests.Session:
+    """Return what asks this machine itself: HTTP_PROXY of the environment would be shown all in clear text."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 def _leave(login: Login) -> None:

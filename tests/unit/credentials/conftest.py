@@ -1,5 +1,5 @@
 import threading
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -142,3 +142,27 @@ def serving():
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+class Eavesdropper(BaseHTTPRequestHandler):
+    """Notes what it is asked to hand on, and does not."""
+
+    def answer(self):
+        self.server.heard.append(self.path)
+        self.send_error(502)
+
+    do_GET = do_POST = do_PUT = do_CONNECT = answer  # noqa: N815 - the server's names
+
+    def log_message(self, *args):
+        """Say nothing of requests."""
+
+
+@pytest.fixture
+def proxy(serving, monkeypatch):
+    """Return a proxy that the environment sends everybody to, who would ask this machine itself too."""
+    server = serving(Eavesdropper, heard=[])
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, server.address)
+    return server

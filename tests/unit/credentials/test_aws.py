@@ -328,6 +328,19 @@ def test_clear_text_to_an_endpoint_is_refused(luigi_cfg):
         use("es", seen, audience="a")
 
 
+def test_an_endpoint_in_clear_text_is_asked_past_the_environments_proxy(luigi_cfg, sts, proxy):
+    luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint=sts.address))
+    assert use("es", seen, audience="a").endswith("canary-signature")
+    assert proxy.heard == []
+
+
+def test_an_endpoint_with_tls_is_asked_through_the_environments_proxy(luigi_cfg, proxy):
+    luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint="https://sts.invalid"))
+    with pytest.raises(CredentialError, match="ProxyConnectionError"):
+        use("es", seen, audience="a")
+    assert set(proxy.heard) == {"sts.invalid:443"}
+
+
 def test_nothing_secret_is_logged_or_raised(luigi_cfg, moto, sts, kept, caplog):
     caplog.set_level(logging.DEBUG)
     kept("canary-kept")

@@ -154,7 +154,7 @@ def configure(vault, luigi_cfg, tmp_path):
     """Return a function that writes the section of the credential `db`."""
     (tmp_path / "jwt").write_text(vault.state.jwt)
 
-    def write(extra="", path="loader", login="jwt_from = jwt"):
+    def write(extra="", path="loader", login="jwt_from = jwt", address=vault.address):
         luigi_cfg(f"""
 [luigi_sinks.leases]
 folder = {tmp_path}/leases
@@ -163,7 +163,7 @@ source = file
 path = {tmp_path}/jwt
 [luigi_sinks.credential.db]
 source = vault
-address = {vault.address}
+address = {address}
 role = loader
 path = {path}
 {login}
@@ -283,6 +283,36 @@ def test_what_the_environment_says_of_vault_has_no_part(vault, configure, monkey
     vault.state.tokens["mine"] = float("inf")
     use("db", seen)
     assert vault.state.calls[0] == "auth/jwt/login"
+
+
+def test_what_is_said_in_clear_text_goes_past_the_environments_proxy(vault, configure, proxy):
+    assert use("db", seen)[0].startswith("v-loader-")
+    PROVIDER.close()
+    assert proxy.heard == []
+
+
+def test_a_vault_with_tls_is_asked_through_the_environments_proxy(configure, proxy):
+    configure(address="https://vault.invalid")
+    with pytest.raises(CredentialError, match=r"logging in at Vault https://vault.invalid failed \(ProxyError"):
+        use("db", seen)
+    assert set(proxy.heard) == {"vault.invalid:443"}
+
+
+def nothing_leased(state, token, body):
+    raise Refusal(403, "permission denied")
+
+
+def half_leased(state, token, body):
+    return credentials(state, token, body) | {"data": {}}
+
+
+@pytest.mark.parametrize("answer", [nothing_leased, half_leased])
+def test_a_login_that_leased_nothing_of_use_is_given_back(vault, configure, monkeypatch, answer):
+    monkeypatch.setitem(PATHS, "database/creds/loader", answer)
+    with pytest.raises(CredentialError, match="'db': reading the secret at Vault"):
+        use("db", seen)
+    assert "auth/token/revoke-self" in vault.state.calls
+    assert vault.state.tokens == {}
 
 
 @pytest.mark.parametrize(
