@@ -6,7 +6,8 @@ SinkError
 │   └── BadRow         one row breaks the contract; names dataset, row and field
 ├── Unavailable        the store did not answer; safe to retry, and never "not complete"
 ├── BadSetting         a name, schema or section of luigi.cfg that cannot work
-│   └── Forbidden      the store knows who asks, and does not allow it
+│   ├── Forbidden      the store knows who asks, and does not allow it
+│   └── NoRoles        roles of this store can not be written, or not be compared
 └── NotInstalled       the extra for this store is missing (also an ImportError)
 CredentialError        no usable credential could be had
 """
@@ -57,6 +58,10 @@ class BadSetting(SinkError, ValueError):
 
 class Forbidden(BadSetting):
     """The store knows who asks, and does not allow it; grants are what mends it."""
+
+
+class NoRoles(BadSetting):
+    """Roles of this store can not be written, or not be compared; those of others can."""
 
 
 class NotInstalled(SinkError, ImportError):

@@ -6,14 +6,15 @@ import sys
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import wraps
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
 from luigi_sinks import config
 from luigi_sinks.cli.module import Dataset, LeftOut, dataset, grants_of, tasks
-from luigi_sinks.cli.places import Place, as_terraform, places
+from luigi_sinks.cli.places import Place, as_terraform, need_roles, places
 from luigi_sinks.credentials import audit
-from luigi_sinks.errors import BadSetting, CredentialError, NotInstalled, SinkError
+from luigi_sinks.errors import BadSetting, CredentialError, NoRoles, NotInstalled, SinkError
 from luigi_sinks.principal import Principal
 
 try:
@@ -28,6 +29,7 @@ _WRONG, _UNUSABLE = 1, 2
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_show_locals=False,  # they may be secrets
     help="Looks after the datasets of luigi_sinks. Ends with 0 if all is well, 1 if something wrong was found, "
     "2 if it could not do its work.",
 )
@@ -120,13 +122,14 @@ def grants(
 ) -> None:
     """Print what the owner, the loader and the pruner of a module's datasets must be granted."""
     datasets = _datasets(module)
-    asked = [each for each in datasets if format in {_NATIVE[each.store], Format.ALL}]
+    known = _with_roles(each for each in datasets if format in {_NATIVE[each.store], Format.TERRAFORM, Format.ALL})
+    asked = [each for each in known if format in {_NATIVE[each.store], Format.ALL}]
     if check:
         _check(places(each.seen_by(user, credential) for each in asked))
         return
     blocks = [(_HEADINGS[place.store].format(place.server), place.text()) for place in places(asked)]
     if format in {Format.TERRAFORM, Format.ALL}:
-        blocks.append(("# Terraform", as_terraform(datasets)))
+        blocks.append(("# Terraform", as_terraform(datasets, places(known))))
     for number, (heading, block) in enumerate(blocks):
         if len(blocks) > 1:
             out.print(Text("\n" * bool(number) + heading + "\n"))
@@ -134,15 +137,43 @@ def grants(
 
 
 def _check(asked: Iterable[Place]) -> None:
-    """Show each difference; end with 1 if there is one."""
-    differ = False
+    """Show each difference; end with 1 if there is one, with 2 if no server could be compared."""
+    found = []
     for place in asked:
-        for sign, right in place.differences():
-            out.print(Text(f"{sign} {place.store} {place.server}: {right}", style="red" if sign == "-" else "yellow"))
-            differ = True
-    if differ:
+        try:
+            found.append(_differs(place))
+        except NoRoles as reason:
+            err.print(Text(f"{place.store} {place.server} is left out: {reason}", style="yellow"))
+    if not found:
+        raise BadSetting("no server was compared")
+    if any(found):
         raise typer.Exit(_WRONG)
     out.print("the servers grant what is needed, and nothing else")
+
+
+def _differs(place: Place) -> bool:
+    """Show each difference, and tell whether there is one."""
+    differ = False
+    for sign, right in place.differences():
+        out.print(Text(f"{sign} {place.store} {place.server}: {right}", style="red" if sign == "-" else "yellow"))
+        differ = True
+    return differ
+
+
+def _with_roles(datasets: Iterable[Dataset]) -> list[Dataset]:
+    """Return the datasets whose roles can be written, and say which cannot. Raises BadSetting if none can."""
+    found, left_out = [], False
+    for each in datasets:
+        try:
+            need_roles(each)
+        except NoRoles as reason:
+            err.print(Text(f"{each.family} is left out: {reason}", style="yellow"))
+            left_out = True
+        else:
+            found.append(each)
+    if left_out and not found:
+        raise BadSetting("no roles are left to write")
+    return found
 
 
 def _datasets(module: str) -> list[Dataset]:

@@ -43,8 +43,13 @@ class Place:
                 yield "-" if right in wanted else "+", f"{role.name}: {right}"
 
 
+def need_roles(dataset: Dataset) -> None:
+    """Raise NoRoles if there is no writing the roles of a dataset."""
+    grants_of(dataset.store).roles([dataset.sink], _role(dataset))
+
+
 def places(datasets: Iterable[Dataset]) -> list[Place]:
-    """Return the servers in the order of their stores and addresses."""
+    """Return the servers in the order of their stores and addresses. Raises what the stores' `roles` do."""
     ordered = sorted(datasets, key=lambda each: (each.store, each.server, _role(each), each.sink.dataset))
     return [
         Place(*place, group[0].sink.settings, list(_roles(group)))
@@ -52,10 +57,10 @@ def places(datasets: Iterable[Dataset]) -> list[Place]:
     ]
 
 
-def as_terraform(datasets: Sequence[Dataset]) -> str:
-    """Return all roles of all places, and those of the owners in AWS."""
+def as_terraform(datasets: Iterable[Dataset], places: Iterable[Place]) -> str:
+    """Return all roles of the places, and those of the datasets' owners in AWS."""
     blocks = list(_in_aws(datasets))
-    for place in places(datasets):
+    for place in places:
         blocks += _SECTIONS[place.store](place.roles) if place.store in _SECTIONS else ()
     return "\n\n".join(blocks) + "\n"
 

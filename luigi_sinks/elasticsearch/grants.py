@@ -22,7 +22,7 @@ from luigi_sinks.elasticsearch.connection import Missing, ask
 from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.elasticsearch.sink import ElasticsearchSink
 from luigi_sinks.elasticsearch.target import ElasticsearchTarget
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import NoRoles
 from luigi_sinks.principal import Principal
 from luigi_sinks.version import Version
 
@@ -82,13 +82,12 @@ class Role:
 
 
 def roles(sinks: Iterable[ElasticsearchSink], name: str) -> list[Role]:
-    """Return the roles for the datasets. Raises BadSetting for OpenSearch, whose roles have another form."""
+    """Return the roles for the datasets. Raises NoRoles for OpenSearch, whose roles have another form."""
     sinks = list(sinks)
     for sink in sinks:
         if sink.settings.product != "elasticsearch":
-            raise BadSetting(
-                f"{sink.dataset}: roles are written for Elasticsearch, not for OpenSearch yet; choose --format sql, "
-                "cypher or another that leaves it out"
+            raise NoRoles(
+                f"{sink.dataset}: roles are written for Elasticsearch, not for OpenSearch yet; write those by hand"
             )
     datasets = sorted({sink.dataset for sink in sinks})
     return [Role(principal.role(name), principal, _descriptor(principal, datasets)) for principal in Principal]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import NoRoles
 from luigi_sinks.neo4j.names import quoted, versioned
 from luigi_sinks.neo4j.schema import Graph
 from luigi_sinks.neo4j.settings import Settings
@@ -54,7 +54,7 @@ def text(roles: Iterable[Role]) -> str:
 
 def rights(settings: Settings, role: str) -> frozenset[str]:
     """Refuse: the commands that the server lists are not the ones that were given."""
-    raise BadSetting(
+    raise NoRoles(
         f"Neo4j at {settings.host}:{settings.port}: the grants of {role!r} are not compared; Community Edition has "
         "none, and for Enterprise see SHOW ROLE ... PRIVILEGES AS COMMANDS"
     )

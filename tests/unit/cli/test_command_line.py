@@ -34,3 +34,10 @@ def test_without_typer_it_names_the_extra(tmp_path):
     (tmp_path / "typer.py").write_text("raise ImportError('No module named typer')")
     done = run("-m", "luigi_sinks", "--help", cwd=tmp_path, code=2)
     assert done.stderr == "No module named typer; install it with: pip install 'luigi-sinks[cli]'\n"
+
+
+def test_an_error_that_nobody_expected_shows_no_values(tmp_path):
+    (tmp_path / "broken.py").write_text("secret = ''.join(['can', 'ary'])\nraise ZeroDivisionError\n")
+    done = run("-m", "luigi_sinks", "grants", "broken", cwd=tmp_path, code=1)
+    assert "ZeroDivisionError" in done.stderr
+    assert "canary" not in done.stdout + done.stderr

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from luigi_sinks.cli.app import app
+from luigi_sinks.mariadb import grants as of_mariadb
 
 TASKS = """
 import luigi
@@ -307,3 +308,47 @@ def test_grants_of_neo4j_are_not_compared(grants):
     done = grants("--format", "cypher", "--check")
     assert done.exit_code == 2
     assert "Community Edition has none" in done.stderr
+
+
+OPENSEARCH = CFG.replace("host = search.internal\n", "host = search.internal\nproduct = opensearch\n")
+
+
+@pytest.fixture
+def granted(monkeypatch):
+    """Have MariaDB grant what is noted here, by role."""
+    rights = {}
+    monkeypatch.setattr(of_mariadb, "rights", lambda settings, role: rights.get(role, frozenset()))
+    return rights
+
+
+def test_what_has_no_roles_to_compare_keeps_no_other_from_being_compared(grants, granted):
+    done = grants("--check", cfg=OPENSEARCH)
+    assert done.exit_code == 1
+    assert "- mariadb db.internal:3306: flight_ops: " in done.stdout
+    assert "Delays is left out: delays: roles are written for Elasticsearch, not for OpenSearch yet" in done.stderr
+    assert "neo4j graph.internal:7687 is left out: Neo4j at graph.internal:7687: the grants of" in done.stderr
+
+
+def test_servers_that_were_left_out_are_no_difference(grants, granted):
+    for line in grants("--check", cfg=OPENSEARCH).stdout.splitlines():
+        role, right = line.removeprefix("- mariadb db.internal:3306: ").split(": ", 1)
+        granted[role] = granted.get(role, frozenset()) | {right}
+    done = grants("--check", cfg=OPENSEARCH)
+    assert (done.exit_code, done.stdout) == (0, "the servers grant what is needed, and nothing else\n")
+    assert done.stderr.count(" is left out: ") == 2
+
+
+def test_a_check_that_compared_nothing_does_not_say_that_all_is_well(grants):
+    done = grants("--format", "terraform", "--check")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "no server was compared" in done.stderr
+
+
+def test_all_but_the_roles_of_opensearch_is_printed(grants):
+    done = grants(cfg=OPENSEARCH)
+    assert done.exit_code == 0
+    assert SQL in done.stdout
+    assert CYPHER in done.stdout
+    assert AWS in done.stdout
+    assert "elastic" not in done.stdout
+    assert "Delays is left out" in done.stderr
