@@ -7,7 +7,7 @@ SinkError
 ├── Unavailable        the store did not answer; safe to retry, and never "not complete"
 ├── BadSetting         a name, schema or section of luigi.cfg that cannot work
 │   ├── Forbidden      the store knows who asks, and does not allow it
-│   └── NoRoles        roles of this store can not be written, or not be compared
+│   └── NoRoles        roles of this store cannot be written, or not be compared
 └── NotInstalled       the extra for this store is missing (also an ImportError)
 CredentialError        no usable credential could be had
 """
@@ -61,7 +61,7 @@ class Forbidden(BadSetting):
 
 
 class NoRoles(BadSetting):
-    """Roles of this store can not be written, or not be compared; those of others can."""
+    """Roles of this store cannot be written, or not be compared; those of others can."""
 
 
 class NotInstalled(SinkError, ImportError):

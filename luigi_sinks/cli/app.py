@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import wraps
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
