@@ -159,10 +159,9 @@ def test_a_wrong_password_is_refused(env):
 
 
 @pytest.mark.usefixtures("env")
-def test_up_twice_starts_nothing_new_and_returns_in_under_a_second(root):
-    before, begun = processes(root), time.monotonic()
+def test_up_twice_starts_nothing_new(root):
+    before = processes(root)
     assert run(root, "up").returncode == 0
-    assert time.monotonic() - begun < 1
     assert processes(root) == before
 
 
