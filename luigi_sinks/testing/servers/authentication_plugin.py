@@ -18,14 +18,14 @@ def missing() -> Sequence[str]:
     return ["MariaDB's logins by tokens of AWS: apt-get install libmariadbd-dev gcc libc6-dev"]
 
 
-def library(place: Place) -> Path:
+def shared_object(place: Place) -> Path:
     """Say where the plugin of a server is, compiled or not."""
     return place.folder / "plugins" / FILE
 
 
 def compile_for(place: Place) -> None:
     """Compile the plugin, unless it is newer than its source or cannot be compiled here."""
-    made, headers = library(place), _headers()
+    made, headers = shared_object(place), _headers()
     if missing() or (made.exists() and made.stat().st_mtime >= SOURCE.stat().st_mtime):
         return
     place.account.make_folder(made.parent)

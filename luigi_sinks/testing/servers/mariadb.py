@@ -127,7 +127,7 @@ def answers(place: Place) -> bool:
 
 def login(place: Place) -> Login:
     """Say how it is logged in to by a token; where it has no plugin for that, by the file of the password."""
-    if not authentication_plugin.library(place).exists():
+    if not authentication_plugin.shared_object(place).exists():
         return Login({}, {"source": "file", "path": str(place.password_file)})
     return Login({"user": LOADER}, {"source": "rds_iam", "region": aws.REGION})
 
@@ -151,7 +151,7 @@ def _install(place: Place) -> Path:
 
 
 def _configuration(place: Place, data: Path) -> str:
-    plugin = authentication_plugin.library(place)
+    plugin = authentication_plugin.shared_object(place)
     more = WITH_PLUGIN.format(folder=plugin.parent, file=plugin.name, setup=_loader_setup(place))
     return (CONFIGURATION + (more if plugin.exists() else "")).format(
         data=data,

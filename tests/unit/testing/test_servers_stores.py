@@ -185,7 +185,7 @@ def test_mariadb_lets_users_in_by_tokens_only_with_the_plugin_for_it(place, monk
     mariadb.prepare(place)
     assert "plugin" not in (place.folder / "mariadbd.cnf").read_text()
     assert mariadb.login(place).credential == {"source": "file", "path": str(place.password_file)}
-    library = authentication_plugin.library(place)
+    library = authentication_plugin.shared_object(place)
     library.parent.mkdir()
     library.touch()
     mariadb.prepare(place)
