@@ -38,10 +38,12 @@ def loading(
 
     Listeners are told of each step; what one of them raises before publication
     ends the load. The audit log is one, `luigi_sinks.audited.load`, which targets
-    and tasks add, and who calls this directly may. Raises Conflict if another load has the partition or publishes
-    first, CheckFailed (BadRow among them) if the rows are wrong, Unavailable if
-    the store does not answer. After any of them readers see what they saw before,
-    and the same load may simply be run again.
+    and tasks add, and who calls this directly may.
+
+    Raises Conflict if another load has the partition or publishes first,
+    CheckFailed (BadRow among them) if the rows are wrong, Unavailable if the
+    store does not answer. After any of them readers see what they saw before, and
+    the same load may simply be run again.
     """
     version = new_version(sink.dataset, partition)
     tell = partial(_tell, listeners, Report(sink.store, version), time.monotonic())
@@ -125,17 +127,21 @@ def _tell(listeners: Sequence[Listener], report: Report, start: float, state: St
 
 @contextmanager
 def _told_on_error(tell: Callable[..., None]) -> Iterator[None]:
-    pid = os.getpid()
-    try:
+    """Tell the listeners what ended the load."""
+    with _on_error(lambda error: tell(State.FAILED, error=error), "not every listener was told of this"):
         yield
-    except BaseException as error:
-        if pid == os.getpid():
-            tell(State.FAILED, error=error)
-        raise
 
 
 @contextmanager
 def _abandoned_on_error(stage: Stage) -> Iterator[None]:
+    """Abandon the stage of a load that ended in an error."""
+    with _on_error(lambda _: stage.abandon(), "the next load removes the staged rows, which are still there"):
+        yield
+
+
+@contextmanager
+def _on_error(act: Callable[[BaseException], None], otherwise: str) -> Iterator[None]:
+    """Act on what ends the block before it goes on; if that fails too, note on it what is `otherwise`."""
     pid = os.getpid()
     try:
         yield
@@ -143,9 +149,9 @@ def _abandoned_on_error(stage: Stage) -> Iterator[None]:
         if pid != os.getpid():  # a child that was forked within the block; the load is its parent's
             raise
         try:
-            stage.abandon()
+            act(error)
         except Exception as failure:  # noqa: BLE001 - the first error is the one that matters
-            error.add_note(f"the staged rows are still there ({failure}); the next load removes them")
+            error.add_note(f"{otherwise} ({failure})")
         raise
 
 

@@ -53,6 +53,16 @@ def test_a_listener_is_told_what_ended_a_load(sink):
     assert reports[-1].error is raised.value
 
 
+def test_a_listener_that_fails_when_told_of_a_failure_does_not_hide_it(sink):
+    def full(report):
+        if report.state is State.FAILED:
+            raise OSError("the disk is full")
+
+    with pytest.raises(ValueError, match="no more") as caught, loading(sink, "_all", JANUARY, listeners=[full]):
+        raise ValueError("no more")
+    assert caught.value.__notes__ == ["not every listener was told of this (the disk is full)"]
+
+
 def test_a_listener_can_stop_a_load_before_it_is_published(sink):
     def refuse(report):
         if report.state is State.VALIDATED:
