@@ -7,10 +7,9 @@ can neither log one nor keep it in an error.
 from __future__ import annotations
 
 import base64
-import os
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import urllib3
 
 from luigi_sinks import credentials
-from luigi_sinks.credentials import Refused, Token, audit
+from luigi_sinks.credentials import Refused, Token, audit, logins
 from luigi_sinks.elasticsearch import signing
 from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.errors import BadSetting
@@ -59,33 +58,16 @@ class _Pool(urllib3.HTTPConnectionPool):
         **options: Any,
     ) -> urllib3.BaseHTTPResponse:
         """Send a request and read its answer; `timeout` is how long to wait for it, in seconds."""
-        settings = self._settings
         options["timeout"] = urllib3.Timeout(connect=_CONNECT, read=timeout)
-        plain = {**(headers or {}), **settings.more_headers, "x-opaque-id": audit.correlation()}
+        url = url.replace("+", "%20")  # a signed space must be written so, and any may
+        headers = {**(headers or {}), **self._settings.more_headers, "x-opaque-id": audit.correlation()}
         send = super().urlopen
 
-        target = url.replace("+", "%20")  # a signed space must be written so, and any may
-
         def perform(token: Token) -> urllib3.BaseHTTPResponse:
-            if token.scheme == "signature":
-                identity = signing.headers(settings, token, method, target, plain, body)
-            else:
-                identity = _identity(settings, token)
-            answer = send(method, target, body, {**plain, **identity}, **options)
-            if refusal := _refusal(settings, token, answer):
-                raise Refused(refusal)
-            _tell(settings, token)
-            return answer
+            identity = _identity(self._settings, token, method, url, headers, body)
+            return _let_in(self._settings, token, send(method, url, body, {**headers, **identity}, **options))
 
-        return credentials.use(
-            settings.credential,
-            perform,
-            host=settings.host,
-            port=settings.port,
-            user=settings.user,
-            audience=settings.audience,
-            owner=settings.owner,
-        )
+        return _use(self._settings, perform)
 
 
 class _TlsConnection(urllib3.connection.HTTPSConnection):
@@ -111,10 +93,26 @@ class _TlsPool(_Pool, urllib3.HTTPSConnectionPool):
         self.conn_kw["settings"] = settings
 
 
-def _identity(settings: Settings, token: Token) -> dict[str, str]:
-    """Say who asks, in the words that the kind of token takes."""
+def _use(settings: Settings, perform: Callable[[Token], urllib3.BaseHTTPResponse]) -> urllib3.BaseHTTPResponse:
+    return credentials.use(
+        settings.credential,
+        perform,
+        host=settings.host,
+        port=settings.port,
+        user=settings.user,
+        audience=settings.audience,
+        owner=settings.owner,
+    )
+
+
+def _identity(
+    settings: Settings, token: Token, method: str, url: str, headers: Mapping[str, str], body: Any
+) -> Mapping[str, str]:
+    """Return the headers that say who asks, in the words that the kind of token takes."""
     if token.scheme == "none":
         return {}
+    if token.scheme == "signature":
+        return signing.headers(settings, token, method, url, headers, body)
     if not settings.token_header.casefold().endswith("authorization"):
         return {settings.token_header: token.reveal()}
     return {settings.token_header: _SCHEMES[token.scheme](settings, token)}
@@ -135,6 +133,14 @@ _SCHEMES: dict[str, Callable[[Settings, Token], str]] = {
     "bearer": lambda _, token: f"Bearer {token.reveal()}",
     "api_key": lambda _, token: f"ApiKey {token.reveal()}",
 }
+
+
+def _let_in(settings: Settings, token: Token, answer: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
+    """Return the answer. Raises Refused if the server did not take the token."""
+    if refusal := _refusal(settings, token, answer):
+        raise Refused(refusal)
+    logins.note(settings.address, settings.credential, token)
+    return answer
 
 
 def _refusal(settings: Settings, token: Token, answer: urllib3.BaseHTTPResponse) -> str:
@@ -161,20 +167,6 @@ def _not_let_in(settings: Settings, token: Token, challenge: str) -> str:
 
 _DESCRIPTION = re.compile(r'error_description="([^"]+)"')
 """Why a token is not taken, as RFC 6750 has it told, also by proxies."""
-
-
-_told: dict[tuple[str, str, str], object] = {}
-"""Whom this process has shown which token, by server, credential and fingerprint."""
-
-
-def _tell(settings: Settings, token: Token) -> None:
-    """Write down, once, that the server let this token in."""
-    mine = object()
-    if _told.setdefault((settings.address, settings.credential, token.fingerprint), mine) is mine:
-        audit.record(audit.of_token("connection", settings.credential, token, server=settings.address))
-
-
-os.register_at_fork(after_in_child=_told.clear)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import neo4j
 from neo4j.exceptions import DriverError, Neo4jError
 
-from luigi_sinks.credentials import Token, audit, running, use
+from luigi_sinks.credentials import Token, audit, logins, running, use
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.neo4j import refusal, tls
 from luigi_sinks.neo4j.settings import Settings
@@ -90,7 +90,7 @@ def _used(settings: Settings, call: Callable[[neo4j.Session], Result]) -> Result
                 if not refusal.passes(error):
                     raise
                 result = call(session)
-            _tell(settings, token)
+            logins.note(settings.address, settings.credential, token)
             return result
 
     return _use(settings, connect)
@@ -116,7 +116,7 @@ def _begun(settings: Settings, token: Token, cypher: str, parameters: Any) -> tu
         except BaseException:
             session.close()
             raise
-    _tell(settings, token)
+    logins.note(settings.address, settings.credential, token)
     return session, result
 
 
@@ -155,17 +155,6 @@ def _user(settings: Settings, token: Token) -> str:
     return user
 
 
-_told: dict[tuple[str, str, str], object] = {}
-"""What this process has logged in with, by server, credential and fingerprint."""
-
-
-def _tell(settings: Settings, token: Token) -> None:
-    """Write down, once, that the server let this token in."""
-    mine = object()
-    if _told.setdefault((settings.address, settings.credential, token.fingerprint), mine) is mine:
-        audit.record(audit.of_token("connection", settings.credential, token, server=settings.address))
-
-
 _drivers: dict[Settings, neo4j.Driver] = {}
 _inherited: list[object] = []
 _lock = threading.Lock()
@@ -185,7 +174,6 @@ def _forget() -> None:
     _lock = threading.Lock()
     _inherited.append(dict(_drivers))
     _drivers.clear()
-    _told.clear()
 
 
 @atexit.register

@@ -1,0 +1,47 @@
+import json
+import multiprocessing
+import os
+
+import pytest
+
+from luigi_sinks.credentials import Token, logins
+
+
+@pytest.fixture
+def noted(luigi_cfg, tmp_path):
+    """Return a function that tells the process, server and credential of each login that was written down."""
+    luigi_cfg(f"[luigi_sinks.audit]\npath = {tmp_path}/audit\n")
+
+    def noted():
+        lines = map(json.loads, (tmp_path / "audit").read_text().splitlines())
+        return [(line["pid"], line["server"], line["credential"]) for line in lines if line["action"] == "connection"]
+
+    return noted
+
+
+@pytest.fixture
+def token():
+    return Token(os.urandom(8).hex())
+
+
+def test_a_login_is_written_down_once_for_each_server_credential_and_token(noted, token):
+    for _ in range(2):
+        logins.note("search:9200", "idp", token)
+        logins.note("graph:7687", "idp", token)
+        logins.note("search:9200", "vault", token)
+    logins.note("search:9200", "idp", Token(os.urandom(8).hex()))
+    me = os.getpid()
+    assert noted() == [
+        (me, "search:9200", "idp"),
+        (me, "graph:7687", "idp"),
+        (me, "search:9200", "vault"),
+        (me, "search:9200", "idp"),
+    ]
+
+
+def test_a_forked_childs_login_is_written_down_too(noted, token):
+    logins.note("search:9200", "idp", token)
+    child = multiprocessing.get_context("fork").Process(target=logins.note, args=("search:9200", "idp", token))
+    child.start()
+    child.join()
+    assert [pid for pid, _, _ in noted()] == [os.getpid(), child.pid]
