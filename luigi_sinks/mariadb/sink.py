@@ -152,8 +152,8 @@ class MariaDBSink:
 class MariaDBStage:
     """A version being written; `seq` is its number in every row.
 
-    While one writer's text is made, the other's is loaded: two reach 0.77 of the
-    rate of LOAD DATA by the command line, one 0.53 (two cores, 20 columns).
+    While one writer's text is made, the other's is loaded; `benchmarks/mariadb.py`
+    compares the rate with that of LOAD DATA by the command line.
     """
 
     sink: MariaDBSink
