@@ -5,6 +5,8 @@ SINKS ?= servers
 VENV := .venv
 RUN := $(VENV)/bin/python
 AS_ROOT := $(shell test `id -u` = 0 || echo sudo)
+INSTALL := $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive \
+	apt-get install -qq --no-install-recommends
 
 .PHONY: demo test unit check bench up down purge clean system-packages proxy-packages
 
@@ -47,16 +49,13 @@ $(VENV)/ready: pyproject.toml constraints.txt
 system-packages:
 	@command -v mariadbd >/dev/null && command -v mariadb_config >/dev/null && command -v gcc >/dev/null \
 	&& $(PYTHON) -c 'import ensurepip, os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
-	|| { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq \
-	--no-install-recommends mariadb-server libmariadb-dev gcc libc6-dev python3-dev python3-venv; }
+	|| { $(INSTALL) mariadb-server libmariadb-dev gcc libc6-dev python3-dev python3-venv; }
 	@test -e /usr/include/mariadb/server/mysql/plugin_auth.h \
-	|| { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq \
-	--no-install-recommends libmariadbd-dev; } \
+	|| { $(INSTALL) libmariadbd-dev; } \
 	|| echo "without libmariadbd-dev there are no logins to MariaDB by tokens"
 
 # The proxies that tests put before the servers. Of Apache it is the program only, without the package of its service.
 proxy-packages:
 	@test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -e /usr/bin/stunnel4 \
-	|| { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq \
-	--no-install-recommends apache2-bin libapache2-mod-auth-openidc stunnel4; } \
+	|| { $(INSTALL) apache2-bin libapache2-mod-auth-openidc stunnel4; } \
 	|| echo "without apache2-bin, libapache2-mod-auth-openidc and stunnel4 the tests of proxies fail"
