@@ -70,8 +70,9 @@ class Server:
     `missing` lists sentences on what must be installed; `prepare` makes what is not made
     yet and writes the configuration, before every start, and `prepare_container` makes what
     a container mounts instead; `answers` sends a real request
-    as the user, and is False for as long as the server is not ready. `login` says how to
-    do without the password, and `variables` what else a program's environment must hold.
+    as the user, and is False for as long as the server is not ready. `login`, which stores
+    have, says how to do without the password, and `variables` what else a program's
+    environment must hold.
     """
 
     name: str

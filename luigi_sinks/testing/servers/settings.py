@@ -20,8 +20,12 @@ def as_environment(places: Places) -> dict[str, str]:
 
 
 def as_configuration(places: Places) -> str:
-    """Write a luigi.cfg with a connection and a credential for each server."""
-    return "\n".join(_sections(server, _connection(server, place), _source(place)) for server, place in places.items())
+    """Write a luigi.cfg with a connection and a credential for each store."""
+    return "\n".join(
+        _sections(server, _connection(server, place), _source(place))
+        for server, place in places.items()
+        if server.login
+    )
 
 
 def as_passwordless_configuration(places: Places) -> str:

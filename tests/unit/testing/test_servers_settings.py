@@ -2,7 +2,7 @@ from configparser import ConfigParser
 
 import pytest
 
-from luigi_sinks.testing.servers import SERVERS
+from luigi_sinks.testing.servers import EVERY, SERVERS
 from luigi_sinks.testing.servers.account import Account
 from luigi_sinks.testing.servers.server import Place
 from luigi_sinks.testing.servers.settings import as_configuration, as_environment
@@ -57,6 +57,11 @@ def test_the_configuration_has_a_connection_and_a_credential_for_each_store(plac
     assert "database" not in parsed["luigi_sinks.elasticsearch"]
     assert parsed["luigi_sinks.neo4j"]["database"] == "neo4j"
     assert len(parsed.sections()) == 6
+
+
+def test_the_configuration_has_nothing_for_servers_that_are_no_stores(places):
+    every = dict.fromkeys(EVERY.values(), next(iter(places.values())))
+    assert as_configuration(every) == as_configuration(places)
 
 
 def test_no_secret_is_told(places):
