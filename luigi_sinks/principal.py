@@ -1,4 +1,4 @@
-"""Who works on a dataset, kept apart: one makes it, one loads it, one deletes from it."""
+"""Who works on a dataset, kept apart: one makes it, one loads it, one may show it, one deletes from it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from enum import StrEnum
 
 
 class Principal(StrEnum):
-    """The owner makes tables and the like, the loader stages and publishes, the pruner deletes rows."""
+    """The owner makes tables and the like, the loader stages and publishes, the pruner deletes rows.
+
+    Where a loader who publishes cannot be kept from harm, a publisher may do that in its place.
+    """
 
     OWNER = "owner"
     LOADER = "loader"
+    PUBLISHER = "publisher"
     PRUNER = "pruner"
 
     def role(self, name: str) -> str:

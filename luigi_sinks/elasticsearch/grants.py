@@ -4,9 +4,12 @@ Privileges are named ones where those are narrow enough, and actions where they 
 not: `create_doc` would let the mapping be changed. Documents of a version are created
 and never overwritten, so its loader may neither index, update nor delete any.
 
-One thing cannot be withheld: whoever may move an alias, which is what publishing is,
-may delete the index it stands for, by the action `remove_index` of `_aliases`. See
-https://github.com/elastic/elasticsearch/issues/69422. `DELETE` of an index is refused.
+Who may move an alias, which is what publishing is, may also delete the index it stands
+for, by the action `remove_index` of `_aliases`, see
+https://github.com/elastic/elasticsearch/issues/69422; and who may close a version to
+writes may open it again. So a loader that publishes cannot be kept from either. Where
+luigi.cfg names a `publish_credential`, the publisher alone may do both, and makes the
+indices too, as each is created with an alias.
 """
 
 from __future__ import annotations
@@ -32,38 +35,33 @@ ROLE = "elasticsearch_role"
 _ALIASES, _REFRESH = "indices:admin/aliases", "indices:admin/refresh*"
 _LOOK = "view_index_metadata"
 
-_CLUSTER = {
-    Principal.OWNER: (),
-    Principal.LOADER: ("cluster:monitor/health",),
-    Principal.PRUNER: (),
+_CLUSTER = {Principal.LOADER: ("cluster:monitor/health",)}
+_LOADING: Mapping[str, Sequence[str]] = {
+    "heads": (_LOOK,),
+    "versions": ("indices:data/write/bulk*", "indices:data/write/index:op_type/create", "read", _LOOK, _REFRESH),
+    # Notes of the parts under way are deleted when they have arrived.
+    "registry": ("delete", "index", "read", _LOOK, _REFRESH),
 }
-_PRIVILEGES: Mapping[Principal, Mapping[str, Sequence[str]]] = {
+_PUBLISHING: Mapping[str, Sequence[str]] = {
+    # No more than on the versions: an alias that allows more than its index is refused.
+    "heads": (_ALIASES,),
+    "versions": ("indices:admin/block/add*", "indices:admin/create", "indices:admin/settings/update", _ALIASES),
+}
+_OTHERS: Mapping[Principal, Mapping[str, Sequence[str]]] = {
     Principal.OWNER: {
         "heads": (_LOOK,),
         "registry": ("indices:admin/create", _LOOK),
-    },
-    Principal.LOADER: {
-        # No more than on the versions: an alias that allows more than its index is refused.
-        "heads": (_ALIASES, _LOOK),
-        "versions": (
-            "indices:admin/block/add*",
-            "indices:admin/create",
-            "indices:admin/settings/update",
-            "indices:data/write/bulk*",
-            "indices:data/write/index:op_type/create",
-            "read",
-            _ALIASES,
-            _LOOK,
-            _REFRESH,
-        ),
-        # Notes of the parts under way are deleted when they have arrived.
-        "registry": ("delete", "index", "read", _LOOK, _REFRESH),
     },
     Principal.PRUNER: {
         "heads": (_LOOK,),
         "versions": ("delete_index", _ALIASES, _LOOK),
         "registry": ("delete", "index", "read", _LOOK, _REFRESH),
     },
+}
+_APART = {**_OTHERS, Principal.LOADER: _LOADING, Principal.PUBLISHER: _PUBLISHING}
+_TOGETHER = {
+    **_OTHERS,
+    Principal.LOADER: {kind: (*given, *_PUBLISHING.get(kind, ())) for kind, given in _LOADING.items()},
 }
 
 
@@ -89,8 +87,8 @@ def roles(sinks: Iterable[ElasticsearchSink], name: str) -> list[Role]:
             raise NoRoles(
                 f"{sink.dataset}: roles are written for Elasticsearch, not for OpenSearch yet; write those by hand"
             )
-    datasets = sorted({sink.dataset for sink in sinks})
-    return [Role(principal.role(name), principal, _descriptor(principal, datasets)) for principal in Principal]
+    descriptors = ((principal, _descriptor(principal, sinks)) for principal in Principal)
+    return [Role(principal.role(name), principal, found) for principal, found in descriptors if found["indices"]]
 
 
 def text(roles: Iterable[Role]) -> str:
@@ -114,13 +112,18 @@ def create(sink: ElasticsearchSink, partition: str, role: str) -> None:
     sink.create()
 
 
-def _descriptor(principal: Principal, datasets: Iterable[str]) -> dict[str, Any]:
-    privileges = _PRIVILEGES[principal]
-    indices = [
-        {"names": sorted(name for dataset in datasets for name in _patterns(dataset)[kind]), "privileges": given}
-        for kind, given in ((kind, sorted(privileges[kind])) for kind in sorted(privileges))
-    ]
-    return {"cluster": list(_CLUSTER[principal]), "indices": indices}
+def _descriptor(principal: Principal, sinks: Iterable[ElasticsearchSink]) -> dict[str, Any]:
+    found: dict[tuple[str, Sequence[str]], set[str]] = {}
+    for sink in sinks:
+        patterns = _patterns(sink.dataset)
+        for kind, given in _privileges(sink).get(principal, {}).items():
+            found.setdefault((kind, tuple(sorted(given))), set()).update(patterns[kind])
+    indices = [{"names": sorted(found[key]), "privileges": list(key[1])} for key in sorted(found)]
+    return {"cluster": list(_CLUSTER.get(principal, ())), "indices": indices}
+
+
+def _privileges(sink: ElasticsearchSink) -> Mapping[Principal, Mapping[str, Sequence[str]]]:
+    return _APART if sink.settings.publish_credential else _TOGETHER
 
 
 def _patterns(dataset: str) -> dict[str, Sequence[str]]:

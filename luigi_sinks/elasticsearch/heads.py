@@ -94,7 +94,7 @@ class Heads:
 
     def _update(self, actions: list[dict[str, Any]]) -> bool:
         try:
-            ask(self.settings, lambda es: es.indices.update_aliases(actions=actions), within=CHANGE)
+            ask(self.settings.publisher, lambda es: es.indices.update_aliases(actions=actions), within=CHANGE)
         except Rejected as rejected:
             if rejected.kind in _LOST:
                 return False

@@ -123,7 +123,7 @@ def _basic(settings: Settings, token: Token) -> str:
     if not user:
         raise BadSetting(
             f"the section of {settings.where} in luigi.cfg says no user, and credential "
-            f"{settings.credential!r} is a password; add user = NAME"
+            f"{settings.credential!r} is a password; add user = NAME, or publish_user for a publish_credential"
         )
     return "Basic " + base64.b64encode(f"{user}:{token.reveal()}".encode()).decode()
 

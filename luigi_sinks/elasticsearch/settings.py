@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +25,11 @@ class Settings:
     the token's source has to know for what and for whom it is; a task's owner goes
     before this one.
 
+    `publish_credential` (and `publish_user`, for a password) names a second login, the
+    publisher's: with it goes what makes, guards, shows, hides or deletes a version, and
+    with `credential` only what reads and adds documents. So the server can refuse a
+    loader all that would harm a published version. Without it one login does both.
+
     For a proxy in between that wants to know who asks: `tls_server_name` is the
     name in its certificate where that is not `host`, `tls_certificate` and
     `tls_key` are the files of ours, `headers` goes with each request
@@ -39,6 +44,8 @@ class Settings:
     product: Literal["elasticsearch", "opensearch"] = "elasticsearch"
     audience: str = ""
     owner: str = ""
+    publish_credential: str = ""
+    publish_user: str = ""
     tls_ca: Path | None = None
     tls_server_name: str = ""
     tls_certificate: Path | None = None
@@ -47,6 +54,8 @@ class Settings:
     token_header: str = "authorization"  # noqa: S105 - a header's name
 
     def __post_init__(self) -> None:
+        if self.publish_user and not self.publish_credential:
+            raise ValueError("publish_user is given without the publish_credential that it belongs to")
         if self.tls_key and not self.tls_certificate:
             raise ValueError("tls_key is given without the tls_certificate that it belongs to")
         if (self.tls_server_name or self.tls_certificate) and not self.is_encrypted:
@@ -56,6 +65,14 @@ class Settings:
         for name in self.more_headers:
             if _SECRET.search(name):
                 raise ValueError(f"headers must hold no secret, as {name!r} may; name a credential, and a token_header")
+
+    @property
+    def publisher(self) -> Settings:
+        """The same connection for whoever publishes: these settings, unless a credential is named for it."""
+        if not self.publish_credential:
+            return self
+        login, user = self.publish_credential, self.publish_user
+        return replace(self, credential=login, user=user, publish_credential="", publish_user="")
 
     @property
     def is_encrypted(self) -> bool:

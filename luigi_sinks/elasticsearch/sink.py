@@ -155,11 +155,15 @@ class ElasticsearchSink:
 
     def delete_index(self, version: Version) -> None:
         """Delete a version's index, if it is there."""
-        self.ask(lambda es: es.indices.delete(index=names.index(version), ignore_unavailable=True), within=CHANGE)
+        self.administer(lambda es: es.indices.delete(index=names.index(version), ignore_unavailable=True))
 
     def ask(self, call: Any, **options: Any) -> Any:
         """Ask the cluster."""
         return ask(self.settings, call, **options)
+
+    def administer(self, call: Any) -> Any:
+        """Have the cluster change an index itself, as the publisher."""
+        return ask(self.settings.publisher, call, within=CHANGE)
 
 
 @dataclass(frozen=True)
@@ -173,14 +177,13 @@ class ElasticsearchStage:
     def create_index(self) -> None:
         """Create the version's index, with the alias that it is written through."""
         try:
-            self.sink.ask(
+            self.sink.administer(
                 lambda es: es.indices.create(
                     index=names.index(self.version),
                     mappings=self.sink.schema.mapping,
                     settings=self.sink.schema.loading,
                     aliases={self._alias: {"is_hidden": True}},
-                ),
-                within=CHANGE,
+                )
             )
         except Rejected as rejected:
             if rejected.kind != "resource_already_exists_exception":  # by a call whose answer was lost
@@ -239,7 +242,7 @@ class ElasticsearchStage:
         """Let writes in flight end, and refuse later ones."""
         index = names.index(self.version)
         try:
-            answer = self.sink.ask(lambda es: es.indices.add_block(index=index, block="write"), within=CHANGE)
+            answer = self.sink.administer(lambda es: es.indices.add_block(index=index, block="write"))
         except Missing:
             raise Conflict(f"{self.version} was abandoned; it cannot be sealed") from None
         is_new = bool(answer["indices"])  # nothing is listed where the block stood before
@@ -249,7 +252,7 @@ class ElasticsearchStage:
     def _serve(self) -> None:
         """Add the copies that the user wants, and wait for as many as there are nodes for."""
         index, serving = names.index(self.version), self.sink.schema.serving
-        self.sink.ask(lambda es: es.indices.put_settings(index=index, settings=serving), within=CHANGE)
+        self.sink.administer(lambda es: es.indices.put_settings(index=index, settings=serving))
         health = self._wait("yellow")
         copies = health["active_shards"] + health["initializing_shards"] + health["unassigned_shards"]
         if copies <= health["active_primary_shards"] * health["number_of_data_nodes"]:

@@ -94,7 +94,7 @@ def roles(sinks: Iterable[MariaDBSink], name: str) -> list[Role]:
             _merged(grant for sink in sinks for grant in _GRANTS[principal](sink.names)),
             users if principal is Principal.LOADER else (),
         )
-        for principal in Principal
+        for principal in _GRANTS
     ]
 
 

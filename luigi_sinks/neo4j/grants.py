@@ -37,7 +37,7 @@ class Role:
 
 def roles(sinks: Iterable[Neo4jSink], name: str) -> list[Role]:
     """Return the roles for the datasets."""
-    rights: dict[Principal, list[str]] = {principal: [] for principal in Principal}
+    rights: dict[Principal, list[str]] = {principal: [] for principal in _RIGHTS}
     for database, graphs in sorted(_by_database(sinks).items()):
         labels = sorted({versioned(label) for graph in graphs for label in graph.node_kinds})
         types = sorted({versioned(kind.type) for graph in graphs for kind in graph.relationship_kinds.values()})
