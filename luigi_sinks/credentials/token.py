@@ -28,12 +28,12 @@ class Grant:
     """What is known of a token besides its secret; all of it may be logged.
 
     `lifetime` is in seconds from when the token was asked for, None where the
-    source does not say; `max_age` bounds how long it is kept in any case. `scheme`
-    is how to show it to a server, `user` the name to log in by, where the source
-    and not the connection chooses it.
-    `token_id` names the token in the logs of others (a JWT's `jti`, a version of
-    a secret); `lease` is what can be revoked. `changed` tells at no cost that the
-    source holds another token by now.
+    source does not say; `max_age` bounds how long it is kept in any case.
+    `scheme` is how to show it to a server, `user` the name to log in by, where
+    the source and not the connection chooses it. `token_id` names the token in
+    the logs of others (a JWT's `jti`, a version of a secret); `lease` is what can
+    be revoked. `changed` tells at no cost that the source holds another token by
+    now.
     """
 
     lifetime: float | None = None
