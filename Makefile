@@ -26,8 +26,11 @@ check: $(VENV)/ready  ## style, types, and which way the imports point
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports
 
-bench: $(VENV)/ready up  ## rows a second, beside the stores' own bulk tools and the usual Python ways
+bench: export LUIGI_SINKS_SERVERS_JIT = full
+bench: $(VENV)/ready  ## rows a second, beside the stores' own bulk tools and the usual Python ways
+	$(RUN) -m luigi_sinks.testing.servers down
 	for store in mariadb elasticsearch neo4j; do $(RUN) benchmarks/$$store.py || exit 1; done
+	$(RUN) -m luigi_sinks.testing.servers down
 
 up down: $(VENV)/ready  ## start or stop the servers
 	$(RUN) -m luigi_sinks.testing.servers $@

@@ -13,6 +13,7 @@ import ssl
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from luigi_sinks.testing.servers import java, versions
+from luigi_sinks.testing.servers.account import Account, ourselves
 from luigi_sinks.testing.servers.lock import locked
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Place, Server
@@ -48,19 +50,16 @@ def issuer(port: int) -> str:
 
 def missing() -> Sequence[str]:
     """Ask for a JDK."""
-    if java.find(17, 25):
+    if _jdk():
         return []
     return ["a JDK of version 17 to 25, for Keycloak: apt-get install openjdk-17-jdk-headless"]
 
 
 def prepare(place: Place) -> None:
-    """Copy the program, which rewrites itself at its first start, and write the realm for it."""
+    """Copy the program, which keeps its data beside itself, and write the realm for it."""
     copy = place.folder / "home"
     if not copy.exists():
-        part = place.folder / "home.part"
-        place.account.run("rm", "-rf", part)
-        place.account.run("cp", "-r", place.home, part)
-        part.rename(copy)
+        _copy(_built(place.home), place.folder / "home.part", place.account).rename(copy)
     prepare_container(place)
     for name in ("data", "data/import"):
         place.account.make_folder(copy / name)
@@ -79,13 +78,35 @@ def prepare_container(place: Place) -> None:
     account.write(folder / "import" / "realm.json", json.dumps(realm))
 
 
+def _built(home: Path) -> Path:
+    """Build the program for its database once for all state folders: it would do so at each first start."""
+    built = home.with_name(f"{home.name}-built")
+    with locked(home.with_name(f"{built.name}.lock")):
+        if not built.exists():
+            part = _copy(home, home.with_name(f"{built.name}.part"), ourselves())
+            variables = (f"JAVA_HOME={_jdk()}", f"JAVA_OPTS_APPEND={java.SOON}")
+            ourselves().run("env", *variables, part / "bin" / "kc.sh", "build", "--db=dev-file")
+            part.rename(built)
+    return built
+
+
+def _copy(source: Path, target: Path, account: Account) -> Path:
+    account.run("rm", "-rf", target)
+    account.run("cp", "-r", source, target)
+    return target
+
+
+def _jdk() -> Path | None:
+    return java.find(17, 25)
+
+
 def command(place: Place) -> Command:
     """Name the launcher, which stays in the foreground; the realm is read at the first start only."""
     return Command(
         (
             place.folder / "home" / "bin" / "kc.sh",
             "start",  # in development mode it would listen in clear text too
-            "--db=dev-file",
+            "--optimized",  # it is built already
             "--cache=local",
             "--import-realm",
             f"--http-host={HOST}",
@@ -96,8 +117,9 @@ def command(place: Place) -> Command:
         ),
         {
             "PATH": os.environ.get("PATH", os.defpath),
-            "JAVA_HOME": str(java.find(17, 25)),
+            "JAVA_HOME": str(_jdk()),
             "JAVA_OPTS_KC_HEAP": f"-Xms64m -Xmx{HEAP}",
+            "JAVA_OPTS_APPEND": java.SOON,
         },
     )
 

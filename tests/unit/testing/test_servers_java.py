@@ -1,6 +1,7 @@
 import pytest
 
 from luigi_sinks.testing.servers import java
+from luigi_sinks.testing.servers.errors import ServersError
 
 
 @pytest.fixture
@@ -52,3 +53,16 @@ def test_a_folder_without_a_program_is_no_jdk(jdk):
     home = jdk("jdk-21", "21")
     (home / "bin" / "java").unlink()
     assert java.version(home) == 0
+
+
+def test_servers_are_compiled_for_a_quick_start_unless_they_are_measured(monkeypatch):
+    monkeypatch.delenv(java.VARIABLE, raising=False)
+    assert java.compilation() == java.SOON
+    monkeypatch.setenv(java.VARIABLE, "full")
+    assert java.compilation() != java.SOON
+
+
+def test_another_way_to_compile_is_refused_with_those_there_are(monkeypatch):
+    monkeypatch.setenv(java.VARIABLE, "fully")
+    with pytest.raises(ServersError, match="LUIGI_SINKS_SERVERS_JIT is fully: it can be soon or full"):
+        java.compilation()
