@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -29,10 +28,6 @@ _PAST_PROXIES = _CONFIG.merge(Config(proxies={}))
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 _TELLING = {"AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "ValidationError"}
 """Errors whose text is known to quote names only: one on a signature quotes the session token."""
-
-# At DEBUG these print signatures, tokens and the secrets in requests and answers.
-for _name in ("auth", "endpoint", "parsers", "hooks", "httpsession", "client", "awsrequest", "credentials", "signers"):
-    logging.getLogger(f"botocore.{_name}").setLevel(logging.INFO)
 
 
 class Signer:

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from luigi_sinks.credentials import Refused, use
+from luigi_sinks.credentials import Refused, exposure, use
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.credentials.running import Running
 from luigi_sinks.credentials.sources.sigv4 import signed
@@ -364,10 +364,11 @@ def test_nothing_secret_is_logged_or_raised(luigi_cfg, moto, sts, kept, caplog):
     assert "SignatureDoesNotMatch" in found
 
 
-def test_botocore_would_have_logged_it(luigi_cfg, sts, caplog):
-    """The control of the test above: without our levels the token stands in the log."""
+def test_botocore_would_have_logged_it(luigi_cfg, sts, caplog, monkeypatch):
+    """The control of the test above: without our filters the token stands in the log."""
     caplog.set_level(logging.DEBUG)
-    for name in ("auth", "endpoint", "parsers"):
-        caplog.set_level(logging.DEBUG, f"botocore.{name}")
+    exposure.prevent()
+    for name in exposure.BOTOCORE:
+        monkeypatch.setattr(logging.getLogger(name), "filters", [])
     luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint=sts.address))
     assert use("es", seen, audience="a") in caplog.text

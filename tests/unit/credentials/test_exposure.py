@@ -1,11 +1,14 @@
 import http.client
+import logging
 import pickle
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler
 
+import boto3
 import pytest
 import urllib3
+from botocore.config import Config
 
 from luigi_sinks.credentials import exposure
 from luigi_sinks.credentials.sources.vault import Login
@@ -41,6 +44,45 @@ def test_requests_would_be_printed(printed):
 def test_requests_are_not_printed(printed):
     exposure.prevent.__wrapped__()
     assert printed() == ""
+
+
+class Answering(Silent):
+    def do_POST(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(
+            b"<GetCallerIdentityResponse><GetCallerIdentityResult><UserId>canary-answer</UserId>"
+            b"</GetCallerIdentityResult></GetCallerIdentityResponse>"
+        )
+
+
+@pytest.fixture
+def logged(serving, monkeypatch, caplog):
+    """Return a function that has botocore send and receive secrets at DEBUG, and returns what it logged."""
+    for name in exposure.BOTOCORE:
+        monkeypatch.setattr(logging.getLogger(name), "filters", [])
+
+    def logged():
+        for name in ("botocore", *exposure.BOTOCORE):
+            caplog.set_level(logging.DEBUG, name)
+        session = boto3.Session("AKIAEXAMPLE", "canary-key", "canary-token", region_name="eu-west-1")
+        sts = session.client("sts", endpoint_url=serving(Answering).address, config=Config(proxies={}))
+        assert sts.get_caller_identity()["UserId"] == "canary-answer"
+        return caplog.text
+
+    return logged
+
+
+def test_what_botocore_sends_and_receives_would_be_logged(logged):
+    said = logged()
+    assert all(secret in said for secret in ("canary-token", "canary-answer"))
+
+
+def test_what_botocore_sends_and_receives_is_not_logged_though_its_loggers_are_set_to_debug_later(logged):
+    exposure.prevent.__wrapped__()
+    said = logged()
+    assert "canary" not in said
+    assert "Calling endpoint provider with parameters" in said, "its other loggers are left alone"
 
 
 LIMIT = """
