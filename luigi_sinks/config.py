@@ -47,8 +47,10 @@ class Common:
 class Owner:
     """The section `[luigi_sinks.owner.NAME]`: what a team's tasks may be, in each place.
 
-    `aws_role` is the ARN of the role that credentials assume, `mariadb_role` the one
-    that a session takes, the other two are what `luigi-sinks grants` writes for.
+    `aws_role` is the ARN of the role that credentials `through` one of the source
+    `assume_role` take; others are signed by this process itself, which may have the
+    role anyway. `mariadb_role` is the one that a session takes, the other two are
+    what `luigi-sinks grants` writes for.
     """
 
     aws_role: str = ""
