@@ -81,6 +81,7 @@ class PartWriter:
         made = tx.run(cypher.create(self.kind), version=self.version.id, rows=rows).consume().counters
         if isinstance(self.kind, RelationshipKind) and made.relationships_created < len(rows):
             self._miss(batch, tx, rows, len(rows) - made.relationships_created)
+        rows.clear()  # the driver's transaction and result refer to each other, and to these, until gc comes by
 
     def _mark(self, batch: Batch, tx: neo4j.Transaction) -> bool:
         """Mark the batch as arrived; tell whether it was not before."""
