@@ -34,7 +34,7 @@ class Cluster:
     def __call__(self, method, path, body=None):
         request = urllib.request.Request(self.url + path, method=method, headers=self._headers)
         if body is not None:
-            request.data = json.dumps(body).encode()
+            request.data = body if isinstance(body, bytes) else json.dumps(body).encode()
         try:
             with urllib.request.urlopen(request, context=self.tls, timeout=30) as answer:
                 return json.load(answer)
