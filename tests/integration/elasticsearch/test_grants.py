@@ -2,26 +2,23 @@
 
 import base64
 import json
-import logging
 import secrets
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
 
 import pytest
 from luigi.configuration import get_config
-from typer.testing import CliRunner
 
-from luigi_sinks import Conflict, Forbidden, Origin, State, lease, load
-from luigi_sinks.cli.app import app
+from luigi_sinks import Conflict, Forbidden, Origin, State, load
 from luigi_sinks.elasticsearch import ElasticsearchSink, grants, names
 from luigi_sinks.elasticsearch.schema import declare
 from luigi_sinks.principal import Principal
+from luigi_sinks.testing.loader_suite import LoaderSuite
 from luigi_sinks.testing.servers import elasticsearch as server
 from luigi_sinks.testing.servers import state as states
-from luigi_sinks.testing.suite import ORIGIN, SinkSuite, failing_after, rows
-from luigi_sinks.version import WHOLE, new_version
+from luigi_sinks.testing.suite import failing_after, rows
+from luigi_sinks.version import WHOLE
 
 MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
 TASKS = """
@@ -114,9 +111,8 @@ def sink(people, dataset):
     return people.sink(Principal.LOADER, dataset)
 
 
-class TestLoader(SinkSuite):
-    """A loader does all that a sink must do, but for deleting."""
-
+class TestLoader(LoaderSuite):
+    denied = "indices:admin/delete"
     too_long = "x" * 32_767
 
     @pytest.fixture
@@ -132,52 +128,6 @@ class TestLoader(SinkSuite):
         """No field but the id is required here."""
         given = [{"id": 1, "name": None, "amount": 1.5}, {"id": 2}]
         assert self.read(sink, self.load(sink, given)) == given
-
-    def test_an_abandoned_version_has_failed_and_cannot_be_published(self, sink):
-        with self.staged(sink, rows(2)) as stage:
-            version = self.approved(stage)
-            stage.abandon()
-            with pytest.raises(Conflict):
-                sink.publish(version, replacing=sink.head(WHOLE))
-        assert [(r.state, r.is_left) for r in sink.records()] == [(State.ABANDONED, True)]
-
-    def test_rows_that_fail_half_way_leave_the_old_version_and_the_rerun_works(self, sink, caplog):
-        first = self.load(sink, rows(3))
-        for _ in range(2):
-            with pytest.raises(ZeroDivisionError):
-                self.load(sink, failing_after(5_000))
-            assert sink.head(WHOLE).version == first
-        second = self.load(sink, rows(5_001))
-        assert self.read(sink, second) == rows(5_001)
-        states = [State.RETIRED, State.ABANDONED, State.ABANDONED, State.PUBLISHED]
-        assert [r.state for r in sink.records()] == states
-        assert warnings(caplog) == 2
-
-    def test_what_a_dead_process_left_is_taken_over_at_once(self, sink, caplog):
-        dead = subprocess.Popen([sys.executable, "-c", ""])
-        dead.wait()
-        with lease.held("of a process that is gone") as mine:
-            sink.begin(new_version(sink.dataset, WHOLE), ORIGIN, replace(mine, pid=dead.pid))
-        self.load(sink, rows(3))
-        self.load(sink, rows(4))
-        assert [r.state for r in sink.records()] == [State.ABANDONED, State.RETIRED, State.PUBLISHED]
-        assert warnings(caplog) == 1
-
-    def test_a_dropped_version_keeps_its_record_and_stays_complete(self, sink):
-        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
-        with pytest.raises(Forbidden, match="indices:admin/delete"):
-            sink.drop(first)
-        assert [r.state for r in sink.records()] == [State.RETIRED, State.PUBLISHED]
-        assert self.read(sink, first) == rows(3)
-        assert self.read(sink, second) == rows(5)
-
-    def test_a_dropped_version_is_not_retired_and_cannot_be_published(self, sink):
-        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
-        with pytest.raises(Forbidden):
-            sink.drop(first)
-        sink.publish(first, replacing=sink.head(WHOLE))
-        sink.retire(second)
-        assert sink.head(WHOLE).version == first
 
 
 @pytest.fixture(scope="module")
@@ -279,18 +229,9 @@ def test_a_loader_makes_no_registry(people, dataset):
 
 
 @pytest.fixture
-def luigi_sinks(people, dataset, monkeypatch, tmp_path):
+def luigi_sinks(people, dataset, command_of):
     """Run the command for a module of one task."""
-    module = f"tasks_{secrets.token_hex(4)}"
-    (tmp_path / f"{module}.py").write_text(TASKS.format(dataset=dataset, owner=people.role))
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def run(command, *options):
-        return CliRunner().invoke(app, [command, module, *options], catch_exceptions=False)
-
-    run.module = module
-    yield run
-    sys.modules.pop(module, None)
+    return command_of(TASKS.format(dataset=dataset, owner=people.role))
 
 
 @pytest.fixture
@@ -329,10 +270,6 @@ def test_check_compares_with_the_role_that_the_cluster_has(luigi_sinks, settings
 def check(luigi_sinks, settings):
     options = ("--format", "elasticsearch", "--check", "--user", settings.user, "--credential", settings.credential)
     return luigi_sinks("grants", *options)
-
-
-def warnings(caplog):
-    return sum("left for a pruner" in record.message for record in caplog.records if record.levelno >= logging.WARNING)
 
 
 def _filled(text, words):

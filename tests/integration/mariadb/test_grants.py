@@ -1,8 +1,6 @@
 """A loader, an owner and a pruner on a real server, with exactly the rights that `luigi-sinks grants` prints."""
 
-import logging
 import secrets
-import subprocess
 import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -12,15 +10,14 @@ import mariadb
 import pytest
 from luigi.configuration import get_config
 from sqlalchemy import Column, Double, Integer, String
-from typer.testing import CliRunner
 
-from luigi_sinks import Conflict, Forbidden, Origin, State, lease, load
-from luigi_sinks.cli.app import app
+from luigi_sinks import Conflict, Forbidden, Origin, State, load
 from luigi_sinks.credentials import use
 from luigi_sinks.mariadb import MariaDBSink, grants, schema_of
 from luigi_sinks.principal import Principal
-from luigi_sinks.testing.suite import ORIGIN, SinkSuite, failing_after, rows
-from luigi_sinks.version import WHOLE, new_version
+from luigi_sinks.testing.loader_suite import LoaderSuite, left_for_a_pruner
+from luigi_sinks.testing.suite import failing_after, rows
+from luigi_sinks.version import WHOLE
 
 COLUMNS = [
     Column("id", Integer, primary_key=True),
@@ -98,18 +95,12 @@ def _nothing_stays_granted(people, admin):
 
 
 @pytest.fixture
-def luigi_sinks(people, monkeypatch, tmp_path):
+def luigi_sinks(people, command_of):
     """Run the command for a module of two tasks whose datasets nobody else uses."""
-    module, table = f"tasks_{secrets.token_hex(4)}", f"t_{secrets.token_hex(4)}"
-    (tmp_path / f"{module}.py").write_text(TASKS.format(table=table, owner=people.role))
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def run(command, *options):
-        return CliRunner().invoke(app, [command, module, *options], catch_exceptions=False)
-
-    run.table, run.module = table, module
-    yield run
-    sys.modules.pop(module, None)
+    table = f"t_{secrets.token_hex(4)}"
+    run = command_of(TASKS.format(table=table, owner=people.role))
+    run.table = table
+    return run
 
 
 @pytest.fixture
@@ -154,8 +145,8 @@ def as_loader(people, settings):
         yield cursor.execute
 
 
-class TestLoader(SinkSuite):
-    """A loader does all that a sink must do, but for deleting."""
+class TestLoader(LoaderSuite):
+    denied = "DELETE command denied"
 
     @pytest.fixture(autouse=True)
     def _dataset(self, make_dataset, request):
@@ -166,56 +157,6 @@ class TestLoader(SinkSuite):
         if dataset not in self.made:
             self.made[dataset] = self.make_dataset(dataset, self.partition)
         return replace(self.made[dataset])
-
-    def test_an_abandoned_version_has_failed_and_cannot_be_published(self, sink):
-        with self.staged(sink, rows(2)) as stage:
-            version = self.approved(stage)
-            stage.abandon()
-            with pytest.raises(Conflict):
-                sink.publish(version, replacing=sink.head(WHOLE))
-        assert [(r.state, r.is_left) for r in sink.records()] == [(State.ABANDONED, True)]
-
-    def test_rows_that_fail_half_way_leave_the_old_version_and_the_rerun_works(self, sink, caplog):
-        first = self.load(sink, rows(3))
-        for _ in range(2):
-            with pytest.raises(ZeroDivisionError):
-                self.load(sink, failing_after(5_000))
-            assert sink.head(WHOLE).version == first
-        second = self.load(sink, rows(5_001))
-        assert self.read(sink, second) == rows(5_001)
-        assert [r.state for r in sink.records()] == [
-            State.RETIRED,
-            State.ABANDONED,
-            State.ABANDONED,
-            State.PUBLISHED,
-        ]
-        assert warnings(caplog) == 2
-
-    def test_what_a_dead_process_left_is_taken_over_at_once(self, sink, caplog):
-        dead = subprocess.Popen([sys.executable, "-c", ""])
-        dead.wait()
-        with lease.held("of a process that is gone") as mine:
-            sink.begin(new_version(sink.dataset, WHOLE), ORIGIN, replace(mine, pid=dead.pid))
-        self.load(sink, rows(3))
-        self.load(sink, rows(4))
-        assert [r.state for r in sink.records()] == [State.ABANDONED, State.RETIRED, State.PUBLISHED]
-        assert warnings(caplog) == 1
-
-    def test_a_dropped_version_keeps_its_record_and_stays_complete(self, sink):
-        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
-        with pytest.raises(Forbidden, match="DELETE command denied"):
-            sink.drop(first)
-        assert [r.state for r in sink.records()] == [State.RETIRED, State.PUBLISHED]
-        assert self.read(sink, first) == rows(3)
-        assert self.read(sink, second) == rows(5)
-
-    def test_a_dropped_version_is_not_retired_and_cannot_be_published(self, sink):
-        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
-        with pytest.raises(Forbidden):
-            sink.drop(first)
-        sink.publish(first, replacing=sink.head(WHOLE))
-        sink.retire(second)
-        assert sink.head(WHOLE).version == first
 
 
 def test_tasks_load_reload_and_try_again_with_what_is_printed(granted, people, luigi_sinks, caplog):
@@ -233,7 +174,7 @@ def test_tasks_load_reload_and_try_again_with_what_is_printed(granted, people, l
         failing(rerun="failing").run()
     departures(rerun="at last").run()
     assert list(departures(rerun="at last").output().rows()) == ten
-    assert warnings(caplog) == 1
+    assert left_for_a_pruner(caplog) == 1
 
 
 @pytest.mark.parametrize(
@@ -368,10 +309,6 @@ def execute(admin, sql):
     lines = (line for line in sql.splitlines() if not line.startswith("--"))
     for statement in filter(str.strip, "\n".join(lines).split(";")):
         admin.execute(statement)
-
-
-def warnings(caplog):
-    return sum("left for a pruner" in record.message for record in caplog.records if record.levelno >= logging.WARNING)
 
 
 def _password(settings):

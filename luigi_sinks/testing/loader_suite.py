@@ -1,0 +1,82 @@
+"""What a sink must do for a loader whom the server keeps from deleting: subclass `LoaderSuite`.
+
+It is `SinkSuite`, but for what a load that failed leaves: it stays, marked, for a pruner.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+from typing import ClassVar
+
+import pytest
+
+from luigi_sinks import lease
+from luigi_sinks.errors import Conflict, Forbidden
+from luigi_sinks.sink import Sink
+from luigi_sinks.testing.suite import ORIGIN, WHOLE, SinkSuite, failing_after, rows
+from luigi_sinks.version import State, new_version
+
+
+class LoaderSuite(SinkSuite):
+    """A loader does all that a sink must do, but for deleting."""
+
+    denied: ClassVar[str]
+    """What the server says, as a regular expression, to a loader who drops a version."""
+
+    def test_an_abandoned_version_has_failed_and_cannot_be_published(self, sink: Sink) -> None:
+        with self.staged(sink, rows(2)) as stage:
+            version = self.approved(stage)
+            stage.abandon()
+            with pytest.raises(Conflict):
+                sink.publish(version, replacing=sink.head(WHOLE))
+        assert [(r.state, r.is_left) for r in sink.records()] == [(State.ABANDONED, True)]
+
+    def test_rows_that_fail_half_way_leave_the_old_version_and_the_rerun_works(  # type: ignore[override]  # for pytest
+        self, sink: Sink, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        first = self.load(sink, rows(3))
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                self.load(sink, failing_after(5_000))
+            assert sink.head(WHOLE).version == first
+        second = self.load(sink, rows(5_001))
+        assert self.read(sink, second) == rows(5_001)
+        states = [State.RETIRED, State.ABANDONED, State.ABANDONED, State.PUBLISHED]
+        assert [r.state for r in sink.records()] == states
+        assert left_for_a_pruner(caplog) == 2
+
+    def test_what_a_dead_process_left_is_taken_over_at_once(  # type: ignore[override]  # for pytest
+        self, sink: Sink, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        with lease.held("of a process that is gone") as mine:
+            sink.begin(new_version(sink.dataset, WHOLE), ORIGIN, replace(mine, pid=dead.pid))
+        self.load(sink, rows(3))
+        self.load(sink, rows(4))
+        assert [r.state for r in sink.records()] == [State.ABANDONED, State.RETIRED, State.PUBLISHED]
+        assert left_for_a_pruner(caplog) == 1
+
+    def test_a_dropped_version_keeps_its_record_and_stays_complete(self, sink: Sink) -> None:
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        with pytest.raises(Forbidden, match=self.denied):
+            sink.drop(first)
+        assert [r.state for r in sink.records()] == [State.RETIRED, State.PUBLISHED]
+        assert self.read(sink, first) == rows(3)
+        assert self.read(sink, second) == rows(5)
+
+    def test_a_dropped_version_is_not_retired_and_cannot_be_published(self, sink: Sink) -> None:
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        with pytest.raises(Forbidden):
+            sink.drop(first)
+        sink.publish(first, replacing=sink.head(WHOLE))
+        sink.retire(second)
+        assert sink.head(WHOLE).version == first
+
+
+def left_for_a_pruner(caplog: pytest.LogCaptureFixture) -> int:
+    """Count the warnings of versions that were left."""
+    return sum("left for a pruner" in record.message for record in caplog.records if record.levelno >= logging.WARNING)
