@@ -10,7 +10,7 @@ INSTALL := $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=nonin
 
 .PHONY: demo test unit check bench up down purge clean system-packages proxy-packages
 
-demo: $(VENV)/ready  ## load the flights into three stores, and show what is safe about it
+demo: $(VENV)/example  ## load the flights into three stores, and show what is safe about it
 	$(RUN) examples/flights/demo.py --sinks $(SINKS)
 
 test: $(VENV)/ready proxy-packages  ## the whole suite, on real servers
@@ -32,20 +32,25 @@ bench: $(VENV)/ready  ## rows a second, beside the stores' own bulk tools and th
 	for store in mariadb elasticsearch neo4j; do $(RUN) benchmarks/$$store.py || exit 1; done
 	$(RUN) -m luigi_sinks.testing.servers down
 
-up down: $(VENV)/ready  ## start or stop the servers
+up down: $(VENV)/example  ## start or stop the servers
 	$(RUN) -m luigi_sinks.testing.servers $@
 
-purge: $(VENV)/ready  ## stop the servers and remove their data
+purge: $(VENV)/example  ## stop the servers and remove their data
 	$(RUN) -m luigi_sinks.testing.servers down --purge
 	rm -rf var
 
 clean:
 	rm -rf $(VENV) var
 
-$(VENV)/ready: pyproject.toml constraints.txt
+# Modules are compiled when they are first imported: few of those that come along ever are.
+$(VENV)/example: pyproject.toml constraints.txt
 	$(MAKE) --no-print-directory system-packages
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --editable '.[example,servers]'
+	touch $@
+
+$(VENV)/ready: $(VENV)/example
+	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 # MariaDB's server, what its Python driver is built with, and what its plugin for logins by tokens is compiled with.
