@@ -38,12 +38,11 @@ _LOOK = "view_index_metadata"
 _CLUSTER = {Principal.LOADER: ("cluster:monitor/health",)}
 _LOADING: Mapping[str, Sequence[str]] = {
     "heads": (_LOOK,),
-    "versions": ("indices:data/write/bulk*", "indices:data/write/index:op_type/create", "read", _LOOK, _REFRESH),
+    "versions": ("indices:data/write/bulk*", "indices:data/write/index:op_type/create", "read", _REFRESH),
     # Notes of the parts under way are deleted when they have arrived.
     "registry": ("delete", "index", "read", _LOOK, _REFRESH),
 }
 _PUBLISHING: Mapping[str, Sequence[str]] = {
-    # No more than on the versions: an alias that allows more than its index is refused.
     "heads": (_ALIASES,),
     "versions": ("indices:admin/block/add*", "indices:admin/create", "indices:admin/settings/update", _ALIASES),
 }
@@ -61,7 +60,12 @@ _OTHERS: Mapping[Principal, Mapping[str, Sequence[str]]] = {
 _APART = {**_OTHERS, Principal.LOADER: _LOADING, Principal.PUBLISHER: _PUBLISHING}
 _TOGETHER = {
     **_OTHERS,
-    Principal.LOADER: {kind: (*given, *_PUBLISHING.get(kind, ())) for kind, given in _LOADING.items()},
+    Principal.LOADER: {
+        "heads": (*_LOADING["heads"], *_PUBLISHING["heads"]),
+        # And to look, as at the heads: an alias that allows more than its index is refused.
+        "versions": (*_LOADING["versions"], *_PUBLISHING["versions"], *_LOADING["heads"]),
+        "registry": _LOADING["registry"],
+    },
 }
 
 

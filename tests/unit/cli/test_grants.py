@@ -79,6 +79,7 @@ mariadb_role = flight_ops
 elasticsearch_role = flight_ops
 neo4j_role = flight_ops
 """
+APART = CFG.replace("host = search.internal\n", "host = search.internal\npublish_credential = db\n")
 SQL = """\
 CREATE DATABASE IF NOT EXISTS `flights__v`;
 
@@ -129,6 +130,37 @@ LOADER_IN_ELASTICSEARCH = {
                 "indices:data/write/index:op_type/create",
                 "read",
                 "view_index_metadata",
+            ],
+        },
+    ],
+}
+BESIDE_A_PUBLISHER = {
+    "cluster": ["cluster:monitor/health"],
+    "indices": [
+        {"names": ["delays", "delays~*~head*"], "privileges": ["view_index_metadata"]},
+        LOADER_IN_ELASTICSEARCH["indices"][1],
+        {
+            "names": ["delays~*~v*"],
+            "privileges": [
+                "indices:admin/refresh*",
+                "indices:data/write/bulk*",
+                "indices:data/write/index:op_type/create",
+                "read",
+            ],
+        },
+    ],
+}
+PUBLISHER_IN_ELASTICSEARCH = {
+    "cluster": [],
+    "indices": [
+        {"names": ["delays", "delays~*~head*"], "privileges": ["indices:admin/aliases"]},
+        {
+            "names": ["delays~*~v*"],
+            "privileges": [
+                "indices:admin/aliases",
+                "indices:admin/block/add*",
+                "indices:admin/create",
+                "indices:admin/settings/update",
             ],
         },
     ],
@@ -215,6 +247,38 @@ def test_roles_of_elasticsearch_can_be_posted(grants):
     roles = json.loads(grants("--format", "elasticsearch").stdout)["roles"]
     assert list(roles) == ["flight_ops", "flight_ops_owner", "flight_ops_pruner"]
     assert roles["flight_ops"] == LOADER_IN_ELASTICSEARCH
+
+
+def test_a_publisher_has_a_role_where_its_credential_is_named_and_the_loader_less(grants):
+    one = json.loads(grants("--format", "elasticsearch").stdout)["roles"]
+    two = json.loads(grants("--format", "elasticsearch", cfg=APART).stdout)["roles"]
+    assert two == {**one, "flight_ops": BESIDE_A_PUBLISHER, "flight_ops_publisher": PUBLISHER_IN_ELASTICSEARCH}
+
+
+def test_a_publisher_may_do_nothing_to_the_datasets_of_other_connections(grants):
+    more = (
+        TASKS
+        + """
+class Others(Delays):
+    index, connection = "others", "other"
+"""
+    )
+    other = "[luigi_sinks.elasticsearch.other]\nhost = search.internal\nuser = loader\ncredential = db\n"
+    roles = json.loads(grants("--format", "elasticsearch", tasks=more, cfg=APART + other).stdout)["roles"]
+    assert roles["flight_ops_publisher"] == PUBLISHER_IN_ELASTICSEARCH
+    others = json.loads(json.dumps(LOADER_IN_ELASTICSEARCH).replace("delays", "others"))["indices"]
+    assert all(entry in roles["flight_ops"]["indices"] for entry in (others[0], others[2]))
+
+
+def test_no_other_store_has_a_publisher(grants):
+    for kind in ("sql", "cypher"):
+        assert "publisher" not in grants("--format", kind, cfg=APART).stdout
+
+
+def test_terraform_has_the_publisher(grants):
+    name = 'resource "elasticstack_elasticsearch_security_role" "flight_ops_publisher" {'
+    assert name in grants("--format", "terraform", cfg=APART).stdout
+    assert "publisher" not in grants("--format", "terraform").stdout
 
 
 def test_cypher_says_that_community_edition_has_no_roles(grants):

@@ -6,6 +6,7 @@ from luigi.configuration import get_config
 
 from luigi_sinks import config
 from luigi_sinks.elasticsearch import Settings
+from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import BadSetting
 
 PLAIN = Settings("db.internal", credential="c")
@@ -26,6 +27,21 @@ def test_clear_text_stays_on_this_machine(host, url):
     assert replace(PLAIN, host=host, tls_ca=Path("ca.pem")).url.startswith("https:")
 
 
+def test_who_loads_also_publishes_where_nobody_else_is_named():
+    assert PLAIN.publisher is PLAIN
+
+
+def test_a_publisher_has_a_login_of_its_own_to_the_same_cluster():
+    named = replace(PLAIN, user="loader", owner="ops", publish_credential="p", publish_user="publisher")
+    assert named.publisher == replace(PLAIN, credential="p", user="publisher", owner="ops")
+
+
+def test_a_publish_credential_that_is_not_there_is_named(luigi_cfg):
+    luigi_cfg("[luigi_sinks.credential.c]\nsource = file\npath = c\n")
+    with pytest.raises(BadSetting, match=r"\[luigi_sinks.credential.nobody\] in luigi.cfg"):
+        ask(replace(PLAIN, publish_credential="nobody").publisher, lambda es: es.indices.exists(index="x"))
+
+
 def test_more_headers_are_pairs_with_commas_between():
     assert replace(PLAIN, headers="X-Team: data, X-Stage:test,").more_headers == {"X-Team": "data", "X-Stage": "test"}
     assert PLAIN.more_headers == {}
@@ -41,6 +57,7 @@ def test_more_headers_are_pairs_with_commas_between():
         ({"headers": "X Team: a"}, "NAME: VALUE"),
         ({"token_header": "no header"}, "token_header"),
         ({"tls_key": "client.key"}, "tls_certificate"),
+        ({"publish_user": "publisher"}, "without the publish_credential"),
         ({"host": "127.0.0.1", "tls_server_name": "db"}, "need a tls_ca"),
         ({"host": "127.0.0.1", "tls_certificate": "client.pem"}, "need a tls_ca"),
     ],
