@@ -1,12 +1,16 @@
-"""Keeps loads in the audit log."""
+"""Keeps in the audit log what is done to versions: loads, and by hand, older versions published again and pruned."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from luigi_sinks.credentials import audit
 from luigi_sinks.credentials.audit import Event
 from luigi_sinks.errors import BadRow, CredentialError, SinkError
 from luigi_sinks.report import Report
-from luigi_sinks.version import State
+from luigi_sinks.sink import Sink
+from luigi_sinks.version import State, Version
 
 
 def load(report: Report) -> None:
@@ -18,17 +22,55 @@ def load(report: Report) -> None:
     """
     match report.state:
         case State.STAGED:
-            audit.require(_event("load", report, outcome="begun"))
+            audit.require(_of_load("load", report, outcome="begun"))
         case State.VALIDATED:
-            audit.require(_event("load", report, rows=report.rows, duration=round(report.seconds, 6)))
+            audit.require(_of_load("load", report, rows=report.rows, duration=round(report.seconds, 6)))
         case State.PUBLISHED:
-            audit.record(_event("publish", report, rows=report.rows, duration=round(report.seconds, 6)))
+            audit.record(_of_load("publish", report, rows=report.rows, duration=round(report.seconds, 6)))
         case _:
-            audit.record(_event("load", report, outcome="failure", reason=_reason(report.error)))
+            audit.record(_of_load("load", report, outcome="failure", reason=_reason(report.error)))
 
 
-def _event(action: str, report: Report, **more: object) -> Event:
-    return Event(action, server=report.store, dataset=report.version.dataset, version=str(report.version), **more)  # type: ignore[arg-type]  # by name
+def roll_back(sink: Sink, version: Version) -> None:
+    """Publish a version that was the head before in the place of the one that is, and retire that.
+
+    Raises Conflict if somebody else moves the head at the same time, or if the
+    version never was published or is dropped, and CredentialError as for `prune`.
+    """
+    with _kept("rollback", sink, version):
+        head = sink.head(version.partition)
+        sink.publish(version, replacing=head)
+        if head.version not in {None, version}:
+            sink.retire(head.version)
+
+
+def prune(sink: Sink, version: Version) -> None:
+    """Delete the rows of a version that is no head; its record stays.
+
+    Raises CredentialError where the log must be kept and cannot be; then nothing is done.
+    """
+    with _kept("prune", sink, version):
+        sink.drop(version)
+
+
+@contextmanager
+def _kept(action: str, sink: Sink, version: Version) -> Iterator[None]:
+    """Write down that the block is begun, and how it ends."""
+    audit.require(_event(action, sink.store, version, outcome="begun"))
+    try:
+        yield
+    except BaseException as error:
+        audit.record(_event(action, sink.store, version, outcome="failure", reason=_reason(error)))
+        raise
+    audit.record(_event(action, sink.store, version))
+
+
+def _of_load(action: str, report: Report, **more: object) -> Event:
+    return _event(action, report.store, report.version, **more)
+
+
+def _event(action: str, store: str, version: Version, **more: object) -> Event:
+    return Event(action, server=store, dataset=version.dataset, version=str(version), **more)  # type: ignore[arg-type]  # by name
 
 
 def _reason(error: BaseException | None) -> str:

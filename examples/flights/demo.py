@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import source
-from luigi_sinks import CopyTask, Record
+from luigi_sinks import CopyTask, Record, audited
 from luigi_sinks.credentials import audit
 from luigi_sinks.testing import servers
 from pipeline import Airlines, Airports, FlightFiles, Flights, FlightSearch, Network, Planes, Weather, flights
@@ -116,10 +116,7 @@ def publish_first(task: CopyTask) -> None:
     target = task.output()
     sink = target.sink()
     first = next(record for record in sink.records(partition=target.partition) if record.is_complete)
-    head = sink.head(target.partition)
-    sink.publish(first.version, replacing=head)
-    if head.version:
-        sink.retire(head.version)
+    audited.roll_back(sink, first.version)
     console.print(f"published again: {first.version}")
 
 

@@ -3,11 +3,11 @@ import json
 import luigi
 import pytest
 
-from luigi_sinks import CopyTask, VersionedTarget
+from luigi_sinks import CopyTask, VersionedTarget, audited
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.credentials import audit, running
 from luigi_sinks.credentials.provider import PROVIDER
-from luigi_sinks.errors import BadRow, BadSetting, CredentialError
+from luigi_sinks.errors import BadRow, BadSetting, Conflict, CredentialError
 from luigi_sinks.memory import MemoryStage
 
 
@@ -93,6 +93,53 @@ def test_an_error_of_the_users_own_is_named_and_not_quoted(lines):
     with pytest.raises(ValueError, match="hunter2"):
         type("Broken", (Numbers,), {"rows": broken})().run()
     assert lines()[-1]["reason"] == "ValueError"
+
+
+@pytest.fixture
+def two_versions():
+    """Load twice; return the sink and its versions, the first of them retired."""
+    assert build(Numbers())
+    assert build(Numbers(rerun="again"))
+    sink = Numbers().output().sink()
+    return sink, *(record.version for record in sink.records())
+
+
+def test_a_version_that_is_published_again_is_the_head_and_in_the_audit(two_versions, lines):
+    sink, first, second = two_versions
+    audited.roll_back(sink, first)
+    assert sink.head(first.partition).version == first
+    assert {record.version: record.state for record in sink.records()} == {first: "published", second: "retired"}
+    told = [(line["action"], line["outcome"], line["version"]) for line in lines()[-2:]]
+    assert told == [("rollback", "begun", str(first)), ("rollback", "success", str(first))]
+
+
+def test_publishing_the_head_again_leaves_it_the_head(two_versions):
+    sink, _, head = two_versions
+    audited.roll_back(sink, head)
+    assert sink.head(head.partition).version == head
+    assert sink.head(head.partition).record.state == "published"
+
+
+def test_a_version_whose_rows_are_pruned_is_in_the_audit(two_versions, lines):
+    sink, first, _ = two_versions
+    audited.prune(sink, first)
+    assert next(sink.records()).state == "dropped"
+    assert [(line["action"], line["outcome"]) for line in lines()[-2:]] == [("prune", "begun"), ("prune", "success")]
+
+
+def test_a_prune_that_is_refused_is_in_the_audit_too(two_versions, lines):
+    sink, _, head = two_versions
+    with pytest.raises(Conflict):
+        audited.prune(sink, head)
+    assert [(line["action"], line["outcome"]) for line in lines()[-2:]] == [("prune", "begun"), ("prune", "failure")]
+
+
+def test_without_an_audit_log_that_is_required_nothing_is_rolled_back(two_versions, audit_into, tmp_path):
+    sink, first, second = two_versions
+    audit_into(tmp_path / "gone" / "log", required="true")
+    with pytest.raises(CredentialError, match="nothing is done that is not recorded"):
+        audited.roll_back(sink, first)
+    assert sink.head(second.partition).version == second
 
 
 def test_an_audit_log_that_is_required_has_a_path(luigi_cfg):
