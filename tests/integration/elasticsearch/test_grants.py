@@ -1,16 +1,20 @@
-"""A loader, an owner and a pruner on a real cluster, with exactly the roles that `luigi-sinks grants` prints."""
+"""A loader, an owner and a pruner on a real cluster, with exactly the roles that `luigi-sinks grants` prints.
+
+Once the loader publishes too, and once a publisher does it, apart from the loader.
+"""
 
 import base64
 import json
 import secrets
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
 from luigi.configuration import get_config
 
-from luigi_sinks import Conflict, Forbidden, Origin, State, load
+from luigi_sinks import BadSetting, Conflict, Forbidden, Origin, State, load
 from luigi_sinks.elasticsearch import ElasticsearchSink, grants, names
 from luigi_sinks.elasticsearch.schema import declare
 from luigi_sinks.principal import Principal
@@ -25,14 +29,14 @@ TASKS = """
 from luigi_sinks import elasticsearch
 
 class Delays(elasticsearch.CopyToIndex):
-    index, connection, owner, id_field = "{dataset}", "loading", "{owner}", "id"
+    index, connection, owner, id_field = "{dataset}", "{owner}", "{owner}", "id"
     mapping = {{"id": {{"type": "integer"}}}}
 """
 
 
 @dataclass(frozen=True)
 class People:
-    """Who there is: the name of the role, each principal's login and client, and names for datasets."""
+    """Who there is: the name of the role and of the connection, who logs in how, and names for datasets."""
 
     role: str
     settings: dict
@@ -45,15 +49,30 @@ class People:
 
 @pytest.fixture(scope="module")
 def people(settings, cluster, tmp_path_factory):
-    """Three users, each with the role that is printed for some datasets, which do not exist yet.
+    """Have an owner, a loader who publishes, and a pruner."""
+    everybody = [each for each in Principal if each is not Principal.PUBLISHER]
+    with gathered(everybody, settings, cluster, tmp_path_factory.mktemp("secrets")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def people_apart(settings, cluster, tmp_path_factory):
+    """Have an owner, a loader, a publisher and a pruner."""
+    with gathered(list(Principal), settings, cluster, tmp_path_factory.mktemp("secrets")) as made:
+        yield made
+
+
+@contextmanager
+def gathered(principals, settings, cluster, folder):
+    """Have users, each with the role that is printed for some datasets, which do not exist yet.
 
     Users and roles are in the server's files: this server lacks a module that its own index of them needs.
     """
-    role, folder = f"team_{secrets.token_hex(4)}", tmp_path_factory.mktemp("secrets")
+    role = f"team_{secrets.token_hex(4)}"
     datasets = [f"es_{secrets.token_hex(4)}" for _ in range(150)]
     found, clients, hashes = {}, {}, {}
     sections = f"[luigi_sinks.owner.{role}]\nelasticsearch_role = {role}\n"
-    for principal in Principal:
+    for principal in principals:
         user, secret = f"{principal}_{secrets.token_hex(4)}", secrets.token_urlsafe()
         (folder / user).write_text(secret)
         (folder / user).chmod(0o600)
@@ -61,7 +80,10 @@ def people(settings, cluster, tmp_path_factory):
         sections += f"[luigi_sinks.credential.{user}]\nsource = file\npath = {folder / user}\n"
         found[principal] = replace(settings, user=user, credential=user, owner=role)
         clients[principal] = replace(cluster, login=base64.b64encode(f"{user}:{secret}".encode()).decode())
-    sections += "[luigi_sinks.elasticsearch.loading]\n" + "".join(
+    if publisher := found.get(Principal.PUBLISHER):
+        login = {"publish_credential": publisher.credential, "publish_user": publisher.user}
+        found[Principal.LOADER] = replace(found[Principal.LOADER], **login)
+    sections += f"[luigi_sinks.elasticsearch.{role}]\n" + "".join(
         f"{key} = {value}\n" for key, value in vars(found[Principal.LOADER]).items() if value not in {None, ""}
     )
     config = get_config()
@@ -72,7 +94,7 @@ def people(settings, cluster, tmp_path_factory):
     printed = json.loads(grants.text(roles))["roles"]
     lines = {
         "users": [f"{user}:{hashed}" for user, hashed in hashes.items()],
-        "users_roles": [f"{principal.role(role)}:{found[principal].user}" for principal in Principal],
+        "users_roles": [f"{principal.role(role)}:{found[principal].user}" for principal in principals],
         "roles.yml": [f"{name}: {json.dumps(descriptor)}" for name, descriptor in printed.items()],
     }
     with server.lines_added(states.find().place(server.SERVER), lines):
@@ -130,9 +152,29 @@ class TestLoader(LoaderSuite):
         assert self.read(sink, self.load(sink, given)) == given
 
 
+class TestLoaderBesideAPublisher(TestLoader):
+    """It does the same where a publisher does the rest for it."""
+
+    @pytest.fixture
+    def people(self, people_apart):
+        return people_apart
+
+
 @pytest.fixture(scope="module")
 def published(people, cluster):
-    """A dataset with one version, which nobody's attempts change."""
+    with one_version(people, cluster) as sink:
+        yield sink
+
+
+@pytest.fixture(scope="module")
+def published_apart(people_apart, cluster):
+    with one_version(people_apart, cluster) as sink:
+        yield sink
+
+
+@contextmanager
+def one_version(people, cluster):
+    """Have a dataset with one version, which nobody's attempts change."""
     dataset = people.datasets.pop()
     people.sink(Principal.OWNER, dataset).create()
     sink = people.sink(Principal.LOADER, dataset)
@@ -150,22 +192,80 @@ WRITES = [
 ]
 
 
+ATTEMPTS = [
+    *WRITES,
+    ("DELETE", "/{index}", None),
+    ("DELETE", "/{dataset}~registry", None),
+    ("POST", "/_aliases", {"actions": [{"remove_index": {"index": "{dataset}~registry"}}]}),
+    ("POST", "/{index}/_close", None),
+    ("POST", "/{index}/_clone/{index}copy", None),
+    ("PUT", "/{index}/_mapping", {"properties": {"new": {"type": "keyword"}}}),
+    ("POST", "/{index}/_forcemerge", None),
+    ("PUT", "/_security/role/{role}", {"cluster": ["all"]}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ATTEMPTS)
+def test_the_server_keeps_a_loader_from_what_is_published(published, people, method, path, body):
+    assert attempt(published, people, method, path, body) <= {400, 403, 409}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        *WRITES,
-        ("DELETE", "/{index}", None),
-        ("DELETE", "/{dataset}~registry", None),
-        ("POST", "/_aliases", {"actions": [{"remove_index": {"index": "{dataset}~registry"}}]}),
-        ("POST", "/{index}/_close", None),
-        ("POST", "/{index}/_clone/{index}copy", None),
-        ("PUT", "/{index}/_mapping", {"properties": {"new": {"type": "keyword"}}}),
-        ("POST", "/{index}/_forcemerge", None),
-        ("PUT", "/_security/role/{role}", {"cluster": ["all"]}),
+        *ATTEMPTS,
+        ("POST", "/_aliases", {"actions": [{"remove_index": {"index": "{index}"}}]}),
+        ("POST", "/_aliases", {"actions": [{"remove": {"index": "{index}", "alias": "{dataset}"}}]}),
+        (
+            "POST",
+            "/_aliases",
+            {"actions": [{"add": {"index": "{index}", "alias": "{dataset}", "filter": {"ids": {}}}}]},
+        ),
+        ("DELETE", "/{index}/_alias/{dataset}", None),
+        ("PUT", "/{dataset}~_all~v20990101t000000_aaaaaa", {"aliases": {"{dataset}": {}}}),
+        ("PUT", "/{dataset}~_all~v20990101t000000_aaaaaa", None),
+        ("PUT", "/{index}/_settings", {"index.blocks.write": False}),
+        ("DELETE", "/{index}/_block/write", None),
+        ("PUT", "/{index}/_block/read", None),
+        ("POST", "/{dataset}~_all~head/_rollover/{index}copy", None),
+        ("POST", "/{index}/_split/{index}copy", {"settings": {"index.number_of_shards": 2}}),
+        ("POST", "/{index}/_shrink/{index}copy", None),
+        ("POST", "/_bulk", [{"create": {"_index": "{index}", "_id": "0"}}, {"id": 0, "name": "spoilt"}]),
+        ("POST", "/_bulk", [{"index": {"_index": "{index}", "_id": "0"}}, {"id": 0, "name": "spoilt"}]),
+        ("POST", "/_bulk", [{"update": {"_index": "{index}", "_id": "0"}}, {"doc": {"name": "spoilt"}}]),
+        ("POST", "/_bulk", [{"delete": {"_index": "{index}", "_id": "0"}}]),
     ],
 )
-def test_the_server_keeps_a_loader_from_what_is_published(published, people, method, path, body):
-    attempt(published, people, method, path, body)
+def test_the_server_keeps_a_loader_beside_a_publisher_from_all_that_harms(
+    published_apart, people_apart, method, path, body
+):
+    assert attempt(published_apart, people_apart, method, path, body) == {403}
+
+
+@pytest.mark.parametrize("action", ["update/byquery", "delete/byquery", "reindex"])
+def test_a_loader_beside_a_publisher_may_change_nothing_by_query(published_apart, people_apart, action):
+    """The server at hand lacks these calls, so it is asked who may."""
+    index = names.index(published_apart.head(WHOLE).version)
+    assert may(people_apart.clients[Principal.LOADER], index, "read")
+    assert not may(people_apart.clients[Principal.LOADER], index, f"indices:data/write/{action}")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"), [*WRITES, ("DELETE", "/{index}", None), ("GET", "/{index}/_search", None)]
+)
+def test_a_publisher_neither_writes_reads_nor_deletes_by_name(published_apart, people_apart, method, path, body):
+    assert attempt(published_apart, people_apart, method, path, body, by=Principal.PUBLISHER) == {403}
+
+
+def test_a_publisher_whom_nobody_knows_is_named_and_what_was_published_stays(people_apart, cluster):
+    with one_version(people_apart, cluster) as sink:
+        first = sink.head(WHOLE).version
+        unknown = replace(sink, settings=replace(sink.settings, publish_credential="nobody"))
+        with pytest.raises(BadSetting, match=r"\[luigi_sinks.credential.nobody\] in luigi.cfg"):
+            load(unknown, WHOLE, Origin("Load_1"), rows(4))
+        assert sink.head(WHOLE).version == first
+        load(sink, WHOLE, Origin("Load_1"), rows(5))
+        assert cluster.count(sink.dataset) == 5
 
 
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)
@@ -173,20 +273,22 @@ def test_documents_are_safe_from_a_loader_who_takes_the_block_off(published, peo
     index = names.index(published.head(WHOLE).version)
     taken_off = people.clients[Principal.LOADER]("PUT", f"/{index}/_settings", {"index.blocks.write": False})
     assert taken_off == {"acknowledged": True}
-    attempt(published, people, method, path, body)
+    assert attempt(published, people, method, path, body) <= {400, 403, 409}
 
 
-def attempt(published, people, method, path, body):
-    """See that the loader's own request is refused and changes nothing."""
+def attempt(published, people, method, path, body, by=Principal.LOADER):
+    """Return the statuses that a principal's own request gets; see that it changes nothing."""
     head = published.head(WHOLE)
     words = {"{index}": names.index(head.version), "{dataset}": published.dataset, "{role}": people.role}
-    loader = people.clients[Principal.LOADER]
-    answer = loader(method, _filled(path, words), body and json.loads(_filled(json.dumps(body), words)))
-    assert answer["status"] in {400, 403, 409}, answer
-    loader("POST", f"/{words['{index}']}/_refresh")
+    lines = [_filled(json.dumps(line), words) for line in (body if isinstance(body, list) else [body] if body else [])]
+    sent = "".join(f"{line}\n" for line in lines).encode() or None
+    answer = people.clients[by](method, _filled(path, words), sent)
+    people.clients[Principal.LOADER]("POST", f"/{words['{index}']}/_refresh")
     assert published.head(WHOLE) == head
     assert sorted(published.read(head.version), key=lambda row: row["id"]) == rows(3)
     assert len(list(published.records())) == 1
+    results = [result for item in answer.get("items", ()) for result in item.values()] or [answer]
+    return {result.get("status") for result in results}
 
 
 def test_who_may_move_an_alias_may_delete_its_index(sink, people, cluster):
@@ -243,28 +345,40 @@ def made(luigi_sinks, people):
     return sys.modules[luigi_sinks.module]
 
 
-def test_a_task_loads_reloads_and_tries_again_with_what_is_printed(made):
-    ten = [{"id": number} for number in range(10)]
-    delays = type("Delays", (made.Delays,), {"docs": lambda self: ten})
-    failing = type("Delays", (made.Delays,), {"docs": lambda self: (row for row in ten if 7 // (7 - row["id"]))})
-    for task in (delays(), delays(rerun="again")):
-        task.run()
-        assert task.complete()
-    with pytest.raises(ZeroDivisionError):
-        failing(rerun="failing").run()
-    delays(rerun="at last").run()
-    assert list(delays(rerun="at last").output().rows()) == ten
+class TestCommand:
+    def test_a_task_loads_reloads_and_tries_again_with_what_is_printed(self, made):
+        ten = [{"id": number} for number in range(10)]
+        delays = type("Delays", (made.Delays,), {"docs": lambda self: ten})
+        failing = type("Delays", (made.Delays,), {"docs": lambda self: (row for row in ten if 7 // (7 - row["id"]))})
+        for task in (delays(), delays(rerun="again")):
+            task.run()
+            assert task.complete()
+        with pytest.raises(ZeroDivisionError):
+            failing(rerun="failing").run()
+        delays(rerun="at last").run()
+        assert list(delays(rerun="at last").output().rows()) == ten
+
+    def test_check_compares_with_the_role_that_the_cluster_has(
+        self, luigi_sinks, settings, people, dataset, monkeypatch
+    ):
+        monkeypatch.setitem(get_config()[f"luigi_sinks.owner.{people.role}"], "elasticsearch_role", "viewer")
+        checked = check(luigi_sinks, settings)
+        assert checked.exit_code == 1
+        assert f": viewer: indices:data/write/bulk* on {dataset}~*~v*\n" in checked.output
+        assert f": viewer_pruner: delete_index on {dataset}~*~v*\n" in checked.output
+        surplus = [line for line in checked.output.splitlines() if line.startswith("+")]
+        assert surplus
+        assert all(": viewer: " in line for line in surplus)
 
 
-def test_check_compares_with_the_role_that_the_cluster_has(luigi_sinks, settings, people, dataset, monkeypatch):
-    monkeypatch.setitem(get_config()[f"luigi_sinks.owner.{people.role}"], "elasticsearch_role", "viewer")
-    checked = check(luigi_sinks, settings)
-    assert checked.exit_code == 1
-    assert f": viewer: indices:data/write/bulk* on {dataset}~*~v*\n" in checked.output
-    assert f": viewer_pruner: delete_index on {dataset}~*~v*\n" in checked.output
-    surplus = [line for line in checked.output.splitlines() if line.startswith("+")]
-    assert surplus
-    assert all(": viewer: " in line for line in surplus)
+class TestCommandBesideAPublisher(TestCommand):
+    @pytest.fixture
+    def people(self, people_apart):
+        return people_apart
+
+    def test_check_misses_what_the_publisher_should_have(self, luigi_sinks, settings, people, dataset, monkeypatch):
+        monkeypatch.setitem(get_config()[f"luigi_sinks.owner.{people.role}"], "elasticsearch_role", "viewer")
+        assert f": viewer_publisher: indices:admin/aliases on {dataset}~*~v*\n" in check(luigi_sinks, settings).output
 
 
 def check(luigi_sinks, settings):
