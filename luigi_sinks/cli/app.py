@@ -119,7 +119,7 @@ def grants(
     user: User = "",
     credential: Credential = "",
 ) -> None:
-    """Print what the owner, the loader and the pruner of a module's datasets must be granted."""
+    """Print what the owner, the loader, the publisher and the pruner of a module's datasets must be granted."""
     datasets = _datasets(module)
     known = _with_roles(each for each in datasets if format in {_NATIVE[each.store], Format.TERRAFORM, Format.ALL})
     asked = [each for each in known if format in {_NATIVE[each.store], Format.ALL}]
