@@ -1,0 +1,51 @@
+"""What loads and readers need of memory: each is a process of its own, so that peaks can be compared."""
+
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TEXT = 1_000
+FEW, MANY = 4_000, 20_000
+"""Rows of so many bytes of text: few are as many as a load ever has under way at once."""
+
+MORE = (MANY - FEW) * TEXT // 2
+"""Who keeps all rows needs more than that for the others: Python's text alone is twice as much."""
+
+
+@pytest.fixture(scope="module")
+def config(servers_config, tmp_path_factory):
+    path = tmp_path_factory.mktemp("memory") / "luigi.cfg"
+    path.write_text(servers_config)
+    return path
+
+
+@pytest.fixture(scope="module", params=["mariadb", "elasticsearch", "neo4j"])
+def peaks(request, config):
+    """Load few rows and many, then read them; return both peaks of each, in bytes."""
+    datasets = {f"memory_{secrets.token_hex(4)}": count for count in (FEW, MANY)}
+    return {
+        way: [peak(config, request.param, dataset, count, way) for dataset, count in datasets.items()]
+        for way in ("load", "read")
+    }
+
+
+def peak(config, store, dataset, count, way):
+    script = Path(__file__).with_name("peak.py")
+    command = [sys.executable, script, config, store, dataset, str(count), str(TEXT), way]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("way", ["load", "read"])
+def test_many_rows_take_no_more_memory_than_few(peaks, way):
+    few, many = peaks[way]
+    assert many - few < MORE
+
+
+def test_a_load_that_kept_its_rows_would_be_found(config):
+    few, many = (peak(config, "mariadb", f"memory_{secrets.token_hex(4)}", count, "keep") for count in (FEW, MANY))
+    assert many - few > MORE
