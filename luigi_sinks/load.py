@@ -128,20 +128,20 @@ def _tell(listeners: Sequence[Listener], report: Report, start: float, state: St
 @contextmanager
 def _told_on_error(tell: Callable[..., None]) -> Iterator[None]:
     """Tell the listeners what ended the load."""
-    with _on_error(lambda error: tell(State.FAILED, error=error), "not every listener was told of this"):
+    with _on_error(lambda error: tell(State.FAILED, error=error), "not every listener was told of this ({})"):
         yield
 
 
 @contextmanager
 def _abandoned_on_error(stage: Stage) -> Iterator[None]:
     """Abandon the stage of a load that ended in an error."""
-    with _on_error(lambda _: stage.abandon(), "the next load removes the staged rows, which are still there"):
+    with _on_error(lambda _: stage.abandon(), "the staged rows are still there ({}); the next load removes them"):
         yield
 
 
 @contextmanager
 def _on_error(act: Callable[[BaseException], None], otherwise: str) -> Iterator[None]:
-    """Act on what ends the block before it goes on; if that fails too, note on it what is `otherwise`."""
+    """Act on what ends the block before it goes on; where that fails too, note on it what is so `otherwise`."""
     pid = os.getpid()
     try:
         yield
@@ -151,7 +151,7 @@ def _on_error(act: Callable[[BaseException], None], otherwise: str) -> Iterator[
         try:
             act(error)
         except Exception as failure:  # noqa: BLE001 - the first error is the one that matters
-            error.add_note(f"{otherwise} ({failure})")
+            error.add_note(otherwise.format(failure))
         raise
 
 
