@@ -1,7 +1,6 @@
 """Logging in by tokens: a real Keycloak's, others signed by its key, API keys; and what becomes of a load without."""
 
 import base64
-import configparser
 import json
 import logging
 import secrets
@@ -10,12 +9,12 @@ import time
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from luigi.configuration import get_config
 
 from luigi_sinks import CredentialError, config, writer
 from luigi_sinks.elasticsearch import Settings
@@ -29,7 +28,6 @@ from luigi_sinks.testing.servers.server import Place
 
 pytestmark = pytest.mark.timeout(400)
 
-SECTION = "luigi_sinks.elasticsearch.tokens"
 SKEW = 1
 
 
@@ -82,35 +80,9 @@ def keycloak(servers_config):
 
 
 @pytest.fixture
-def credential():
-    """Return a function that makes a credential, and names it."""
-    made = []
-
-    def make(**section):
-        name = f"made_{secrets.token_hex(4)}"
-        made.append(f"luigi_sinks.credential.{name}")
-        get_config().read_dict({made[-1]: {key: str(value) for key, value in section.items()}})
-        return name
-
-    yield make
-    for section in made:
-        get_config().remove_section(section)
-
-
-@pytest.fixture
-def passwordless(keycloak, credential):
+def passwordless(keycloak, by_tokens):
     """Return a function that gives the settings of a login by tokens, as the servers' luigi.cfg has them."""
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(servers.passwordless_config())
-    known = dict(parser["luigi_sinks.credential.local_elasticsearch"])
-
-    def login(**others):
-        section = {**parser["luigi_sinks.elasticsearch"], "credential": credential(**{**known, **others})}
-        get_config().read_dict({SECTION: section})
-        return config.read_connection(Settings, "elasticsearch", "tokens")
-
-    yield login
-    get_config().remove_section(SECTION)
+    return partial(by_tokens, "elasticsearch", Settings)
 
 
 @pytest.fixture

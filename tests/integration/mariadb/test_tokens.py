@@ -40,7 +40,6 @@ from luigi_sinks.testing.servers.authentication_plugin import SOURCE
 from luigi_sinks.testing.suite import ORIGIN, WHOLE
 from luigi_sinks.version import new_version
 
-SECTION = "luigi_sinks.mariadb.tokens"
 COLUMNS = [Column("id", Integer, primary_key=True), Column("name", String(20))]
 PRESIGNED = b"X-Amz-"
 """Stands in every token of RDS."""
@@ -77,20 +76,6 @@ def lines(tmp_path, variables):
 
 
 @pytest.fixture
-def section():
-    """Return a function that adds a section to luigi.cfg until the test ends."""
-    made = []
-
-    def add(name, **values):
-        made.append(f"luigi_sinks.{name}")
-        get_config().read_dict({made[-1]: {key: str(value) for key, value in values.items()}})
-
-    yield add
-    for name in made:
-        get_config().remove_section(name)
-
-
-@pytest.fixture
 def login(settings, section):
     """Return a function that gives the settings of a login by tokens, to the database of the tests."""
     parser = configparser.ConfigParser(interpolation=None)
@@ -102,7 +87,7 @@ def login(settings, section):
         name = f"made_{secrets.token_hex(4)}"
         section(f"credential.{name}", **(known if credential is None else credential))
         given = {**parser["luigi_sinks.mariadb"], "database": settings.database, "credential": name, **others}
-        section(SECTION.removeprefix("luigi_sinks."), **given)
+        section("mariadb.tokens", **given)
         return config.read_connection(Settings, "mariadb", "tokens")
 
     return login

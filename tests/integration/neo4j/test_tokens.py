@@ -1,6 +1,5 @@
 """Logging in by tokens through the gate: a real Keycloak's, others signed by its key; and proxies that end sessions."""
 
-import configparser
 import http.server
 import json
 import logging
@@ -16,6 +15,7 @@ import threading
 import time
 import traceback
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import jwt
@@ -23,7 +23,6 @@ import luigi
 import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric import rsa
-from luigi.configuration import get_config
 
 from luigi_sinks import BadSetting, CredentialError, Unavailable, config, load, neo4j, writer
 from luigi_sinks.credentials import running
@@ -36,7 +35,6 @@ from luigi_sinks.testing.suite import ORIGIN, WHOLE
 
 pytestmark = pytest.mark.timeout(400)
 
-SECTION = "luigi_sinks.neo4j.tokens"
 THINGS = Graph([Node("Thing", key="id", properties={"id": int})])
 SKEW = 1
 IDLE = 1.5
@@ -52,35 +50,9 @@ def places(servers_config):
 
 
 @pytest.fixture
-def credential():
-    """Return a function that makes a credential, and names it."""
-    made = []
-
-    def make(**section):
-        name = f"made_{secrets.token_hex(4)}"
-        made.append(f"luigi_sinks.credential.{name}")
-        get_config().read_dict({made[-1]: {key: str(value) for key, value in section.items()}})
-        return name
-
-    yield make
-    for section in made:
-        get_config().remove_section(section)
-
-
-@pytest.fixture
-def passwordless(places, credential):
+def passwordless(places, by_tokens):
     """Return a function that gives the settings of a login by tokens, as the servers' luigi.cfg has them."""
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(servers.passwordless_config())
-    known = dict(parser["luigi_sinks.credential.local_neo4j"])
-
-    def login(**others):
-        section = {**parser["luigi_sinks.neo4j"], "credential": credential(**{**known, **others})}
-        get_config().read_dict({SECTION: section})
-        return config.read_connection(Settings, "neo4j", "tokens")
-
-    yield login
-    get_config().remove_section(SECTION)
+    return partial(by_tokens, "neo4j", Settings)
 
 
 @pytest.fixture
