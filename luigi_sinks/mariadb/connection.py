@@ -32,6 +32,7 @@ __all__ = [
 Result = TypeVar("Result")
 
 _ATTEMPTS = 3
+_ROWS_AT_ONCE = 500
 
 _idle: dict[Settings, list[Any]] = {}
 _opened: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
@@ -84,7 +85,8 @@ def stream(settings: Settings, query: str) -> Iterator[tuple[Any, ...]]:
     with _explaining(settings):
         cursor = _asked(settings, query)
         with _returned(settings, cursor.connection) as connection:
-            yield from cursor
+            while found := cursor.fetchmany(_ROWS_AT_ONCE):
+                yield from found
             _refuse_half_an_answer(settings, connection)
 
 

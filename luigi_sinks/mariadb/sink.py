@@ -111,12 +111,12 @@ class MariaDBSink:
         codecs = self.schema.codecs
         columns = ", ".join(codec.select.format(quoted(name)) for name, codec in codecs.items())
         seq = self._readable(version).seq
-        values = [(index, codec.value) for index, codec in enumerate(codecs.values()) if codec.value]
+        values = [(name, codec.value) for name, codec in codecs.items() if codec.value]
         for found in stream(self.settings, f"SELECT {columns} FROM {self.names.base} WHERE {SEQ} = {seq}"):
-            row = list(found)
-            for index, value in values:
-                row[index] = value(row[index])
-            yield dict(zip(codecs, row, strict=True))
+            row = dict(zip(codecs, found, strict=True))
+            for name, value in values:
+                row[name] = value(row[name])
+            yield row
 
     def delete_rows(self, seq: int) -> None:
         """Delete a version's rows and parts, a few at a time."""
