@@ -32,7 +32,7 @@ __all__ = [
 Result = TypeVar("Result")
 
 _ATTEMPTS = 3
-_ROWS_AT_ONCE = 500
+_ROWS_AT_ONCE = 100
 
 _idle: dict[Settings, list[Any]] = {}
 _opened: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
