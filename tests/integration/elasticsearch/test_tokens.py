@@ -155,6 +155,21 @@ def test_a_load_takes_a_token_of_keycloak_and_no_password_at_all(
     assert connection["issuer"] == settings_of(settings)["issuer"]
 
 
+def test_a_publisher_logs_in_by_itself_and_has_lines_of_its_own_in_the_audit_log(
+    make_sink, passwordless, cluster, dataset, load_rows, events
+):
+    loader, publisher = passwordless(), passwordless(client_id=realm.BRIEF)
+    load_rows(make_sink(settings=replace(loader, publish_credential=publisher.credential)), [{"id": 1}])
+    assert cluster.count(dataset) == 1
+    principals = []
+    for settings in (loader, publisher):
+        exchanges, connections = (events(settings.credential, action) for action in ("exchange", "connection"))
+        assert {line["token"] for line in connections} == {line["token"] for line in exchanges}
+        (principal,) = {line["principal"] for line in exchanges + connections}
+        principals.append(principal)
+    assert len(set(principals)) == 2
+
+
 def settings_of(settings):
     return config.read_credential(settings.credential)
 
