@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,20 @@ _LEEWAY = 60
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 
+@dataclass
+class Published:
+    """What an issuer tells everybody, and when it was read by the monotonic clock; nothing of it is secret."""
+
+    document: dict[str, Any] = field(default_factory=dict)
+    document_until: float = 0.0
+    keys: dict[str | None, Any] = field(default_factory=dict)
+    keys_read: float = float("-inf")
+
+
+published: defaultdict[tuple[str, Path | None], Published] = defaultdict(Published)
+"""What is known of each issuer, by its name and whose certificates were trusted; a forked child goes on with it."""
+
+
 class Issuer:
     """An identity provider by its name, which is the address of its documents too."""
 
@@ -29,10 +45,7 @@ class Issuer:
         self._credential = credential
         self.name = refuse_clear_text(name, credential)
         self.web = Web(credential, ca)
-        self._document: dict[str, Any] = {}
-        self._document_until = 0.0
-        self._keys: dict[str | None, Any] = {}
-        self._keys_read = float("-inf")
+        self._known = published[name, ca]
 
     def token_endpoint(self) -> str:
         """Return where tokens are given."""
@@ -54,12 +67,12 @@ class Issuer:
             raise self._failed(f"gave a token that is not right ({type(error).__name__})") from None
 
     def _key(self, header: dict[str, Any]) -> Any:
-        kid = header.get("kid")
-        if kid not in self._keys and time.monotonic() - self._keys_read > _KEYS_KEPT_AT_LEAST:
-            self._keys = self._read_keys()
-            self._keys_read = time.monotonic()
+        kid, known = header.get("kid"), self._known
+        if kid not in known.keys and time.monotonic() - known.keys_read > _KEYS_KEPT_AT_LEAST:
+            known.keys = self._read_keys()
+            known.keys_read = time.monotonic()
         try:
-            return self._keys[kid]
+            return known.keys[kid]
         except KeyError:
             raise self._failed("gave a token signed by a key that it does not publish") from None
 
@@ -71,10 +84,11 @@ class Issuer:
             raise self._failed("publishes keys that cannot be read") from None
 
     def _address(self, what: str) -> str:
-        if time.monotonic() >= self._document_until:
-            self._document = self._read_document()
-            self._document_until = time.monotonic() + _KEPT
-        address = self._document.get(what)
+        known = self._known
+        if time.monotonic() >= known.document_until:
+            known.document = self._read_document()
+            known.document_until = time.monotonic() + _KEPT
+        address = known.document.get(what)
         if not isinstance(address, str):
             raise self._failed(f"has no {what} in its discovery document")
         return refuse_clear_text(address, self._credential)

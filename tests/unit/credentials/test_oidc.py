@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from luigi_sinks.credentials import use
+from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.credentials.sources import issuer
 from luigi_sinks.errors import BadSetting, CredentialError
 
@@ -69,6 +70,7 @@ def minted(name, key=KEY, kid="k1", **claims):
 
 @pytest.fixture
 def idp(serving):
+    issuer.published.clear()  # a port may be somebody else's again
     server = serving(Provider, asked=[], paths=[], says={}, drips=False)
     server.issuer = f"{server.address}/realm"
     server.claims, server.key, server.kid = {}, KEY, "k1"
@@ -153,6 +155,21 @@ def test_the_documents_are_kept(idp, configure):
     use("es", seen, audience="es")
     use("es", seen, audience="")
     assert idp.paths == [DISCOVERY, "/token", "/keys", "/token"]
+
+
+def test_a_forked_child_fetches_a_token_of_its_own_by_the_documents_of_its_parent(idp, configure):
+    use("es", seen, audience="es")
+    PROVIDER.forget()  # as a child does
+    use("es", seen, audience="es")
+    assert idp.paths == [DISCOVERY, "/token", "/keys", "/token"]
+
+
+def test_documents_are_not_taken_from_who_trusts_another_authority(idp, configure, tmp_path):
+    use("es", seen, audience="es")
+    PROVIDER.forget()
+    configure(f"ca = {tmp_path}/other.pem")
+    use("es", seen, audience="es")
+    assert idp.paths == [DISCOVERY, "/token", "/keys"] * 2
 
 
 def test_a_key_that_is_new_is_looked_up(idp, configure, monkeypatch):
