@@ -5,6 +5,7 @@ what to do: `load`, `read`, or `keep`, which loads as it must not: all rows are
 made first.
 """
 
+import gc
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from luigi_sinks import writer
 
 def main(config, store, dataset, count, text, way):
     add_config_path(config)
+    gc.disable()  # it comes by after many objects, so rows that are large and few would wait for it for ever
     writer._PART_BYTES = 500_000  # an eighth: the few rows that fill all parts under way are quickly loaded
     target = TARGETS[store](dataset)
     if way == "read":

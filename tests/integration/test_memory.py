@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-TEXT = 1_000
-FEW, MANY = 4_000, 20_000
+TEXT = 2_000
+FEW, MANY = 4_000, 12_000
 """Rows of so many bytes of text: few are as many as a load ever has under way at once."""
 
-MORE = (MANY - FEW) * TEXT // 2
-"""Who keeps all rows needs more than that for the others: Python's text alone is twice as much."""
+MORE = (MANY - FEW) * TEXT // 3
+"""Who keeps all rows needs three times as much for the others."""
 
 
 @pytest.fixture(scope="module")
