@@ -11,8 +11,16 @@ from dataclasses import dataclass
 from luigi_sinks.credentials.source import Request, Use, read
 from luigi_sinks.credentials.sources.aws import Signer, required
 from luigi_sinks.credentials.token import Grant, Token
+from luigi_sinks.errors import NotInstalled
 
-_LIFETIME = 900.0
+try:
+    import boto3  # type: ignore[import-untyped]  # it has no types
+    from botocore.auth import SigV4QueryAuth  # type: ignore[import-untyped]
+    from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
+except ImportError as missing:
+    raise NotInstalled("aws", missing) from missing
+
+_LIFETIME = 900
 _MAX_AGE = 600.0
 
 
@@ -43,11 +51,7 @@ class RdsIam:
 
     def fetch(self, request: Request) -> Token:
         """Sign a password for the server and the user."""
-        secret = self._signer.ask(
-            "rds",
-            request,
-            lambda rds: rds.generate_db_auth_token(request.host, request.port, request.user, self._settings.region),
-        )
+        secret = self._signer.signed(request, lambda session: self._sign(session, request))
         grant = Grant(
             lifetime=_LIFETIME,
             max_age=_MAX_AGE,
@@ -57,3 +61,15 @@ class RdsIam:
             audience=f"{request.host}:{request.port}",
         )
         return Token(secret, grant)
+
+    def _sign(self, session: boto3.Session, request: Request) -> str:
+        """Return what boto3's `generate_db_auth_token` does, without a client, which costs each process 90 ms."""
+        identity = session.get_credentials()
+        keys = identity and identity.get_frozen_credentials()
+        asked = AWSRequest(
+            method="GET",
+            url=f"https://{request.host}:{request.port}/",
+            params={"Action": "connect", "DBUser": request.user},
+        )
+        SigV4QueryAuth(keys, "rds-db", self._settings.region, expires=_LIFETIME).add_auth(asked)
+        return str(asked.url).removeprefix("https://")

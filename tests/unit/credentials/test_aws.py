@@ -104,6 +104,20 @@ def test_rds_signs_for_one_server_and_user(luigi_cfg):
     assert use("db", seen, host="other.example", port=3306, user="loader") != token
 
 
+@pytest.mark.parametrize("user", ["loader", "load er+ä/@&=%41"])
+def test_rds_signs_as_boto3_does(luigi_cfg, monkeypatch, user):
+    luigi_cfg(section("db", source="rds_iam", region="eu-west-1"))
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "canary+session/token==")
+    client = boto3.client("rds", region_name="eu-west-1")
+    before, after = "", "in another second"
+    while before != after:
+        PROVIDER.forget()
+        before = client.generate_db_auth_token("db.example", 3306, user)
+        ours = use("db", seen, host="db.example", port=3306, user=user)
+        after = client.generate_db_auth_token("db.example", 3306, user)
+    assert ours == before
+
+
 def test_rds_signs_for_the_server_and_not_for_the_proxy_before_it(luigi_cfg):
     luigi_cfg(section("db", source="rds_iam", region="eu-west-1", host="db.example", port=3306))
     assert use("db", seen, host="127.0.0.1", port=13306, user="loader").startswith("db.example:3306/")
