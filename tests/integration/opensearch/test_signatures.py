@@ -18,7 +18,7 @@ from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.elasticsearch import Settings
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import BadSetting, Forbidden
-from luigi_sinks.testing.servers.signature_gate import KEYS, new_key
+from luigi_sinks.testing.servers.signature_gate import KEYS, REGION, new_key
 from luigi_sinks.testing.servers.signature_relay import Relay
 from luigi_sinks.testing.servers.signatures import Denied
 
@@ -137,6 +137,16 @@ def test_who_may_not_write_is_told_so_and_not_asked_to_sign_again(gate, make_sin
     with pytest.raises(Forbidden, match="not authorized to perform: es:ESHttpPost; see its access policy"):
         load_ids(make_sink(settings), [2])
     assert cluster.ids(dataset) == [1]
+
+
+def test_a_publishers_signature_is_its_own(settings, make_sink, load_ids, credential, cluster, dataset):
+    wrong, right = (credential(source="sigv4", region=region) for region in ("us-east-1", REGION))
+    load_ids(make_sink(), [1])
+    with pytest.raises(CredentialError, match=f"credential '{wrong}' was refused by the server"):
+        load_ids(make_sink(replace(settings, publish_credential=wrong)), [2])
+    assert cluster.ids(dataset) == [1]
+    load_ids(make_sink(replace(settings, publish_credential=right)), [3])
+    assert cluster.ids(dataset) == [3]
 
 
 def test_a_space_in_a_parameter_is_signed_as_the_server_reads_it(settings, make_sink, load_ids, dataset):
