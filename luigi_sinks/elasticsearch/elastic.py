@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -33,12 +34,13 @@ class Client:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._client = Elasticsearch(settings.url, node_class=_node_class(settings), serializer=_Json(), max_retries=0)
+        client = Elasticsearch(settings.url, node_class=_node_class(settings), serializer=_Json(), max_retries=0)
+        self._within = cache(lambda within: client.options(request_timeout=within))  # each makes 40 objects
 
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
         """Return the answer to one attempt at a call; raises what `failures` makes of any other."""
         try:
-            return call(self._client.options(request_timeout=within))
+            return call(self._within(within))
         except ApiError as error:
             raise failures.of_answer(self._settings, error.status_code, error.body) from error
         except TransportError as error:
