@@ -26,7 +26,7 @@ check: $(VENV)/ready  ## style, types, and which way the imports point
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports
 
-bench: export LUIGI_SINKS_SERVERS_JIT = full
+bench: export LUIGI_SINKS_SERVERS_JVM = tuned
 bench: $(VENV)/ready  ## rows a second, beside the stores' own bulk tools and the usual Python ways
 	$(RUN) -m luigi_sinks.testing.servers down
 	for store in mariadb elasticsearch neo4j; do $(RUN) benchmarks/$$store.py || exit 1; done

@@ -84,7 +84,7 @@ def _built(home: Path) -> Path:
     with locked(home.with_name(f"{built.name}.lock")):
         if not built.exists():
             part = _copy(home, home.with_name(f"{built.name}.part"), ourselves())
-            variables = (f"JAVA_HOME={_jdk()}", f"JAVA_OPTS_APPEND={java.SOON}")
+            variables = (f"JAVA_HOME={_jdk()}", f"JAVA_OPTS_APPEND={' '.join(java.BRIEF)}")
             ourselves().run("env", *variables, part / "bin" / "kc.sh", "build", "--db=dev-file")
             part.rename(built)
     return built
@@ -119,7 +119,7 @@ def command(place: Place) -> Command:
             "PATH": os.environ.get("PATH", os.defpath),
             "JAVA_HOME": str(_jdk()),
             "JAVA_OPTS_KC_HEAP": f"-Xms64m -Xmx{HEAP}",
-            "JAVA_OPTS_APPEND": java.SOON,
+            "JAVA_OPTS_APPEND": " ".join(java.BRIEF),
         },
     )
 

@@ -69,7 +69,7 @@ def command(place: Place) -> Command:
         (
             f"{java.find(17, 25)}/bin/java",
             f"-Xmx{HEAP}",
-            java.compilation(),
+            *java.options(),
             *opened,
             *("-cp", f"{place.home}/*", "org.neo4j.server.CommunityEntryPoint"),
             f"--home-dir={place.folder}",

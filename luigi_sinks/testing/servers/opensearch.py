@@ -47,7 +47,7 @@ def command(place: Place) -> Command:
         {
             "PATH": os.environ.get("PATH", os.defpath),
             "OPENSEARCH_JAVA_HOME": str(java.find(*JAVA)),
-            "OPENSEARCH_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP} {java.compilation()}",
+            "OPENSEARCH_JAVA_OPTS": " ".join((f"-Xms{HEAP}", f"-Xmx{HEAP}", *java.options())),
             "OPENSEARCH_PATH_CONF": str(place.folder / "config"),
         },
     )

@@ -55,14 +55,14 @@ def test_a_folder_without_a_program_is_no_jdk(jdk):
     assert java.version(home) == 0
 
 
-def test_servers_are_compiled_for_a_quick_start_unless_they_are_measured(monkeypatch):
+def test_servers_are_made_for_a_brief_life_unless_they_are_measured(monkeypatch):
     monkeypatch.delenv(java.VARIABLE, raising=False)
-    assert java.compilation() == java.SOON
-    monkeypatch.setenv(java.VARIABLE, "full")
-    assert java.compilation() != java.SOON
+    assert java.options() == java.BRIEF
+    monkeypatch.setenv(java.VARIABLE, "tuned")
+    assert java.options() == ()
 
 
-def test_another_way_to_compile_is_refused_with_those_there_are(monkeypatch):
-    monkeypatch.setenv(java.VARIABLE, "fully")
-    with pytest.raises(ServersError, match="LUIGI_SINKS_SERVERS_JIT is fully: it can be soon or full"):
-        java.compilation()
+def test_any_other_life_is_refused_with_those_there_are(monkeypatch):
+    monkeypatch.setenv(java.VARIABLE, "long")
+    with pytest.raises(ServersError, match="LUIGI_SINKS_SERVERS_JVM is long: it can be brief or tuned"):
+        java.options()
