@@ -104,7 +104,8 @@ class Heads:
         return True
 
     def _aliases(self, pattern: str) -> dict[str, list[str]]:
-        found = ask(self.settings, lambda es: es.indices.get_alias(name=pattern))
+        # The server looks through all aliases: one that another load takes away meanwhile would be a 404.
+        found = ask(self.settings, lambda es: es.indices.get_alias(name=pattern, ignore_unavailable=True))
         return {index: list(body["aliases"]) for index, body in found.items()}
 
     def _taken(self, why: str) -> BadSetting:

@@ -1,6 +1,7 @@
 """What readers of the alias see, by plain HTTP."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -44,17 +45,18 @@ def test_a_reader_that_polls_during_thirty_publications_sees_only_whole_versions
     def poll():
         while not stop.is_set():
             answer = cluster("GET", f"/{dataset}/_search?size=0&track_total_hits=true")
+            assert "hits" in answer, answer
             seen.append((answer["_shards"]["failed"], answer["hits"]["total"]["value"]))
             seen.append((0, cluster.count(dataset)))
 
-    reader = threading.Thread(target=poll)
-    reader.start()
-    try:
-        for number in range(1, 31):
-            load_rows(sink, documents(100 + number))
-    finally:
-        stop.set()
-        reader.join()
+    with ThreadPoolExecutor(1) as readers:
+        reading = readers.submit(poll)
+        try:
+            for number in range(1, 31):
+                load_rows(sink, documents(100 + number))
+        finally:
+            stop.set()
+        reading.result()
     assert {count for _, count in seen} <= whole
     assert {failed for failed, _ in seen} == {0}
     assert [count for _, count in seen] == sorted(count for _, count in seen)
@@ -104,3 +106,10 @@ def test_documents_read_back_as_they_were_given(make_sink, load_rows):
     sink = make_sink(mapping=mapping, id_field="")
     version = load_rows(sink, given)
     assert sorted(sink.read(version), key=str) == sorted(given, key=str)
+
+
+def test_no_look_at_the_heads_fails_for_an_alias_of_others_that_goes_meanwhile(make_sink, proxy, load_rows):
+    load_rows(make_sink(settings=proxy.settings), documents(3))
+    looks = [path for method, path, _ in proxy.requests if method == "GET" and path.startswith("/_alias/")]
+    assert looks
+    assert all("ignore_unavailable=true" in path for path in looks)

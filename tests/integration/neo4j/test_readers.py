@@ -1,6 +1,7 @@
 """What readers see: whole versions, by the indexes, with the values that were given."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Annotated
 
@@ -136,14 +137,14 @@ def test_a_reader_that_polls_during_thirty_publications_sees_whole_versions_only
         load(sink, WHOLE, ORIGIN, [("Item", (i, number)) for i in range(100 + number)])
 
     publish(0)
-    reader = threading.Thread(target=poll)
-    reader.start()
-    try:
-        for number in range(1, 31):
-            publish(number)
-    finally:
-        done.set()
-        reader.join()
+    with ThreadPoolExecutor(1) as readers:
+        reading = readers.submit(poll)
+        try:
+            for number in range(1, 31):
+                publish(number)
+        finally:
+            done.set()
+        reading.result()
     assert {count - lowest for count, lowest, _ in seen} == {100}
     assert all(lowest == highest for _, lowest, highest in seen)
     assert len({lowest for _, lowest, _ in seen}) > 5
