@@ -92,7 +92,7 @@ def read(kind: type[T], name: str) -> T:
     if not values and _required(kind):
         raise BadSetting(
             f"there is no section [{name}] in luigi.cfg; it must say {', '.join(_required(kind))}. "
-            "Luigi reads luigi.cfg in the current folder, or the file that LUIGI_CONFIG_PATH names"
+            "Luigi reads luigi.cfg in the current folder, and over it the file that LUIGI_CONFIG_PATH names"
         )
     for key in values:
         if key not in known:

@@ -55,6 +55,8 @@ class VersionedTarget(luigi.Target):
     store: str
 
     def __init__(self, name: str, options: TargetOptions) -> None:
+        if not name:
+            raise BadSetting(f"{_whose(self, options)} has no name: set table, index or graph, as its store calls it")
         self.name = name
         self.connection = options.get("connection", "")
         self.partition, self.origin = _identity(name, options)
@@ -235,6 +237,10 @@ def complete(targets: Iterable[VersionedTarget]) -> list[bool]:
         wanted = {target.origin.update_id for target in targets if _place(target) == _place(place)}
         looks[_place(place)] = list(place.sink().records(update_ids=wanted))
     return [any(_is_of(record, target) for record in looks[_place(target)]) for target in targets]
+
+
+def _whose(target: VersionedTarget, options: TargetOptions) -> str:
+    return f"the dataset of {options['task']}" if "task" in options else f"a {type(target).__name__}"
 
 
 def _place(target: VersionedTarget) -> object:

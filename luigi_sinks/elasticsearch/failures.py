@@ -67,7 +67,10 @@ def of_answer(settings: Settings, status: int, body: Any) -> SinkError:
 
 def of_silence(settings: Settings, reason: str) -> Unavailable:
     """Make the error of a call that got no answer."""
-    return Unavailable(f"{settings.where} does not answer: {reason}; see if it runs, and host and port in luigi.cfg")
+    tls = "" if settings.is_encrypted else ", and whether it wants TLS (tls_ca)"
+    return Unavailable(
+        f"{settings.where} does not answer: {reason}; see if it runs, and host and port in luigi.cfg{tls}"
+    )
 
 
 def of_lateness(settings: Settings, reason: str) -> TimedOut:

@@ -270,3 +270,9 @@ def labelled(rerun):
 
 class Whole(luigi.Task):
     pass
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_a_dataset_without_a_name_is_refused_with_the_words_that_name_one(name):
+    with pytest.raises(BadSetting, match="set table, index or graph"):
+        Target(name, update_id="a")

@@ -43,8 +43,10 @@ def _opener(name: str, kind: str) -> Opener:
     others = entry_points(group=GROUP)
     if kind in others.names:
         return cast(Opener, others[kind].load())
-    known = did_you_mean(kind, [*BUILT_IN, *others.names]) if kind else f"known are: {', '.join(BUILT_IN)}"
+    known = [*BUILT_IN, *others.names]
+    wrong = f"{kind!r} is no source; {did_you_mean(kind, known)}" if kind else f"sources are: {', '.join(known)}"
+    absent = "" if config.read_credential(name) else "; there is no such section, or nothing in it"
     raise BadSetting(
         f"[{section(name)}] in luigi.cfg must say where the credential comes from, for example: "
-        f"source = file, path = the file that holds it; {kind!r} is no source; {known}"
+        f"source = file, path = the file that holds it{absent}; {wrong}"
     )
