@@ -6,12 +6,19 @@ containers where a Docker engine answers and else as plain processes. They outli
 command; `down` ends them and keeps their data, `down --purge` removes it too.
 
 What is no store is started when it is asked for by name, as in `up keycloak`; `up` with
-the names of `PASSWORDLESS` starts what logging in by tokens takes.
+the names of `PASSWORDLESS` starts what logging in by tokens takes. Needs the extra `servers`.
 """
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import Protocol
+
+from luigi_sinks.errors import NotInstalled
+
+# Here, for whatever module of this folder is imported, this one is before it.
+if absent := [name for name in ("cryptography", "jwt", "platformdirs", "rich", "trustme") if find_spec(name) is None]:
+    raise NotInstalled("servers", f"the local servers need {', '.join(absent)}")
 
 from luigi_sinks.testing.servers import compose, local
 from luigi_sinks.testing.servers import state as states
@@ -45,6 +52,7 @@ __all__ = [
     "env",
     "last_log_lines",
     "passwordless_config",
+    "require_tokens",
     "status",
     "up",
 ]
@@ -56,7 +64,10 @@ ALL = tuple(SERVERS)
 EVERY = {**SERVERS, **{server.name: server for server in (KEYCLOAK, BOLT_GATE, AWS, OPENSEARCH, SIGNATURE_GATE)}}
 """What can be started by name."""
 
-PASSWORDLESS = (*ALL, KEYCLOAK.name, BOLT_GATE.name, AWS.name)
+TOKENS = (KEYCLOAK.name, BOLT_GATE.name, AWS.name)
+"""What gives tokens to programs, and takes them for the stores that cannot."""
+
+PASSWORDLESS = (*ALL, *TOKENS)
 """What logging in to the stores by tokens takes."""
 
 
@@ -122,6 +133,15 @@ def config() -> str:
 def passwordless_config() -> str:
     """Write a luigi.cfg by which the stores are logged in to by tokens. Raises NotRunning as `env` does."""
     return as_passwordless_configuration(_places())
+
+
+def require_tokens() -> None:
+    """Raise NotRunning as `env` does, or when some of `TOKENS` are not up."""
+    found = {server.name for server in _places()}
+    if missing := [name for name in TOKENS if name not in found]:
+        *others, last = missing
+        named = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+        raise NotRunning(f"{named} not up: start {'them' if others else 'it'} with up --passwordless")
 
 
 def last_log_lines(name: str, count: int = local.LINES) -> list[str]:

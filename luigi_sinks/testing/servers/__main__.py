@@ -68,7 +68,11 @@ def _env(_: argparse.Namespace) -> None:
 
 
 def _config(chosen: argparse.Namespace) -> None:
-    print(servers.passwordless_config() if chosen.passwordless else servers.config(), end="")
+    if chosen.passwordless:
+        servers.require_tokens()
+        print(servers.passwordless_config(), end="")
+    else:
+        print(servers.config(), end="")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,21 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from luigi_sinks.testing import servers
+from luigi_sinks.testing.servers import local
 from luigi_sinks.testing.servers import state as states
 from luigi_sinks.testing.servers.__main__ import main
+from luigi_sinks.testing.servers.account import Account
+
+START = """
+import runpy, sys
+sys.modules[{absent!r}] = None
+sys.argv[1:] = ["config"]
+runpy.run_module("luigi_sinks.testing.servers", run_name="__main__")
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +35,59 @@ def test_settings_of_servers_that_are_not_up_are_an_error_that_says_what_to_do(c
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == "no server is up: start them with up\n"
+
+
+@pytest.mark.parametrize("absent", ["cryptography", "jwt", "platformdirs", "rich", "trustme"])
+def test_a_package_that_is_missing_names_the_extra(absent):
+    done = subprocess.run([sys.executable, "-c", START.format(absent=absent)], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == (
+        f"luigi_sinks.errors.NotInstalled: the local servers need {absent};"
+        " install it with: pip install 'luigi-sinks[servers]'"
+    )
+    assert done.returncode == 1
+
+
+@pytest.fixture
+def up(monkeypatch):
+    """Return a function that says which servers are up, of which none runs."""
+    monkeypatch.setattr(states, "serving_account", lambda: Account(os.geteuid(), os.getegid()))
+
+    def up(*names):
+        with states.opened() as state:
+            state.remember(way="processes")
+            states.choose_ports(state, list(servers.EVERY))
+            for name in servers.EVERY:
+                state.folder(name).mkdir()
+        condition = {True: servers.Condition.UP, False: servers.Condition.DOWN}
+        monkeypatch.setattr(local, "condition", lambda server, _: condition[server.name in names])
+
+    return up
+
+
+@pytest.mark.parametrize(
+    ("also", "said"),
+    [
+        ([], "keycloak, bolt_gate and aws are not up: start them with up --passwordless\n"),
+        (["keycloak"], "bolt_gate and aws are not up: start them with up --passwordless\n"),
+        (["keycloak", "bolt_gate"], "aws is not up: start it with up --passwordless\n"),
+    ],
+)
+def test_a_configuration_without_passwords_is_not_written_while_nothing_gives_tokens(up, also, said, capsys):
+    up(*servers.ALL, *also)
+    assert main(["config", "--passwordless"]) == 1
+    assert capsys.readouterr() == ("", said)
+
+
+def test_a_configuration_without_passwords_is_written_when_all_is_up_that_it_takes(up, capsys):
+    up(*servers.PASSWORDLESS)
+    assert main(["config", "--passwordless"]) == 0
+    assert capsys.readouterr().out == servers.passwordless_config() != ""
+
+
+def test_a_configuration_with_passwords_takes_the_stores_only(up, capsys):
+    up(*servers.ALL)
+    assert main(["config"]) == 0
+    assert capsys.readouterr().out == servers.config() != ""
 
 
 @pytest.mark.parametrize("words", [["down"], ["down", "--purge"]])
