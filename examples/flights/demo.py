@@ -38,8 +38,9 @@ def main() -> None:
     """Run the whole show."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sinks", choices=["servers", "memory"], default="servers")
+    sinks = parser.parse_args().sinks
     start = time.monotonic()
-    configure(parser.parse_args().sinks)
+    configure(sinks)
     before = versions()
     load_the_year()
     correct_january()
@@ -47,6 +48,8 @@ def main() -> None:
     show_january()
     show_audit()
     console.print(f"{versions() - before} versions were published in {time.monotonic() - start:.0f} s.")
+    if sinks == "servers":
+        console.print("The servers go on running: make down stops them, make purge removes their data too.")
 
 
 def configure(sinks: str) -> None:
