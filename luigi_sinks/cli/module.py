@@ -1,4 +1,8 @@
-"""Finds the datasets that a module's tasks load, without making a task: parameters have no values here."""
+"""Finds the datasets that a module's tasks load.
+
+Parameters have no values here, so a CopyTask is read without being made. Other tasks
+show their targets in `output()` alone, which is called where no value is needed.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,14 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeGuard, cast, get_args, get_type_hints
 
 import luigi
+from luigi.task import flatten
 
 from luigi_sinks import config
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, SinkError
+from luigi_sinks.target import VersionedTarget
 from luigi_sinks.task import CopyTask
 from luigi_sinks.version import WHOLE
 
@@ -61,13 +67,20 @@ class LeftOut(Exception):
     """Why a task's dataset is not known before the task is made."""
 
 
+class NotLookedAt(Exception):
+    """A task's `output()` may hold targets of ours, and nobody can tell before the task is made."""
+
+
 def grants_of(store: str) -> Store:
     """Return the module of a store that knows about rights there."""
     return cast("Store", import_module(f"luigi_sinks.{store}.grants"))
 
 
-def tasks(module: str) -> list[type[CopyTask]]:
-    """Return the loading tasks that a module defines, by name. Raises BadSetting if there is no such module."""
+def tasks(module: str) -> list[type[luigi.Task]]:
+    """Return the tasks that a module defines and that may load, by name.
+
+    Raises BadSetting if there is no such module.
+    """
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
@@ -75,22 +88,78 @@ def tasks(module: str) -> list[type[CopyTask]]:
             raise
         raise BadSetting(f"there is no module {module!r}; is its folder the current one, or on PYTHONPATH?") from None
     kinds = [kind for kind in vars(found).values() if inspect.isclass(kind) and kind.__module__ == module]
-    return sorted((kind for kind in kinds if issubclass(kind, CopyTask)), key=lambda kind: kind.__qualname__)
+    return sorted((kind for kind in kinds if _may_load(kind)), key=lambda kind: kind.__qualname__)
 
 
-def dataset(task: type[CopyTask]) -> Dataset:
+def datasets(task: type[luigi.Task]) -> list[Dataset]:
+    """Return what the task loads.
+
+    Raises LeftOut if that depends on the parameters of a CopyTask, NotLookedAt if it
+    may depend on those of another task.
+    """
+    if issubclass(task, CopyTask):
+        return [_declared_dataset(task)]
+    return [_dataset(task, target, target.partition) for target in _targets(task)]
+
+
+def _may_load(kind: type) -> TypeGuard[type[luigi.Task]]:
+    if not issubclass(kind, luigi.Task) or issubclass(kind, CopyTask):
+        return issubclass(kind, CopyTask)
+    shows = kind.output is not luigi.Task.output or bool(getattr(kind, "owner", ""))
+    return shows and not inspect.isabstract(kind) and not _returns_others(kind)
+
+
+def _returns_others(task: type[luigi.Task]) -> bool:
+    """Tell whether `output()` is annotated with targets, such as luigi.LocalTarget, that are never ours."""
+    try:
+        found = list(_classes(get_type_hints(task.output).get("return")))
+    except (NameError, TypeError):  # the annotation is for type checkers alone
+        return False
+    targets = [kind for kind in found if issubclass(kind, luigi.Target)]
+    return bool(targets) and not any(
+        issubclass(kind, VersionedTarget) or issubclass(VersionedTarget, kind) for kind in targets
+    )
+
+
+def _classes(hint: Any) -> Iterator[type]:
+    if get_args(hint):
+        for part in get_args(hint):
+            yield from _classes(part)
+    elif inspect.isclass(hint):
+        yield hint
+
+
+def _targets(task: type[luigi.Task]) -> list[VersionedTarget]:
+    """Return the targets of ours in `output()`. Raises NotLookedAt if other parameters may give others."""
+    try:
+        outputs = flatten(task().output())
+    except SinkError:
+        raise
+    except Exception as reason:  # whatever a task's own code raises
+        raise NotLookedAt from reason
+    found = [each for each in outputs if isinstance(each, VersionedTarget)]
+    if found and task.get_params():
+        raise NotLookedAt
+    return found
+
+
+def _declared_dataset(task: type[CopyTask]) -> Dataset:
     """Return what the task loads. Raises LeftOut if that depends on the task's parameters."""
-    store = _store(task)
-    target_of = grants_of(store).Target
+    target_of = grants_of(_store(task)).Target
     if task.output is not _base(task).output:
         raise LeftOut("its output() is its own")
     settings = {name: _declared(task, name) for name in _settings(target_of)}
     connection, owner, by = (_declared(task, name) for name in ("connection", "owner", "partition_by"))
     if not next(iter(settings.values())):
         raise LeftOut(f"it declares no {next(iter(settings))}")
-    sink = target_of(**settings, connection=connection, owner=owner, update_id="-").open_sink()
-    role = getattr(config.owner(sink.settings.owner), grants_of(store).ROLE)
-    return Dataset(str(task.task_family), store, sink.settings.owner, role, "" if by else WHOLE, sink)
+    target = target_of(**settings, connection=connection, owner=owner, update_id="-")
+    return _dataset(task, target, "" if by else WHOLE)
+
+
+def _dataset(task: type[luigi.Task], target: VersionedTarget, partition: str) -> Dataset:
+    sink: Any = target.open_sink()
+    role = getattr(config.owner(sink.settings.owner), grants_of(target.store).ROLE)
+    return Dataset(str(task.task_family), target.store, sink.settings.owner, role, partition, sink)
 
 
 def _base(task: type[CopyTask]) -> Any:

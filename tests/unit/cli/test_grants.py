@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from luigi_sinks.cli.app import app
+from luigi_sinks.elasticsearch import grants as of_elasticsearch
+from luigi_sinks.errors import Forbidden
 from luigi_sinks.mariadb import grants as of_mariadb
 
 TASKS = """
@@ -416,3 +418,97 @@ def test_all_but_the_roles_of_opensearch_is_printed(grants):
     assert AWS in done.stdout
     assert "elastic" not in done.stdout
     assert "Delays is left out" in done.stderr
+
+
+OWN = """
+import luigi
+from luigi_sinks.elasticsearch import ElasticsearchTarget
+
+class OwnDelays(luigi.Task):
+    def output(self):
+        return [luigi.LocalTarget("x"), ElasticsearchTarget("delays", mapping={"id": {"type": "integer"}}, **OPTIONS)]
+"""
+OF_THE_TASK = "task=self, owner='ops'"
+MONTHLY = OWN.replace("    def output", "    month = luigi.MonthParameter()\n    def output").replace(
+    "**OPTIONS", OF_THE_TASK
+)
+NOT_LOOKED_AT = "left out: {}, whose output() could not be looked at: write its grants by hand\n"
+
+
+def test_targets_in_the_output_of_a_task_without_parameters_are_granted_like_those_of_a_copy_task(grants):
+    done = grants("--format", "elasticsearch", tasks=OWN.replace("**OPTIONS", OF_THE_TASK))
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == grants("--format", "elasticsearch").stdout
+
+
+def test_a_task_that_cannot_be_made_is_named_and_the_rest_printed(grants):
+    done = grants("--format", "sql", tasks=TASKS + MONTHLY)
+    assert (done.exit_code, done.stdout) == (1, SQL)
+    assert done.stderr == NOT_LOOKED_AT.format("OwnDelays")
+
+
+def test_one_value_of_a_parameter_does_not_stand_for_all(grants):
+    tasks = MONTHLY.replace("MonthParameter()", "Parameter(default='may')").replace('"delays"', "self.month")
+    tasks = tasks.replace("task=self", "task=self, partition_by='month'")
+    done = grants("--format", "elasticsearch", tasks=tasks)
+    assert (done.exit_code, done.stderr) == (1, NOT_LOOKED_AT.format("OwnDelays"))
+    assert "may" not in done.stdout
+
+
+def test_a_task_with_an_owner_that_cannot_be_made_is_named(grants):
+    owned = """
+class Owned(luigi.Task):
+    owner, month = "ops", luigi.MonthParameter()
+"""
+    done = grants("--format", "sql", tasks=TASKS + owned)
+    assert (done.exit_code, done.stdout, done.stderr) == (1, SQL, NOT_LOOKED_AT.format("Owned"))
+
+
+def test_tasks_that_load_nothing_are_no_fault(grants):
+    others = """
+class Everything(luigi.WrapperTask):
+    month = luigi.MonthParameter()
+
+class File(luigi.Task):
+    def output(self):
+        return luigi.LocalTarget("x")
+
+class Files(luigi.Task):
+    month = luigi.MonthParameter()
+    def output(self) -> dict[str, luigi.LocalTarget]:
+        return {"x": luigi.LocalTarget(f"{self.month}")}
+"""
+    done = grants("--format", "sql", tasks=TASKS + others)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, SQL, "")
+
+
+@pytest.mark.parametrize("annotation", ["luigi.Target", "list[ElasticsearchTarget]", "Unknown"])
+def test_an_annotation_that_may_mean_a_target_of_ours_excuses_no_task(grants, annotation):
+    tasks = "from __future__ import annotations\n" + MONTHLY.replace("(self):", f"(self) -> {annotation}:")
+    done = grants("--format", "sql", tasks=tasks)
+    assert (done.exit_code, done.stderr) == (1, NOT_LOOKED_AT.format("OwnDelays"))
+
+
+def test_tasks_of_other_modules_are_not_taken(grants, tmp_path, monkeypatch):
+    (tmp_path / "tasks_of_others.py").write_text(MONTHLY)
+    monkeypatch.delitem(sys.modules, "tasks_of_others", raising=False)
+    done = grants("--format", "sql", tasks=TASKS + "from tasks_of_others import OwnDelays\n")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, SQL, "")
+
+
+def test_nothing_is_created_for_a_task_that_cannot_be_made_and_it_is_named(grants):
+    grants(tasks=MONTHLY)
+    done = CliRunner().invoke(app, ["create", "tasks_of_grants"], catch_exceptions=False)
+    assert (done.exit_code, done.stdout, done.stderr) == (1, "", NOT_LOOKED_AT.format("OwnDelays"))
+
+
+@pytest.mark.parametrize(("store", "kind"), [(of_mariadb, "sql"), (of_elasticsearch, "elasticsearch")])
+def test_a_check_that_is_forbidden_asks_for_an_administrator(grants, monkeypatch, store, kind):
+    def refuse(settings, role):
+        raise Forbidden("`luigi-sinks grants` prints those that loads take")
+
+    monkeypatch.setattr(store, "rights", refuse)
+    done = grants("--format", kind, "--check")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "--check reads what servers grant: name an administrator by --user and --credential" in done.stderr
+    assert "loads take" not in done.stderr
