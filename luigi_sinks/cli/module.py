@@ -113,7 +113,7 @@ def _returns_others(task: type[luigi.Task]) -> bool:
     """Tell whether `output()` is annotated with targets, such as luigi.LocalTarget, that are never ours."""
     try:
         found = list(_classes(get_type_hints(task.output).get("return")))
-    except (NameError, TypeError):  # the annotation is for type checkers alone
+    except (AttributeError, NameError, TypeError):  # the annotation is for type checkers alone
         return False
     targets = [kind for kind in found if issubclass(kind, luigi.Target)]
     return bool(targets) and not any(
