@@ -40,7 +40,7 @@ def roll_back(sink: Sink, version: Version) -> None:
     with _kept("rollback", sink, version):
         head = sink.head(version.partition)
         sink.publish(version, replacing=head)
-        if head.version not in {None, version}:
+        if head.version:
             sink.retire(head.version)
 
 
