@@ -58,10 +58,10 @@ class Event:
     """What happened. Empty fields are left out; times are ISO 8601 in UTC, `duration` is in seconds.
 
     `action` is exchange, renewal, reuse, refusal, revocation or expiry of a token,
-    or connection and publish of a store, or load, rollback and prune (begun, then success or failure);
-    withdraw is for what is to come. `token` is a token's id or keyed fingerprint,
-    `server` a store or its address, `uses` how often a token was handed out again,
-    `task_id` whose it was where that is not the task that runs.
+    or connection and publish of a store, or load, rollback and prune (begun, then
+    success or failure); withdraw is for what is to come. `token` is a token's id or
+    keyed fingerprint, `server` a store or its address, `uses` how often a token was
+    handed out again, `task_id` whose it was where that is not the task that runs.
     """
 
     action: str

@@ -35,7 +35,7 @@ class Client:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         client = Elasticsearch(settings.url, node_class=_node_class(settings), serializer=_Json(), max_retries=0)
-        self._within = cache(lambda within: client.options(request_timeout=within))  # each makes 40 objects
+        self._within = cache(lambda within: client.options(request_timeout=within))  # it makes a client
 
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
         """Return the answer to one attempt at a call; raises what `failures` makes of any other."""

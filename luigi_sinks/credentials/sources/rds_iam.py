@@ -63,7 +63,7 @@ class RdsIam:
         return Token(secret, grant)
 
     def _sign(self, session: boto3.Session, request: Request) -> str:
-        """Return what boto3's `generate_db_auth_token` does, without a client, which costs each process 90 ms."""
+        """Return what boto3's `generate_db_auth_token` does, without a client, which takes long to make."""
         identity = session.get_credentials()
         keys = identity and identity.get_frozen_credentials()
         asked = AWSRequest(

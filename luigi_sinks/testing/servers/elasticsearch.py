@@ -83,7 +83,7 @@ def command(place: Place) -> Command:
             "PATH": os.environ.get("PATH", os.defpath),
             "ES_JAVA_HOME": str(java.find(21)),
             "ES_JAVA_OPTS": " ".join((f"-Xms{HEAP}", f"-Xmx{HEAP}", *java.options())),
-            "CLI_JAVA_OPTS": java.BRIEF[0],
+            "CLI_JAVA_OPTS": " ".join(java.BRIEF),
             "ES_PATH_CONF": str(place.folder / "config"),
         },
     )

@@ -2,8 +2,8 @@
 
 Servers here live for minutes on few processors, and would spend most of them on compiling
 for speed that comes too late. So their code is compiled once, at once, and garbage collected
-by one thread, which halves the processor time of a start and takes a fifth off a load. For
-measurements the variable `LUIGI_SINKS_SERVERS_JVM` is `tuned`: then all is as delivered.
+by one thread. For measurements the variable `LUIGI_SINKS_SERVERS_JVM` is `tuned`: then all
+is as delivered.
 """
 
 import os
