@@ -2,8 +2,9 @@
 
 Servers here live for minutes on few processors, and would spend most of them on compiling
 for speed that comes too late. So their code is compiled once, at once, and garbage collected
-by one thread. For measurements the variable `LUIGI_SINKS_SERVERS_JVM` is `tuned`: then all
-is as delivered.
+by one thread, when memory is full: a store that refuses requests while much memory is taken
+has to be told that garbage does not count. For measurements the variable
+`LUIGI_SINKS_SERVERS_JVM` is `tuned`: then all is as delivered.
 """
 
 import os
