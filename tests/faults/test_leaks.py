@@ -842,7 +842,7 @@ def test_every_library_said_all_that_it_says_at_debug(run):
 
 
 def test_what_is_alive_of_every_load_was_pickled_and_printed(run):
-    shown = b"".join(run.seen["run/pickles"]).decode("latin-1")
+    shown = b"\n".join(run.seen["run/pickles"]).decode("latin-1")
     kinds = set(re.findall(r"^(\S+)\ndumps: b", shown, re.MULTILINE))
     assert {f"pipeline.In{store}" for store in TITLES.values()} <= kinds
     for store, title in TITLES.items():
