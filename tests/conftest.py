@@ -1,7 +1,8 @@
 """Real servers for the tests, in luigi's configuration; a server that is missing fails them.
 
-The servers are the suite's own, and go when it ends. To keep servers up from run
-to run, name their folder in LUIGI_SINKS_SERVERS_STATE.
+The servers are the suite's own, and go when it ends; what they hold is kept in memory where
+there is plenty, as they sync it to a disk with every step that hundreds of tests take. To keep
+servers up from run to run, name their folder in LUIGI_SINKS_SERVERS_STATE.
 """
 
 import os
@@ -16,13 +17,24 @@ from luigi.configuration import get_config
 from luigi_sinks.testing import servers
 
 STATE = "LUIGI_SINKS_SERVERS_STATE"
+IN_MEMORY = Path("/dev/shm")
+ROOM = 8 << 30
 _ours = pytest.StashKey[str]()
+
+
+def has_room(folder: Path) -> bool:
+    """Whether the servers' files, some 2 GB, can be kept here, and MariaDB may load its plugin from here."""
+    if not folder.is_dir():
+        return False
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & os.ST_NOEXEC
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name one folder of servers for all processes that run tests; whoever needs one first starts them."""
     if STATE not in os.environ:
-        config.stash[_ours] = os.environ[STATE] = tempfile.mkdtemp(prefix="luigi-sinks-tests-")
+        folder = tempfile.mkdtemp(prefix="luigi-sinks-tests-", dir=IN_MEMORY if has_room(IN_MEMORY) else None)
+        config.stash[_ours] = os.environ[STATE] = folder
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
