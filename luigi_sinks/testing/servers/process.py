@@ -111,7 +111,7 @@ def start(command: Command, account: Account, *, folder: Path, log: Path) -> Pro
     started = find(child.pid)
     # It is meant to outlive us, of which Popen would warn.
     child.returncode = 0
-    return started or Process(child.pid, "ended at once")
+    return started or Process(child.pid, "ended-at-once")  # one word, as a pid file keeps it
 
 
 def save(process: Process, path: Path) -> None:

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from luigi_sinks import BadSetting, CredentialError, Unavailable, config, load, neo4j, writer
 from luigi_sinks.credentials import running
 from luigi_sinks.neo4j import Graph, Neo4jSink, Node, Settings, connection
+from luigi_sinks.retry import while_unavailable
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import bolt_gate
 from luigi_sinks.testing.servers import keycloak as realm
@@ -492,7 +493,8 @@ def test_a_load_goes_on_when_the_proxy_ends_sessions(relay, shown, sign, dataset
     def rows():
         for number, row in enumerate(rows_for(5)):
             if number % 100 == 0:
-                connections.add(connection.query(settings, CONNECTION)[0]["connectionId"])
+                # The proxy may end this session too, and this is no step of a load, which is tried again.
+                connections.add(while_unavailable(connection.query, settings, CONNECTION)[0]["connectionId"])
             yield row
 
     load_into(settings, dataset, rows())

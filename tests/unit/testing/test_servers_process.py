@@ -91,6 +91,14 @@ def test_a_pid_file_names_the_very_process(start, tmp_path):
     assert process.load(tmp_path / "pid") == started == process.find(started.pid)
 
 
+def test_a_pid_file_names_a_process_that_had_ended_before_it_was_found(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "find", lambda _: None)
+    started = start("")
+    process.save(started, tmp_path / "pid")
+    assert process.load(tmp_path / "pid") == started
+    assert not started.alive
+
+
 @pytest.mark.parametrize("text", ["", "12", "not a pid file"])
 def test_a_pid_file_that_says_nothing_names_no_process(tmp_path, text):
     (tmp_path / "pid").write_text(text)
