@@ -14,7 +14,7 @@ demo: $(VENV)/example  ## load the flights into three stores, and show what is s
 	$(RUN) examples/flights/demo.py --sinks $(SINKS)
 
 test: $(VENV)/ready proxy-packages  ## the whole suite, on real servers
-	$(RUN) -m pytest -n 3 --dist loadfile
+	$(RUN) -m pytest -n 4 --dist loadfile
 
 unit: $(VENV)/ready  ## the tests that need no server
 	$(RUN) -m pytest tests/unit
