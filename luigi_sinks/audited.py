@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol, Self, runtime_checkable
 
-from luigi_sinks.credentials import audit
+from luigi_sinks.credentials import audit, logins
 from luigi_sinks.credentials.audit import Event
 from luigi_sinks.errors import BadRow, CredentialError, SinkError
 from luigi_sinks.report import Report
@@ -13,7 +14,32 @@ from luigi_sinks.sink import Sink
 from luigi_sinks.version import State, Version
 
 
-def load(report: Report) -> None:
+class Login(Protocol):
+    """As whom a process is known to a store."""
+
+    @property
+    def address(self) -> str:
+        """Where the store answers."""
+
+    @property
+    def credential(self) -> str:
+        """Where the tokens come from."""
+
+    @property
+    def publisher(self) -> Self:
+        """Who publishes, hides and deletes versions there; often the same."""
+
+
+@runtime_checkable
+class LoggedIn(Protocol):
+    """A sink whose store is logged in to by tokens: the lines name them."""
+
+    @property
+    def settings(self) -> Login:
+        """As whom."""
+
+
+def load(sink: Sink, report: Report) -> None:
     """Write a step of a load down.
 
     Raises CredentialError where the log must be kept and cannot be, before rows are
@@ -22,13 +48,13 @@ def load(report: Report) -> None:
     """
     match report.state:
         case State.STAGED:
-            audit.require(_of_load("load", report, outcome="begun"))
+            audit.require(_of_load("load", sink, report, outcome="begun"))
         case State.VALIDATED:
-            audit.require(_of_load("load", report, rows=report.rows, duration=round(report.seconds, 6)))
+            audit.require(_of_load("load", sink, report, rows=report.rows, duration=round(report.seconds, 6)))
         case State.PUBLISHED:
-            audit.record(_of_load("publish", report, rows=report.rows, duration=round(report.seconds, 6)))
+            audit.record(_of_load("publish", sink, report, rows=report.rows, duration=round(report.seconds, 6)))
         case _:
-            audit.record(_of_load("load", report, outcome="failure", reason=_reason(report.error)))
+            audit.record(_of_load("load", sink, report, outcome="failure", reason=_reason(report.error)))
 
 
 def roll_back(sink: Sink, version: Version) -> None:
@@ -56,21 +82,30 @@ def prune(sink: Sink, version: Version) -> None:
 @contextmanager
 def _kept(action: str, sink: Sink, version: Version) -> Iterator[None]:
     """Write down that the block is begun, and how it ends."""
-    audit.require(_event(action, sink.store, version, outcome="begun"))
+    audit.require(_event(action, sink, version, outcome="begun"))
     try:
         yield
     except BaseException as error:
-        audit.record(_event(action, sink.store, version, outcome="failure", reason=_reason(error)))
+        token = _token(action, sink)
+        audit.record(_event(action, sink, version, outcome="failure", reason=_reason(error), token=token))
         raise
-    audit.record(_event(action, sink.store, version))
+    audit.record(_event(action, sink, version, token=_token(action, sink)))
 
 
-def _of_load(action: str, report: Report, **more: object) -> Event:
-    return _event(action, report.store, report.version, **more)
+def _of_load(action: str, sink: Sink, report: Report, **more: object) -> Event:
+    return _event(action, sink, report.version, token=_token(action, sink), **more)
 
 
-def _event(action: str, store: str, version: Version, **more: object) -> Event:
-    return Event(action, server=store, dataset=version.dataset, version=str(version), **more)  # type: ignore[arg-type]  # by name
+def _event(action: str, sink: Sink, version: Version, **more: object) -> Event:
+    return Event(action, server=sink.store, dataset=version.dataset, version=str(version), **more)  # type: ignore[arg-type]  # by name
+
+
+def _token(action: str, sink: Sink) -> str:
+    """Name the token that the store has seen last of who does such a thing."""
+    if not isinstance(sink, LoggedIn):
+        return ""
+    login = sink.settings if action == "load" else sink.settings.publisher
+    return logins.last(login.address, login.credential)
 
 
 def _reason(error: BaseException | None) -> str:

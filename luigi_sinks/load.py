@@ -37,8 +37,8 @@ def loading(
     """Give a writer; publish what was written when the block ends cleanly.
 
     Listeners are told of each step; what one of them raises before publication
-    ends the load. The audit log is one, `luigi_sinks.audited.load`, which targets
-    and tasks add, and who calls this directly may.
+    ends the load. The audit log is one, `partial(luigi_sinks.audited.load, sink)`,
+    which targets and tasks add, and who calls this directly may.
 
     Raises Conflict if another load has the partition or publishes first,
     CheckFailed (BadRow among them) if the rows are wrong, Unavailable if the

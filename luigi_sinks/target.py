@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
@@ -130,13 +131,14 @@ class VersionedTarget(luigi.Target):
         if mode == "w":
             from luigi_sinks import audited  # noqa: PLC0415 - most who import this package never load from there
 
+            sink = self.sink()
             load = loading(
-                self.sink(),
+                sink,
                 self.partition,
                 self.origin,
                 checks=self._checks,
                 shared_with=self._shared_with,
-                listeners=(report.log, audited.load),
+                listeners=(report.log, partial(audited.load, sink)),
             )
             return TargetWriter(self, load)
         raise ValueError(f"mode {mode!r} is neither 'r' nor 'w'")

@@ -22,7 +22,7 @@ from luigi_sinks.credentials.chain import Log, verify
 from luigi_sinks.credentials.token import Token
 from luigi_sinks.errors import BadSetting, CredentialError
 
-__all__ = ["Event", "Settings", "correlation", "forget_settings", "of_token", "record", "require", "verify"]
+__all__ = ["Event", "Settings", "correlation", "forget_settings", "name_of", "of_token", "record", "require", "verify"]
 
 _audit = logging.getLogger("luigi_sinks.audit")
 _log = logging.getLogger("luigi_sinks.credentials")
@@ -60,8 +60,11 @@ class Event:
     `action` is exchange, renewal, reuse, refusal, revocation or expiry of a token,
     or connection and publish of a store, or load, rollback and prune (begun, then
     success or failure); withdraw is for what is to come. `token` is a token's id or
-    keyed fingerprint, `server` a store or its address, `uses` how often a token was
-    handed out again, `task_id` whose it was where that is not the task that runs.
+    keyed fingerprint; where versions are loaded, published or pruned it is the one of
+    the last call or session by then, a publisher's where the store has a login of its
+    own for that, and nothing is said before the first. `server` is a store or its
+    address, `uses` how often a token was handed out again, `task_id` whose it was
+    where that is not the task that runs.
     """
 
     action: str
@@ -121,11 +124,16 @@ def of_token(action: str, credential: str, token: Token, **more: Any) -> Event:
         principal=grant.principal,
         issuer=grant.issuer,
         audience=grant.audience,
-        token=grant.token_id or grant.lease or _fingerprint(token),
+        token=name_of(token),
         issued=_time(grant.issued),
         expires=_time(grant.issued + grant.lifetime) if grant.lifetime is not None else "",
         **more,
     )
+
+
+def name_of(token: Token) -> str:
+    """Return what the lines call a token: its id, its lease, or a keyed fingerprint."""
+    return token.grant.token_id or token.grant.lease or _fingerprint(token)
 
 
 def correlation() -> str:

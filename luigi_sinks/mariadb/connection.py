@@ -12,9 +12,10 @@ from weakref import WeakKeyDictionary
 
 import mariadb
 
+from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Unavailable
 from luigi_sinks.mariadb.failures import DUPLICATE_KEY, LOCKED, NO_SUCH_TABLE, explained, is_lost, is_refusal
-from luigi_sinks.mariadb.session import TelltaleCursor, open_session
+from luigi_sinks.mariadb.session import TelltaleCursor, open_session, token_of
 from luigi_sinks.mariadb.settings import Settings
 
 __all__ = [
@@ -136,6 +137,13 @@ def _returned(settings: Settings, connection: Any) -> Iterator[Any]:
 
 
 def _taken(settings: Settings) -> Any:
+    """Return a connection, and remember by which token it logged in: a kept one may be older than the last token."""
+    connection = _young(settings)
+    logins.used(settings.address, settings.credential, token_of(connection))
+    return connection
+
+
+def _young(settings: Settings) -> Any:
     """Return a kept connection, or a new one; what is too old by now is closed on the way."""
     while (kept := _kept(settings)) is not None:
         if time.monotonic() - _opened[kept] < settings.max_connection_age:

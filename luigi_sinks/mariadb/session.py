@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import mariadb
 from mariadb.cursors import Cursor
@@ -31,6 +32,10 @@ _WHEN_ASKED = 2
 
 _UNSAFE = re.compile(r"[^\w.,:=@+-]", re.ASCII)
 _LONGEST = 100
+
+
+_tokens: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+"""What the audit log calls the token that a connection logged in with."""
 
 
 class TelltaleCursor(Cursor):  # type: ignore[misc]  # the driver has no types
@@ -63,6 +68,11 @@ def open_session(settings: Settings) -> Any:
     return connection
 
 
+def token_of(connection: Any) -> str:
+    """Return what the audit log calls the token that a connection logged in with."""
+    return _tokens[connection]
+
+
 def _log_in(settings: Settings, token: Token) -> Any:
     try:
         connection = mariadb.connect(
@@ -82,6 +92,7 @@ def _log_in(settings: Settings, token: Token) -> Any:
             raise Refused from SinkError(_not_let_in(settings, token, error))
         raise explained(settings, error) from error
     audit.record(audit.of_token("connection", settings.credential, token, server=settings.address))
+    _tokens[connection] = audit.name_of(token)
     return connection
 
 

@@ -56,6 +56,11 @@ class Settings:
             raise ValueError("max_connection_age is in seconds, and must be more than 0")
 
     @property
+    def publisher(self) -> Settings:
+        """The same connection for whoever publishes: here one login does all."""
+        return self
+
+    @property
     def is_encrypted(self) -> bool:
         """Whether TLS is on."""
         return self.tls_ca is not None or not config.is_loopback(self.host)

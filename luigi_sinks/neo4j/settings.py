@@ -62,6 +62,11 @@ class Settings:
         return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     @property
+    def publisher(self) -> Settings:
+        """The same connection for whoever publishes: here one login does all."""
+        return self
+
+    @property
     def is_encrypted(self) -> bool:
         """Whether TLS is on."""
         return self.tls_ca is not None or not config.is_loopback(self.host)

@@ -27,7 +27,7 @@ from cryptography import x509
 from luigi.configuration import get_config
 from sqlalchemy import Column, Integer, String
 
-from luigi_sinks import BadSetting, CredentialError, Unavailable, config, lease, load
+from luigi_sinks import BadSetting, CredentialError, Unavailable, audited, config, lease, load
 from luigi_sinks.credentials import audit
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.errors import Forbidden
@@ -163,6 +163,35 @@ def test_a_task_loads_by_a_token_that_this_program_signed(login, lines, table, a
     assert exchange["principal"] == "loader"
     assert exchange["audience"] == f"{given.host}:{given.port}"
     assert {(line["token"], line["server"]) for line in lines("connection")} == {(exchange["token"], given.address)}
+
+
+def test_what_loads_and_publishes_is_named_with_the_token_that_its_session_logged_in_with(login, lines, table):
+    login()
+    assert build(Items(table=table))
+    (exchange,) = signings(lines)
+    told = [line["token"] for action in ("load", "publish") for line in lines(action)]
+    assert told == [exchange["token"]] * 3
+
+
+def test_a_session_that_was_kept_is_named_with_its_own_token_though_there_is_a_later_one(sink, lines):
+    items = sink()
+    versions = [load_one(items), load_one(items)]
+
+    def log_in_once_more(_):
+        time.sleep(1.01)  # signatures of one second are the same
+        PROVIDER.forget()
+        current_user(items.settings)
+
+    connection.run(items.settings, log_in_once_more)
+    earlier, later = (line["token"] for line in signings(lines))
+    assert earlier != later
+    audited.prune(items, versions[0])
+    assert [line.get("token") for line in lines("prune")] == [None, earlier]
+
+
+def load_one(sink):
+    load(sink, WHOLE, ORIGIN, [(1, "x")])
+    return sink.head(WHOLE).version
 
 
 def test_a_role_that_was_assumed_signs_as_well(login, lines, section):

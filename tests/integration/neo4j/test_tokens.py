@@ -132,7 +132,8 @@ def events(caplog):
 
     def of(settings, action):
         lines = [json.loads(each.message) for each in caplog.records if each.name == "luigi_sinks.audit"]
-        return [line for line in lines if line["action"] == action and line.get("credential") == settings.credential]
+        credential = settings and settings.credential
+        return [line for line in lines if line["action"] == action and line.get("credential") == credential]
 
     return of
 
@@ -192,6 +193,8 @@ def test_a_task_loads_by_a_token_of_keycloak_and_no_password_at_all(passwordless
     assert connected["server"] == f"bolt://127.0.0.1:{settings.port}"
     assert connected["token"] == exchange["token"]
     assert connected["issuer"] == config.read_credential(settings.credential)["issuer"]
+    told = [line["token"] for action in ("load", "publish") for line in events(None, action)]
+    assert told == [exchange["token"]] * 3
 
 
 @pytest.mark.usefixtures("small_parts")

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from luigi_sinks.credentials import Token, logins
+from luigi_sinks.credentials import Grant, Token, logins
 
 
 @pytest.fixture
@@ -45,3 +45,23 @@ def test_a_forked_childs_login_is_written_down_too(noted, token):
     child.start()
     child.join()
     assert [pid for pid, _, _ in noted()] == [os.getpid(), child.pid]
+
+
+def test_the_token_that_was_in_use_last_is_known_by_the_name_that_its_line_has(noted, token, tmp_path):
+    assert logins.last("archive:9200", "idp") == ""
+    logins.note("archive:9200", "idp", Token(os.urandom(8).hex(), Grant(token_id="named")))
+    assert logins.last("archive:9200", "idp") == "named"
+    logins.note("archive:9200", "idp", token)
+    assert noted() == [(os.getpid(), "archive:9200", "idp")] * 2
+    assert logins.last("archive:9200", "idp") == json.loads((tmp_path / "audit").read_text().splitlines()[-1])["token"]
+
+
+@pytest.mark.usefixtures("noted")
+def test_a_forked_child_has_used_no_token_yet(token):
+    logins.note("archive:9200", "idp", token)
+    context = multiprocessing.get_context("fork")
+    found = context.SimpleQueue()
+    child = context.Process(target=lambda: found.put(logins.last("archive:9200", "idp")))
+    child.start()
+    child.join()
+    assert (found.get(), bool(logins.last("archive:9200", "idp"))) == ("", True)
