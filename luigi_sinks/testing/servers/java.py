@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from luigi_sinks.testing.servers.errors import ServersError
+from luigi_sinks.testing.servers.server import Place
 
 INSTALLED = Path("/usr/lib/jvm")
 VARIABLE = "LUIGI_SINKS_SERVERS_JVM"
@@ -30,8 +31,23 @@ def options() -> tuple[str, ...]:
     return known[wanted]
 
 
+def classes(place: Place) -> Path:
+    """Name the folder beside the downloads where archives of classes are kept; it is the servers' account's."""
+    return place.home.parent / "classes"
+
+
+def archive(place: Place) -> tuple[str, ...]:
+    """Choose to load a server's classes from an archive: then it starts in two thirds of the time.
+
+    The virtual machine writes it when it first ends, and again when the program or the JDK is another.
+    Those before 19 do without (https://openjdk.org/jeps/350, https://bugs.openjdk.org/browse/JDK-8261455).
+    """
+    file = classes(place) / f"{place.home.name}.jsa"
+    return ("-XX:+IgnoreUnrecognizedVMOptions", "-XX:+AutoCreateSharedArchive", f"-XX:SharedArchiveFile={file}")
+
+
 def find(lowest: int, highest: int = 99) -> Path | None:
-    """Find the home of the first JDK between these major versions, or None."""
+    """Find the home of a JDK between these major versions, or None: one that is named, or the newest."""
     fitting = (home for home in _homes() if lowest <= version(home) <= highest)
     return next(fitting, None)
 
@@ -49,6 +65,6 @@ def _homes() -> Iterator[Path]:
     for name in ("ES_JAVA_HOME", "JAVA_HOME"):
         if home := os.environ.get(name):
             yield Path(home)
-    yield from sorted(INSTALLED.glob("*"))
+    yield from sorted(INSTALLED.glob("*"), key=version, reverse=True)
     if java := shutil.which("java"):
         yield Path(java).resolve().parent.parent

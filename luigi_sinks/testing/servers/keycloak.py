@@ -9,10 +9,12 @@ change the realm: tests make it rotate its keys.
 import base64
 import json
 import os
+import shutil
 import ssl
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +58,19 @@ def missing() -> Sequence[str]:
 
 
 def prepare(place: Place) -> None:
-    """Copy the program, which keeps its data beside itself, and write the realm for it."""
-    copy = place.folder / "home"
-    if not copy.exists():
-        _copy(_built(place.home), place.folder / "home.part", place.account).rename(copy)
+    """Make a home for the program, with a database of its own, and write the realm for it."""
+    _made_once(_program(place), partial(_build, place))
+    first = _made_once(place.home.with_name(f"{place.home.name}-home"), partial(_make_database, place))
+    place.account.make_folder(java.classes(place))
+    home = place.account.make_folder(place.folder / "home")
+    _furnish(home, place)
+    if not (data := home / "data").exists():
+        place.account.run("rm", "-rf", home / "data.part")
+        place.account.run("cp", "-r", first / "data", home / "data.part")
+        (home / "data.part").rename(data)
     prepare_container(place)
-    for name in ("data", "data/import"):
-        place.account.make_folder(copy / name)
     realm = (place.folder / "import" / "realm.json").read_text(encoding="utf-8")
-    place.account.write(copy / "data" / "import" / "realm.json", realm)
+    place.account.write(place.account.make_folder(data / "import") / "realm.json", realm)
 
 
 def prepare_container(place: Place) -> None:
@@ -78,22 +84,56 @@ def prepare_container(place: Place) -> None:
     account.write(folder / "import" / "realm.json", json.dumps(realm))
 
 
-def _built(home: Path) -> Path:
-    """Build the program for its database once for all state folders: it would do so at each first start."""
-    built = home.with_name(f"{home.name}-built")
-    with locked(home.with_name(f"{built.name}.lock")):
-        if not built.exists():
-            part = _copy(home, home.with_name(f"{built.name}.part"), ourselves())
-            variables = (f"JAVA_HOME={_jdk()}", f"JAVA_OPTS_APPEND={' '.join(java.BRIEF)}")
-            ourselves().run("env", *variables, part / "bin" / "kc.sh", "build", "--db=dev-file")
-            part.rename(built)
-    return built
+def _program(place: Place) -> Path:
+    return place.home.with_name(f"{place.home.name}-built")
 
 
-def _copy(source: Path, target: Path, account: Account) -> Path:
-    account.run("rm", "-rf", target)
-    account.run("cp", "-r", source, target)
+def _made_once(target: Path, make: Callable[[Path], None]) -> Path:
+    """Have a folder that all state folders share, made whole."""
+    with locked(target.with_name(f"{target.name}.lock")):
+        if not target.exists():
+            part = target.with_name(f"{target.name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            make(part)
+            part.rename(target)
     return target
+
+
+def _build(place: Place, part: Path) -> None:
+    """Build the program for its database, as it would do at each first start."""
+    shutil.copytree(place.home, part)
+    _run(ourselves(), part, "build", "--db=dev-file")
+
+
+def _make_database(place: Place, part: Path) -> None:
+    """Have the program make its tables, and the realm `master`, which has no users."""
+    _furnish(place.account.make_folder(part), place)
+    to = f"--dir={part / 'exported'}", f"-Dkc.home.dir={part}"
+    _run(place.account, _program(place), "export", "--optimized", *to)
+    shutil.rmtree(part / "exported")
+
+
+def _run(account: Account, program: Path, *words: str) -> None:
+    environment = (f"{name}={value}" for name, value in _environment().items())
+    account.run("env", *environment, program / "bin" / "kc.sh", *words)
+
+
+def _furnish(home: Path, place: Place) -> None:
+    """Have the program's folders in a home, where it looks for them."""
+    for path in _program(place).iterdir():
+        (link := home / path.name).unlink(missing_ok=True)
+        link.symlink_to(path)
+
+
+def _environment(*options: str) -> dict[str, str]:
+    # From JDK 24 on its threads do not start without the opening.
+    options = (*java.BRIEF, "--add-opens=java.base/java.lang=ALL-UNNAMED", *options)
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "JAVA_HOME": str(_jdk()),
+        "JAVA_OPTS_KC_HEAP": f"-Xms64m -Xmx{HEAP}",
+        "JAVA_OPTS_APPEND": " ".join(options),
+    }
 
 
 def _jdk() -> Path | None:
@@ -104,7 +144,7 @@ def command(place: Place) -> Command:
     """Name the launcher, which stays in the foreground; the realm is read at the first start only."""
     return Command(
         (
-            place.folder / "home" / "bin" / "kc.sh",
+            _program(place) / "bin" / "kc.sh",
             "start",  # in development mode it would listen in clear text too
             "--optimized",  # it is built already
             "--cache=local",
@@ -114,13 +154,9 @@ def command(place: Place) -> Command:
             f"--https-certificate-file={place.certificate}",
             f"--https-certificate-key-file={place.key}",
             f"--hostname=https://{HOST}:{place.port}",
+            f"-Dkc.home.dir={place.folder / 'home'}",
         ),
-        {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "JAVA_HOME": str(_jdk()),
-            "JAVA_OPTS_KC_HEAP": f"-Xms64m -Xmx{HEAP}",
-            "JAVA_OPTS_APPEND": " ".join(java.BRIEF),
-        },
+        _environment(*java.archive(place)),
     )
 
 

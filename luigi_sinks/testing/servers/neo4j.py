@@ -34,6 +34,7 @@ server.directories.import={folder}/import
 server.memory.heap.initial_size=512m
 server.memory.heap.max_size={heap}
 server.memory.pagecache.size=256m
+internal.server.bolt.thread_pool_shutdown_wait_time=100ms
 dbms.usage_report.enabled=false
 """
 
@@ -48,6 +49,7 @@ def missing() -> Sequence[str]:
 def prepare(place: Place) -> None:
     """Write the configuration, besides what a container mounts too."""
     prepare_container(place)
+    place.account.make_folder(java.classes(place))
     values = {"host": HOST, "port": place.port, "folder": place.folder, "heap": HEAP}
     text = CONFIGURATION.format(**values, key=place.key, certificate=place.certificate)
     place.account.write(place.folder / "conf" / "neo4j.conf", text)
@@ -70,6 +72,7 @@ def command(place: Place) -> Command:
             f"{java.find(17, 25)}/bin/java",
             f"-Xmx{HEAP}",
             *java.options(),
+            *java.archive(place),
             *opened,
             *("-cp", f"{place.home}/*", "org.neo4j.server.CommunityEntryPoint"),
             f"--home-dir={place.folder}",

@@ -26,6 +26,13 @@ def test_the_first_that_fits_is_taken(jdk):
     assert java.find(21, 98) == newer
 
 
+def test_of_several_that_fit_the_newest_is_taken(jdk):
+    jdk("a", "17.0.15")
+    newest = jdk("b", "25.0.3")
+    jdk("c", "21.0.1")
+    assert java.find(17, 25) == newest
+
+
 def test_one_that_is_too_new_does_not_fit(jdk):
     jdk("jdk-97", "97")
     assert java.version(java.INSTALLED / "jdk-97") == 97

@@ -72,6 +72,12 @@ def test_no_command_and_no_environment_holds_the_secret(name, place):
     assert SECRET not in f"{command}"
 
 
+@pytest.mark.parametrize("module", [keycloak, neo4j])
+def test_classes_are_kept_beside_the_downloads_for_all_state_folders(module, place):
+    folder = place.home.parent / "classes"
+    assert f"-XX:SharedArchiveFile={folder}/home.jsa" in f"{module.command(place)}"
+
+
 @pytest.mark.parametrize("module", [elasticsearch, neo4j, opensearch])
 def test_what_is_written_for_a_server_holds_no_secret_but_its_hash(module, place):
     module.prepare(place)
