@@ -157,6 +157,18 @@ def test_a_role_is_assumed_under_the_tasks_name_and_for_its_owner(luigi_cfg, mot
     assert use("aws", lambda token: token.grant, owner="flight_ops").principal.endswith("/Fares")
 
 
+def test_two_credentials_are_two_roles_only_where_the_owner_has_none(luigi_cfg, moto):
+    two = "".join(
+        section(name, source="assume_role", region="eu-west-1", endpoint=moto, role=f"{ROLE}-{name}")
+        for name in ("loads", "publishes")
+    )
+    for owned, roles in (("", ["loader-loads", "loader-publishes"]), (f"aws_role = {ROLE}-ops\n", ["loader-ops"] * 2)):
+        luigi_cfg(f"{two}[luigi_sinks.owner.flight_ops]\n{owned}")
+        PROVIDER.forget()
+        found = [use(name, lambda token: token.grant.principal, owner="flight_ops") for name in ("loads", "publishes")]
+        assert [principal.split("/")[1] for principal in found] == roles
+
+
 def test_a_role_is_needed(luigi_cfg):
     luigi_cfg(section("aws", source="assume_role", region="eu-west-1"))
     with pytest.raises(BadSetting, match="credential 'aws' needs role"):
