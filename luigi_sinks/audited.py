@@ -8,7 +8,7 @@ from typing import Protocol, Self, runtime_checkable
 
 from luigi_sinks.credentials import audit, logins
 from luigi_sinks.credentials.audit import Event
-from luigi_sinks.errors import BadRow, CredentialError, SinkError
+from luigi_sinks.errors import BadRow, CredentialError, Forbidden, SinkError
 from luigi_sinks.report import Report
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import State, Version
@@ -63,6 +63,7 @@ def roll_back(sink: Sink, version: Version) -> None:
     Raises Conflict if somebody else moves the head at the same time, or if the
     version never was published or is dropped, and CredentialError as for `prune`.
     """
+    _check("roll_back", version)
     with _kept("rollback", sink, version):
         head = sink.head(version.partition)
         sink.publish(version, replacing=head)
@@ -73,10 +74,27 @@ def roll_back(sink: Sink, version: Version) -> None:
 def prune(sink: Sink, version: Version) -> None:
     """Delete the rows of a version that is no head; its record stays.
 
-    Raises CredentialError where the log must be kept and cannot be; then nothing is done.
+    Raises CredentialError where the log must be kept and cannot be; then nothing is
+    done. Raises Forbidden for a loader whom the server keeps from it.
     """
+    _check("prune", version)
     with _kept("prune", sink, version):
-        sink.drop(version)
+        try:
+            sink.drop(version)
+        except Forbidden as refusal:
+            raise Forbidden(
+                f"{version} is for a pruner to delete, by a login and a luigi.cfg of its own; `luigi-sinks grants` "
+                f"prints what it takes: {refusal}"
+            ) from refusal
+
+
+def _check(name: str, version: object) -> None:
+    """Raise TypeError for what is likely to be taken for a version."""
+    if not isinstance(version, Version):
+        raise TypeError(
+            f"{name} takes a version and was given a {type(version).__name__}; pass record.version of one of "
+            "sink.records()"
+        )
 
 
 @contextmanager

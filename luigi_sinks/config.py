@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from configparser import InterpolationError
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from luigi.configuration import get_config
@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 _ROOT = "luigi_sinks"
 _SECRET = re.compile(r"(^|[_-])(password|passwd|passphrase|pwd|secret|token|api[_-]?key|secret[_-]key|access[_-]key)$")
+
+_WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,24 @@ def read(kind: type[T], name: str) -> T:
     try:
         return msgspec.convert(values, kind, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise BadSetting(f"[{name}] in luigi.cfg: {error}") from None
+        raise BadSetting(f"[{name}] in luigi.cfg: {_wrong(kind, values) or error}") from None
 
 
 def _required(kind: type[Any]) -> list[str]:
     """Name the settings that have no default."""
     return [name for name in kind.__annotations__ if not hasattr(kind, name)]
+
+
+def _wrong(kind: type[Any], values: Mapping[str, str]) -> str:
+    """Say of the first value that is not of its setting's type what it must be; nothing if all are."""
+    for key, wanted in get_type_hints(kind).items():
+        try:
+            if key in values:
+                msgspec.convert(values[key], wanted, strict=False, dec_hook=_path)
+        except msgspec.ValidationError:
+            choices = get_args(wanted) if get_origin(wanted) is Literal else ()
+            return f"{key} = {values[key]} must be {' or '.join(choices) or _WANTED.get(wanted, 'text, in quotes')}"
+    return ""
 
 
 def _path(kind: type[Any], value: Any) -> Any:

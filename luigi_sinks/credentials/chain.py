@@ -155,14 +155,14 @@ def _opened(path: Path, how: int) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong, and with which line of which file, counted from 1 there."""
+    """What is wrong, and with which line of which file, counted from 1 there; 0 is what no line shows."""
 
     file: str
     line: int
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.file}, line {self.line}: {self.reason}"
+        return f"{self.file}{f', line {self.line}' if self.line else ''}: {self.reason}"
 
 
 @dataclass

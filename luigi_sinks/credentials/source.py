@@ -71,9 +71,10 @@ def read(kind: type[Settings], name: str) -> Settings:
     try:
         return config.read(kind, section(name))
     except BadSetting as error:
+        said, _, _ = str(error).partition("; known are: ")  # which is all that follows, and `source`
         takes = ", ".join(key for key in kind.__annotations__ if key != "source")
         source = config.read_credential(name).get("source", "")
-        raise BadSetting(f"{error}; with source = {source} it takes: {takes or 'nothing else'}") from None
+        raise BadSetting(f"{said}; with source = {source} it takes: {takes or 'nothing else'}") from None
 
 
 def section(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from luigi_sinks import lease
+from luigi_sinks import audited, lease
 from luigi_sinks.errors import Conflict, Forbidden
 from luigi_sinks.sink import Sink
 from luigi_sinks.testing.suite import ORIGIN, WHOLE, SinkSuite, failing_after, rows
@@ -67,6 +67,12 @@ class LoaderSuite(SinkSuite):
         assert [r.state for r in sink.records()] == [State.RETIRED, State.PUBLISHED]
         assert self.read(sink, first) == rows(3)
         assert self.read(sink, second) == rows(5)
+
+    def test_a_loader_who_prunes_is_told_that_a_pruner_may(self, sink: Sink) -> None:
+        first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
+        with pytest.raises(Forbidden, match=f"is for a pruner to delete.*{self.denied}"):
+            audited.prune(sink, first)
+        assert self.read(sink, first) == rows(3)
 
     def test_a_dropped_version_is_not_retired_and_cannot_be_published(self, sink: Sink) -> None:
         first, second = self.load(sink, rows(3)), self.load(sink, rows(5))

@@ -134,6 +134,18 @@ def test_a_prune_that_is_refused_is_in_the_audit_too(two_versions, lines):
     assert [(line["action"], line["outcome"]) for line in lines()[-2:]] == [("prune", "begun"), ("prune", "failure")]
 
 
+@pytest.mark.parametrize("act", [audited.roll_back, audited.prune])
+@pytest.mark.parametrize("kind", [str, lambda version: Numbers().output().record()], ids=["text", "record"])
+def test_what_is_no_version_is_refused_with_what_to_pass_and_is_not_in_the_audit(two_versions, lines, act, kind):
+    sink, first, _ = two_versions
+    before = lines()
+    with pytest.raises(
+        TypeError, match=rf"{act.__name__} takes a version and was given a (str|Record); pass record\.version"
+    ):
+        act(sink, kind(first))
+    assert lines() == before
+
+
 def test_without_an_audit_log_that_is_required_nothing_is_rolled_back(two_versions, audit_into, tmp_path):
     sink, first, second = two_versions
     audit_into(tmp_path / "gone" / "log", required="true")

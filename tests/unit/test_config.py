@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -37,6 +38,34 @@ def test_a_setting_of_the_wrong_type_is_named(luigi_cfg):
     luigi_cfg("[luigi_sinks.mariadb]\nhost = db\nport = many\n")
     with pytest.raises(BadSetting, match=r"port"):
         config.read_connection(Settings, "mariadb")
+
+
+@dataclass(frozen=True)
+class Kinds:
+    count: int = 1
+    seconds: float = 1.0
+    required: bool = False
+    product: Literal["red", "blue"] = "red"
+    file: Path | None = None
+    name: str = ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "wrong"),
+    [
+        ("cfg", "count = abc", "count = abc must be a whole number"),
+        ("cfg", "seconds = soon", "seconds = soon must be a number"),
+        ("cfg", "required = perhaps", "required = perhaps must be true or false"),
+        ("cfg", "product = green", "product = green must be red or blue"),
+        ("toml", "file = 7", "file = 7 must be text, in quotes"),
+        ("toml", "name = 7", "name = 7 must be text, in quotes"),
+    ],
+)
+def test_a_setting_of_the_wrong_type_is_named_with_what_it_must_be(luigi_cfg, kind, said, wrong):
+    luigi_cfg(f"[luigi_sinks.mariadb]\n{said}\n", kind)
+    with pytest.raises(BadSetting) as caught:
+        config.read_connection(Kinds, "mariadb")
+    assert str(caught.value) == f"[luigi_sinks.mariadb] in luigi.cfg: {wrong}"
 
 
 def test_a_setting_that_is_unknown_is_named(luigi_cfg):

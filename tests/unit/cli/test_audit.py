@@ -37,11 +37,11 @@ def test_a_log_that_is_whole_is_good(log):
     [
         (
             lambda lines: lines.__setitem__(1, lines[1].replace(":1}", ":7}")),
-            "line 3: the record before it, 2, was changed",
+            ", line 3: the record before it, 2, was changed",
         ),
-        (lambda lines: lines.pop(1), "line 2: records 2 to 2 are missing before it"),
-        (lambda lines: lines.pop(), "line 0: the log ends with record 4, and the anchor knows of 5"),
-        (lambda lines: lines.insert(2, "{}"), "line 3: is no record"),
+        (lambda lines: lines.pop(1), ", line 2: records 2 to 2 are missing before it"),
+        (lambda lines: lines.pop(), ": the log ends with record 4, and the anchor knows of 5"),
+        (lambda lines: lines.insert(2, "{}"), ", line 3: is no record"),
     ],
     ids=["edited", "deleted", "cut", "added"],
 )
@@ -49,7 +49,7 @@ def test_a_line_that_was_changed_is_shown_by_its_number(log, edit, fault):
     change(log, edit)
     done = verify()
     assert done.exit_code == 1
-    assert done.stdout.splitlines()[0] == f"audit.log, {fault}"
+    assert done.stdout.splitlines()[0] == f"audit.log{fault}"
 
 
 def test_a_log_can_be_named_and_says_what_an_anchor_is_for(log):

@@ -60,15 +60,15 @@ def changed(lines):
         (lambda lines: lines.insert(4, lines[3]), "audit, line 5: record 4 stands after record 4"),
         (lambda lines: lines.insert(4, b"{}\n"), "audit, line 5: is no record"),
         (lambda lines: lines.insert(4, b"\n"), "audit, line 5: is no record"),
-        (lambda lines: lines.pop(), "audit, line 0: the log ends with record 9, and the anchor knows of 10"),
-        (lambda lines: lines.clear(), "audit, line 0: the log ends with record 0, and the anchor knows of 10"),
+        (lambda lines: lines.pop(), "audit: the log ends with record 9, and the anchor knows of 10"),
+        (lambda lines: lines.clear(), "audit: the log ends with record 0, and the anchor knows of 10"),
         (
             lambda lines: lines.append(lines.pop().replace(b'"n":9', b'"n":0')),
             "audit, line 10: record 10 is not the one that was anchored",
         ),
         (
             lambda lines: lines.append(lines.pop()[:-5]),
-            "audit, line 0: the log ends with record 9, and the anchor knows of 10",
+            "audit: the log ends with record 9, and the anchor knows of 10",
         ),
     ],
     ids=["edited", "deleted", "first-deleted", "doubled", "added", "blank", "cut", "emptied", "last-edited", "torn"],
