@@ -7,6 +7,7 @@ by the next look when a crash came between.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,6 +28,9 @@ from luigi_sinks.sink import Part, Sealed
 from luigi_sinks.version import State, Version
 
 _log = logging.getLogger("luigi_sinks")
+
+_NAME = re.compile(r"[a-z0-9_]+~[a-z0-9_]+")
+"""A partition and a version's id."""
 
 
 @dataclass(frozen=True)
@@ -217,18 +221,44 @@ class ElasticsearchStage:
     def abandon(self) -> None:
         """Delete the index of a version that was never published, and record the failure.
 
-        Who may not delete it leaves it to a pruner.
+        Who may not delete it, or not look at it first, leaves it to a pruner. What the
+        record says is not enough, as a loader may write it: an index that readers saw
+        stays, and its record is put right. Raises Conflict for what is no version of
+        the dataset.
         """
         sink = self.sink
+        self._refuse_another_name()
         if not sink.heads.take(self.version, names.STAGED) and not sink.settled(self.version).state.is_open:
             return
         try:
+            if self._was_shown():
+                _log.warning("%s: its record said it was never published, and its index was; it stays", self.version)
+                sink.registry.change(self.version, _retired)
+                return
             sink.delete_index(self.version)
         except Forbidden as refusal:
             self._leave_to_pruner(refusal)
             return
         sink.registry.forget_parts(self.version)
         sink.registry.change(self.version, lambda record: replace(record, state=State.FAILED))
+
+    def _refuse_another_name(self) -> None:
+        """Refuse a record that would have another index deleted, or several."""
+        version = self.version
+        if version.dataset != self.sink.dataset or not _NAME.fullmatch(f"{version.partition}~{version.id}"):
+            raise Conflict(
+                f"the registry of {self.sink.dataset} holds a record of {version}, which is no version of it; nothing "
+                "was deleted. Somebody wrote it by hand: delete that document"
+            )
+
+    def _was_shown(self) -> bool:
+        """Ask the index itself whether it is or was the head."""
+        try:
+            found = self.sink.administer(lambda es: es.indices.get_alias(index=names.index(self.version)))
+        except Missing:
+            return False
+        shown = {names.head(self.sink.dataset, self.version.partition), names.tag(self.version, names.RETIRED)}
+        return any(shown & each["aliases"].keys() for each in found.values())
 
     def _leave_to_pruner(self, refusal: Forbidden) -> None:
         self.sink.registry.change(self.version, Record.left)
@@ -303,6 +333,11 @@ def _unabandoned(record: Record) -> Record:
     if record.state not in {State.STAGED, State.VALIDATED}:
         raise Conflict(f"{record.version} is {record.state}; it cannot be sealed or approved")
     return record
+
+
+def _retired(record: Record) -> Record:
+    """Return the record of a version that was published, whatever it says."""
+    return replace(record, state=State.RETIRED, published_at=record.published_at or datetime.now(UTC))
 
 
 def _approved(record: Record) -> Record:

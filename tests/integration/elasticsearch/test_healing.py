@@ -1,6 +1,7 @@
 """What a crash left between alias and record, and calls that arrive late, made by hand."""
 
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import pytest
 
@@ -104,6 +105,37 @@ def test_a_publication_whose_answers_are_all_lost_is_found_by_the_next_look(make
         assert honest.head("_all").version == stage.version
 
 
+def test_a_publication_is_recorded_though_the_answer_to_that_is_lost(make_sink, dataset, cluster, proxy):
+    sink, honest = make_sink(settings=proxy.settings), make_sink()
+    with approved(honest, 4) as stage:
+        proxy.lose_answers("PUT", "registry/_doc")
+        sink.publish(stage.version, replacing=Head())
+        assert not proxy.faults[0].times
+        assert stored_states(cluster, dataset) == ["published"]
+
+
+def test_what_changes_in_a_record_while_its_version_is_published_stays(make_sink, dataset, cluster, proxy):
+    sink, honest = make_sink(settings=proxy.settings), make_sink()
+    with approved(honest, 4) as stage:
+        later = next(honest.records()).lease.given_up()
+        proxy.before("POST", "_aliases", lambda: stage.renew(later))
+        sink.publish(stage.version, replacing=Head())
+        assert stored_states(cluster, dataset) == ["published"]
+        assert next(honest.records()).lease == later
+
+
+def test_a_version_is_not_recorded_as_left_by_who_saw_it_before_it_came_back(
+    make_sink, dataset, cluster, proxy, load_rows
+):
+    sink, honest = make_sink(settings=proxy.settings), make_sink()
+    first = load_rows(honest, documents(3))
+    with approved(honest, 4) as stage:
+        honest.heads.move(stage.version, names.STAGED, honest.heads.pointer("_all"))
+        proxy.before("PUT", "registry/_doc", lambda: honest.publish(first, replacing=honest.head("_all")))
+        states = [record.state for record in sink.records()]
+        assert states == stored_states(cluster, dataset) == [State.PUBLISHED, State.RETIRED]
+
+
 def test_a_load_that_died_before_its_index_was_made_is_cleared(sink, load_rows):
     version = new_version(sink.dataset, "_all")
     with approved(sink, 1) as stage:
@@ -111,6 +143,62 @@ def test_a_load_that_died_before_its_index_was_made_is_cleared(sink, load_rows):
         load_rows(sink, documents(3))
     assert sink.head("_all").version != version
     assert [record.state for record in sink.records()] == [State.FAILED, State.PUBLISHED]
+
+
+@pytest.fixture
+def forge(cluster, dataset):
+    """Return a function that writes into a version's record, as a loader may, that a load of it has died."""
+
+    def forge(version, **named):
+        (hit,) = cluster("GET", f"/{dataset}~registry/_search?q=version:{version.id}")["hits"]["hits"]
+        document = hit["_source"]
+        document["record"].update(state="staged", published_at=None, version={**asdict(version), **named})
+        document["version"] = document["record"]["version"]["id"]
+        assert cluster("PUT", f"/{dataset}~registry/_doc/{hit['_id']}?refresh=true", document)["result"] == "updated"
+
+    return forge
+
+
+def test_a_forged_record_has_no_retired_version_deleted_and_is_put_right(sink, load_rows, forge):
+    first, second = load_rows(sink, documents(3)), load_rows(sink, documents(5))
+    forge(first)
+    third = load_rows(sink, documents(6))
+    assert {record.version: record.state for record in sink.records()} == {
+        first: State.RETIRED,
+        second: State.RETIRED,
+        third: State.PUBLISHED,
+    }
+    assert len(list(sink.read(first))) == 3
+    sink.publish(first, replacing=sink.head("_all"))
+    assert sink.head("_all").version == first
+
+
+def test_a_forged_record_has_no_head_deleted(sink, load_rows, cluster, dataset, forge):
+    first = load_rows(sink, documents(3))
+    forge(first)
+    sink.attach(first).abandon()
+    assert cluster.count(dataset) == 3
+    assert sink.head("_all").record.state is State.PUBLISHED
+
+
+STRANGE = {
+    "another dataset": lambda head: {"dataset": f"{head.dataset}_else"},
+    "a pattern": lambda head: {"id": "v*"},
+    "several indices": lambda head: {"id": f"none,{names.index(head)}"},
+}
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_a_forged_record_has_no_index_deleted_that_it_does_not_name_rightly(
+    sink, load_rows, cluster, dataset, forge, what
+):
+    first, head = load_rows(sink, documents(3)), load_rows(sink, documents(5))
+    before = cluster.indices(dataset)
+    forge(first, **STRANGE[what](head))
+    with pytest.raises(Conflict, match="is no version of it; nothing was deleted"):
+        load_rows(sink, documents(6))
+    assert cluster.indices(dataset) == before
+    assert cluster.count(dataset) == 5
 
 
 @contextmanager
