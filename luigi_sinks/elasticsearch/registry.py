@@ -83,20 +83,45 @@ class Registry:
                 return
             seq += 1
 
+    def entry(self, version: Version) -> Entry:
+        """Return a version's record as it is now; raise Conflict if there is none."""
+        found = self._found(version)
+        if not found:
+            raise Conflict(f"{version} is not in the registry")
+        return found[0]
+
     def record(self, version: Version) -> Record:
         """Return a version's record; raise Conflict if there is none."""
-        return self._entry(version).record
+        return self.entry(version).record
 
     def change(self, version: Version, become: Callable[[Record], Record]) -> Record:
         """Replace a record by what `become` makes of it, nothing having come between; return it."""
         for _ in range(_ATTEMPTS):
-            entry = self._entry(version)
+            entry = self.entry(version)
             record = become(entry.record)
-            if record == entry.record or self._replace(entry, record):
+            if record == entry.record or self.put(entry, record):
                 return record
         raise Unavailable(f"{version}: its record is changed by too many at once; try again")
 
-    def pages(self, partition: str | None, update_ids: Collection[str] | None) -> Iterator[list[Record]]:
+    def put(self, entry: Entry, record: Record) -> bool:
+        """Put a record in the place of one that was found; return False if that has changed meanwhile."""
+        try:
+            ask(
+                self.settings,
+                lambda es: es.index(
+                    index=self.index,
+                    id=str(record.seq),
+                    document=_document(record),
+                    if_seq_no=entry.seq_no,
+                    if_primary_term=entry.primary_term,
+                    refresh=True,
+                ),
+            )
+        except Clash:
+            return False
+        return True
+
+    def pages(self, partition: str | None, update_ids: Collection[str] | None) -> Iterator[list[Entry]]:
         """Yield the history in pages, oldest first."""
         filters: list[dict[str, Any]] = []
         if partition is not None:
@@ -107,7 +132,7 @@ class Registry:
         while page is None or len(page) == _PAGE:
             page = self._search([*filters, {"range": {"seq": {"gt": last}}}], size=_PAGE)
             if page:
-                yield [entry.record for entry in page]
+                yield page
                 last = page[-1].record.seq
 
     def begin_part(self, version: Version, number: int, rows: int) -> bool:
@@ -148,30 +173,6 @@ class Registry:
         except Clash:
             return False
         return True
-
-    def _replace(self, entry: Entry, record: Record) -> bool:
-        """Replace a document; return False if it has changed meanwhile."""
-        try:
-            ask(
-                self.settings,
-                lambda es: es.index(
-                    index=self.index,
-                    id=str(record.seq),
-                    document=_document(record),
-                    if_seq_no=entry.seq_no,
-                    if_primary_term=entry.primary_term,
-                    refresh=True,
-                ),
-            )
-        except Clash:
-            return False
-        return True
-
-    def _entry(self, version: Version) -> Entry:
-        found = self._found(version)
-        if not found:
-            raise Conflict(f"{version} is not in the registry")
-        return found[0]
 
     def _found(self, version: Version) -> Sequence[Entry]:
         return self._search([{"term": {"version": version.id}}], size=1)

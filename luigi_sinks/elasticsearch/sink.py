@@ -17,7 +17,7 @@ from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch import names, reader
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, Rejected, ask
 from luigi_sinks.elasticsearch.heads import Heads, Pointer
-from luigi_sinks.elasticsearch.registry import Registry
+from luigi_sinks.elasticsearch.registry import Entry, Registry
 from luigi_sinks.elasticsearch.schema import Schema, field_types
 from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.elasticsearch.writer import PartWriter
@@ -61,15 +61,19 @@ class ElasticsearchSink:
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
         pointer = self.heads.pointer(partition)
-        return Head(self.settled(pointer.version), pointer.epoch) if pointer.version else Head()
+        if pointer.version is None:
+            return Head()
+        record = self.registry.record(pointer.version)
+        is_right = record == _as_pointed(record, is_head=True)
+        return Head(record if is_right else self.settled(pointer.version), pointer.epoch)
 
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
         for page in self.registry.pages(partition, update_ids):
             heads = self.heads.versions()  # after the records, so that what was published in between shows
-            for record in page:
-                seen = _as_pointed(record, record.version in heads)
-                yield record if seen == record else self.settled(record.version)
+            for entry in page:
+                seen = _as_pointed(entry.record, is_head=entry.record.version in heads)
+                yield seen if seen == entry.record else self._put_right(entry, seen)
 
     def create(self) -> None:
         """Make what the dataset has besides its versions' indices."""
@@ -95,17 +99,14 @@ class ElasticsearchSink:
 
     def publish(self, version: Version, *, replacing: Head) -> None:
         """Move the head if it still is `replacing`."""
-        record = self.settled(version)
+        entry = self.registry.entry(version)
         pointer = self.heads.pointer(version.partition)
-        if pointer.version == version:
-            return
-        if pointer != Pointer(replacing.version, replacing.epoch):
-            raise _overtaken(version, pointer)
-        if not self.heads.move(version, _tag_of(record), pointer):
-            pointer = self.heads.pointer(version.partition)
-            if pointer.version != version:
+        if pointer.version != version:
+            if pointer != Pointer(replacing.version, replacing.epoch):
                 raise _overtaken(version, pointer)
-        self.settled(version)
+            self._move(_as_pointed(entry.record, is_head=False), pointer)
+        # Though it may say so already: who saw it as left, and means to say that, then looks again.
+        self._put_right(entry, _as_pointed(entry.record, is_head=True))
 
     def retire(self, version: Version) -> None:
         """Record that the version is no longer the head."""
@@ -139,9 +140,21 @@ class ElasticsearchSink:
         """Put the version's record right if the aliases say otherwise; return it."""
 
         def become(record: Record) -> Record:
-            return _as_pointed(record, self.heads.pointer(version.partition).version == version)
+            return _as_pointed(record, is_head=self.heads.pointer(version.partition).version == version)
 
         return self.registry.change(version, become)
+
+    def _put_right(self, entry: Entry, seen: Record) -> Record:
+        """Keep a record as the aliases had it after the entry was found; if it has changed since, look again."""
+        return seen if self.registry.put(entry, seen) else self.settled(seen.version)
+
+    def _move(self, record: Record, pointer: Pointer) -> None:
+        """Make a version the head after this one; raise Conflict if another came first."""
+        version = record.version
+        if not self.heads.move(version, _tag_of(record), pointer):
+            pointer = self.heads.pointer(version.partition)
+            if pointer.version != version:
+                raise _overtaken(version, pointer)
 
     def _refuse_other_types(self, version: Version) -> None:
         """Refuse a field that another partition holds as another type: searches over both would fail."""
@@ -319,7 +332,7 @@ class ElasticsearchStage:
         return BadSetting(f"{self.version}: Elasticsearch refuses the mapping or the settings: {rejected.reason}")
 
 
-def _as_pointed(record: Record, is_head: bool) -> Record:
+def _as_pointed(record: Record, *, is_head: bool) -> Record:
     """Return the record as the aliases have it."""
     if is_head and record.state is not State.PUBLISHED:
         return replace(record, state=State.PUBLISHED, published_at=record.published_at or datetime.now(UTC))

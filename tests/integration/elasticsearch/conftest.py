@@ -151,6 +151,17 @@ class Proxy(ThreadingHTTPServer):
         """Answer by ourselves."""
         self.faults.append(Fault(matches, times, status, is_sent=False))
 
+    def before(self, method, path, act):
+        """Have something else happen once, before the first such request goes on."""
+        acts = [act]
+
+        def happen(m, p, _):
+            if acts and m == method and path in p:
+                acts.pop()()
+            return False
+
+        self.faults.append(Fault(happen, 1))
+
     def fault_of(self, method, path, body):
         with self.lock:
             self.requests.append((method, path, len(body)))
