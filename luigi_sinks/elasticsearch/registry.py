@@ -1,9 +1,10 @@
 """The history of a dataset: one hidden index, one document a version.
 
 A version's number is its document's id, taken by creating the next one, so no two
-versions share it. Every change is seen by the searches that follow it: it
-refreshes the index, which is tiny. While a version is being loaded, a document for
-each of its parts says that the part was begun, and with how many rows.
+versions share it. Every change of a record is seen by the searches that follow it:
+it refreshes the index, which is tiny. While a version is being loaded, a document
+for each of its parts says that the part was begun, and with how many rows; who looks
+for those refreshes the index first.
 """
 
 from __future__ import annotations
@@ -152,16 +153,19 @@ class Registry:
         """Delete the notes about a version's parts."""
         query = {"term": {"part_of": version.id}}
         with suppress(Missing):  # no registry, no notes; one that is closed stays an error
-            ask(self.settings, lambda es: es.indices.refresh(index=self.index))
-            while keys := self._ids(query):
+            is_last = False
+            while not is_last:
+                ask(self.settings, lambda es: es.indices.refresh(index=self.index))
+                keys = self._ids(query)
                 self._delete(keys)
+                is_last = len(keys) < _PAGE
 
     def _delete(self, keys: Sequence[str]) -> None:
         """Delete documents; one that is gone already is no error."""
+        if not keys:
+            return
         deletes = [{"delete": {"_id": key}} for key in keys]
-        answer = ask(
-            self.settings, lambda es: es.bulk(index=self.index, operations=deletes, refresh=True), within=CHANGE
-        )
+        answer = ask(self.settings, lambda es: es.bulk(index=self.index, operations=deletes), within=CHANGE)
         if answer["errors"]:
             reasons = [item["delete"]["error"]["reason"] for item in answer["items"] if "error" in item["delete"]]
             raise Unavailable(f"{self.index} lets nothing be deleted: {reasons[0]}")

@@ -222,9 +222,9 @@ class ElasticsearchStage:
         """Block writes, put the settings for readers in force, and count."""
         self._block_writes()
         self._serve()
-        self.sink.registry.forget_parts(self.version)
         rows = self._count()
         self.sink.registry.change(self.version, lambda record: replace(_unabandoned(record), rows=rows))
+        self.sink.registry.forget_parts(self.version)  # last, as the change refreshed the index already
         return Sealed(rows)
 
     def approve(self) -> None:

@@ -1,5 +1,7 @@
 """A registry that cannot be read or changed is an error, never an empty history."""
 
+import json
+
 import pytest
 
 from luigi_sinks.elasticsearch.connection import Rejected
@@ -16,6 +18,16 @@ def test_a_closed_registry_is_an_error(sink, dataset, cluster, load_rows):
     cluster("POST", f"/{dataset}~registry/_close")
     with pytest.raises(Rejected, match="closed"):
         list(sink.records())
+
+
+def test_more_notes_than_are_looked_for_at_once_are_all_deleted(sink, dataset, cluster, load_rows):
+    load_rows(sink, [{"id": 1}])
+    version = new_version(dataset, "_all")
+    notes = [line for part in range(2_000) for line in ({"create": {}}, {"part_of": version.id, "rows": part})]
+    cluster("POST", f"/{dataset}~registry/_bulk", b"".join(json.dumps(line).encode() + b"\n" for line in notes))
+    sink.registry.forget_parts(version)
+    cluster("POST", f"/{dataset}~registry/_refresh")
+    assert cluster.count(f"{dataset}~registry") == 1
 
 
 def test_notes_that_cannot_be_deleted_are_an_error(sink, dataset, cluster, load_rows):
