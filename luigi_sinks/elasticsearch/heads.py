@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luigi_sinks.elasticsearch import names
-from luigi_sinks.elasticsearch.connection import CHANGE, Missing, Rejected, ask
+from luigi_sinks.elasticsearch.connection import CHANGE, Rejected, ask
 from luigi_sinks.elasticsearch.settings import Settings
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.version import Version
@@ -72,17 +72,15 @@ class Heads:
         """Put a tag back that was taken for nothing."""
         self._update([_add(version, names.tag(version, tag))])
 
-    def check_place(self) -> None:
-        """Raise BadSetting if the dataset's name stands for something that is not ours."""
-        try:
-            found = ask(self.settings, lambda es: es.indices.get_alias(index=self.dataset))
-        except Missing:
-            return
+    def mappings(self) -> dict[Version, dict[str, Any]]:
+        """Return the mapping of each head; raise BadSetting if the dataset's name stands for something else."""
+        found = ask(self.settings, lambda es: es.indices.get_mapping(index=self.dataset, ignore_unavailable=True))
         others = sorted(index for index in found if not index.startswith(f"{self.dataset}~"))
         if others == [self.dataset]:
             raise self._taken("there is an index of this name. Delete it, or reindex it under another name")
         if others:
             raise self._taken(f"it stands for {', '.join(others)}. Take the alias off, or rename the data stream")
+        return {names.version(index): body["mappings"] for index, body in found.items()}
 
     def _leave(self, version: Version, epoch: int) -> list[dict[str, Any]]:
         return [

@@ -77,13 +77,12 @@ class ElasticsearchSink:
 
     def create(self) -> None:
         """Make what the dataset has besides its versions' indices."""
-        self.heads.check_place()
+        self.heads.mappings()  # raises if the dataset's name is taken
         self.registry.create()
 
     def begin(self, version: Version, origin: Origin, lease: Lease) -> ElasticsearchStage:
         """Register the version and create its index."""
-        self.heads.check_place()
-        self._refuse_other_types(version)
+        self._check_place(version)
         self.registry.add(Record(version, 0, State.STAGED, origin, lease, staged_at=datetime.now(UTC)))
         stage = self.attach(version)
         try:
@@ -156,18 +155,17 @@ class ElasticsearchSink:
             if pointer.version != version:
                 raise _overtaken(version, pointer)
 
-    def _refuse_other_types(self, version: Version) -> None:
-        """Refuse a field that another partition holds as another type: searches over both would fail."""
+    def _check_place(self, version: Version) -> None:
+        """Refuse a name that is taken, and a field of another type than elsewhere: searches over both would fail."""
         mine = field_types(self.schema.properties)
-        heads = self.ask(lambda es: es.indices.get_mapping(index=self.dataset, ignore_unavailable=True))
-        for index, head in heads.items():
-            partition, theirs = names.version(index).partition, field_types(head["mappings"].get("properties", {}))
+        for head, mapping in self.heads.mappings().items():
+            theirs = field_types(mapping.get("properties", {}))
             for field in mine.keys() & theirs.keys():
-                if mine[field] != theirs[field] and partition != version.partition:
+                if mine[field] != theirs[field] and head.partition != version.partition:
                     raise BadSetting(
                         f"index {self.dataset!r}: field {field!r} is declared as {mine[field]}, and partition "
-                        f"{partition} holds it as {theirs[field]}; searches over both would fail. Declare it as it "
-                        "is, name the field otherwise, or take another index name"
+                        f"{head.partition} holds it as {theirs[field]}; searches over both would fail. Declare it "
+                        "as it is, name the field otherwise, or take another index name"
                     )
 
     def delete_index(self, version: Version) -> None:

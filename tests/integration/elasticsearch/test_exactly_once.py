@@ -17,10 +17,13 @@ def documents(count, start=0):
 
 STEPS = [
     ("GET", "_alias"),
+    ("GET", "_mapping"),
     ("POST", "registry/_search"),
     ("PUT", "registry/_create/2"),
     ("PUT", "registry/_create/v"),
     ("PUT", "registry/_doc"),
+    ("PUT", "registry/_bulk"),
+    ("POST", "registry/_refresh"),
     ("PUT", "~v"),
     ("PUT", "_bulk"),
     ("PUT", "_block"),
