@@ -67,7 +67,7 @@ def loading(
                 tell(State.VALIDATED, **done)
             _publish(sink, version, head)
     tell(State.PUBLISHED, **done)
-    _retire_others(sink, partition)
+    _retire_others(sink, version)
 
 
 def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **options: Any) -> None:
@@ -168,9 +168,8 @@ def _publish(sink: Sink, version: Version, head: Head) -> None:
         raise
 
 
-def _retire_others(sink: Sink, partition: str) -> None:
-    """Retire every earlier head, one that a crash left as published too."""
-    head = sink.head(partition).version
-    for record in sink.records(partition=partition):
-        if record.state is State.PUBLISHED and record.version != head:
+def _retire_others(sink: Sink, version: Version) -> None:
+    """Retire every earlier head, one that a crash left as published too; a later one stays, as it is the head."""
+    for record in sink.records(partition=version.partition):
+        if record.state is State.PUBLISHED and record.version != version:
             sink.retire(record.version)
