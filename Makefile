@@ -4,14 +4,21 @@ PYTHON ?= python3
 SINKS ?= servers
 VENV := .venv
 RUN := $(VENV)/bin/python
+PIP := $(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --editable
 AS_ROOT := $(shell test `id -u` = 0 || echo sudo)
 INSTALL := $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive \
 	apt-get install -qq --no-install-recommends
 
-.PHONY: demo test unit check bench up down purge clean system-packages proxy-packages
+# The demonstration's servers start while what it imports is installed.
+MAKEFLAGS += --jobs=2
 
-demo: $(VENV)/example  ## load the flights into three stores, and show what is safe about it
+.PHONY: demo start test unit check bench up down purge clean system-packages proxy-packages
+
+demo: $(VENV)/example $(if $(filter servers,$(SINKS)),start)  ## load the flights into three stores, and show what is safe about it
 	$(RUN) examples/flights/demo.py --sinks $(SINKS)
+
+start: $(VENV)/servers
+	$(RUN) -m luigi_sinks.testing.servers up --passwordless
 
 test: $(VENV)/ready proxy-packages  ## the whole suite, on real servers
 	$(RUN) -m pytest -n 4 --dist loadfile
@@ -43,14 +50,17 @@ clean:
 	rm -rf $(VENV) var
 
 # Modules are compiled when they are first imported: few of those that come along ever are.
-$(VENV)/example: pyproject.toml constraints.txt
-	$(MAKE) --no-print-directory system-packages
+$(VENV)/servers: pyproject.toml constraints.txt | system-packages
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --editable '.[example,servers]'
+	$(PIP) '.[servers]'
+	touch $@
+
+$(VENV)/example: $(VENV)/servers
+	$(PIP) '.[example,servers]'
 	touch $@
 
 $(VENV)/ready: $(VENV)/example
-	$(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
+	$(PIP) '.[dev]'
 	touch $@
 
 # MariaDB's server, what its Python driver is built with, and what its plugin for logins by tokens is compiled with.
@@ -63,7 +73,7 @@ system-packages:
 	|| echo "without libmariadbd-dev there are no logins to MariaDB by tokens"
 
 # The proxies that tests put before the servers. Of Apache it is the program only, without the package of its service.
-proxy-packages:
+proxy-packages: $(VENV)/servers
 	@test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -e /usr/bin/stunnel4 \
 	|| { $(INSTALL) apache2-bin libapache2-mod-auth-openidc stunnel4; } \
 	|| echo "without apache2-bin, libapache2-mod-auth-openidc and stunnel4 the tests of proxies fail"
