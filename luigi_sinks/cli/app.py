@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from luigi_sinks import config
-from luigi_sinks.cli.module import Dataset, LeftOut, NotLookedAt, datasets, grants_of, tasks
+from luigi_sinks.cli.module import Dataset, LeftOut, LoadsNothing, NotLookedAt, datasets, grants_of, tasks
 from luigi_sinks.cli.places import Place, as_terraform, need_roles, places
 from luigi_sinks.credentials import audit
 from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, NoRoles, NotInstalled, SinkError
@@ -103,14 +103,12 @@ def verify(
 @_reporting
 def create(module: Module, user: User = "", credential: Credential = "") -> None:
     """Make the tables, registries and constraints of a module's datasets, so that loaders need not."""
-    found, is_whole = _datasets(module)
+    found, _ = _datasets(module)
     found.sort(key=lambda each: each.role)  # a session that took a role keeps one
     for each in (dataset.seen_by(user, credential) for dataset in found):
         role = each.role and Principal.OWNER.role(each.role)
         grants_of(each.store).create(each.sink, each.partition, role)
         out.print(Text(f"{each.store}: {each.sink.dataset} is ready"))
-    if not is_whole:
-        raise typer.Exit(_WRONG)
 
 
 @app.command("grants")
@@ -127,11 +125,9 @@ def grants(
     known = _with_roles(each for each in found if format in {_NATIVE[each.store], Format.TERRAFORM, Format.ALL})
     asked = [each for each in known if format in {_NATIVE[each.store], Format.ALL}]
     if check:
-        _check(places(each.seen_by(user, credential) for each in asked))
+        _check(places(each.seen_by(user, credential) for each in asked), is_whole=is_whole)
     else:
         _print(format, found, known, asked)
-    if not is_whole:
-        raise typer.Exit(_WRONG)
 
 
 def _print(format: Format, found: list[Dataset], known: list[Dataset], asked: list[Dataset]) -> None:  # noqa: A002 - as above
@@ -145,8 +141,8 @@ def _print(format: Format, found: list[Dataset], known: list[Dataset], asked: li
         out.print(Text(block), end="")
 
 
-def _check(asked: Iterable[Place]) -> None:
-    """Show each difference; end with 1 if there is one, with 2 if no server could be compared."""
+def _check(asked: Iterable[Place], *, is_whole: bool) -> None:
+    """Show each difference; end with 1 if there is one or not all is known, with 2 if no server could be compared."""
     found = []
     for place in asked:
         try:
@@ -160,7 +156,7 @@ def _check(asked: Iterable[Place]) -> None:
             ) from refusal
     if not found:
         raise BadSetting("no server was compared")
-    if any(found):
+    if any(found) or not is_whole:
         raise typer.Exit(_WRONG)
     out.print("the servers grant what is needed, and nothing else")
 
@@ -191,7 +187,7 @@ def _with_roles(datasets: Iterable[Dataset]) -> list[Dataset]:
 
 
 def _datasets(module: str) -> tuple[list[Dataset], bool]:
-    """Return the datasets of a module, and whether all its tasks could be looked at; say which are not known."""
+    """Return the datasets of a module, and whether these are all; say which are not known."""
     found, is_whole = [], True
     sys.path[:0] = [] if "" in sys.path else [""]
     for task in tasks(module):
@@ -199,6 +195,7 @@ def _datasets(module: str) -> tuple[list[Dataset], bool]:
             found += datasets(task)
         except LeftOut as reason:
             err.print(Text(f"{task.task_family} is left out: {reason}", style="yellow"))
+            is_whole = is_whole and isinstance(reason, LoadsNothing)
         except NotLookedAt:
             why = "whose output() could not be looked at: write its grants by hand"
             err.print(Text(f"left out: {task.task_family}, {why}", style="yellow"))

@@ -67,6 +67,10 @@ class LeftOut(Exception):
     """Why a task's dataset is not known before the task is made."""
 
 
+class LoadsNothing(LeftOut):
+    """Why a task has no dataset of ours, as the base of others has none: there is nothing to grant for it."""
+
+
 class NotLookedAt(Exception):
     """A task's `output()` may hold targets of ours, and nobody can tell before the task is made."""
 
@@ -151,7 +155,7 @@ def _declared_dataset(task: type[CopyTask]) -> Dataset:
     settings = {name: _declared(task, name) for name in _settings(target_of)}
     connection, owner, by = (_declared(task, name) for name in ("connection", "owner", "partition_by"))
     if not next(iter(settings.values())):
-        raise LeftOut(f"it declares no {next(iter(settings))}")
+        raise LoadsNothing(f"it declares no {next(iter(settings))}")
     target = target_of(**settings, connection=connection, owner=owner, update_id="-")
     return _dataset(task, target, "" if by else WHOLE)
 
@@ -169,7 +173,7 @@ def _base(task: type[CopyTask]) -> Any:
 
 def _store(task: type[CopyTask]) -> str:
     if not any(map(_is_stores, task.__mro__)):
-        raise LeftOut("it loads no store of this package")
+        raise LoadsNothing("it loads no store of this package")
     return str(_base(task).__module__.split(".")[1])
 
 
