@@ -14,8 +14,11 @@ from typing import Any
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import CHANGE, Rejected, ask
 from luigi_sinks.elasticsearch.settings import Settings
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, Unavailable
 from luigi_sinks.version import Version
+
+_LOOKS = 20
+"""At a head that moves again each time it is looked at."""
 
 _LOST = {"aliases_not_found_exception", "index_not_found_exception", "illegal_state_exception"}
 """What a stale move gets: an alias or index is gone, or, on a first one, the head has a write index already."""
@@ -38,15 +41,20 @@ class Heads:
 
     def pointer(self, partition: str) -> Pointer:
         """Look at one partition's head."""
-        found = self._aliases(names.head(self.dataset, partition) + "*")
-        for index, aliases in found.items():
-            epochs = [name.rpartition("~")[2] for name in aliases]
-            return Pointer(names.version(index), max(int(epoch) for epoch in epochs if epoch.isdigit()))
-        return Pointer()
+        head = names.head(self.dataset, partition)
+        for _ in range(_LOOKS):
+            found = self._behind(head)
+            if not found:
+                return Pointer()
+            for index, aliases in found.items():
+                for alias in aliases:
+                    if alias.startswith(f"{head}~"):
+                        return Pointer(names.version(index), int(alias.removeprefix(f"{head}~")))
+        raise Unavailable(f"{head} has no epoch, or moves all the time; see GET {head}/_alias")
 
-    def versions(self) -> set[Version]:
-        """Return the heads of all partitions."""
-        return {names.version(index) for index in self._aliases(names.head(self.dataset, "*"))}
+    def versions(self, partition: str | None = None) -> set[Version]:
+        """Return the heads of all partitions, or that of one."""
+        return {names.version(index) for index in self._behind(names.head(self.dataset, partition or "*"))}
 
     def move(self, version: Version, tag: str, after: Pointer) -> bool:
         """Make the version, which carries the tag, the head in one step; return False if another came first.
@@ -101,9 +109,13 @@ class Heads:
             raise
         return True
 
-    def _aliases(self, pattern: str) -> dict[str, list[str]]:
-        # The server looks through all aliases: one that another load takes away meanwhile would be a 404.
-        found = ask(self.settings, lambda es: es.indices.get_alias(name=pattern, ignore_unavailable=True))
+    def _behind(self, head: str) -> dict[str, list[str]]:
+        """Return the indices behind an alias, and all aliases of each.
+
+        A server with security knows which aliases there are before it looks at the
+        index: one that comes in between is missing in its answer.
+        """
+        found = ask(self.settings, lambda es: es.indices.get_alias(index=head, ignore_unavailable=True))
         return {index: list(body["aliases"]) for index, body in found.items()}
 
     def _taken(self, why: str) -> BadSetting:

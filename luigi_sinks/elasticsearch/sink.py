@@ -70,7 +70,7 @@ class ElasticsearchSink:
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
         for page in self.registry.pages(partition, update_ids):
-            heads = self.heads.versions()  # after the records, so that what was published in between shows
+            heads = self.heads.versions(partition)  # after the records, so that what was published in between shows
             for entry in page:
                 seen = _as_pointed(entry.record, is_head=entry.record.version in heads)
                 yield seen if seen == entry.record else self._put_right(entry, seen)

@@ -1,11 +1,14 @@
 """What readers of the alias see, by plain HTTP."""
 
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from luigi_sinks import State
+from luigi_sinks.elasticsearch import names
+from luigi_sinks.elasticsearch.heads import Pointer
 from luigi_sinks.errors import Unavailable
 
 
@@ -108,8 +111,29 @@ def test_documents_read_back_as_they_were_given(make_sink, load_rows):
     assert sorted(sink.read(version), key=str) == sorted(given, key=str)
 
 
+def test_a_look_at_a_head_that_moves_finds_a_version_and_its_epoch(sink, load_rows):
+    versions = [load_rows(sink, documents(count)) for count in (1, 2)]
+    pointers = [Pointer(versions[epoch % 2 - 1], epoch) for epoch in range(2, 42)]
+    has_ended = threading.Event()
+
+    def look():
+        seen = set()
+        while not has_ended.is_set():
+            seen |= {sink.heads.pointer("_all"), *sink.heads.versions()}
+        return seen
+
+    with ThreadPoolExecutor(3) as lookers:
+        looks = [lookers.submit(look) for _ in range(3)]
+        try:
+            moved = [sink.heads.move(then.version, names.RETIRED, now) for now, then in itertools.pairwise(pointers)]
+        finally:
+            has_ended.set()
+    assert all(moved)
+    assert set().union(*(each.result() for each in looks)) <= {*pointers, *versions}
+
+
 def test_no_look_at_the_heads_fails_for_an_alias_of_others_that_goes_meanwhile(make_sink, proxy, load_rows):
     load_rows(make_sink(settings=proxy.settings), documents(3))
-    looks = [path for method, path, _ in proxy.requests if method == "GET" and path.startswith("/_alias/")]
+    looks = [path for method, path, _ in proxy.requests if method == "GET" and "_alias" in path]
     assert looks
     assert all("ignore_unavailable=true" in path for path in looks)
