@@ -11,6 +11,8 @@ INSTALL := $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=nonin
 
 # The demonstration's servers start while what it imports is installed.
 MAKEFLAGS += --jobs=2
+# Modules are compiled when one is first imported, for all the processes that import it later.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo start test unit check bench up down purge clean system-packages proxy-packages
 
@@ -49,7 +51,7 @@ purge: $(VENV)/example  ## stop the servers and remove their data
 clean:
 	rm -rf $(VENV) var
 
-# Modules are compiled when they are first imported: few of those that come along ever are.
+# pip would compile all modules, of which few are ever imported.
 $(VENV)/servers: pyproject.toml constraints.txt | system-packages
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) '.[servers]'
