@@ -4,7 +4,7 @@ PYTHON ?= python3
 SINKS ?= servers
 VENV := .venv
 RUN := $(VENV)/bin/python
-PIP := $(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --editable
+PIP := $(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --no-build-isolation --editable
 AS_ROOT := $(shell test `id -u` = 0 || echo sudo)
 INSTALL := $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive \
 	apt-get install -qq --no-install-recommends
@@ -54,7 +54,7 @@ clean:
 # pip would compile all modules, of which few are ever imported.
 $(VENV)/servers: pyproject.toml constraints.txt | system-packages
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --upgrade pip  # Python 3.11's own takes twice as long for the rest
+	$(VENV)/bin/pip install --quiet --upgrade pip hatchling editables  # Python 3.11's own pip takes twice as long
 	$(PIP) '.[servers]'
 	touch $@
 
