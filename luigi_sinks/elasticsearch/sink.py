@@ -113,6 +113,7 @@ class ElasticsearchSink:
 
     def drop(self, version: Version) -> None:
         """Delete the index of a version that is no head."""
+        self.refuse_another_name(version)
         record = self.registry.record(version)
         if record.state.is_open and not record.is_left:
             raise Conflict(f"{version} is being loaded; it cannot be dropped")
@@ -167,6 +168,14 @@ class ElasticsearchSink:
                         f"{head.partition} holds it as {theirs[field]}; searches over both would fail. Declare it "
                         "as it is, name the field otherwise, or take another index name"
                     )
+
+    def refuse_another_name(self, version: Version) -> None:
+        """Refuse what a loader may have written into a record to have another index deleted, or several."""
+        if version.dataset != self.dataset or not _NAME.fullmatch(f"{version.partition}~{version.id}"):
+            raise Conflict(
+                f"the registry of {self.dataset} holds a record of {version}, which is no version of it; nothing "
+                "was deleted. Somebody wrote it by hand: delete that document"
+            )
 
     def delete_index(self, version: Version) -> None:
         """Delete a version's index, if it is there."""
@@ -238,7 +247,7 @@ class ElasticsearchStage:
         the dataset.
         """
         sink = self.sink
-        self._refuse_another_name()
+        sink.refuse_another_name(self.version)
         if not sink.heads.take(self.version, names.STAGED) and not sink.settled(self.version).state.is_open:
             return
         try:
@@ -252,15 +261,6 @@ class ElasticsearchStage:
             return
         sink.registry.forget_parts(self.version)
         sink.registry.change(self.version, lambda record: replace(record, state=State.FAILED))
-
-    def _refuse_another_name(self) -> None:
-        """Refuse a record that would have another index deleted, or several."""
-        version = self.version
-        if version.dataset != self.sink.dataset or not _NAME.fullmatch(f"{version.partition}~{version.id}"):
-            raise Conflict(
-                f"the registry of {self.sink.dataset} holds a record of {version}, which is no version of it; nothing "
-                "was deleted. Somebody wrote it by hand: delete that document"
-            )
 
     def _was_shown(self) -> bool:
         """Ask the index itself whether it is or was the head."""

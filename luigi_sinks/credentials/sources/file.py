@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from luigi_sinks.credentials.source import Request, Use, read
+from luigi_sinks.credentials.sources import claims
 from luigi_sinks.credentials.token import Grant, Token
 from luigi_sinks.errors import CredentialError
 
 Stamp = tuple[int, int, int, int]
+
+_SKEW = 1.0
+"""How far, in seconds, the clock of who wrote a token may be before ours."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class FileSource:
         return Request()
 
     def fetch(self, request: Request) -> Token:  # noqa: ARG002
-        """Return what the file holds now. Raises CredentialError if it holds nothing."""
+        """Return what the file holds now. Raises CredentialError if that is nothing, or a token for later."""
         path = str(self._path)
         stamp = _stamp(path)
         try:
@@ -47,7 +52,26 @@ class FileSource:
             raise CredentialError(f"credential {self._name!r}: cannot read {self._path}: {reason}") from None
         if not secret:
             raise CredentialError(f"credential {self._name!r}: {self._path} is empty")
-        return Token(secret, Grant(scheme=self._scheme, changed=partial(_changed, path, stamp)))
+        said = claims.of(secret) if self._scheme == "bearer" else {}
+        self._refuse_early(said)
+        grant = Grant(
+            scheme=self._scheme,
+            principal=claims.text(said, "sub"),
+            issuer=claims.text(said, "iss"),
+            audience=claims.text(said, "aud"),
+            token_id=claims.text(said, "jti"),
+            changed=partial(_changed, path, stamp),
+        )
+        return Token(secret, grant)
+
+    def _refuse_early(self, said: dict[str, Any]) -> None:
+        """Refuse a token for later: not every server does, Elasticsearch for one does not look at `nbf`."""
+        early = claims.starts(said) - time.time()
+        if early > _SKEW:
+            raise CredentialError(
+                f"credential {self._name!r}: the token in {self._path} is not valid for another {early:.0f} s; wait, "
+                "or set the clock right, here or where it was written"
+            )
 
 
 def _changed(path: str, stamp: Stamp | None) -> bool:

@@ -235,6 +235,18 @@ def test_a_wrong_token_loads_nothing_and_a_right_one_then_does(
     assert cluster.documents(dataset) == {"3": {"id": 3}}
 
 
+def test_a_token_that_is_not_valid_before_later_is_not_shown_to_a_server_that_would_take_it(
+    make_sink, shown, sign, cluster, dataset, load_rows
+):
+    right = make_sink(settings=shown(sign()))
+    load_rows(right, [{"id": 1}])
+    with pytest.raises(CredentialError, match=r"is not valid for another \d\d s; wait, or set the clock right"):
+        load_rows(make_sink(settings=shown(sign(nbf=int(time.time()) + 30))), [{"id": 2}])
+    assert cluster.documents(dataset) == {"1": {"id": 1}}
+    load_rows(right, [{"id": 3}])
+    assert cluster.documents(dataset) == {"3": {"id": 3}}
+
+
 @pytest.mark.usefixtures("small_parts")
 def test_a_token_that_ends_in_the_middle_of_a_load_publishes_nothing_and_the_next_load_cleans_up(
     make_sink, shown, sign, cluster, dataset, load_rows

@@ -210,7 +210,7 @@ def test_a_load_of_five_lifetimes_takes_as_many_tokens_as_arithmetic_says(passwo
 
 WRONG = {
     "it has expired": ("TokenExpired", lambda sign, now: sign(iat=now - 60, exp=now - SKEW - 2)),
-    "it is not valid yet": ("ImmatureSignatureError", lambda sign, now: sign(nbf=now + 30)),
+    "it is not valid yet": ("ImmatureSignatureError", lambda sign, now: sign(iat=now + 30)),
     "it is for another audience": ("InvalidAudienceError", lambda sign, now: sign(aud="elasticsearch")),
     "it is of another issuer": ("InvalidIssuerError", lambda sign, now: sign(iss="https://127.0.0.1:1/realms/sinks")),
     "its key is unknown": ("PyJWKClientError", lambda sign, now: sign(key=another_key(), key_id="another")),

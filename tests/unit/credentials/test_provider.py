@@ -1,3 +1,7 @@
+import json
+import time
+from base64 import urlsafe_b64encode
+
 import pytest
 
 from luigi_sinks.credentials import Refused, use
@@ -60,6 +64,37 @@ def test_a_file_that_holds_no_secret_is_named(secret, content):
     secret.write_bytes(content)
     with pytest.raises(CredentialError, match=str(secret)):
         use("db", refusing())
+
+
+@pytest.fixture
+def bearer(secret, luigi_cfg):
+    """Return a function that writes a JSON web token with these claims into the file."""
+    luigi_cfg(f"[luigi_sinks.credential.db]\nsource = file\nholds = bearer\npath = {secret}\n")
+
+    def write(**claims):
+        payload = urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+        secret.write_text(f"e30.{payload}.c2lnbmF0dXJl\n")
+
+    return write
+
+
+@pytest.mark.parametrize("later", [30, float("inf")])
+def test_a_token_for_later_is_not_shown_to_anybody(bearer, later):
+    bearer(nbf=time.time() + later)
+    with pytest.raises(CredentialError, match=r"'db': the token in .* is not valid for another (30|29|inf) s; wait"):
+        use("db", refusing())
+
+
+@pytest.mark.parametrize("starts", [0, -60, 0.5, "soon", None])
+def test_a_token_whose_time_has_come_or_that_names_none_is_shown(bearer, starts):
+    bearer(nbf=starts if isinstance(starts, str | None) else time.time() + starts)
+    assert use("db", lambda token: token.reveal()).startswith("e30.")
+
+
+def test_what_a_token_in_a_file_says_of_itself_is_known(bearer):
+    bearer(sub="loader", iss="https://idp", aud=["db", "es"], jti="t-1")
+    grant = use("db", lambda token: token.grant)
+    assert (grant.principal, grant.issuer, grant.audience, grant.token_id) == ("loader", "https://idp", "db es", "t-1")
 
 
 @pytest.mark.parametrize("section", ["", "source = file", "source = aether\npath = x"])
