@@ -23,7 +23,7 @@ start: $(VENV)/servers
 	$(RUN) -m luigi_sinks.testing.servers up --passwordless
 
 test: $(VENV)/ready proxy-packages  ## the whole suite, on real servers
-	$(RUN) -m pytest -n 4 --dist loadfile
+	$(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/ready  ## the tests that need no server
 	$(RUN) -m pytest tests/unit
