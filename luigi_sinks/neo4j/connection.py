@@ -86,7 +86,7 @@ def _used(settings: Settings, call: Callable[[neo4j.Session], Result]) -> Result
         with refusal.explained(settings), _session(settings, token) as session:
             try:
                 result = call(session)
-            except (DriverError, Neo4jError) as error:
+            except (DriverError, Neo4jError, OSError) as error:
                 if not refusal.passes(error):
                     raise
                 result = call(session)

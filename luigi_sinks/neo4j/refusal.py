@@ -46,7 +46,7 @@ def explained(settings: Settings) -> Iterator[None]:
     except ClientError as error:
         _explain(error, settings)
         raise
-    except (DriverError, Neo4jError) as error:
+    except (DriverError, Neo4jError, OSError) as error:  # the driver lets a socket's own errors through, here and there
         raise _of_connection(error, settings) from error
 
 
@@ -56,7 +56,8 @@ def passes(error: Exception) -> bool:
     So it may where a connection broke that stood before, a lock was lost, or the
     server only wants to look anew at what we may do.
     """
-    broke = isinstance(error, driver.ServiceUnavailable) and isinstance(error.__cause__, OSError)
+    cause = error.__cause__ if isinstance(error, driver.ServiceUnavailable) else error
+    broke = isinstance(cause, OSError)
     stale = isinstance(error, ClientError) and error.code == _STALE_RIGHTS
     return broke or stale or isinstance(error, (driver.SessionExpired, driver.TransientError))
 
@@ -79,7 +80,7 @@ def _explain(error: ClientError, settings: Settings) -> None:
         raise Unavailable(f"{settings.address} cannot ask the provider of identities: {error.message}") from error
 
 
-def _of_connection(error: DriverError | Neo4jError, settings: Settings) -> SinkError:
+def _of_connection(error: Exception, settings: Settings) -> SinkError:
     root, address = _root(error), settings.address
     if isinstance(root, ssl.SSLError) and (wrong := _of_tls(root, settings)):
         return BadSetting(f"{address}: {wrong} {_SECTION}")

@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 from neo4j.exceptions import Neo4jError
 
@@ -55,3 +57,10 @@ def test_what_is_wrong_with_a_query_is_left_as_it_is():
 )
 def test_only_what_has_passed_by_then_is_tried_again_with_the_same_token(code, at_once):
     assert passes(said(code)) is at_once
+
+
+def test_a_socket_s_own_error_which_the_driver_lets_through_is_a_connection_that_broke():
+    gone = OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+    assert passes(gone)
+    with pytest.raises(Unavailable, match="not connected; see that the server runs"), explained(SETTINGS):
+        raise gone
