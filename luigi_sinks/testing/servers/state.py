@@ -9,8 +9,9 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import platformdirs
@@ -24,6 +25,8 @@ from luigi_sinks.testing.servers.server import HOST, Place, Server
 VARIABLE = "LUIGI_SINKS_SERVERS_STATE"
 MARK = "state.json"
 LOCK = "lock"
+PORTS = range(10_000, 32_768)
+"""Below the kernel's own: see net.ipv4.ip_local_port_range."""
 
 
 @dataclass(frozen=True)
@@ -179,12 +182,13 @@ def choose_ports(state: State, names: Sequence[str]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Find different ports of this machine that nobody listens on."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Find different ports of this machine that nobody listens on.
+
+    They are none of those that the kernel gives to whoever connects: a program that asks
+    whether a server answers yet could be given the server's own, and keep it from starting.
+    """
+    mixed = secrets.SystemRandom().sample(PORTS, len(PORTS))
+    return list(islice(filter(_free, mixed), count))
 
 
 def _free(port: int) -> bool:

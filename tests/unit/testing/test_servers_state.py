@@ -72,6 +72,18 @@ def test_free_ports_differ():
     assert len(set(states.free_ports(20))) == 20
 
 
+def test_no_port_is_free_that_whoever_connects_may_be_given():
+    lowest, _ = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    assert max(states.free_ports(200)) < max(lowest, 32_768)
+
+
+def test_a_port_that_somebody_listens_on_is_not_free(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        taken = somebody.getsockname()[1]
+        monkeypatch.setattr(states, "PORTS", [taken, *states.free_ports(1)])
+        assert taken not in states.free_ports(2)
+
+
 def test_a_folder_that_holds_something_else_is_refused(root):
     root.mkdir()
     (root / "thesis.tex").touch()
