@@ -17,7 +17,7 @@ def runs(tmp_path_factory):
 
 def demo(folder):
     command = [sys.executable, DEMO, "--sinks", "memory"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env={"COLUMNS": "160"})
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, env={"COLUMNS": "160"})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

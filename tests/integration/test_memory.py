@@ -35,7 +35,7 @@ def peaks(request, config):
 def peak(config, store, dataset, count, way):
     script = Path(__file__).with_name("peak.py")
     command = [sys.executable, script, config, store, dataset, str(count), str(TEXT), way]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 
