@@ -8,7 +8,7 @@ from pathlib import Path
 
 from luigi.configuration import get_config
 
-from luigi_sinks.credentials import Grant, Request, Source, Token
+from luigi_sinks.credentials import Request, Source, Token, TokenInfo
 from luigi_sinks.credentials.chain import Log
 from luigi_sinks.credentials.provider import Provider, use
 
@@ -24,7 +24,7 @@ class Once:
 
     def fetch(self, request: Request) -> Token:
         """Give the token of this host."""
-        return Token(f"for {request.host}", Grant(lifetime=3600, max_age=3600))
+        return Token(f"for {request.host}", TokenInfo(lifetime=3600, max_age=3600))
 
 
 def main() -> None:

@@ -33,8 +33,8 @@ from elasticsearch import Elasticsearch, helpers
 from luigi.configuration import get_config
 
 from luigi_sinks import Origin, config, load
-from luigi_sinks.elasticsearch import ElasticsearchSink, Settings
-from luigi_sinks.elasticsearch.schema import declare
+from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
+from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.testing import servers
 
 ROUNDS = 3
@@ -77,7 +77,7 @@ class Ways:
     def __init__(self, documents: list[Document], folder: Path) -> None:
         self.documents = documents
         self.folder = folder
-        self.settings = config.read_connection(Settings, "elasticsearch")
+        self.settings = config.read_connection(ElasticsearchSettings, "elasticsearch")
         secret = config.read_credential(self.settings.credential)["path"]
         self.login = (self.settings.user, Path(secret).read_text().strip())
         self.client = Elasticsearch(
@@ -87,7 +87,9 @@ class Ways:
 
     def ours(self) -> None:
         """Load through luigi_sinks."""
-        sink = ElasticsearchSink(self.settings, f"bench_{secrets.token_hex(4)}", declare("bench", MAPPING, {}, "id"))
+        sink = ElasticsearchSink(
+            self.settings, f"bench_{secrets.token_hex(4)}", parse_schema("bench", MAPPING, {}, "id")
+        )
         load(sink, "_all", Origin("benchmark"), self.documents)
 
     def curl(self) -> None:

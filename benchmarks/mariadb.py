@@ -32,7 +32,7 @@ import sqlalchemy as sa
 from luigi.configuration import get_config
 
 from luigi_sinks import Origin, config, load
-from luigi_sinks.mariadb import MariaDBSink, Settings, schema_of
+from luigi_sinks.mariadb import MariaDBSettings, MariaDBSink, parse_schema
 from luigi_sinks.testing import servers
 
 COLUMNS = [
@@ -81,10 +81,10 @@ class Ways:
 
     def __init__(self, rows: list[Row], folder: Path) -> None:
         self.rows = rows
-        self.schema = schema_of("flights", COLUMNS)
+        self.schema = parse_schema("flights", COLUMNS)
         self.file = folder / "flights.tsv"
         self.file.write_text("".join("\t".join(map(_text, row)) + "\n" for row in rows))
-        given = config.read_connection(Settings, "mariadb")
+        given = config.read_connection(MariaDBSettings, "mariadb")
         self.settings = replace(given, database=f"benchmark_{secrets.token_hex(3)}")
         self.password = Path(config.read_credential(given.credential)["path"]).read_text().strip()
         self.table = sa.Table("flights", sa.MetaData(), *COLUMNS)

@@ -33,7 +33,7 @@ import neo4j
 from luigi.configuration import get_config
 
 from luigi_sinks import Origin, config, load
-from luigi_sinks.neo4j import Graph, Neo4jSink, Node, Relationship, Settings
+from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node, Relationship
 from luigi_sinks.testing import servers
 
 ROUNDS = 3
@@ -71,7 +71,7 @@ Seconds = tuple[float, float]
 class Server:
     """The local server, used as its own tools use it."""
 
-    def __init__(self, settings: Settings, secret: str) -> None:
+    def __init__(self, settings: Neo4jSettings, secret: str) -> None:
         self.settings = settings
         self.driver = neo4j.GraphDatabase.driver(
             settings.address,
@@ -217,7 +217,7 @@ def main() -> None:
     rows = flights(int(sys.argv[1]) if sys.argv[1:] else 100_000)
     servers.up(["neo4j"])
     get_config().read_string(servers.config())
-    settings = config.read_connection(Settings, "neo4j")
+    settings = config.read_connection(Neo4jSettings, "neo4j")
     server = Server(settings, Path(config.read_credential(settings.credential)["path"]).read_text().strip())
     publish(server, [("BenchFlight", row) for row in rows[:1_000]])  # makes the constraint and the index
     path, seconds = server.share(rows), {}

@@ -19,7 +19,7 @@ from luigi_sinks.errors import (
 from luigi_sinks.load import load, loading
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.report import Report
-from luigi_sinks.sink import Part, Sealed, Sink, Stage
+from luigi_sinks.sink import Part, Sink, Stage, StagedCounts
 from luigi_sinks.target import VersionedTarget
 from luigi_sinks.task import CopyTask, setting
 from luigi_sinks.version import State, Version
@@ -39,10 +39,10 @@ __all__ = [
     "Part",
     "Record",
     "Report",
-    "Sealed",
     "Sink",
     "SinkError",
     "Stage",
+    "StagedCounts",
     "State",
     "Unavailable",
     "Version",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from luigi_sinks.errors import CheckFailed
-from luigi_sinks.sink import Sealed
+from luigi_sinks.sink import StagedCounts
 from luigi_sinks.version import Version
 
-Check = Callable[[Version, Sealed], None]
+Check = Callable[[Version, StagedCounts], None]
 """Raises CheckFailed, with a message that names the version, if something is wrong."""
 
 
-def not_empty(version: Version, sealed: Sealed) -> None:
+def not_empty(version: Version, sealed: StagedCounts) -> None:
     """Refuse a version without rows."""
     if sealed.rows == 0:
         raise CheckFailed(
@@ -20,7 +20,7 @@ def not_empty(version: Version, sealed: Sealed) -> None:
         )
 
 
-def complete(version: Version, sealed: Sealed, *, written: int) -> None:
+def complete(version: Version, sealed: StagedCounts, *, written: int) -> None:
     """Refuse a version of which the server counts other rows than were written."""
     expected = written - sealed.set_aside
     if sealed.rows != expected:

@@ -33,12 +33,12 @@ class Common:
     """The section `[luigi_sinks]`.
 
     `namespace` goes before every dataset's name, so that one graph can be tried
-    beside production. `memory` is a folder: where set, every dataset is kept in
+    beside production. `local` is a folder: where set, every dataset is kept in
     a file there instead of its store, for tests and demonstrations.
     """
 
     namespace: str = ""
-    memory: Path | None = None
+    local: Path | None = None
 
     def dataset(self, name: str) -> str:
         """Return the dataset's name within the namespace."""

@@ -11,12 +11,13 @@ from functools import partial
 from typing import Any
 
 from luigi_sinks import checks as standard
-from luigi_sinks import lease, report
+from luigi_sinks import report
 from luigi_sinks.checks import Check
+from luigi_sinks.claim import held, renewing
 from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.record import Head, Origin
 from luigi_sinks.report import Report
-from luigi_sinks.retry import while_unavailable
+from luigi_sinks.retry import retry_unavailable
 from luigi_sinks.sink import Sink, Stage
 from luigi_sinks.version import WHOLE, State, Version, new_version
 from luigi_sinks.writer import Writer
@@ -54,15 +55,15 @@ def loading(
             _refuse_another_scheme(sink, partition, origin)
         tell(State.STAGED)
         _clear(sink, partition)
-        with lease.held(version.id) as claim:
+        with held(version.id) as claim:
             stage = sink.begin(version, origin, claim)
-            with lease.renewing(claim, stage.renew), _abandoned_on_error(stage):
+            with renewing(claim, stage.renew), _abandoned_on_error(stage):
                 with Writer(stage, sink.contract) as writer:
                     yield writer
-                sealed = while_unavailable(stage.seal)
+                sealed = retry_unavailable(stage.seal)
                 for check in (_complete(writer), *checks):
                     check(version, sealed)
-                while_unavailable(stage.approve)
+                retry_unavailable(stage.approve)
                 done = {"rows": sealed.rows, "set_aside": sealed.set_aside, "part_seconds": tuple(writer.part_seconds)}
                 tell(State.VALIDATED, **done)
             _publish(sink, version, head)
@@ -114,8 +115,8 @@ def _clear(sink: Sink, partition: str) -> None:
     for record in sink.records(partition=partition):
         if not record.state.is_open or record.is_left:
             continue
-        if record.lease.is_live(record.version.id):
-            raise Conflict(f"{record.version} is being loaded by {record.lease}; this load wrote nothing")
+        if record.claim.is_live(record.version.id):
+            raise Conflict(f"{record.version} is being loaded by {record.claim}; this load wrote nothing")
         sink.attach(record.version).abandon()
 
 
@@ -162,7 +163,7 @@ def _complete(writer: Writer) -> Check:
 def _publish(sink: Sink, version: Version, head: Head) -> None:
     """Move the head. An unknown outcome is left for the next look to settle; a Conflict is final."""
     try:
-        while_unavailable(sink.publish, version, replacing=head)
+        retry_unavailable(sink.publish, version, replacing=head)
     except Conflict:
         sink.attach(version).abandon()
         raise

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from luigi_sinks.lease import Lease
+from luigi_sinks.claim import Claim
 from luigi_sinks.version import State, Version
 
 
@@ -38,7 +38,7 @@ class Record:
     seq: int
     state: State
     origin: Origin
-    lease: Lease
+    claim: Claim
     staged_at: datetime
     rows: int | None = None
     published_at: datetime | None = None
@@ -56,15 +56,15 @@ class Record:
     @property
     def is_left(self) -> bool:
         """Tell whether its load failed and could not delete its rows: they wait for a pruner."""
-        return self.state is State.ABANDONED and self.lease.is_given_up
+        return self.state is State.ABANDONED and self.claim.is_given_up
 
     def left(self) -> Record:
         """Return it as one that nobody is at work on, with rows for a pruner to delete."""
-        return replace(self, state=State.ABANDONED, lease=self.lease.given_up())
+        return replace(self, state=State.ABANDONED, claim=self.claim.given_up())
 
-    def claimed(self, lease: Lease) -> Record:
-        """Return it under a lease, unless it was left."""
-        return self if self.is_left else replace(self, lease=lease)
+    def claimed(self, claim: Claim) -> Record:
+        """Return it under a claim, unless it was left."""
+        return self if self.is_left else replace(self, claim=claim)
 
     def answers(self, asked: Origin) -> bool:
         """Tell whether it completes the output that is asked for; without a label, any rerun does."""

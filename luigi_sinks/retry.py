@@ -14,7 +14,7 @@ _ATTEMPTS = 6
 _LONGEST_WAIT = 5.0
 
 
-def while_unavailable(call: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+def retry_unavailable(call: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
     """Return the call's result; for as long as it raises Unavailable, wait a little and call again.
 
     Gives up after six attempts, which take up to half a minute beside the calls

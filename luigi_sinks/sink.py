@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from luigi_sinks.claim import Claim
 from luigi_sinks.contract import Contract
-from luigi_sinks.lease import Lease
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.version import Version
 
@@ -29,7 +29,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Sealed:
+class StagedCounts:
     """What the server itself says of a staged version that is ready to serve.
 
     `set_aside` counts rows that the task allowed to be left out.
@@ -57,10 +57,10 @@ class Stage(Protocol):
         unknown whether the part arrived: the same part may then be written again.
         """
 
-    def renew(self, lease: Lease) -> None:
+    def renew(self, claim: Claim) -> None:
         """Keep the claim alive."""
 
-    def seal(self) -> Sealed:
+    def seal(self) -> StagedCounts:
         """End all writing, make the version ready to serve, and count it on the server."""
 
     def approve(self) -> None:
@@ -91,7 +91,7 @@ class Sink(Protocol):
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first, of one partition or of some outputs."""
 
-    def begin(self, version: Version, origin: Origin, lease: Lease) -> Stage:
+    def begin(self, version: Version, origin: Origin, claim: Claim) -> Stage:
         """Register a new version, take its number, and open a stage for it."""
 
     def attach(self, version: Version) -> Stage:

@@ -88,13 +88,13 @@ class VersionedTarget(luigi.Target):
         return (is_others and reader.owner) or self.origin.owner
 
     def sink(self) -> Sink:
-        """Return the dataset, in its store or where luigi.cfg says `memory`, in a file."""
-        memory = config.common().memory
-        if memory is not None:
-            from luigi_sinks.memory import MemorySink  # noqa: PLC0415 - most never need it, nor SQLite
+        """Return the dataset, in its store or where luigi.cfg says `local`, in a SQLite file."""
+        local = config.common().local
+        if local is not None:
+            from luigi_sinks.sqlite import SQLiteSink  # noqa: PLC0415 - most never need it, nor SQLite
 
             store = f"{self.store}.{self.connection}" if self.connection else self.store
-            return MemorySink(memory, store, self.dataset, self.contract)
+            return SQLiteSink(local, store, self.dataset, self.contract)
         return self.open_sink()
 
     def exists(self) -> bool:

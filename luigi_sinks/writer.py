@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from luigi_sinks.contract import Contract, WrongRow
 from luigi_sinks.errors import BadRow
-from luigi_sinks.retry import while_unavailable
+from luigi_sinks.retry import retry_unavailable
 from luigi_sinks.sink import Part, Stage
 
 _PART_BYTES = 4_000_000
@@ -116,7 +116,7 @@ class Writer:
 
     def _write(self, part: Part) -> float:
         start = time.monotonic()
-        while_unavailable(self._stage.write, part)
+        retry_unavailable(self._stage.write, part)
         return time.monotonic() - start
 
     def _settle(self, most: int) -> None:

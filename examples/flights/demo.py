@@ -59,7 +59,7 @@ def configure(sinks: str) -> None:
     if sinks == "servers":
         servers.up(servers.PASSWORDLESS)
         os.environ.update(servers.env())  # where this machine's identity comes from, as on any machine of AWS
-    where = servers.passwordless_config() if sinks == "servers" else f"[luigi_sinks]\nmemory = {folder / 'sinks'}\n"
+    where = servers.passwordless_config() if sinks == "servers" else f"[luigi_sinks]\nlocal = {folder / 'sinks'}\n"
     common = (
         f"[flights]\nfolder = {folder}\n[luigi_sinks.audit]\npath = {folder / AUDIT}\nrequired = true\n"
         "[core]\nno_configure_logging = true\nautoload_range = false\n"

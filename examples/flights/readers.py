@@ -21,7 +21,7 @@ _PER_ROUTE = {"size": 0, "aggs": {"routes": {"terms": {"field": "route", "size":
 
 def routes() -> dict[str, Routes]:
     """Count the flights of each route: in SQL, in an aggregation and in Cypher."""
-    if config.common().memory:
+    if config.common().local:
         return _routes_in_memory()
     buckets = clients.search("flights/_search", _PER_ROUTE)["aggregations"]["routes"]["buckets"]
     return {
@@ -33,7 +33,7 @@ def routes() -> dict[str, Routes]:
 
 def looks() -> dict[str, Look]:
     """Return ways to count: the flights of January, and in the network those of the year."""
-    if config.common().memory:
+    if config.common().local:
         return {
             "mariadb": lambda: _count(pipeline.Flights(month=source.MONTHS[0])),
             "elasticsearch": lambda: _count(pipeline.FlightSearch(month=source.MONTHS[0])),

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from luigi_sinks import config
-from luigi_sinks.cli.module import Dataset, LeftOut, LoadsNothing, NotLookedAt, datasets, grants_of, tasks
+from luigi_sinks.cli.module import Dataset, LoadsNothing, SkippedDataset, UnresolvedOutput, datasets, grants_of, tasks
 from luigi_sinks.cli.places import Place, as_terraform, need_roles, places
 from luigi_sinks.credentials import audit
 from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, NoRoles, NotInstalled, SinkError
-from luigi_sinks.principal import Principal
+from luigi_sinks.role_kind import RoleKind
 
 try:
     import typer
@@ -82,7 +82,7 @@ def verify(
     first: Annotated[int, typer.Option(help="The first record to expect, if earlier files were put away.")] = 1,
 ) -> None:
     """Show the lines of the audit log that were edited, deleted, added or cut off."""
-    settings = config.read(audit.Settings, "luigi_sinks.audit")
+    settings = config.read(audit.AuditSettings, "luigi_sinks.audit")
     if path is None:
         path, anchor = settings.path, anchor or settings.anchor
     if path is None:
@@ -106,7 +106,7 @@ def create(module: Module, user: User = "", credential: Credential = "") -> None
     found, _ = _datasets(module)
     found.sort(key=lambda each: each.role)  # a session that took a role keeps one
     for each in (dataset.seen_by(user, credential) for dataset in found):
-        role = each.role and Principal.OWNER.role(each.role)
+        role = each.role and RoleKind.OWNER.role(each.role)
         grants_of(each.store).create(each.sink, each.partition, role)
         out.print(Text(f"{each.store}: {each.sink.dataset} is ready"))
 
@@ -193,10 +193,10 @@ def _datasets(module: str) -> tuple[list[Dataset], bool]:
     for task in tasks(module):
         try:
             found += datasets(task)
-        except LeftOut as reason:
+        except SkippedDataset as reason:
             err.print(Text(f"{task.task_family} is left out: {reason}", style="yellow"))
             is_whole = is_whole and isinstance(reason, LoadsNothing)
-        except NotLookedAt:
+        except UnresolvedOutput:
             why = "whose output() could not be looked at: write its grants by hand"
             err.print(Text(f"left out: {task.task_family}, {why}", style="yellow"))
             is_whole = False

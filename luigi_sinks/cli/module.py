@@ -63,15 +63,15 @@ class Dataset:
         return replace(self, sink=replace(self.sink, settings=replace(self.sink.settings, owner="", **given)))
 
 
-class LeftOut(Exception):
+class SkippedDataset(Exception):
     """Why a task's dataset is not known before the task is made."""
 
 
-class LoadsNothing(LeftOut):
+class LoadsNothing(SkippedDataset):
     """Why a task has no dataset of ours, as the base of others has none: there is nothing to grant for it."""
 
 
-class NotLookedAt(Exception):
+class UnresolvedOutput(Exception):
     """A task's `output()` may hold targets of ours, and nobody can tell before the task is made."""
 
 
@@ -98,7 +98,7 @@ def tasks(module: str) -> list[type[luigi.Task]]:
 def datasets(task: type[luigi.Task]) -> list[Dataset]:
     """Return what the task loads.
 
-    Raises LeftOut if that depends on the parameters of a CopyTask, NotLookedAt if it
+    Raises SkippedDataset if that depends on the parameters of a CopyTask, UnresolvedOutput if it
     may depend on those of another task.
     """
     if issubclass(task, CopyTask):
@@ -134,24 +134,24 @@ def _classes(hint: Any) -> Iterator[type]:
 
 
 def _targets(task: type[luigi.Task]) -> list[VersionedTarget]:
-    """Return the targets of ours in `output()`. Raises NotLookedAt if other parameters may give others."""
+    """Return the targets of ours in `output()`. Raises UnresolvedOutput if other parameters may give others."""
     try:
         outputs = flatten(task().output())
     except SinkError:
         raise
     except Exception as reason:  # whatever a task's own code raises
-        raise NotLookedAt from reason
+        raise UnresolvedOutput from reason
     found = [each for each in outputs if isinstance(each, VersionedTarget)]
     if found and task.get_params():
-        raise NotLookedAt
+        raise UnresolvedOutput
     return found
 
 
 def _declared_dataset(task: type[CopyTask]) -> Dataset:
-    """Return what the task loads. Raises LeftOut if that depends on the task's parameters."""
+    """Return what the task loads. Raises SkippedDataset if that depends on the task's parameters."""
     target_of = grants_of(_store(task)).Target
     if task.output is not _base(task).output:
-        raise LeftOut("its output() is its own")
+        raise SkippedDataset("its output() is its own")
     settings = {name: _declared(task, name) for name in _settings(target_of)}
     connection, owner, by = (_declared(task, name) for name in ("connection", "owner", "partition_by"))
     if not next(iter(settings.values())):
@@ -189,10 +189,10 @@ def _settings(target: type[Any]) -> Iterator[str]:
 
 
 def _declared(task: type[CopyTask], name: str) -> Any:
-    """Return a setting that is the same for every instance. Raises LeftOut if it is not."""
+    """Return a setting that is the same for every instance. Raises SkippedDataset if it is not."""
     value = inspect.getattr_static(task, name)
     if isinstance(value, luigi.Parameter):
-        raise LeftOut(f"its {name} is a parameter")
+        raise SkippedDataset(f"its {name} is a parameter")
     if hasattr(value, "__get__"):
-        raise LeftOut(f"its {name} is computed for each task")
+        raise SkippedDataset(f"its {name} is computed for each task")
     return value

@@ -22,7 +22,17 @@ from luigi_sinks.credentials.chain import Log, verify
 from luigi_sinks.credentials.token import Token
 from luigi_sinks.errors import BadSetting, CredentialError
 
-__all__ = ["Event", "Settings", "correlation", "forget_settings", "name_of", "of_token", "record", "require", "verify"]
+__all__ = [
+    "AuditSettings",
+    "Event",
+    "correlation",
+    "forget_settings",
+    "record",
+    "require",
+    "token_event",
+    "token_name",
+    "verify",
+]
 
 _audit = logging.getLogger("luigi_sinks.audit")
 _log = logging.getLogger("luigi_sinks.credentials")
@@ -32,7 +42,7 @@ _LONGEST = 500
 
 
 @dataclass(frozen=True)
-class Settings:
+class AuditSettings:
     """The section `[luigi_sinks.audit]`.
 
     `path` is the file, `anchor` a file elsewhere that keeps its head, and
@@ -114,26 +124,26 @@ def require(event: Event) -> None:
         _warn_once(str(error))
 
 
-def of_token(action: str, credential: str, token: Token, **more: Any) -> Event:
+def token_event(action: str, credential: str, token: Token, **more: Any) -> Event:
     """Return an event that speaks of a token; what else is said of it is given by name."""
-    grant = token.grant
+    info = token.info
     return Event(
         action,
         credential=credential,
         source=config.read_credential(credential).get("source", ""),
-        principal=grant.principal,
-        issuer=grant.issuer,
-        audience=grant.audience,
-        token=name_of(token),
-        issued=_time(grant.issued),
-        expires=_time(grant.issued + grant.lifetime) if grant.lifetime is not None else "",
+        principal=info.principal,
+        issuer=info.issuer,
+        audience=info.audience,
+        token=token_name(token),
+        issued=_time(info.issued),
+        expires=_time(info.issued + info.lifetime) if info.lifetime is not None else "",
         **more,
     )
 
 
-def name_of(token: Token) -> str:
+def token_name(token: Token) -> str:
     """Return what the lines call a token: its id, its lease, or a keyed fingerprint."""
-    return token.grant.token_id or token.grant.lease or _fingerprint(token)
+    return token.info.token_id or token.info.lease or _fingerprint(token)
 
 
 def correlation() -> str:
@@ -171,8 +181,8 @@ def _short(value: Any) -> Any:
 
 
 @cache
-def _settings() -> Settings:
-    return config.read(Settings, "luigi_sinks.audit")
+def _settings() -> AuditSettings:
+    return config.read(AuditSettings, "luigi_sinks.audit")
 
 
 @cache

@@ -66,7 +66,7 @@ class Entry:
     def token(self) -> Token:
         """Return a token that is good for a while. Raises CredentialError."""
         held = self._held
-        if held is not None and self._clock() < held.refresh_at and not held.token.grant.changed():
+        if held is not None and self._clock() < held.refresh_at and not held.token.info.changed():
             next(held.uses)
             return held.token
         return self._renewed(held)
@@ -79,7 +79,7 @@ class Entry:
     def drop(self, refused: Token) -> None:
         """Hold this token no longer; another one that came meanwhile stays."""
         with _only_once(self), self._flight:
-            audit.record(audit.of_token("refusal", self.credential, refused, outcome="failure"))
+            audit.record(audit.token_event("refusal", self.credential, refused, outcome="failure"))
             if self._held is not None and self._held.token.fingerprint == refused.fingerprint:
                 self._let_go()
 
@@ -102,7 +102,7 @@ class Entry:
         """Hold no token, and say how often the one that was held was used."""
         held, self._held = self._held, None
         if held is not None and (uses := next(held.uses)):
-            audit.record(audit.of_token("reuse", self.credential, held.token, uses=uses))
+            audit.record(audit.token_event("reuse", self.credential, held.token, uses=uses))
 
     def _give_back(self, leases: Iterable[journal.Leased]) -> None:
         for leased in leases:
@@ -118,14 +118,14 @@ class Entry:
                 assert good is not None
                 return good.token
             try:
-                return self._landed(seen, before) or self._fly(good)
+                return self._other_callers_result(seen, before) or self._refresh(good)
             finally:
                 self._flight.release()
 
     def _is_good(self, held: Held) -> bool:
-        return self._clock() < held.deadline and not held.token.grant.changed()
+        return self._clock() < held.deadline and not held.token.info.changed()
 
-    def _landed(self, seen: Held | None, before: int) -> Token | None:
+    def _other_callers_result(self, seen: Held | None, before: int) -> Token | None:
         """Return what another caller's flight has brought meanwhile, or raise what it failed with."""
         if self._held is not None and self._held is not seen and self._is_good(self._held):
             return self._held.token
@@ -133,7 +133,7 @@ class Entry:
             raise CredentialError(*self._failure.args)
         return None
 
-    def _fly(self, good: Held | None) -> Token:
+    def _refresh(self, good: Held | None) -> Token:
         started = self._clock()
         try:
             held = self._hold(self._exchange(good), started)
@@ -146,14 +146,14 @@ class Entry:
             self._held = replace(good, refresh_at=started + (good.deadline - started) / 2)
             return good.token
         if self._held is not None and good is None:
-            audit.record(audit.of_token("expiry", self.credential, self._held.token))
+            audit.record(audit.token_event("expiry", self.credential, self._held.token))
         self._let_go()
         self._held = held
         return held.token
 
     def _exchange(self, good: Held | None) -> Token:
         """Have the lease extended if there is one, else fetch a token; either is recorded before it is used."""
-        if good is not None and good.token.grant.lease and isinstance(self._source, Leasing):
+        if good is not None and good.token.info.lease and isinstance(self._source, Leasing):
             try:
                 return self._recorded("renewal", partial(self._source.renew, good.token))
             except CredentialError as error:
@@ -168,13 +168,13 @@ class Entry:
         except CredentialError as error:
             audit.record(audit.Event(action, "failure", str(error), self.credential))
             raise
-        self._keep_lease(token.grant.lease)
+        self._keep_lease(token.info.lease)
         duration = round(self._clock() - started, 6)
-        audit.require(audit.of_token(action, self.credential, token, server=self._scope.host, duration=duration))
+        audit.require(audit.token_event(action, self.credential, token, server=self._scope.host, duration=duration))
         return token
 
     def _hold(self, token: Token, started: float) -> Held:
-        age = token.grant.age
+        age = token.info.age
         usable = age - min(_MARGIN, age * _MARGIN_SHARE)
         if started + usable <= self._clock():
             raise CredentialError(

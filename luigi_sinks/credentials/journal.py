@@ -26,7 +26,7 @@ from luigi_sinks.process import boot, started
 
 
 @dataclass(frozen=True)
-class Settings:
+class LeaseSettings:
     """The section `[luigi_sinks.leases]`: the folder of the journal."""
 
     folder: Path | None = None
@@ -97,7 +97,7 @@ def _path(leased: Leased) -> Path:
 
 def _folder() -> Path:
     """Return the folder, made if need be. Raises BadSetting if others could write there."""
-    named = config.read(Settings, "luigi_sinks.leases").folder
+    named = config.read(LeaseSettings, "luigi_sinks.leases").folder
     folder = named or Path(tempfile.gettempdir()) / f"luigi_sinks-{os.getuid()}-leases"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()

@@ -16,10 +16,10 @@ _last: dict[tuple[str, str], str] = {}
 
 def note(server: str, credential: str, token: Token) -> None:
     """Write down, once in each process, that the server at this address let the token in."""
-    used(server, credential, audit.name_of(token))
+    used(server, credential, audit.token_name(token))
     mine = object()
     if _noted.setdefault((server, credential, token.fingerprint), mine) is mine:
-        audit.record(audit.of_token("connection", credential, token, server=server))
+        audit.record(audit.token_event("connection", credential, token, server=server))
 
 
 def used(server: str, credential: str, name: str) -> None:

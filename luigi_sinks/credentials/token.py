@@ -24,7 +24,7 @@ def _never() -> bool:
 
 
 @dataclass(frozen=True)
-class Grant:
+class TokenInfo:
     """What is known of a token besides its secret; all of it may be logged.
 
     `lifetime` is in seconds from when the token was asked for, None where the
@@ -61,23 +61,23 @@ class Token:
     them outside it: its key is random.
     """
 
-    __slots__ = ("_epoch", "_secret", "fingerprint", "grant")
+    __slots__ = ("_epoch", "_secret", "fingerprint", "info")
 
-    def __init__(self, secret: str, grant: Grant | None = None) -> None:
+    def __init__(self, secret: str, info: TokenInfo | None = None) -> None:
         self._secret = secret
         self._epoch = _epoch
-        self.grant = grant or Grant()
+        self.info = info or TokenInfo()
         self.fingerprint = hashlib.blake2b(secret.encode(), key=_KEY, digest_size=6).hexdigest()
 
     @property
     def scheme(self) -> Scheme:
         """How to show it to a server."""
-        return self.grant.scheme
+        return self.info.scheme
 
     @property
     def user(self) -> str:
         """The name to log in by, where the source chooses it; else empty."""
-        return self.grant.user
+        return self.info.user
 
     def reveal(self) -> str:
         """Return the secret, for the one call that hands it to the server.
@@ -88,9 +88,9 @@ class Token:
             raise CredentialError("a token does not outlive a fork; ask for one in the process that needs it")
         return self._secret
 
-    def renewed(self, grant: Grant) -> Token:
-        """Return the same secret under a grant that was extended."""
-        return Token(self.reveal(), grant)
+    def renewed(self, info: TokenInfo) -> Token:
+        """Return the same secret under a info that was extended."""
+        return Token(self.reveal(), info)
 
     def digest(self, key: bytes) -> str:
         """Return a fingerprint under a key that several processes share."""

@@ -8,9 +8,9 @@ if not (find_spec("elasticsearch") or find_spec("opensearchpy")):  # which of th
     raise NotInstalled("elasticsearch", "there is no client of Elasticsearch here, nor of OpenSearch ([opensearch])")
 
 from luigi_sinks.elasticsearch.schema import Schema
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.sink import ElasticsearchSink
 from luigi_sinks.elasticsearch.target import ElasticsearchTarget
 from luigi_sinks.elasticsearch.task import CopyToIndex
 
-__all__ = ["CopyToIndex", "ElasticsearchSink", "ElasticsearchTarget", "Schema", "Settings"]
+__all__ = ["CopyToIndex", "ElasticsearchSettings", "ElasticsearchSink", "ElasticsearchTarget", "Schema"]

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from luigi_sinks.elasticsearch.failures import Clash, Missing, Rejected, TimedOut, TooLarge
+from luigi_sinks.elasticsearch.errors import Clash, Missing, Rejected, TimedOut, TooLarge
 from luigi_sinks.elasticsearch.pool import CHANGE, LOOK
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import Unavailable
 
 if TYPE_CHECKING:  # whoever uses OpenSearch need not have it
@@ -27,10 +27,12 @@ class Client(Protocol):
     """Makes calls as Elasticsearch's client takes them; `elastic` and `opensearch` each have one."""
 
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
-        """Return the answer to one attempt at a call; raises what `failures` makes of any other."""
+        """Return the answer to one attempt at a call; raises what `errors` makes of any other."""
 
 
-def ask(settings: Settings, call: Callable[[Elasticsearch], T], *, within: float = LOOK, tries: int = _TRIES) -> T:
+def ask(
+    settings: ElasticsearchSettings, call: Callable[[Elasticsearch], T], *, within: float = LOOK, tries: int = _TRIES
+) -> T:
     """Return the answer to a call that does no harm when it is repeated.
 
     It is tried again, for about a second, while the cluster is busy or a
@@ -54,12 +56,12 @@ def pause(attempt: int) -> None:
     time.sleep(min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.5))  # noqa: S311 - no secret hangs on it
 
 
-_clients: dict[Settings, Client] = {}
-_inherited: list[dict[Settings, Client]] = []
+_clients: dict[ElasticsearchSettings, Client] = {}
+_inherited: list[dict[ElasticsearchSettings, Client]] = []
 """A child's copies of its parent's clients: never used, and never closed, which the parent would feel."""
 
 
-def _client(settings: Settings) -> Client:
+def _client(settings: ElasticsearchSettings) -> Client:
     """Return this process's client for the cluster."""
     found = _clients.get(settings)
     return found if found is not None else _clients.setdefault(settings, _open(settings))
@@ -73,7 +75,7 @@ def _forget_inherited() -> None:
 os.register_at_fork(after_in_child=_forget_inherited)
 
 
-def _open(settings: Settings) -> Client:
+def _open(settings: ElasticsearchSettings) -> Client:
     """Make the client of the product, which alone of the two has to be installed."""
     if settings.product == "opensearch":
         from luigi_sinks.elasticsearch import opensearch  # noqa: PLC0415

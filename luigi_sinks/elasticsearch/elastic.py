@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from luigi_sinks.elasticsearch import failures
+from luigi_sinks.elasticsearch import errors
 from luigi_sinks.elasticsearch.pool import open_pool
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import CredentialError, NotInstalled, SinkError
 
 try:
@@ -32,17 +32,17 @@ T = TypeVar("T")
 class Client:
     """Asks Elasticsearch by its own client."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ElasticsearchSettings) -> None:
         self._settings = settings
         client = Elasticsearch(settings.url, node_class=_node_class(settings), serializer=_Json(), max_retries=0)
         self._within = cache(lambda within: client.options(request_timeout=within))  # it makes a client
 
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
-        """Return the answer to one attempt at a call; raises what `failures` makes of any other."""
+        """Return the answer to one attempt at a call; raises what `errors` makes of any other."""
         try:
             return call(self._within(within))
         except ApiError as error:
-            raise failures.of_answer(self._settings, error.status_code, error.body) from error
+            raise errors.from_response(self._settings, error.status_code, error.body) from error
         except TransportError as error:
             ours = error.__cause__
             if not isinstance(ours, (CredentialError, SinkError)):
@@ -52,10 +52,10 @@ class Client:
     def _failure(self, error: TransportError) -> SinkError:
         reason = str(error.message)
         if isinstance(error, TlsError):
-            return failures.of_handshake(self._settings, reason)
+            return errors.from_tls(self._settings, reason)
         if isinstance(error, ConnectionTimeout):
-            return failures.of_lateness(self._settings, reason)
-        return failures.of_silence(self._settings, reason)
+            return errors.from_timeout(self._settings, reason)
+        return errors.no_response(self._settings, reason)
 
 
 class _Json(JsonSerializer):
@@ -68,7 +68,7 @@ class _Json(JsonSerializer):
         return {"errors": False} if data.startswith(b'{"errors":false,') else msgspec.json.decode(data)
 
 
-def _node_class(settings: Settings) -> type[Urllib3HttpNode]:
+def _node_class(settings: ElasticsearchSettings) -> type[Urllib3HttpNode]:
     """Make the class of the client's connections, which are ours."""
 
     class Node(Urllib3HttpNode):

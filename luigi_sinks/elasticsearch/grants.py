@@ -1,4 +1,4 @@
-"""What each principal may do in Elasticsearch.
+"""What each kind of role may do in Elasticsearch.
 
 Privileges are named ones where those are narrow enough, and actions where they are
 not: `create_doc` would let the mapping be changed. Documents of a version are created
@@ -22,11 +22,11 @@ import msgspec
 
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import Missing, ask
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.sink import ElasticsearchSink
 from luigi_sinks.elasticsearch.target import ElasticsearchTarget
 from luigi_sinks.errors import NoRoles
-from luigi_sinks.principal import Principal
+from luigi_sinks.role_kind import RoleKind
 from luigi_sinks.version import Version
 
 Target = ElasticsearchTarget
@@ -35,7 +35,7 @@ ROLE = "elasticsearch_role"
 _ALIASES, _REFRESH = "indices:admin/aliases", "indices:admin/refresh*"
 _LOOK = "view_index_metadata"
 
-_CLUSTER = {Principal.LOADER: ("cluster:monitor/health",)}
+_CLUSTER = {RoleKind.LOADER: ("cluster:monitor/health",)}
 _LOADING: Mapping[str, Sequence[str]] = {
     "heads": (_LOOK,),
     "versions": ("indices:data/write/bulk*", "indices:data/write/index:op_type/create", "read", _REFRESH),
@@ -46,21 +46,21 @@ _PUBLISHING: Mapping[str, Sequence[str]] = {
     "heads": (_ALIASES,),
     "versions": ("indices:admin/block/add*", "indices:admin/create", "indices:admin/settings/update", _ALIASES),
 }
-_OTHERS: Mapping[Principal, Mapping[str, Sequence[str]]] = {
-    Principal.OWNER: {
+_OTHERS: Mapping[RoleKind, Mapping[str, Sequence[str]]] = {
+    RoleKind.OWNER: {
         "heads": (_LOOK,),
         "registry": ("indices:admin/create", _LOOK),
     },
-    Principal.PRUNER: {
+    RoleKind.PRUNER: {
         "heads": (_LOOK,),
         "versions": ("delete_index", _ALIASES, _LOOK),
         "registry": ("delete", "index", "read", _LOOK, _REFRESH),
     },
 }
-_APART = {**_OTHERS, Principal.LOADER: _LOADING, Principal.PUBLISHER: _PUBLISHING}
+_APART = {**_OTHERS, RoleKind.LOADER: _LOADING, RoleKind.PUBLISHER: _PUBLISHING}
 _TOGETHER = {
     **_OTHERS,
-    Principal.LOADER: {
+    RoleKind.LOADER: {
         "heads": (*_LOADING["heads"], *_PUBLISHING["heads"]),
         # And to look, as at the heads: an alias that allows more than its index is refused.
         "versions": (*_LOADING["versions"], *_PUBLISHING["versions"], *_LOADING["heads"]),
@@ -71,10 +71,10 @@ _TOGETHER = {
 
 @dataclass(frozen=True)
 class Role:
-    """One principal's role; `descriptor` is what Elasticsearch keeps of it."""
+    """The role of one kind; `descriptor` is what Elasticsearch keeps of it."""
 
     name: str
-    principal: Principal
+    kind: RoleKind
     descriptor: Mapping[str, Any]
 
     @property
@@ -91,8 +91,8 @@ def roles(sinks: Iterable[ElasticsearchSink], name: str) -> list[Role]:
             raise NoRoles(
                 f"{sink.dataset}: roles are written for Elasticsearch, not for OpenSearch yet; write those by hand"
             )
-    descriptors = ((principal, _descriptor(principal, sinks)) for principal in Principal)
-    return [Role(principal.role(name), principal, found) for principal, found in descriptors if found["indices"]]
+    descriptors = ((role_kind, _descriptor(role_kind, sinks)) for role_kind in RoleKind)
+    return [Role(role_kind.role(name), role_kind, found) for role_kind, found in descriptors if found["indices"]]
 
 
 def text(roles: Iterable[Role]) -> str:
@@ -101,7 +101,7 @@ def text(roles: Iterable[Role]) -> str:
     return msgspec.json.format(msgspec.json.encode(body), indent=2).decode() + "\n"
 
 
-def rights(settings: Settings, role: str) -> frozenset[str]:
+def rights(settings: ElasticsearchSettings, role: str) -> frozenset[str]:
     """Return what the cluster grants to a role, nothing if there is no such role."""
     try:
         found = ask(settings, lambda es: es.security.get_role(name=role))
@@ -116,17 +116,17 @@ def create(sink: ElasticsearchSink, partition: str, role: str) -> None:
     sink.create()
 
 
-def _descriptor(principal: Principal, sinks: Iterable[ElasticsearchSink]) -> dict[str, Any]:
+def _descriptor(role_kind: RoleKind, sinks: Iterable[ElasticsearchSink]) -> dict[str, Any]:
     found: dict[tuple[str, Sequence[str]], set[str]] = {}
     for sink in sinks:
         patterns = _patterns(sink.dataset)
-        for kind, given in _privileges(sink).get(principal, {}).items():
+        for kind, given in _privileges(sink).get(role_kind, {}).items():
             found.setdefault((kind, tuple(sorted(given))), set()).update(patterns[kind])
     indices = [{"names": sorted(found[key]), "privileges": list(key[1])} for key in sorted(found)]
-    return {"cluster": list(_CLUSTER.get(principal, ())), "indices": indices}
+    return {"cluster": list(_CLUSTER.get(role_kind, ())), "indices": indices}
 
 
-def _privileges(sink: ElasticsearchSink) -> Mapping[Principal, Mapping[str, Sequence[str]]]:
+def _privileges(sink: ElasticsearchSink) -> Mapping[RoleKind, Mapping[str, Sequence[str]]]:
     return _APART if sink.settings.publish_credential else _TOGETHER
 
 

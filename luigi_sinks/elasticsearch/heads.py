@@ -13,7 +13,7 @@ from typing import Any
 
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import CHANGE, Rejected, ask
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadSetting, Unavailable
 from luigi_sinks.version import Version
 
@@ -36,7 +36,7 @@ class Pointer:
 class Heads:
     """The heads of one dataset."""
 
-    settings: Settings
+    settings: ElasticsearchSettings
     dataset: str
 
     def pointer(self, partition: str) -> Pointer:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from luigi_sinks.elasticsearch import failures
+from luigi_sinks.elasticsearch import errors
 from luigi_sinks.elasticsearch.pool import open_pool
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import CredentialError, NotInstalled, SinkError
 
 try:
@@ -37,7 +37,7 @@ _FIELDS = ("actions", "aliases", "ids", "mappings", "pit", "query", "search_afte
 class Client:
     """Asks OpenSearch by its own client."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ElasticsearchSettings) -> None:
         self._settings = settings
         self._client = opensearchpy.OpenSearch(
             [settings.url],
@@ -47,7 +47,7 @@ class Client:
         )
 
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
-        """Return the answer to one attempt at a call; raises what `failures` makes of any other."""
+        """Return the answer to one attempt at a call; raises what `errors` makes of any other."""
         try:
             return call(cast("Elasticsearch", _Calls(self._client, within)))
         except opensearchpy.ConnectionError as error:
@@ -55,17 +55,17 @@ class Client:
                 raise error.info from None
             raise self._failure(error) from error
         except opensearchpy.SerializationError as error:
-            raise failures.of_silence(self._settings, "what came back is no answer of OpenSearch's") from error
+            raise errors.no_response(self._settings, "what came back is no answer of OpenSearch's") from error
         except opensearchpy.TransportError as error:
-            raise failures.of_answer(self._settings, int(error.status_code), error.info or error.error) from error
+            raise errors.from_response(self._settings, int(error.status_code), error.info or error.error) from error
 
     def _failure(self, error: opensearchpy.ConnectionError) -> SinkError:
         reason = str(error.error)
         if isinstance(error, opensearchpy.SSLError):
-            return failures.of_handshake(self._settings, reason)
+            return errors.from_tls(self._settings, reason)
         if isinstance(error, opensearchpy.ConnectionTimeout):
-            return failures.of_lateness(self._settings, reason)
-        return failures.of_silence(self._settings, reason)
+            return errors.from_timeout(self._settings, reason)
+        return errors.no_response(self._settings, reason)
 
 
 class _Namespace:
@@ -139,7 +139,7 @@ class _Json(Serializer):
             raise opensearchpy.SerializationError(str(error)) from None
 
 
-def _connection_class(settings: Settings) -> type[opensearchpy.Urllib3HttpConnection]:
+def _connection_class(settings: ElasticsearchSettings) -> type[opensearchpy.Urllib3HttpConnection]:
     """Make the class of the client's connections, which are ours."""
 
     class Connection(opensearchpy.Urllib3HttpConnection):

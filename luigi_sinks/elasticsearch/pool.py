@@ -20,7 +20,7 @@ import urllib3
 from luigi_sinks import credentials
 from luigi_sinks.credentials import Refused, Token, audit, logins
 from luigi_sinks.elasticsearch import signing
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadSetting
 
 LOOK, CHANGE = 10.0, 60.0
@@ -31,7 +31,7 @@ CONNECTIONS = 16
 _CONNECT = 5.0
 
 
-def open_pool(settings: Settings) -> urllib3.HTTPConnectionPool:
+def open_pool(settings: ElasticsearchSettings) -> urllib3.HTTPConnectionPool:
     """Make the connections of one client."""
     return _TlsPool(settings) if settings.is_encrypted else _Pool(settings)
 
@@ -43,7 +43,7 @@ class _Pool(urllib3.HTTPConnectionPool):
     server refuses is fetched again and the request replayed, once.
     """
 
-    def __init__(self, settings: Settings, **options: Any) -> None:
+    def __init__(self, settings: ElasticsearchSettings, **options: Any) -> None:
         super().__init__(settings.host, settings.port, maxsize=CONNECTIONS, block=True, **options)
         self._settings = settings
 
@@ -73,7 +73,7 @@ class _Pool(urllib3.HTTPConnectionPool):
 class _TlsConnection(urllib3.connection.HTTPSConnection):
     """Connects with the certificates that the files hold by then, also when it connects anew."""
 
-    def __init__(self, *args: Any, settings: Settings, **options: Any) -> None:
+    def __init__(self, *args: Any, settings: ElasticsearchSettings, **options: Any) -> None:
         super().__init__(*args, server_hostname=settings.tls_server_name or None, **options)
         self._settings = settings
 
@@ -88,12 +88,14 @@ class _TlsPool(_Pool, urllib3.HTTPSConnectionPool):
 
     ConnectionCls = _TlsConnection
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ElasticsearchSettings) -> None:
         super().__init__(settings)
         self.conn_kw["settings"] = settings
 
 
-def _use(settings: Settings, perform: Callable[[Token], urllib3.BaseHTTPResponse]) -> urllib3.BaseHTTPResponse:
+def _use(
+    settings: ElasticsearchSettings, perform: Callable[[Token], urllib3.BaseHTTPResponse]
+) -> urllib3.BaseHTTPResponse:
     return credentials.use(
         settings.credential,
         perform,
@@ -106,7 +108,7 @@ def _use(settings: Settings, perform: Callable[[Token], urllib3.BaseHTTPResponse
 
 
 def _identity(
-    settings: Settings, token: Token, method: str, url: str, headers: Mapping[str, str], body: Any
+    settings: ElasticsearchSettings, token: Token, method: str, url: str, headers: Mapping[str, str], body: Any
 ) -> Mapping[str, str]:
     """Return the headers that say who asks, in the words that the kind of token takes."""
     if token.scheme == "none":
@@ -118,7 +120,7 @@ def _identity(
     return {settings.token_header: _SCHEMES[token.scheme](settings, token)}
 
 
-def _basic(settings: Settings, token: Token) -> str:
+def _basic(settings: ElasticsearchSettings, token: Token) -> str:
     user = token.user or settings.user
     if not user:
         raise BadSetting(
@@ -128,14 +130,16 @@ def _basic(settings: Settings, token: Token) -> str:
     return "Basic " + base64.b64encode(f"{user}:{token.reveal()}".encode()).decode()
 
 
-_SCHEMES: dict[str, Callable[[Settings, Token], str]] = {
+_SCHEMES: dict[str, Callable[[ElasticsearchSettings, Token], str]] = {
     "password": _basic,
     "bearer": lambda _, token: f"Bearer {token.reveal()}",
     "api_key": lambda _, token: f"ApiKey {token.reveal()}",
 }
 
 
-def _let_in(settings: Settings, token: Token, answer: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
+def _let_in(
+    settings: ElasticsearchSettings, token: Token, answer: urllib3.BaseHTTPResponse
+) -> urllib3.BaseHTTPResponse:
     """Return the answer. Raises Refused if the server did not take the token."""
     if refusal := _refusal(settings, token, answer):
         raise Refused(refusal)
@@ -143,7 +147,7 @@ def _let_in(settings: Settings, token: Token, answer: urllib3.BaseHTTPResponse) 
     return answer
 
 
-def _refusal(settings: Settings, token: Token, answer: urllib3.BaseHTTPResponse) -> str:
+def _refusal(settings: ElasticsearchSettings, token: Token, answer: urllib3.BaseHTTPResponse) -> str:
     """Say what the server has against the token; nothing if it let us in."""
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return _not_let_in(settings, token, answer.headers.get("www-authenticate", ""))
@@ -152,16 +156,16 @@ def _refusal(settings: Settings, token: Token, answer: urllib3.BaseHTTPResponse)
     return ""
 
 
-def _not_let_in(settings: Settings, token: Token, challenge: str) -> str:
+def _not_let_in(settings: ElasticsearchSettings, token: Token, challenge: str) -> str:
     if token.scheme == "none":
         return f"{settings.where} lets nobody in without a token, and a proxied credential has none"
-    name = token.user or settings.user or token.grant.principal
+    name = token.user or settings.user or token.info.principal
     reason = f"{settings.where} does not let {repr(name) if name else 'the bearer of this token'} in"
     if said := _DESCRIPTION.search(challenge):
         return f"{reason}: {said[1]}"
-    if token.scheme != "bearer" or not token.grant.issuer:
+    if token.scheme != "bearer" or not token.info.issuer:
         return reason
-    asked = f"tokens of {token.grant.issuer!r} for {token.grant.audience!r}"
+    asked = f"tokens of {token.info.issuer!r} for {token.info.audience!r}"
     return f"{reason}; its realm, or the proxy before it, must take {asked}"
 
 
@@ -169,7 +173,7 @@ _DESCRIPTION = re.compile(r'error_description="([^"]+)"')
 """Why a token is not taken, as RFC 6750 has it told, also by proxies."""
 
 
-def _tls(settings: Settings) -> ssl.SSLContext:
+def _tls(settings: ElasticsearchSettings) -> ssl.SSLContext:
     files = (settings.tls_ca, settings.tls_certificate, settings.tls_key)
     return _context(*files, tuple(map(_changed_at, files)))
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, ask
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import Unavailable
 
 _PAGE = 2_000
@@ -15,7 +15,7 @@ _KEEP_ALIVE = "1h"
 """How long the cluster keeps the point in time from one page to the next: whoever reads may be slow with its rows."""
 
 
-def documents(settings: Settings, index: str) -> Iterator[Any]:
+def documents(settings: ElasticsearchSettings, index: str) -> Iterator[Any]:
     """Yield the documents; raises Missing if there is no such index, Unavailable if the cluster gave up in between."""
     point = ask(settings, lambda es: es.open_point_in_time(index=index, keep_alive=_KEEP_ALIVE))["id"]
     after = None
@@ -28,7 +28,7 @@ def documents(settings: Settings, index: str) -> Iterator[Any]:
             ask(settings, lambda es: es.close_point_in_time(id=point))
 
 
-def _page(settings: Settings, index: str, point: str, after: Any) -> list[Any]:
+def _page(settings: ElasticsearchSettings, index: str, point: str, after: Any) -> list[Any]:
     try:
         answer = ask(
             settings,

@@ -18,7 +18,7 @@ import msgspec
 
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import CHANGE, Clash, Missing, Rejected, ask
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import Conflict, Unavailable
 from luigi_sinks.record import Record
 from luigi_sinks.version import Version
@@ -51,7 +51,7 @@ class Entry:
 class Registry:
     """The history of one dataset."""
 
-    settings: Settings
+    settings: ElasticsearchSettings
     dataset: str
 
     @property

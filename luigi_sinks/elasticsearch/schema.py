@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from luigi_sinks.contract import Contract, WrongRow
-from luigi_sinks.elasticsearch import fields
+from luigi_sinks.elasticsearch import types
 from luigi_sinks.errors import BadSetting, did_you_mean
 
 _UNKNOWN = re.compile(r"unknown field `(.*)` - at `\$\[(\d+)\](.*)`$")
@@ -41,13 +41,13 @@ class DocumentShape:
 
     @cached_property
     def _documents(self) -> Any:
-        return list[fields.struct("Document", self.properties, self.id_field)]  # type: ignore[misc]  # made at run time
+        return list[types.struct("Document", self.properties, self.id_field)]  # type: ignore[misc]  # made at run time
 
     def accept(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Check the documents, and return them as dicts of our own, which nobody changes before they are sent."""
         documents = [row if isinstance(row, dict) else self._named(index, row) for index, row in enumerate(rows)]
         try:
-            msgspec.convert(documents, self._documents, dec_hook=fields.checked, builtin_types=(bytes,))
+            msgspec.convert(documents, self._documents, dec_hook=types.checked, builtin_types=(bytes,))
         except msgspec.ValidationError as error:
             wrong = self._misfit(str(error))
             if wrong is None:
@@ -117,7 +117,7 @@ class Schema:
     def loading(self) -> dict[str, Any]:
         """The settings of an index while it is written: nobody searches it, and no copy is kept."""
         loading = {**self.settings, "hidden": True, "refresh_interval": "-1"}
-        if fields.holds_vectors(self.properties):  # which the server would leave out of what it gives back
+        if types.holds_vectors(self.properties):  # which the server would leave out of what it gives back
             loading.setdefault("mapping.exclude_source_vectors", False)
         return loading if "auto_expand_replicas" in self.settings else {**loading, "number_of_replicas": 0}
 
@@ -128,14 +128,14 @@ class Schema:
         return {"refresh_interval": serving["refresh_interval"]} if "auto_expand_replicas" in self.settings else serving
 
 
-def declare(name: str, mapping: Any, settings: Any, id_field: Any) -> Schema:
+def parse_schema(name: str, mapping: Any, settings: Any, id_field: Any) -> Schema:
     """Make a schema of what a user declared; raise BadSetting that names the index for what cannot work."""
     if not isinstance(mapping, Mapping) or not mapping:
         raise BadSetting(f'index {name!r}: set mapping = {{"properties": {{...}}}}; each field must have a type')
     whole = mapping if _is_whole(mapping) else {"properties": mapping}
     _refuse_what_clashes(name, whole)
     _check_properties(name, whole["properties"])
-    if id_field and (id_field not in whole["properties"] or not fields.key_type(whole["properties"][id_field])):
+    if id_field and (id_field not in whole["properties"] or not types.key_type(whole["properties"][id_field])):
         raise BadSetting(f"index {name!r}: id_field = {id_field!r} must be a keyword or an integer of the mapping")
     return Schema({**whole, "dynamic": "strict"}, _flat(settings or {}), id_field or "")
 

@@ -14,7 +14,7 @@ _HEADER = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True)
-class Settings:
+class ElasticsearchSettings:
     """The section `[luigi_sinks.elasticsearch]`.
 
     `product` is elasticsearch, or opensearch, which may be Amazon's. TLS is on
@@ -67,7 +67,7 @@ class Settings:
                 raise ValueError(f"headers must hold no secret, as {name!r} may; name a credential, and a token_header")
 
     @property
-    def publisher(self) -> Settings:
+    def publisher(self) -> ElasticsearchSettings:
         """The same connection for whoever publishes: these settings, unless a credential is named for it."""
         if not self.publish_credential:
             return self

@@ -8,12 +8,17 @@ from collections.abc import Mapping
 import msgspec
 
 from luigi_sinks.credentials import Token
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadSetting
 
 
 def headers(
-    settings: Settings, token: Token, method: str, target: str, plain: Mapping[str, str], body: bytes | None
+    settings: ElasticsearchSettings,
+    token: Token,
+    method: str,
+    target: str,
+    plain: Mapping[str, str],
+    body: bytes | None,
 ) -> dict[str, str]:
     """Return the headers that sign a request; they are good for a few minutes.
 

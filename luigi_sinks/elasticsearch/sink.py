@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from luigi_sinks.claim import Claim
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch import names, reader
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, Rejected, ask
 from luigi_sinks.elasticsearch.heads import Heads, Pointer
 from luigi_sinks.elasticsearch.registry import Entry, Registry
 from luigi_sinks.elasticsearch.schema import Schema, field_types
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.writer import PartWriter
 from luigi_sinks.errors import BadSetting, Conflict, Forbidden, SinkError, Unavailable
-from luigi_sinks.lease import Lease
 from luigi_sinks.record import Head, Origin, Record
-from luigi_sinks.sink import Part, Sealed
+from luigi_sinks.sink import Part, StagedCounts
 from luigi_sinks.version import State, Version
 
 _log = logging.getLogger("luigi_sinks")
@@ -39,7 +39,7 @@ class ElasticsearchSink:
 
     store: ClassVar[str] = "elasticsearch"
 
-    settings: Settings
+    settings: ElasticsearchSettings
     dataset: str
     schema: Schema
 
@@ -80,10 +80,10 @@ class ElasticsearchSink:
         self.heads.mappings()  # raises if the dataset's name is taken
         self.registry.create()
 
-    def begin(self, version: Version, origin: Origin, lease: Lease) -> ElasticsearchStage:
+    def begin(self, version: Version, origin: Origin, claim: Claim) -> ElasticsearchStage:
         """Register the version and create its index."""
         self._check_place(version)
-        self.registry.add(Record(version, 0, State.STAGED, origin, lease, staged_at=datetime.now(UTC)))
+        self.registry.add(Record(version, 0, State.STAGED, origin, claim, staged_at=datetime.now(UTC)))
         stage = self.attach(version)
         try:
             stage.create_index()
@@ -221,18 +221,18 @@ class ElasticsearchStage:
             sink.settings, self.version, self._alias, sink.contract, part, sink.schema.id_field, is_first
         ).write()
 
-    def renew(self, lease: Lease) -> None:
+    def renew(self, claim: Claim) -> None:
         """Keep the claim alive."""
-        self.sink.registry.change(self.version, lambda record: record.claimed(lease))
+        self.sink.registry.change(self.version, lambda record: record.claimed(claim))
 
-    def seal(self) -> Sealed:
+    def seal(self) -> StagedCounts:
         """Block writes, put the settings for readers in force, and count."""
         self._block_writes()
         self._serve()
         rows = self._count()
         self.sink.registry.change(self.version, lambda record: replace(_unabandoned(record), rows=rows))
         self.sink.registry.forget_parts(self.version)  # last, as the change refreshed the index already
-        return Sealed(rows)
+        return StagedCounts(rows)
 
     def approve(self) -> None:
         """Record that the checks passed."""

@@ -9,8 +9,8 @@ from typing import Any, Unpack
 from luigi_sinks import config
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch import names
-from luigi_sinks.elasticsearch.schema import declare
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.schema import parse_schema
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.sink import ElasticsearchSink
 from luigi_sinks.target import TargetOptions, VersionedTarget
 
@@ -36,7 +36,7 @@ class ElasticsearchTarget(VersionedTarget):
     ) -> None:
         super().__init__(index, options)
         names.check_dataset(self.dataset)
-        self.schema = declare(index, mapping, settings, id_field)
+        self.schema = parse_schema(index, mapping, settings, id_field)
 
     @property
     def contract(self) -> Contract:
@@ -45,6 +45,6 @@ class ElasticsearchTarget(VersionedTarget):
 
     def open_sink(self) -> ElasticsearchSink:
         """Return the dataset in the cluster of luigi.cfg."""
-        settings = config.read_connection(Settings, self.store, self.connection)
+        settings = config.read_connection(ElasticsearchSettings, self.store, self.connection)
         owned = replace(settings, owner=self.owner or settings.owner)
         return ElasticsearchSink(owned, self.dataset, self.schema)

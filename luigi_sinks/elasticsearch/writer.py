@@ -18,7 +18,7 @@ import msgspec
 
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch.connection import CHANGE, TooLarge, ask, pause
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadRow, Conflict, Forbidden, Unavailable
 from luigi_sinks.sink import Part
 from luigi_sinks.version import Version
@@ -35,7 +35,7 @@ _JSON = msgspec.json.Encoder()
 class PartWriter:
     """Writes one part through the alias of a staged version."""
 
-    settings: Settings
+    settings: ElasticsearchSettings
     version: Version
     alias: str
     contract: Contract

@@ -7,18 +7,18 @@ try:
 except ImportError as missing:
     raise NotInstalled("mariadb", missing) from missing
 
-from luigi_sinks.mariadb.schema import Schema, schema_of
-from luigi_sinks.mariadb.settings import Settings
+from luigi_sinks.mariadb.schema import Schema, parse_schema
+from luigi_sinks.mariadb.settings import MariaDBSettings
 from luigi_sinks.mariadb.sink import MariaDBSink, MariaDBStage
 from luigi_sinks.mariadb.target import MariaDBTarget
 from luigi_sinks.mariadb.task import CopyToTable
 
 __all__ = [
     "CopyToTable",
+    "MariaDBSettings",
     "MariaDBSink",
     "MariaDBStage",
     "MariaDBTarget",
     "Schema",
-    "Settings",
-    "schema_of",
+    "parse_schema",
 ]

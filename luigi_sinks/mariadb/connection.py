@@ -14,14 +14,14 @@ import mariadb
 
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Unavailable
-from luigi_sinks.mariadb.failures import DUPLICATE_KEY, LOCKED, NO_SUCH_TABLE, explained, is_lost, is_refusal
-from luigi_sinks.mariadb.session import TelltaleCursor, open_session, token_of
-from luigi_sinks.mariadb.settings import Settings
+from luigi_sinks.mariadb.errors import DUPLICATE_KEY, LOCKED, NO_SUCH_TABLE, explained, is_lost, is_refusal
+from luigi_sinks.mariadb.session import CommentingCursor, open_session, token_of
+from luigi_sinks.mariadb.settings import MariaDBSettings
 
 __all__ = [
     "DUPLICATE_KEY",
     "NO_SUCH_TABLE",
-    "Settings",
+    "MariaDBSettings",
     "explained",
     "is_refusal",
     "rows",
@@ -35,12 +35,12 @@ Result = TypeVar("Result")
 _ATTEMPTS = 3
 _ROWS_AT_ONCE = 100
 
-_idle: dict[Settings, list[Any]] = {}
+_idle: dict[MariaDBSettings, list[Any]] = {}
 _opened: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 """When each connection was opened, by the monotonic clock."""
 
 
-def run(settings: Settings, work: Callable[[Any], Result]) -> Result:
+def run(settings: MariaDBSettings, work: Callable[[Any], Result]) -> Result:
     """Return `work(cursor)`, which must be safe to repeat.
 
     It is repeated when it lost a race for locks, and once when the connection was
@@ -48,7 +48,7 @@ def run(settings: Settings, work: Callable[[Any], Result]) -> Result:
     """
     for attempt in range(_ATTEMPTS):
         try:
-            with _returned(settings, _taken(settings)) as connection, connection.cursor(TelltaleCursor) as cursor:
+            with _returned(settings, _taken(settings)) as connection, connection.cursor(CommentingCursor) as cursor:
                 return work(cursor)
         except mariadb.Error as error:
             if is_lost(error):
@@ -59,7 +59,7 @@ def run(settings: Settings, work: Callable[[Any], Result]) -> Result:
     raise AssertionError("every attempt returns or raises")
 
 
-def transact(settings: Settings, work: Callable[[Any], Result]) -> Result:
+def transact(settings: MariaDBSettings, work: Callable[[Any], Result]) -> Result:
     """Return `work(cursor)` of one transaction; raises what `run` raises."""
 
     def transaction(cursor: Any) -> Result:
@@ -78,7 +78,7 @@ def rows(cursor: Any, query: str, values: Sequence[Any] = ()) -> list[tuple[Any,
     return found
 
 
-def stream(settings: Settings, query: str) -> Iterator[tuple[Any, ...]]:
+def stream(settings: MariaDBSettings, query: str) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a query as the server sends them; a reader that stops early ends the connection.
 
     Raises Unavailable if the server stops before the last one.
@@ -91,20 +91,20 @@ def stream(settings: Settings, query: str) -> Iterator[tuple[Any, ...]]:
             _refuse_half_an_answer(settings, connection)
 
 
-def _refuse_half_an_answer(settings: Settings, connection: Any) -> None:
+def _refuse_half_an_answer(settings: MariaDBSettings, connection: Any) -> None:
     """Ask the server how its answer ended: the driver takes an error between two rows for the end."""
-    with connection.cursor(TelltaleCursor) as cursor:
+    with connection.cursor(CommentingCursor) as cursor:
         for _, number, reason in rows(cursor, "SHOW ERRORS"):
             raise Unavailable(
                 f"MariaDB at {settings.address} stopped sending rows ({number}: {reason}); read them again"
             )
 
 
-def _asked(settings: Settings, query: str) -> Any:
+def _asked(settings: MariaDBSettings, query: str) -> Any:
     """Return a cursor before the first row of its answer; a kept connection that died is replaced once."""
     for attempt in range(2):
         # Not buffered, and never closed: that would fetch all that is left.
-        cursor = _taken(settings).cursor(TelltaleCursor, buffered=False)
+        cursor = _taken(settings).cursor(CommentingCursor, buffered=False)
         try:
             cursor.execute(query)
         except mariadb.Error as error:
@@ -118,7 +118,7 @@ def _asked(settings: Settings, query: str) -> Any:
 
 
 @contextmanager
-def _explaining(settings: Settings) -> Iterator[None]:
+def _explaining(settings: MariaDBSettings) -> Iterator[None]:
     try:
         yield
     except mariadb.Error as error:
@@ -126,7 +126,7 @@ def _explaining(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _returned(settings: Settings, connection: Any) -> Iterator[Any]:
+def _returned(settings: MariaDBSettings, connection: Any) -> Iterator[Any]:
     """Lend a connection that nobody else uses; keep it only if all went well."""
     try:
         yield connection
@@ -136,14 +136,14 @@ def _returned(settings: Settings, connection: Any) -> Iterator[Any]:
     _idle.setdefault(settings, []).append(connection)
 
 
-def _taken(settings: Settings) -> Any:
+def _taken(settings: MariaDBSettings) -> Any:
     """Return a connection, and remember by which token it logged in: a kept one may be older than the last token."""
     connection = _young(settings)
     logins.used(settings.address, settings.credential, token_of(connection))
     return connection
 
 
-def _young(settings: Settings) -> Any:
+def _young(settings: MariaDBSettings) -> Any:
     """Return a kept connection, or a new one; what is too old by now is closed on the way."""
     while (kept := _kept(settings)) is not None:
         if time.monotonic() - _opened[kept] < settings.max_connection_age:
@@ -154,7 +154,7 @@ def _young(settings: Settings) -> Any:
     return connection
 
 
-def _kept(settings: Settings) -> Any:
+def _kept(settings: MariaDBSettings) -> Any:
     try:
         return _idle[settings].pop()
     except LookupError:

@@ -1,4 +1,4 @@
-"""What each principal may do in MariaDB, to the table and to the column.
+"""What each kind of role may do in MariaDB, to the table and to the column.
 
 The loader adds rows and moves heads, and nothing that it may do changes a row that
 is there. Roles are shared by all datasets of an owner; the registry is shared by all
@@ -14,18 +14,18 @@ from typing import Any
 
 from luigi_sinks import config
 from luigi_sinks.mariadb import creation
-from luigi_sinks.mariadb.connection import Settings, rows, run
+from luigi_sinks.mariadb.connection import MariaDBSettings, rows, run
 from luigi_sinks.mariadb.names import Names, quoted
 from luigi_sinks.mariadb.schema import SEQ
 from luigi_sinks.mariadb.sink import MariaDBSink
 from luigi_sinks.mariadb.target import MariaDBTarget
-from luigi_sinks.principal import Principal
+from luigi_sinks.role_kind import RoleKind
 
 Target = MariaDBTarget
 ROLE = "mariadb_role"
 
 _ALL = "*"
-_RECORD = ("UPDATE (lease)", "UPDATE (published_at)", "UPDATE (row_count)", "UPDATE (state)")
+_RECORD = ("UPDATE (claim)", "UPDATE (published_at)", "UPDATE (row_count)", "UPDATE (state)")
 _GRANT = re.compile(r"GRANT (?P<privileges>.+) ON (?P<place>.+) TO .+?(?P<more> WITH GRANT OPTION)?")
 _PRIVILEGE = re.compile(r"([A-Z ]+?)(?: \(([^)]*)\))?(?:, |$)")
 
@@ -70,10 +70,10 @@ class User:
 
 @dataclass(frozen=True)
 class Role:
-    """One principal's role, what is granted to it, and the users who take it, as far as luigi.cfg names them."""
+    """The role of one kind, what is granted to it, and the users who take it, as far as luigi.cfg names them."""
 
     name: str
-    principal: Principal
+    kind: RoleKind
     grants: Sequence[Grant]
     users: Sequence[User] = ()
 
@@ -89,12 +89,12 @@ def roles(sinks: Iterable[MariaDBSink], name: str) -> list[Role]:
     users = sorted({User(sink.settings.user, _source(sink.settings)) for sink in sinks})
     return [
         Role(
-            principal.role(name),
-            principal,
-            _merged(grant for sink in sinks for grant in _GRANTS[principal](sink.names)),
-            users if principal is Principal.LOADER else (),
+            role_kind.role(name),
+            role_kind,
+            _merged(grant for sink in sinks for grant in _GRANTS[role_kind](sink.names)),
+            users if role_kind is RoleKind.LOADER else (),
         )
-        for principal in _GRANTS
+        for role_kind in _GRANTS
     ]
 
 
@@ -108,7 +108,7 @@ def text(roles: Iterable[Role]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rights(settings: Settings, role: str) -> frozenset[str]:
+def rights(settings: MariaDBSettings, role: str) -> frozenset[str]:
     """Return what the server grants to a role, nothing if there is no such role."""
     known = "SELECT 1 FROM mysql.user WHERE User = ? AND is_role = 'Y'"
     if not run(settings, lambda cursor: rows(cursor, known, (role,))):
@@ -128,7 +128,7 @@ def create(sink: MariaDBSink, partition: str, role: str) -> None:
     run(sink.settings, work)
 
 
-def _source(settings: Settings) -> str:
+def _source(settings: MariaDBSettings) -> str:
     return config.read_credential(settings.credential).get("source", "")
 
 
@@ -158,7 +158,7 @@ def _of_pruner(names: Names) -> Iterator[Grant]:
     yield Grant(names.database, names.head_table, ("SELECT",))
 
 
-_GRANTS = {Principal.OWNER: _of_owner, Principal.LOADER: _of_loader, Principal.PRUNER: _of_pruner}
+_GRANTS = {RoleKind.OWNER: _of_owner, RoleKind.LOADER: _of_loader, RoleKind.PRUNER: _of_pruner}
 
 
 def _merged(grants: Iterable[Grant]) -> list[Grant]:
@@ -170,14 +170,14 @@ def _merged(grants: Iterable[Grant]) -> list[Grant]:
 
 
 _COMMENTS = {
-    Principal.OWNER: "-- Owner: for whoever runs `luigi-sinks create`, which has to be done before you go on.",
-    Principal.LOADER: "-- Loader: adds versions and publishes them; changes and deletes no rows.",
-    Principal.PRUNER: "-- Pruner: deletes the rows of versions, and can read nothing else of them than the version.",
+    RoleKind.OWNER: "-- Owner: for whoever runs `luigi-sinks create`, which has to be done before you go on.",
+    RoleKind.LOADER: "-- Loader: adds versions and publishes them; changes and deletes no rows.",
+    RoleKind.PRUNER: "-- Pruner: deletes the rows of versions, and can read nothing else of them than the version.",
 }
 
 
 def _role(role: Role) -> Iterator[str]:
-    yield _COMMENTS[role.principal]
+    yield _COMMENTS[role.kind]
     yield f"CREATE ROLE IF NOT EXISTS {quoted(role.name)};"
     for grant in role.grants:
         yield f"GRANT {', '.join(grant.listed)} ON {grant.place} TO {quoted(role.name)};"

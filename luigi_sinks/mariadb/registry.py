@@ -11,8 +11,8 @@ from typing import Any
 import mariadb
 import msgspec
 
+from luigi_sinks.claim import Claim
 from luigi_sinks.errors import Conflict
-from luigi_sinks.lease import Lease
 from luigi_sinks.mariadb.connection import DUPLICATE_KEY, NO_SUCH_TABLE, rows
 from luigi_sinks.mariadb.names import Names
 from luigi_sinks.record import Head, Origin, Record
@@ -31,7 +31,7 @@ VERSIONS = f"""(
   published_at DATETIME(6),
   update_id TEXT NOT NULL,
   origin JSON NOT NULL,
-  lease JSON NOT NULL,
+  claim JSON NOT NULL,
   UNIQUE KEY (dataset, id),
   KEY (dataset, part),
   KEY (dataset, update_id(200))
@@ -52,7 +52,7 @@ HEAD = f"""(
   KEY (seq)
 ) {_TABLE}"""
 
-_FIELDS = "v.part, v.id, v.seq, v.state, v.row_count, v.staged_at, v.published_at, v.origin, v.lease"
+_FIELDS = "v.part, v.id, v.seq, v.state, v.row_count, v.staged_at, v.published_at, v.origin, v.claim"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Registry:
 
     def add(self, cursor: Any, record: Record) -> None:
         """Register a version, once. ON DUPLICATE KEY would take the right to change each of these columns."""
-        origin, lease = msgspec.json.encode(record.origin).decode(), msgspec.json.encode(record.lease).decode()
+        origin, claim = msgspec.json.encode(record.origin).decode(), msgspec.json.encode(record.claim).decode()
         values = (
             self.names.dataset,
             record.version.partition,
@@ -109,11 +109,11 @@ class Registry:
             _naive(record.staged_at),
             record.origin.update_id,
             origin,
-            lease,
+            claim,
         )
         try:
             cursor.execute(
-                f"INSERT INTO {self.names.versions} (dataset, part, id, state, staged_at, update_id, origin, lease)"
+                f"INSERT INTO {self.names.versions} (dataset, part, id, state, staged_at, update_id, origin, claim)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
@@ -131,12 +131,12 @@ class Registry:
     def store(self, cursor: Any, record: Record) -> None:
         """Replace what may change of a record."""
         cursor.execute(
-            f"UPDATE {self.names.versions} SET state = ?, row_count = ?, published_at = ?, lease = ? WHERE seq = ?",
+            f"UPDATE {self.names.versions} SET state = ?, row_count = ?, published_at = ?, claim = ? WHERE seq = ?",
             (
                 str(record.state),
                 record.rows,
                 record.published_at and _naive(record.published_at),
-                msgspec.json.encode(record.lease).decode(),
+                msgspec.json.encode(record.claim).decode(),
                 record.seq,
             ),
         )
@@ -151,13 +151,13 @@ class Registry:
         return Head()
 
     def _record(self, row: Any) -> Record:
-        part, id_, seq, state, count, staged_at, published_at, origin, lease = row
+        part, id_, seq, state, count, staged_at, published_at, origin, claim = row
         return Record(
             version=Version(self.names.dataset, part, id_),
             seq=seq,
             state=State(state),
             origin=msgspec.json.decode(origin, type=Origin),
-            lease=msgspec.json.decode(lease, type=Lease),
+            claim=msgspec.json.decode(claim, type=Claim),
             staged_at=staged_at.replace(tzinfo=UTC),
             rows=count,
             published_at=published_at and published_at.replace(tzinfo=UTC),

@@ -16,8 +16,8 @@ from sqlalchemy.schema import CreateColumn
 
 from luigi_sinks.contract import Field, TupleShape
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.mariadb.codec import Codec, codec
 from luigi_sinks.mariadb.names import Names, check_name, quoted
+from luigi_sinks.mariadb.types import Codec, codec
 from luigi_sinks.version import WHOLE
 
 Columns = sa.Table | Sequence[sa.Column[Any]]
@@ -93,7 +93,7 @@ class Schema:
         return f"SELECT {columns} FROM {names.head} h JOIN {names.base} f ON f.{SEQ} = h.seq"
 
 
-def schema_of(dataset: str, columns: Columns) -> Schema:
+def parse_schema(dataset: str, columns: Columns) -> Schema:
     """Understand the columns of a dataset; raises BadSetting that names the first that cannot work."""
     try:
         return _understood(columns, _given(columns))

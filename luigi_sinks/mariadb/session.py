@@ -16,9 +16,9 @@ from luigi_sinks import config
 from luigi_sinks.credentials import Refused, Token, audit, use
 from luigi_sinks.credentials.running import Running, current
 from luigi_sinks.errors import BadSetting, Forbidden, SinkError
-from luigi_sinks.mariadb.failures import NO_SUCH_ROLE, REFUSED, explained
+from luigi_sinks.mariadb.errors import NO_SUCH_ROLE, REFUSED, explained
 from luigi_sinks.mariadb.names import quoted
-from luigi_sinks.mariadb.settings import Settings
+from luigi_sinks.mariadb.settings import MariaDBSettings
 
 _SESSION = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
@@ -38,7 +38,7 @@ _tokens: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 """What the audit log calls the token that a connection logged in with."""
 
 
-class TelltaleCursor(Cursor):  # type: ignore[misc]  # the driver has no types
+class CommentingCursor(Cursor):  # type: ignore[misc]  # the driver has no types
     """Puts a comment behind each statement, by which the server's own records can be joined to the audit log."""
 
     def execute(self, statement: str, data: Sequence[Any] = (), buffered: bool | None = None) -> None:
@@ -46,7 +46,7 @@ class TelltaleCursor(Cursor):  # type: ignore[misc]  # the driver has no types
         super().execute(f"{statement} {_comment(current())}", data, buffered)
 
 
-def open_session(settings: Settings) -> Any:
+def open_session(settings: MariaDBSettings) -> Any:
     """Return a connection, set up as loads want it.
 
     Raises CredentialError if there is no token that the server takes, Forbidden if
@@ -73,7 +73,7 @@ def token_of(connection: Any) -> str:
     return _tokens[connection]
 
 
-def _log_in(settings: Settings, token: Token) -> Any:
+def _log_in(settings: MariaDBSettings, token: Token) -> Any:
     try:
         connection = mariadb.connect(
             host=settings.host,
@@ -91,12 +91,12 @@ def _log_in(settings: Settings, token: Token) -> Any:
         if error.errno in REFUSED:
             raise Refused from SinkError(_not_let_in(settings, token, error))
         raise explained(settings, error) from error
-    audit.record(audit.of_token("connection", settings.credential, token, server=settings.address))
-    _tokens[connection] = audit.name_of(token)
+    audit.record(audit.token_event("connection", settings.credential, token, server=settings.address))
+    _tokens[connection] = audit.token_name(token)
     return connection
 
 
-def _proof(settings: Settings, token: Token) -> dict[str, str]:
+def _proof(settings: MariaDBSettings, token: Token) -> dict[str, str]:
     match token.scheme:
         case "password":
             return {"password": token.reveal()}
@@ -109,7 +109,7 @@ def _proof(settings: Settings, token: Token) -> dict[str, str]:
             )
 
 
-def _not_let_in(settings: Settings, token: Token, error: Any) -> str:
+def _not_let_in(settings: MariaDBSettings, token: Token, error: Any) -> str:
     place, user = f"MariaDB at {settings.address}", token.user or settings.user
     if not settings.is_encrypted:
         return (
@@ -117,13 +117,13 @@ def _not_let_in(settings: Settings, token: Token, error: Any) -> str:
             "tls_ca. If the server takes TLS only, add tls_ca = FILE to its section in luigi.cfg; else see who the "
             "credential says this is"
         )
-    shown = f" The token is good for {token.grant.audience}." if token.grant.audience else ""
+    shown = f" The token is good for {token.info.audience}." if token.info.audience else ""
     return f"{place} does not let {user!r} in: {error}.{shown}"
 
 
-def _set_up(settings: Settings, connection: Any) -> None:
+def _set_up(settings: MariaDBSettings, connection: Any) -> None:
     idle = f"SET SESSION wait_timeout = {math.ceil(settings.max_connection_age)}"
-    with connection.cursor(TelltaleCursor) as cursor:
+    with connection.cursor(CommentingCursor) as cursor:
         try:
             for statement in (*_SESSION, idle):
                 cursor.execute(statement)
@@ -132,7 +132,7 @@ def _set_up(settings: Settings, connection: Any) -> None:
             raise explained(settings, error) from error
 
 
-def _take_role(settings: Settings, cursor: Any) -> None:
+def _take_role(settings: MariaDBSettings, cursor: Any) -> None:
     role = config.owner(settings.owner).mariadb_role
     if not role:
         return

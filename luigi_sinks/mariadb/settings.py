@@ -11,7 +11,7 @@ from luigi_sinks.errors import BadSetting
 
 
 @dataclass(frozen=True)
-class Settings:
+class MariaDBSettings:
     """The section `[luigi_sinks.mariadb]`.
 
     TLS is on, verified by CA and host name, unless the host is a loopback address
@@ -56,7 +56,7 @@ class Settings:
             raise ValueError("max_connection_age is in seconds, and must be more than 0")
 
     @property
-    def publisher(self) -> Settings:
+    def publisher(self) -> MariaDBSettings:
         """The same connection for whoever publishes: here one login does all."""
         return self
 

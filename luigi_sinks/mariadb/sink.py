@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, ClassVar, TypeVar
 
+from luigi_sinks.claim import Claim
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import CheckFailed, Conflict, Forbidden
-from luigi_sinks.lease import Lease
-from luigi_sinks.mariadb.connection import Settings, rows, run, stream, transact
+from luigi_sinks.mariadb.bad_rows import refusal
+from luigi_sinks.mariadb.connection import MariaDBSettings, rows, run, stream, transact
 from luigi_sinks.mariadb.creation import create
 from luigi_sinks.mariadb.names import Names, quoted
-from luigi_sinks.mariadb.refusal import refusal
 from luigi_sinks.mariadb.registry import Registry
 from luigi_sinks.mariadb.schema import SEQ, Schema
 from luigi_sinks.mariadb.writer import send
 from luigi_sinks.record import Head, Origin, Record
-from luigi_sinks.sink import Part, Row, Sealed
+from luigi_sinks.sink import Part, Row, StagedCounts
 from luigi_sinks.version import State, Version
 
 Result = TypeVar("Result")
@@ -38,7 +38,7 @@ class MariaDBSink:
 
     store: ClassVar[str] = "mariadb"
 
-    settings: Settings
+    settings: MariaDBSettings
     dataset: str
     schema: Schema
 
@@ -65,9 +65,9 @@ class MariaDBSink:
         """Yield the history, oldest first."""
         yield from run(self.settings, lambda cursor: self.registry.records(cursor, partition, update_ids))
 
-    def begin(self, version: Version, origin: Origin, lease: Lease) -> MariaDBStage:
+    def begin(self, version: Version, origin: Origin, claim: Claim) -> MariaDBStage:
         """Make the dataset's tables if need be, register the version, and open its stage."""
-        record = Record(version, 0, State.STAGED, origin, lease, staged_at=datetime.now(UTC))
+        record = Record(version, 0, State.STAGED, origin, claim, staged_at=datetime.now(UTC))
         run(self.settings, lambda cursor: create(cursor, self.names, self.schema, version.partition))
         run(self.settings, lambda cursor: self.registry.add(cursor, record))
         return self.attach(version)
@@ -165,11 +165,11 @@ class MariaDBStage:
         """Load the part and mark it as loaded in one transaction: a part whose mark is there is whole."""
         self._transact(partial(self._write, part))
 
-    def renew(self, lease: Lease) -> None:
+    def renew(self, claim: Claim) -> None:
         """Keep the claim alive."""
-        self._change(lambda record: record.claimed(lease))
+        self._change(lambda record: record.claimed(claim))
 
-    def seal(self) -> Sealed:
+    def seal(self) -> StagedCounts:
         """Wait for parts under way, refuse further ones, count the rows."""
         return self._transact(self._seal)
 
@@ -216,7 +216,7 @@ class MariaDBStage:
         if load(part.rows):
             raise refusal(part, self.sink.contract, self.sink.schema, load)
 
-    def _seal(self, cursor: Any) -> Sealed:
+    def _seal(self, cursor: Any) -> StagedCounts:
         record = self._record(cursor, "FOR UPDATE")
         if record.state not in {State.STAGED, State.VALIDATED}:
             raise Conflict(f"{self.version} is {record.state}; it cannot be sealed")
@@ -225,7 +225,7 @@ class MariaDBStage:
         if count != marked:
             raise CheckFailed(f"{self.version}: the server counts {count} rows where its parts brought {marked}")
         self.sink.registry.store(cursor, replace(record, rows=count))
-        return Sealed(count)
+        return StagedCounts(count)
 
     def _change(self, changed: Callable[[Record], Record]) -> bool:
         """Change the record if the version is still open; tell whether it was."""

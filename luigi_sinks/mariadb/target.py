@@ -7,8 +7,8 @@ from typing import Unpack
 
 from luigi_sinks import config
 from luigi_sinks.contract import Contract
-from luigi_sinks.mariadb.connection import Settings
-from luigi_sinks.mariadb.schema import Columns, schema_of
+from luigi_sinks.mariadb.connection import MariaDBSettings
+from luigi_sinks.mariadb.schema import Columns, parse_schema
 from luigi_sinks.mariadb.sink import MariaDBSink
 from luigi_sinks.target import TargetOptions, VersionedTarget
 
@@ -24,7 +24,7 @@ class MariaDBTarget(VersionedTarget):
 
     def __init__(self, table: str, *, columns: Columns, **options: Unpack[TargetOptions]) -> None:
         super().__init__(table, options)
-        self._schema = schema_of(table, columns)
+        self._schema = parse_schema(table, columns)
 
     @property
     def contract(self) -> Contract:
@@ -33,6 +33,6 @@ class MariaDBTarget(VersionedTarget):
 
     def open_sink(self) -> MariaDBSink:
         """Return the table."""
-        settings = config.read_connection(Settings, self.store, self.connection)
+        settings = config.read_connection(MariaDBSettings, self.store, self.connection)
         owned = replace(settings, owner=self.owner or settings.owner)
         return MariaDBSink(owned, self.dataset, self._schema)

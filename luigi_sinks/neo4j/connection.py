@@ -13,8 +13,8 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 from luigi_sinks.credentials import Token, audit, logins, running, use
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.neo4j import refusal, tls
-from luigi_sinks.neo4j.settings import Settings
+from luigi_sinks.neo4j import errors, tls
+from luigi_sinks.neo4j.settings import Neo4jSettings
 
 Result = TypeVar("Result")
 
@@ -23,7 +23,7 @@ _KEPT_IDLE = 1.0
 """Seconds that a connection may have been idle before it is asked whether it still stands."""
 
 
-def open_driver(settings: Settings) -> neo4j.Driver:
+def open_driver(settings: Neo4jSettings) -> neo4j.Driver:
     """Make a driver, which connects when it is used, each time with the token of that time.
 
     A server that has stopped is noticed on a kept connection by asking first, and
@@ -40,12 +40,12 @@ def open_driver(settings: Settings) -> neo4j.Driver:
     )
 
 
-def query(settings: Settings, cypher: str, **parameters: Any) -> list[dict[str, Any]]:
+def query(settings: Neo4jSettings, cypher: str, **parameters: Any) -> list[dict[str, Any]]:
     """Run a query that may be run twice, in a transaction of its own or in those it makes; return its rows."""
     return _used(settings, lambda session: session.run(_named(cypher), parameters).data())
 
 
-def transact(settings: Settings, work: Callable[[neo4j.Transaction], Result], *, version: str = "") -> Result:
+def transact(settings: Neo4jSettings, work: Callable[[neo4j.Transaction], Result], *, version: str = "") -> Result:
     """Run work in one transaction; once more if it is unknown whether that was committed, so it must bear it.
 
     The transaction carries the version's id, by which it can be found and ended.
@@ -61,10 +61,10 @@ def transact(settings: Settings, work: Callable[[neo4j.Transaction], Result], *,
     return _used(settings, once)
 
 
-def stream(settings: Settings, cypher: str, **parameters: Any) -> Iterator[list[Any]]:
+def stream(settings: Neo4jSettings, cypher: str, **parameters: Any) -> Iterator[list[Any]]:
     """Yield the first column of a query's rows, a few thousand at a time."""
     session, result = _use(settings, lambda token: _begun(settings, token, cypher, parameters))
-    with session, refusal.explained(settings):
+    with session, errors.explained(settings):
         while rows := result.fetch(_FETCH):
             yield [row[0] for row in rows]
 
@@ -79,15 +79,15 @@ def _metadata(version: str = "") -> dict[str, Any]:
     return {key: value for key, value in said.items() if value}
 
 
-def _used(settings: Settings, call: Callable[[neo4j.Session], Result]) -> Result:
+def _used(settings: Neo4jSettings, call: Callable[[neo4j.Session], Result]) -> Result:
     """Call with a session; once more if a kept connection turns out to be dead, or a lock was lost."""
 
     def connect(token: Token) -> Result:
-        with refusal.explained(settings), _session(settings, token) as session:
+        with errors.explained(settings), _session(settings, token) as session:
             try:
                 result = call(session)
             except (DriverError, Neo4jError, OSError) as error:
-                if not refusal.passes(error):
+                if not errors.is_retryable(error):
                     raise
                 result = call(session)
             logins.note(settings.address, settings.credential, token)
@@ -96,7 +96,7 @@ def _used(settings: Settings, call: Callable[[neo4j.Session], Result]) -> Result
     return _use(settings, connect)
 
 
-def _use(settings: Settings, connect: Callable[[Token], Result]) -> Result:
+def _use(settings: Neo4jSettings, connect: Callable[[Token], Result]) -> Result:
     return use(
         settings.credential,
         connect,
@@ -108,8 +108,8 @@ def _use(settings: Settings, connect: Callable[[Token], Result]) -> Result:
     )
 
 
-def _begun(settings: Settings, token: Token, cypher: str, parameters: Any) -> tuple[neo4j.Session, neo4j.Result]:
-    with refusal.explained(settings):
+def _begun(settings: Neo4jSettings, token: Token, cypher: str, parameters: Any) -> tuple[neo4j.Session, neo4j.Result]:
+    with errors.explained(settings):
         session = _session(settings, token)
         try:
             result = session.run(_named(cypher), parameters)
@@ -120,7 +120,7 @@ def _begun(settings: Settings, token: Token, cypher: str, parameters: Any) -> tu
     return session, result
 
 
-def _session(settings: Settings, token: Token) -> neo4j.Session:
+def _session(settings: Neo4jSettings, token: Token) -> neo4j.Session:
     """Open a session of its own identity: a token that was replaced needs no new driver, and none is kept in it.
 
     A manager of tokens in the driver would not do: it is not asked again when the
@@ -129,7 +129,7 @@ def _session(settings: Settings, token: Token) -> neo4j.Session:
     return _driver(settings).session(database=settings.database, auth=_auth(settings, token), fetch_size=_FETCH)
 
 
-def _auth(settings: Settings, token: Token) -> neo4j.Auth:
+def _auth(settings: Neo4jSettings, token: Token) -> neo4j.Auth:
     """Say who asks, in the words that the kind of token takes."""
     match token.scheme:
         case "password":
@@ -145,7 +145,7 @@ def _auth(settings: Settings, token: Token) -> neo4j.Auth:
             )
 
 
-def _user(settings: Settings, token: Token) -> str:
+def _user(settings: Neo4jSettings, token: Token) -> str:
     user = token.user or settings.user
     if not user:
         raise BadSetting(
@@ -155,12 +155,12 @@ def _user(settings: Settings, token: Token) -> str:
     return user
 
 
-_drivers: dict[Settings, neo4j.Driver] = {}
+_drivers: dict[Neo4jSettings, neo4j.Driver] = {}
 _inherited: list[object] = []
 _lock = threading.Lock()
 
 
-def _driver(settings: Settings) -> neo4j.Driver:
+def _driver(settings: Neo4jSettings) -> neo4j.Driver:
     """Return the process's driver for these settings: making one for each look would cost a handshake."""
     with _lock:
         if settings not in _drivers:

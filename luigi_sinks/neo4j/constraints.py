@@ -9,14 +9,14 @@ from neo4j.exceptions import ClientError
 from luigi_sinks.neo4j import connection, cypher, registry
 from luigi_sinks.neo4j.names import quoted
 from luigi_sinks.neo4j.schema import Graph
-from luigi_sinks.neo4j.settings import Settings
-from luigi_sinks.retry import while_unavailable
+from luigi_sinks.neo4j.settings import Neo4jSettings
+from luigi_sinks.retry import retry_unavailable
 
 _READY = "SHOW INDEXES YIELD name, state WHERE state = 'ONLINE' RETURN collect(name) AS names"
 _EXISTS = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
 
 
-def ensure(settings: Settings, graph: Graph) -> None:
+def ensure(settings: Neo4jSettings, graph: Graph) -> None:
     """Create the constraints and indexes of the registry and of the graph that are not there yet."""
     ready = connection.query(settings, _READY)[0]["names"]
     missing = [ddl for name, ddl in _all(graph) if name not in ready]
@@ -26,14 +26,14 @@ def ensure(settings: Settings, graph: Graph) -> None:
         connection.query(settings, "CALL db.awaitIndexes(300)")
 
 
-def _create(settings: Settings, ddl: str) -> None:
+def _create(settings: Neo4jSettings, ddl: str) -> None:
     """Create what another process may be creating.
 
     IF NOT EXISTS looks before it waits for that one, and several that wait for a
     label's lock are a deadlock to the server, which is worth another try.
     """
     try:
-        while_unavailable(connection.query, settings, ddl)
+        retry_unavailable(connection.query, settings, ddl)
     except ClientError as error:
         if error.code != _EXISTS:
             raise

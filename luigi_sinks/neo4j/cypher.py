@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from functools import singledispatch
 
 from luigi_sinks.neo4j.names import VERSION, quoted, versioned
-from luigi_sinks.neo4j.properties import Property
 from luigi_sinks.neo4j.schema import NodeKind, RelationshipKind
+from luigi_sinks.neo4j.types import Property
 
 
 @singledispatch

@@ -1,4 +1,4 @@
-"""What each principal may do in Neo4j Enterprise; Community Edition has no roles, so there all may do all.
+"""What each kind of role may do in Neo4j Enterprise; Community Edition has no roles, so there all may do all.
 
 Nothing here could be tried: there was no Enterprise server. To create a node with
 properties takes the right to set them, so the server does not keep a loader from
@@ -14,10 +14,10 @@ from itertools import chain
 from luigi_sinks.errors import NoRoles
 from luigi_sinks.neo4j.names import quoted, versioned
 from luigi_sinks.neo4j.schema import Graph
-from luigi_sinks.neo4j.settings import Settings
+from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.neo4j.sink import Neo4jSink
 from luigi_sinks.neo4j.target import Neo4jTarget
-from luigi_sinks.principal import Principal
+from luigi_sinks.role_kind import RoleKind
 
 Target = Neo4jTarget
 ROLE = "neo4j_role"
@@ -28,22 +28,22 @@ _RECORDS = ("`_SinkDataset`", "`_SinkHead`", _VERSION)
 
 @dataclass(frozen=True)
 class Role:
-    """One principal's role; `rights` are grants and denials without whom they are for, in order."""
+    """The role of one kind; `rights` are grants and denials without whom they are for, in order."""
 
     name: str
-    principal: Principal
+    kind: RoleKind
     rights: Sequence[str]
 
 
 def roles(sinks: Iterable[Neo4jSink], name: str) -> list[Role]:
     """Return the roles for the datasets."""
-    rights: dict[Principal, list[str]] = {principal: [] for principal in _RIGHTS}
+    rights: dict[RoleKind, list[str]] = {role_kind: [] for role_kind in _RIGHTS}
     for database, graphs in sorted(_by_database(sinks).items()):
         labels = sorted({versioned(label) for graph in graphs for label in graph.node_kinds})
         types = sorted({versioned(kind.type) for graph in graphs for kind in graph.relationship_kinds.values()})
-        for principal, of_principal in _RIGHTS.items():
-            rights[principal] += [f"GRANT ACCESS ON DATABASE {database}", *of_principal(database, labels, types)]
-    return [Role(principal.role(name), principal, found) for principal, found in rights.items()]
+        for role_kind, rights_of in _RIGHTS.items():
+            rights[role_kind] += [f"GRANT ACCESS ON DATABASE {database}", *rights_of(database, labels, types)]
+    return [Role(role_kind.role(name), role_kind, found) for role_kind, found in rights.items()]
 
 
 def text(roles: Iterable[Role]) -> str:
@@ -52,7 +52,7 @@ def text(roles: Iterable[Role]) -> str:
     return "\n".join([note, *chain.from_iterable(map(_role, roles))]) + "\n"
 
 
-def rights(settings: Settings, role: str) -> frozenset[str]:
+def rights(settings: Neo4jSettings, role: str) -> frozenset[str]:
     """Refuse: the commands that the server lists are not the ones that were given."""
     raise NoRoles(
         f"Neo4j at {settings.host}:{settings.port}: the grants of {role!r} are not compared; Community Edition has "
@@ -106,7 +106,7 @@ def _of_pruner(database: str, labels: Sequence[str], types: Sequence[str]) -> It
     yield f"GRANT SET PROPERTY {{*}} {graph} NODES {_VERSION}"
 
 
-_RIGHTS = {Principal.OWNER: _of_owner, Principal.LOADER: _of_loader, Principal.PRUNER: _of_pruner}
+_RIGHTS = {RoleKind.OWNER: _of_owner, RoleKind.LOADER: _of_loader, RoleKind.PRUNER: _of_pruner}
 
 
 def _elements(labels: Sequence[str], types: Sequence[str]) -> list[str]:

@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 import neo4j
 
+from luigi_sinks.claim import Claim
 from luigi_sinks.errors import Conflict
-from luigi_sinks.lease import Lease
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.version import State, Version
 
@@ -86,13 +86,13 @@ def records_of(rows: Collection[Mapping[str, Any]]) -> Iterator[Record]:
     return (_decoded(row["record"]) for row in rows)
 
 
-def begin(tx: neo4j.Transaction, version: Version, origin: Origin, lease: Lease, labels: Collection[str]) -> None:
+def begin(tx: neo4j.Transaction, version: Version, origin: Origin, claim: Claim, labels: Collection[str]) -> None:
     """Register a version under the next number of its dataset."""
     record = {
         **msgspec.to_builtins(origin),
         **msgspec.to_builtins(version),
         "params": _text(origin.params),
-        "lease": _text(lease),
+        "claim": _text(claim),
         "state": State.STAGED,
         "labels": list(labels),
     }
@@ -115,10 +115,10 @@ def change(tx: neo4j.Transaction, version: Version, **properties: Any) -> None:
     tx.run("MATCH (v:_SinkVersion {id: $id}) SET v += $properties", id=version.id, properties=properties).consume()
 
 
-def renew(tx: neo4j.Transaction, version: Version, lease: Lease) -> None:
+def renew(tx: neo4j.Transaction, version: Version, claim: Claim) -> None:
     """Replace the claim on a version, unless it was left."""
     record, _ = locked(tx, version)
-    change(tx, version, lease=_text(record.claimed(lease).lease))
+    change(tx, version, claim=_text(record.claimed(claim).claim))
 
 
 def seal(tx: neo4j.Transaction, version: Version) -> None:
@@ -156,7 +156,7 @@ def leave(tx: neo4j.Transaction, version: Version) -> None:
     """Record that the load failed and its rows wait for a pruner."""
     record, _ = locked(tx, version)
     if record.state.is_open:
-        change(tx, version, state=State.ABANDONED, lease=_text(record.left().lease))
+        change(tx, version, state=State.ABANDONED, claim=_text(record.left().claim))
 
 
 def retire(tx: neo4j.Transaction, version: Version) -> None:
@@ -201,8 +201,8 @@ def _head(tx: neo4j.Transaction, version: Version) -> Head:
 
 
 def _decoded(found: Mapping[str, Any]) -> Record:
-    params, lease = (msgspec.json.decode(found[name]) for name in ("params", "lease"))
-    parts = {"version": found, "origin": {**found, "params": params}, "lease": lease}
+    params, claim = (msgspec.json.decode(found[name]) for name in ("params", "claim"))
+    parts = {"version": found, "origin": {**found, "params": params}, "claim": claim}
     return msgspec.convert({**found, **parts}, Record)
 
 

@@ -12,7 +12,7 @@ import neo4j
 from luigi_sinks.errors import Unavailable
 from luigi_sinks.neo4j import connection, cypher
 from luigi_sinks.neo4j.schema import Graph
-from luigi_sinks.neo4j.settings import Settings
+from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.version import Version
 
 _PATIENCE = 60.0
@@ -51,7 +51,7 @@ def count(tx: neo4j.Transaction, version: Version, graph: Graph) -> Counted:
     return Counted(rows, aside["set_aside"], [example for some in aside["examples"] for example in some])
 
 
-def await_writers(settings: Settings, version: Version) -> None:
+def await_writers(settings: Neo4jSettings, version: Version) -> None:
     """Wait until no transaction writes rows of the version any more. Raises Unavailable if one goes on."""
     deadline = time.monotonic() + _PATIENCE
     while _at_work(settings, version):
@@ -60,7 +60,7 @@ def await_writers(settings: Settings, version: Version) -> None:
         time.sleep(0.1)
 
 
-def end_writers(settings: Settings, version: Version) -> None:
+def end_writers(settings: Neo4jSettings, version: Version) -> None:
     """End the transactions that write rows of the version."""
     ids = _at_work(settings, version)
     if ids:
@@ -68,7 +68,7 @@ def end_writers(settings: Settings, version: Version) -> None:
     await_writers(settings, version)
 
 
-def delete(settings: Settings, version: Version) -> None:
+def delete(settings: Neo4jSettings, version: Version) -> None:
     """Delete what a version has in the store besides its record, in many transactions."""
     found = connection.query(
         settings, "MATCH (v:_SinkVersion {id: $version}) RETURN v.labels AS labels", version=version.id
@@ -79,12 +79,12 @@ def delete(settings: Settings, version: Version) -> None:
     delete_marks(settings, version)
 
 
-def delete_marks(settings: Settings, version: Version) -> None:
+def delete_marks(settings: Neo4jSettings, version: Version) -> None:
     """Delete the marks of a version's batches, once it takes no more of them."""
     connection.query(settings, _DELETE_MARKS, version=version.id)
 
 
-def _at_work(settings: Settings, version: Version) -> Any:
+def _at_work(settings: Neo4jSettings, version: Version) -> Any:
     return connection.query(settings, _AT_WORK, version=version.id)[0]["ids"]
 
 

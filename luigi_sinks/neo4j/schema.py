@@ -10,7 +10,7 @@ from typing import Any, Literal
 from luigi_sinks.contract import Contract, Shape, TupleShape, WrongRow
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.neo4j.names import check_name
-from luigi_sinks.neo4j.properties import Property, parse, parse_key
+from luigi_sinks.neo4j.types import Property, parse, parse_key
 
 START, END = "start", "end"
 
@@ -22,7 +22,7 @@ MissingEnds = Literal["refuse", "set_aside"]
 class Node:
     """Nodes with one label and a key that is unique within a version.
 
-    `properties` maps names to types; see `luigi_sinks.neo4j.properties.parse`.
+    `properties` maps names to types; see `luigi_sinks.neo4j.types.parse`.
     """
 
     label: str

@@ -10,7 +10,7 @@ from luigi_sinks import config
 
 
 @dataclass(frozen=True)
-class Settings:
+class Neo4jSettings:
     """The section `[luigi_sinks.neo4j]`.
 
     TLS is on, verified by CA and host name, unless the host is a loopback address
@@ -62,7 +62,7 @@ class Settings:
         return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     @property
-    def publisher(self) -> Settings:
+    def publisher(self) -> Neo4jSettings:
         """The same connection for whoever publishes: here one login does all."""
         return self
 

@@ -18,15 +18,15 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 import neo4j
 
+from luigi_sinks.claim import Claim
 from luigi_sinks.errors import Forbidden
-from luigi_sinks.lease import Lease
 from luigi_sinks.neo4j import connection, constraints, cypher, registry, rows
 from luigi_sinks.neo4j.rows import Counted
 from luigi_sinks.neo4j.schema import Graph, GraphContract, MissingEnds
-from luigi_sinks.neo4j.settings import Settings
+from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.neo4j.writer import EXAMPLES, PartWriter
 from luigi_sinks.record import Head, Origin, Record
-from luigi_sinks.sink import Part, Sealed
+from luigi_sinks.sink import Part, StagedCounts
 from luigi_sinks.version import Version
 
 Result = TypeVar("Result")
@@ -40,7 +40,7 @@ class Neo4jSink:
 
     store: ClassVar[str] = "neo4j"
 
-    settings: Settings
+    settings: Neo4jSettings
     dataset: str
     graph: Graph
     missing_ends: MissingEnds = "refuse"
@@ -66,11 +66,11 @@ class Neo4jSink:
         """Make the constraints and indexes that are missing."""
         constraints.ensure(self.settings, self.graph)
 
-    def begin(self, version: Version, origin: Origin, lease: Lease) -> Neo4jStage:
+    def begin(self, version: Version, origin: Origin, claim: Claim) -> Neo4jStage:
         """Register the version and open its stage."""
         self.create()
         labels = self.graph.node_kinds
-        connection.transact(self.settings, lambda tx: registry.begin(tx, version, origin, lease, labels))
+        connection.transact(self.settings, lambda tx: registry.begin(tx, version, origin, claim, labels))
         return self.attach(version)
 
     def attach(self, version: Version) -> Neo4jStage:
@@ -112,11 +112,11 @@ class Neo4jStage:
         kind = self.sink.graph.kinds[part.kind]
         PartWriter(self.sink.settings, self.sink.contract, self.version, kind).write(part)
 
-    def renew(self, lease: Lease) -> None:
+    def renew(self, claim: Claim) -> None:
         """Keep the claim alive."""
-        self._transact(registry.renew, lease)
+        self._transact(registry.renew, claim)
 
-    def seal(self) -> Sealed:
+    def seal(self) -> StagedCounts:
         """Let no more rows in, wait for those under way, and count."""
         self._transact(registry.seal)
         rows.await_writers(self.sink.settings, self.version)
@@ -124,7 +124,7 @@ class Neo4jStage:
         rows.delete_marks(self.sink.settings, self.version)
         if counted.examples:
             _log.warning("%s: %d relationships set aside: %s", self.version, counted.set_aside, _some(counted.examples))
-        return Sealed(counted.rows, counted.set_aside)
+        return StagedCounts(counted.rows, counted.set_aside)
 
     def approve(self) -> None:
         """Record that the checks passed."""
@@ -140,9 +140,9 @@ class Neo4jStage:
         rows.end_writers(self.sink.settings, self.version)
         try:
             rows.delete(self.sink.settings, self.version)
-        except Forbidden as refusal:
+        except Forbidden as errors:
             self._transact(registry.leave)
-            _log.warning("%s: its rows are left for a pruner to delete: %s", self.version, refusal)
+            _log.warning("%s: its rows are left for a pruner to delete: %s", self.version, errors)
         else:
             self._transact(registry.fail)
 

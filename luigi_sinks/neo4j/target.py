@@ -12,7 +12,7 @@ from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.neo4j.names import LONGEST
 from luigi_sinks.neo4j.schema import Graph, MissingEnds, Node, Relationship
-from luigi_sinks.neo4j.settings import Settings
+from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.neo4j.sink import Neo4jSink
 from luigi_sinks.target import TargetOptions, VersionedTarget
 
@@ -54,7 +54,7 @@ class Neo4jTarget(VersionedTarget):
 
     def open_sink(self) -> Neo4jSink:
         """Return the graph in its database."""
-        settings = config.read_connection(Settings, self.store, self.connection)
+        settings = config.read_connection(Neo4jSettings, self.store, self.connection)
         settings = replace(settings, owner=self.owner or settings.owner)
         return Neo4jSink(settings, self.dataset, self._graph, self._missing_ends)
 

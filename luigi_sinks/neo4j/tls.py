@@ -6,12 +6,12 @@ import ssl
 from typing import Any
 
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.neo4j.settings import Settings
+from luigi_sinks.neo4j.settings import Neo4jSettings
 
 _SECTION = "in the section [luigi_sinks.neo4j]"
 
 
-def context(settings: Settings) -> ssl.SSLContext:
+def context(settings: Neo4jSettings) -> ssl.SSLContext:
     """Trust the authority of `tls_ca`, or those of the system. Raises BadSetting for a file that is no good."""
     made = _Context(ssl.PROTOCOL_TLS_CLIENT)  # it wants a certificate, and the right name in it
     made.settings = settings
@@ -34,7 +34,7 @@ class _Context(ssl.SSLContext):
     is not that of the host.
     """
 
-    settings: Settings
+    settings: Neo4jSettings
 
     def load_own(self) -> None:
         """Read our certificate, as it is now."""

@@ -20,7 +20,7 @@ from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadRow, Conflict, Unavailable
 from luigi_sinks.neo4j import connection, cypher
 from luigi_sinks.neo4j.schema import END, START, NodeKind, RelationshipKind
-from luigi_sinks.neo4j.settings import Settings
+from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.sink import Part
 from luigi_sinks.version import State, Version
 
@@ -61,7 +61,7 @@ class Batch:
 class PartWriter:
     """Writes the parts of one version that hold one kind of row."""
 
-    settings: Settings
+    settings: Neo4jSettings
     contract: Contract
     version: Version
     kind: Kind

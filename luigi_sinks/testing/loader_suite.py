@@ -13,7 +13,8 @@ from typing import ClassVar
 
 import pytest
 
-from luigi_sinks import audited, lease
+from luigi_sinks import audited
+from luigi_sinks.claim import held
 from luigi_sinks.errors import Conflict, Forbidden
 from luigi_sinks.sink import Sink
 from luigi_sinks.testing.suite import ORIGIN, WHOLE, SinkSuite, failing_after, rows
@@ -53,7 +54,7 @@ class LoaderSuite(SinkSuite):
     ) -> None:
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
-        with lease.held("of a process that is gone") as mine:
+        with held("of a process that is gone") as mine:
             sink.begin(new_version(sink.dataset, WHOLE), ORIGIN, replace(mine, pid=dead.pid))
         self.load(sink, rows(3))
         self.load(sink, rows(4))

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from luigi_sinks import lease
+from luigi_sinks.claim import held
 from luigi_sinks.errors import BadRow, BadSetting, CheckFailed, Conflict, SinkError
 from luigi_sinks.load import load, loading
 from luigi_sinks.record import Head, Origin
@@ -285,7 +285,7 @@ class SinkSuite:
     def test_what_a_dead_process_left_is_taken_over_at_once(self, sink: Sink) -> None:
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
-        with lease.held("of a process that is gone") as mine:
+        with held("of a process that is gone") as mine:
             sink.begin(new_version(sink.dataset, WHOLE), ORIGIN, replace(mine, pid=dead.pid))
         self.load(sink, rows(3))
         assert [r.state for r in sink.records()] == [State.FAILED, State.PUBLISHED]
@@ -501,7 +501,7 @@ def run_together(calls: list[Any]) -> None:
 
 def _begin(sink: Sink, partition: str = WHOLE) -> Stage:
     version = new_version(sink.dataset, partition)
-    with lease.held(version.id) as claim:
+    with held(version.id) as claim:
         return sink.begin(version, ORIGIN, claim)
 
 

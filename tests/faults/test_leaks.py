@@ -38,9 +38,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from luigi_sinks import config
-from luigi_sinks.elasticsearch import Settings as ElasticsearchSettings
-from luigi_sinks.mariadb import Settings as MariaDBSettings
-from luigi_sinks.neo4j import Settings as Neo4jSettings
+from luigi_sinks.elasticsearch import ElasticsearchSettings
+from luigi_sinks.mariadb import MariaDBSettings
+from luigi_sinks.neo4j import Neo4jSettings
 from luigi_sinks.testing.servers import SERVERS
 from luigi_sinks.testing.servers import state as states
 from luigi_sinks.testing.servers.elasticsearch import _hashed, lines_added
@@ -199,7 +199,7 @@ LEASING = """
 from pathlib import Path
 from uuid import uuid4
 
-from luigi_sinks.credentials import Grant, Request, Token
+from luigi_sinks.credentials import Request, Token, TokenInfo
 
 HERE = Path(__file__).parent
 
@@ -212,7 +212,8 @@ class Leasing:
         return Request()
 
     def fetch(self, request):
-        return Token((HERE.parent / "secrets" / "leased").read_text(), Grant(lifetime=600, lease=f"lease-{uuid4()}"))
+        secret = (HERE.parent / "secrets" / "leased").read_text()
+        return Token(secret, TokenInfo(lifetime=600, lease=f"lease-{uuid4()}"))
 
     def renew(self, token):
         return token
@@ -847,7 +848,7 @@ def test_what_is_alive_of_every_load_was_pickled_and_printed(run):
     assert {f"pipeline.In{store}" for store in TITLES.values()} <= kinds
     for store, title in TITLES.items():
         own = {kind.rpartition(".")[2] for kind in kinds if kind.startswith(f"luigi_sinks.{store}.")}
-        assert {f"{title}Target", f"{title}Sink", f"{title}Stage", "Settings"} <= own
+        assert {f"{title}Target", f"{title}Sink", f"{title}Stage", f"{title}Settings"} <= own
     assert "luigi_sinks.credentials.token.Token\ndumps: TypeError" in shown
 
 

@@ -12,7 +12,7 @@ LEASING = '''
 from pathlib import Path
 from uuid import uuid4
 
-from luigi_sinks.credentials import Grant, Request, Token
+from luigi_sinks.credentials import TokenInfo, Request, Token
 
 HERE = Path(__file__).parent
 
@@ -29,7 +29,7 @@ class Leasing:
     def fetch(self, request):
         lease = f"lease-{uuid4()}"
         (HERE / "leased" / lease).touch()
-        return Token(f"secret of {lease}", Grant(lifetime=600, lease=lease))
+        return Token(f"secret of {lease}", TokenInfo(lifetime=600, lease=lease))
 
     def renew(self, token):
         return token
@@ -111,7 +111,7 @@ autoload_range = false
 [worker]
 wait_interval = 0.05
 [luigi_sinks]
-memory = {folder}/data
+local = {folder}/data
 [luigi_sinks.audit]
 path = {folder}/audit
 [luigi_sinks.leases]

@@ -26,5 +26,5 @@ def luigi_cfg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configure:
 @pytest.fixture
 def memory(luigi_cfg: Configure, tmp_path: Path) -> Path:
     """Keep every dataset in a file of a fresh folder."""
-    luigi_cfg(f"[luigi_sinks]\nmemory = {tmp_path}/sinks\n[core]\nautoload_range = false\n")
+    luigi_cfg(f"[luigi_sinks]\nlocal = {tmp_path}/sinks\n[core]\nautoload_range = false\n")
     return tmp_path / "sinks"

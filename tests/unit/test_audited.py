@@ -8,7 +8,7 @@ from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.credentials import audit, running
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.errors import BadRow, BadSetting, Conflict, CredentialError
-from luigi_sinks.memory import MemoryStage
+from luigi_sinks.sqlite import SQLiteStage
 
 
 class Target(VersionedTarget):
@@ -39,7 +39,7 @@ def audit_into(luigi_cfg, tmp_path):
 
     def configure(path, **settings):
         said = "".join(f"{key} = {value}\n" for key, value in settings.items())
-        luigi_cfg(f"[luigi_sinks]\nmemory = {tmp_path}/data\n[luigi_sinks.audit]\npath = {path}\n{said}")
+        luigi_cfg(f"[luigi_sinks]\nlocal = {tmp_path}/data\n[luigi_sinks.audit]\npath = {path}\n{said}")
         audit.forget_settings()
 
     (tmp_path / "audit").mkdir()
@@ -185,13 +185,13 @@ def test_without_an_audit_log_that_is_required_nothing_is_staged(audit_into, tmp
 
 def test_an_audit_log_that_goes_away_during_a_load_keeps_it_from_publishing(audit_into, tmp_path, monkeypatch):
     audit_into(tmp_path / "audit" / "log", required="true")
-    seal = MemoryStage.seal
+    seal = SQLiteStage.seal
 
     def seal_and_lose_the_log(stage):
         (tmp_path / "audit").rename(tmp_path / "away")
         return seal(stage)
 
-    monkeypatch.setattr(MemoryStage, "seal", seal_and_lose_the_log)
+    monkeypatch.setattr(SQLiteStage, "seal", seal_and_lose_the_log)
     with pytest.raises(CredentialError, match="nothing is done that is not recorded"):
         Numbers().run()
     assert not Numbers().complete()

@@ -120,6 +120,6 @@ def test_without_a_section_all_is_as_declared(luigi_cfg):
 
 
 def test_a_namespace_goes_before_every_name(luigi_cfg):
-    luigi_cfg("[luigi_sinks]\nnamespace = dev\nmemory = /tmp/x\n")
+    luigi_cfg("[luigi_sinks]\nnamespace = dev\nlocal = /tmp/x\n")
     assert config.common().dataset("flights") == "dev_flights"
-    assert config.common().memory == Path("/tmp/x")
+    assert config.common().local == Path("/tmp/x")

@@ -7,8 +7,8 @@ import pytest
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.errors import CheckFailed, Conflict, Unavailable
 from luigi_sinks.load import load, loading
-from luigi_sinks.memory import MemorySink, MemoryStage
 from luigi_sinks.record import Head, Origin
+from luigi_sinks.sqlite import SQLiteSink, SQLiteStage
 from luigi_sinks.version import State
 
 JANUARY = Origin("Load_1", family="Load", period="2013-01-31")
@@ -21,7 +21,7 @@ def _no_waiting(monkeypatch):
 
 @pytest.fixture
 def sink(tmp_path):
-    return MemorySink(tmp_path, "memory", "d", Contract("d", {"": TupleShape((Field("id", int),))}))
+    return SQLiteSink(tmp_path, "memory", "d", Contract("d", {"": TupleShape((Field("id", int),))}))
 
 
 def test_a_report_of_each_step_of_the_load_goes_to_the_listeners(sink):
@@ -86,8 +86,8 @@ def test_a_check_of_the_users_own_can_refuse_a_version(sink):
 
 
 def test_a_server_that_counts_other_rows_than_were_written_is_not_believed(sink, monkeypatch):
-    seal = MemoryStage.seal
-    monkeypatch.setattr(MemoryStage, "seal", lambda stage: replace(seal(stage), rows=2))
+    seal = SQLiteStage.seal
+    monkeypatch.setattr(SQLiteStage, "seal", lambda stage: replace(seal(stage), rows=2))
     with pytest.raises(CheckFailed, match="counts 2 rows where 3 were written"):
         load(sink, "_all", JANUARY, [(1,), (2,), (3,)])
 
@@ -115,34 +115,34 @@ def test_a_store_that_fails_while_a_load_is_abandoned_does_not_hide_the_first_er
     def no_answer(stage):
         raise Unavailable("no answer")
 
-    monkeypatch.setattr(MemoryStage, "abandon", no_answer)
+    monkeypatch.setattr(SQLiteStage, "abandon", no_answer)
     with pytest.raises(ZeroDivisionError) as caught, loading(sink, "_all", JANUARY):
         raise ZeroDivisionError
     assert "still there (no answer)" in caught.value.__notes__[0]
 
 
 def test_a_publication_whose_answer_is_lost_is_tried_again(sink, monkeypatch):
-    publish, answers = MemorySink.publish, ["lost", "lost", "arrives"]
+    publish, answers = SQLiteSink.publish, ["lost", "lost", "arrives"]
 
     def lossy(self, version, *, replacing):
         publish(self, version, replacing=replacing)
         if answers.pop(0) == "lost":
             raise Unavailable("the answer was lost")
 
-    monkeypatch.setattr(MemorySink, "publish", lossy)
+    monkeypatch.setattr(SQLiteSink, "publish", lossy)
     load(sink, "_all", JANUARY, [(1,)])
     assert answers == []
     assert sink.head("_all").epoch == 1
 
 
 def test_a_publication_whose_answer_never_comes_is_found_by_the_next_look(sink, monkeypatch):
-    publish = MemorySink.publish
+    publish = SQLiteSink.publish
 
     def lost(self, version, *, replacing):
         publish(self, version, replacing=replacing)
         raise Unavailable("the answer was lost")
 
-    monkeypatch.setattr(MemorySink, "publish", lost)
+    monkeypatch.setattr(SQLiteSink, "publish", lost)
     with pytest.raises(Unavailable):
         load(sink, "_all", JANUARY, [(1,)])
     (record,) = sink.records()
@@ -152,7 +152,7 @@ def test_a_publication_whose_answer_never_comes_is_found_by_the_next_look(sink, 
 
 def test_a_version_that_was_never_published_is_removed_by_the_next_load(sink, monkeypatch):
     with monkeypatch.context() as broken, pytest.raises(Unavailable):
-        broken.setattr(MemorySink, "publish", lambda *_, **__: (_ for _ in ()).throw(Unavailable("no answer")))
+        broken.setattr(SQLiteSink, "publish", lambda *_, **__: (_ for _ in ()).throw(Unavailable("no answer")))
         load(sink, "_all", JANUARY, [(1,)])
     load(sink, "_all", JANUARY, [(1,)])
     assert [record.state for record in sink.records()] == [State.FAILED, State.PUBLISHED]
@@ -161,7 +161,7 @@ def test_a_version_that_was_never_published_is_removed_by_the_next_load(sink, mo
 def test_a_head_that_a_crash_left_published_is_retired_by_the_next_load(sink, monkeypatch):
     load(sink, "_all", JANUARY, [(1,)])
     with monkeypatch.context() as broken:
-        broken.setattr(MemorySink, "retire", lambda *_: None)
+        broken.setattr(SQLiteSink, "retire", lambda *_: None)
         load(sink, "_all", JANUARY, [(2,)])
     assert [record.state for record in sink.records()] == [State.PUBLISHED, State.PUBLISHED]
     load(sink, "_all", JANUARY, [(3,)])

@@ -44,7 +44,7 @@ def test_a_snippet_loads_its_rows(snippet, memory):
 
 def test_the_configuration_is_understood(luigi_cfg):
     luigi_cfg(re.search(r"```ini\n(.*?)```", README, re.DOTALL)[1])
-    settings = config.read_connection(mariadb.Settings, "mariadb")
+    settings = config.read_connection(mariadb.MariaDBSettings, "mariadb")
     assert (settings.host, settings.credential) == ("db.internal", "db")
     assert config.read_credential("db")["source"] == "file"
 

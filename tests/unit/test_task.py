@@ -309,7 +309,7 @@ if __name__ == "__main__":
 
 def test_memory_sinks_serve_two_workers(memory, tmp_path, luigi_cfg):
     config = tmp_path / "two.cfg"
-    config.write_text(f"[luigi_sinks]\nmemory = {memory}\n")
+    config.write_text(f"[luigi_sinks]\nlocal = {memory}\n")
     script = SCRIPT.format(folder=str(Path(__file__).parent))
     environment = {"LUIGI_CONFIG_PATH": str(config), "PATH": ""}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment, capture_output=True, timeout=60)

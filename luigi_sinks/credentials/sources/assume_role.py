@@ -9,11 +9,11 @@ from typing import Any
 
 from luigi_sinks.credentials.source import Request, Use, read
 from luigi_sinks.credentials.sources.aws import Signer, required, role_of
-from luigi_sinks.credentials.token import Grant, Token
+from luigi_sinks.credentials.token import Token, TokenInfo
 
 
 @dataclass(frozen=True)
-class Settings:
+class AssumeRoleSettings:
     """`role` is assumed for tasks whose owner has no `aws_role` in a section `[luigi_sinks.owner.NAME]`.
 
     The role must trust this process's identity with sts:AssumeRole, and with
@@ -35,7 +35,7 @@ class AssumeRole:
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
-        self._settings = settings = read(Settings, name)
+        self._settings = settings = read(AssumeRoleSettings, name)
         self._signer = Signer(name, use, region=settings.region, through=settings.through, endpoint=settings.endpoint)
 
     def scope(self, request: Request) -> Request:
@@ -64,8 +64,8 @@ def _token(answer: Any, duration: int) -> Token:
     keys = answer["Credentials"]
     secret = {"Version": 1, **keys, "Expiration": keys["Expiration"].isoformat()}
     who = answer.get("AssumedRoleUser", {}).get("Arn", "")
-    grant = Grant(lifetime=float(duration), principal=who, issuer="sts", token_id=keys["AccessKeyId"])
-    return Token(json.dumps(secret), grant)
+    info = TokenInfo(lifetime=float(duration), principal=who, issuer="sts", token_id=keys["AccessKeyId"])
+    return Token(json.dumps(secret), info)
 
 
 def _name(text: str) -> str:

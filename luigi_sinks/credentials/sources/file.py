@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from luigi_sinks.credentials.source import Request, Use, read
 from luigi_sinks.credentials.sources import claims
-from luigi_sinks.credentials.token import Grant, Token
+from luigi_sinks.credentials.token import Token, TokenInfo
 from luigi_sinks.errors import CredentialError
 
 Stamp = tuple[int, int, int, int]
@@ -21,7 +21,7 @@ _SKEW = 1.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class FileSettings:
     """`path` is the file that holds the secret and nothing else, `holds` what it is."""
 
     source: str
@@ -34,7 +34,7 @@ class FileSource:
 
     def __init__(self, name: str, use: Use) -> None:  # noqa: ARG002 - it needs no other credential
         self._name = name
-        settings = read(Settings, name)
+        settings = read(FileSettings, name)
         self._path, self._scheme = settings.path, settings.holds
 
     def scope(self, request: Request) -> Request:  # noqa: ARG002 - the file is the same for all
@@ -54,7 +54,7 @@ class FileSource:
             raise CredentialError(f"credential {self._name!r}: {self._path} is empty")
         said = claims.of(secret) if self._scheme == "bearer" else {}
         self._refuse_early(said)
-        grant = Grant(
+        info = TokenInfo(
             scheme=self._scheme,
             principal=claims.text(said, "sub"),
             issuer=claims.text(said, "iss"),
@@ -62,7 +62,7 @@ class FileSource:
             token_id=claims.text(said, "jti"),
             changed=partial(_changed, path, stamp),
         )
-        return Token(secret, grant)
+        return Token(secret, info)
 
     def _refuse_early(self, said: dict[str, Any]) -> None:
         """Refuse a token for later: not every server does, Elasticsearch for one does not look at `nbf`."""

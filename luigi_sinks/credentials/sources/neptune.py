@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from luigi_sinks.credentials.source import Request, Use, read
 from luigi_sinks.credentials.sources.aws import Signer, required
-from luigi_sinks.credentials.token import Grant, Token
+from luigi_sinks.credentials.token import Token, TokenInfo
 from luigi_sinks.errors import CredentialError, NotInstalled
 
 try:
@@ -28,7 +28,7 @@ _SIGNED = ("Host", "Authorization", "X-Amz-Date", "X-Amz-Security-Token")
 
 
 @dataclass(frozen=True)
-class Settings:
+class NeptuneSettings:
     """`host` and `port` are those that are signed, if the connection goes through a proxy of another name."""
 
     source: str
@@ -43,7 +43,7 @@ class Neptune:
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
-        self._settings = read(Settings, name)
+        self._settings = read(NeptuneSettings, name)
         self._signer = Signer(name, use, region=self._settings.region, through=self._settings.through)
 
     def scope(self, request: Request) -> Request:
@@ -55,8 +55,10 @@ class Neptune:
     def fetch(self, request: Request) -> Token:
         """Return the signed headers as JSON, for the user name that Neptune's guide gives."""
         secret = self._signer.signed(request, lambda session: self._sign(session, request))
-        grant = Grant(lifetime=_LIFETIME, user="username", issuer="neptune", audience=f"{request.host}:{request.port}")
-        return Token(secret, grant)
+        info = TokenInfo(
+            lifetime=_LIFETIME, user="username", issuer="neptune", audience=f"{request.host}:{request.port}"
+        )
+        return Token(secret, info)
 
     def _sign(self, session: boto3.Session, request: Request) -> str:
         identity = session.get_credentials()

@@ -18,7 +18,7 @@ from uuid import uuid4
 from luigi_sinks.credentials.source import Refused, Request, Use, read
 from luigi_sinks.credentials.sources import claims
 from luigi_sinks.credentials.sources.issuer import Issuer
-from luigi_sinks.credentials.token import Grant, Token
+from luigi_sinks.credentials.token import Token, TokenInfo
 from luigi_sinks.credentials.web import Answer
 from luigi_sinks.errors import CredentialError, NotInstalled
 
@@ -35,7 +35,7 @@ _BUSY = {429, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True)
-class Settings:
+class OidcSettings:
     """`issuer` is the provider's address, below which its discovery document lies.
 
     One of `token_file`, `private_key_file` and `client_secret_from` (the name of
@@ -74,7 +74,7 @@ class Oidc:
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
         self._use = use
-        self._settings = settings = read(Settings, name)
+        self._settings = settings = read(OidcSettings, name)
         self._issuer = Issuer(name, settings.issuer, settings.ca)
 
     def scope(self, request: Request) -> Request:
@@ -162,7 +162,7 @@ class Oidc:
         if secret.count(".") == 2:  # noqa: PLR2004 - a JWT's three parts
             self._issuer.check(secret, request.audience)
         said, lifetime = claims.of(secret), content.get("expires_in")
-        grant = Grant(
+        info = TokenInfo(
             lifetime=float(lifetime) if isinstance(lifetime, int | float) else None,
             scheme="bearer",
             principal=claims.text(said, "sub") or self._settings.client_id,
@@ -170,7 +170,7 @@ class Oidc:
             audience=claims.text(said, "aud") or request.audience,
             token_id=claims.text(said, "jti"),
         )
-        return Token(secret, grant)
+        return Token(secret, info)
 
     def _failed(self, reason: str) -> CredentialError:
         return CredentialError(f"credential {self._name!r}: {self._issuer.name} {reason}")

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from luigi_sinks.credentials.source import Request, Use, read
-from luigi_sinks.credentials.token import Grant, Token
+from luigi_sinks.credentials.token import Token, TokenInfo
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProxiedSettings:
     """`user` is the name to log in by, where the proxy wants another than the connection's."""
 
     source: str
@@ -24,7 +24,7 @@ class Proxied:
     """Gives tokens with nothing in them."""
 
     def __init__(self, name: str, use: Use) -> None:  # noqa: ARG002 - it needs no other credential
-        self._user = read(Settings, name).user
+        self._user = read(ProxiedSettings, name).user
 
     def scope(self, request: Request) -> Request:  # noqa: ARG002 - it is the same for all
         """Depend on nothing."""
@@ -32,4 +32,4 @@ class Proxied:
 
     def fetch(self, request: Request) -> Token:  # noqa: ARG002
         """Return a token without a secret."""
-        return Token("", Grant(scheme="none", user=self._user, issuer="proxy"))
+        return Token("", TokenInfo(scheme="none", user=self._user, issuer="proxy"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from luigi_sinks.credentials.source import Request, Use, read
 from luigi_sinks.credentials.sources.aws import Signer, required
-from luigi_sinks.credentials.token import Grant, Token
+from luigi_sinks.credentials.token import Token, TokenInfo
 from luigi_sinks.errors import NotInstalled
 
 try:
@@ -25,7 +25,7 @@ _MAX_AGE = 600.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class RdsIamSettings:
     """`host` and `port` are those that are signed, if the connection goes through a proxy of another name."""
 
     source: str
@@ -40,7 +40,7 @@ class RdsIam:
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
-        self._settings = read(Settings, name)
+        self._settings = read(RdsIamSettings, name)
         self._signer = Signer(name, use, region=self._settings.region, through=self._settings.through)
 
     def scope(self, request: Request) -> Request:
@@ -52,7 +52,7 @@ class RdsIam:
     def fetch(self, request: Request) -> Token:
         """Sign a password for the server and the user."""
         secret = self._signer.signed(request, lambda session: self._sign(session, request))
-        grant = Grant(
+        info = TokenInfo(
             lifetime=_LIFETIME,
             max_age=_MAX_AGE,
             user=request.user,
@@ -60,7 +60,7 @@ class RdsIam:
             issuer="rds",
             audience=f"{request.host}:{request.port}",
         )
-        return Token(secret, grant)
+        return Token(secret, info)
 
     def _sign(self, session: boto3.Session, request: Request) -> str:
         """Return what boto3's `generate_db_auth_token` does, without a client, which takes long to make."""

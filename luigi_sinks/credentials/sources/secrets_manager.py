@@ -8,12 +8,12 @@ from typing import Any
 
 from luigi_sinks.credentials.source import Request, Use, read
 from luigi_sinks.credentials.sources.aws import Signer
-from luigi_sinks.credentials.token import Grant, Token
+from luigi_sinks.credentials.token import Token, TokenInfo
 from luigi_sinks.errors import CredentialError
 
 
 @dataclass(frozen=True)
-class Settings:
+class SecretsManagerSettings:
     """`secret_id` is its name or ARN.
 
     `field` and `user_field` name what to take where the secret is a JSON object,
@@ -34,7 +34,7 @@ class SecretsManager:
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
-        self._settings = settings = read(Settings, name)
+        self._settings = settings = read(SecretsManagerSettings, name)
         self._signer = Signer(name, use, region=settings.region, through=settings.through, endpoint=settings.endpoint)
 
     def scope(self, request: Request) -> Request:
@@ -50,8 +50,8 @@ class SecretsManager:
         )
         fields = self._fields(answer.get("SecretString"))
         user = self._field(fields, self._settings.user_field) if self._settings.user_field else ""
-        grant = Grant(user=user, principal=user, issuer="secretsmanager", token_id=answer.get("VersionId", ""))
-        return Token(self._field(fields, self._settings.field), grant)
+        info = TokenInfo(user=user, principal=user, issuer="secretsmanager", token_id=answer.get("VersionId", ""))
+        return Token(self._field(fields, self._settings.field), info)
 
     def _fields(self, text: str | None) -> dict[str, Any]:
         """Return the secret's fields; the whole text is the one without a name."""

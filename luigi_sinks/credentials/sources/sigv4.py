@@ -13,7 +13,7 @@ from typing import Any
 
 from luigi_sinks.credentials.source import Request, Use, read
 from luigi_sinks.credentials.sources.aws import Signer
-from luigi_sinks.credentials.token import Grant, Token
+from luigi_sinks.credentials.token import Token, TokenInfo
 from luigi_sinks.errors import CredentialError, NotInstalled
 
 try:
@@ -26,7 +26,7 @@ except ImportError as missing:
 
 
 @dataclass(frozen=True)
-class Settings:
+class SigV4Settings:
     """`service` is the name that AWS signs for: `es` for OpenSearch Service, `aoss` for its serverless kind."""
 
     source: str
@@ -40,7 +40,7 @@ class SigV4:
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
-        self._settings = read(Settings, name)
+        self._settings = read(SigV4Settings, name)
         self._signer = Signer(name, use, region=self._settings.region, through=self._settings.through)
 
     def scope(self, request: Request) -> Request:
@@ -63,14 +63,14 @@ class SigV4:
             "Region": self._settings.region,
             "Service": self._settings.service,
         }
-        grant = Grant(
+        info = TokenInfo(
             lifetime=_lifetime(identity),
             scheme="signature",
             issuer="aws",
             audience=self._settings.service,
             token_id=keys.access_key,
         )
-        return Token(json.dumps(secret), grant)
+        return Token(json.dumps(secret), info)
 
 
 def _lifetime(identity: Any) -> float | None:

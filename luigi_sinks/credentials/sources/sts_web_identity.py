@@ -11,11 +11,11 @@ from typing import Literal
 from luigi_sinks.credentials.source import Request, Use, read
 from luigi_sinks.credentials.sources import claims
 from luigi_sinks.credentials.sources.aws import Signer, required
-from luigi_sinks.credentials.token import Grant, Token
+from luigi_sinks.credentials.token import Token, TokenInfo
 
 
 @dataclass(frozen=True)
-class Settings:
+class StsWebIdentitySettings:
     """`audience` is one, or up to ten with commas between; `duration` is in seconds, from 60 to 3600."""
 
     source: str
@@ -32,7 +32,7 @@ class StsWebIdentity:
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
-        self._settings = settings = read(Settings, name)
+        self._settings = settings = read(StsWebIdentitySettings, name)
         self._signer = Signer(name, use, region=settings.region, through=settings.through, endpoint=settings.endpoint)
 
     def scope(self, request: Request) -> Request:
@@ -53,7 +53,7 @@ class StsWebIdentity:
             )["WebIdentityToken"],
         )
         said = claims.of(secret)
-        grant = Grant(
+        info = TokenInfo(
             lifetime=float(self._settings.duration),
             scheme="bearer",
             principal=claims.text(said, "sub"),
@@ -61,4 +61,4 @@ class StsWebIdentity:
             audience=request.audience,
             token_id=claims.text(said, "jti"),
         )
-        return Token(secret, grant)
+        return Token(secret, info)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
 from luigi_sinks.credentials.source import Refused, Request, Use, read
-from luigi_sinks.credentials.token import Grant, Token
+from luigi_sinks.credentials.token import Token, TokenInfo
 from luigi_sinks.credentials.web import is_clear_text, refuse_clear_text
 from luigi_sinks.errors import CredentialError, NotInstalled
 
@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Settings:
+class VaultSettings:
     """`path` is what to read: the role of a database engine, or the path of a secret in KV version 2.
 
     Vault lets this process in by a JSON web token, which `jwt_from` names the
@@ -83,7 +83,7 @@ class Vault:
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
         self._use = use
-        self._settings = read(Settings, name)
+        self._settings = read(VaultSettings, name)
         refuse_clear_text(self._settings.address, name)
         self._logins: dict[str, tuple[Login, float]] = {}
 
@@ -100,7 +100,7 @@ class Vault:
 
     def renew(self, token: Token) -> Token:
         """Extend the lease, and the login that it ends with. Raises CredentialError if it has no long life left."""
-        lease = token.grant.lease
+        lease = token.info.lease
         if lease not in self._logins:
             raise CredentialError(f"credential {self._name!r}: another process took the lease")
         login, first = self._logins[lease]
@@ -109,7 +109,7 @@ class Vault:
             lasts = min(lived, float(login.client.sys.renew_lease(lease)["lease_duration"]))
         if lasts < first / 2:
             raise CredentialError(f"credential {self._name!r}: Vault extends the lease no further")
-        return token.renewed(_grant(token.user, lease, lasts))
+        return token.renewed(_info(token.user, lease, lasts))
 
     def revoke(self, lease: str) -> None:
         """End the lease, and the login that took it."""
@@ -128,7 +128,7 @@ class Vault:
         try:
             answer = login.client.secrets.database.generate_credentials(self._settings.path, mount_point=mount)
             lasts, lease = min(login.lifetime, float(answer["lease_duration"])), answer["lease_id"]
-            token = Token(answer["data"]["password"], _grant(answer["data"]["username"], lease, lasts))
+            token = Token(answer["data"]["password"], _info(answer["data"]["username"], lease, lasts))
         except BaseException:
             _leave(login)  # and what it may have leased ends with it
             raise
@@ -145,8 +145,8 @@ class Vault:
             _leave(login)
         user = self._field(answer["data"], self._settings.user_field) if self._settings.user_field else ""
         version = f"{self._settings.path}@{answer['metadata']['version']}"
-        grant = Grant(user=user, principal=user, issuer="vault", token_id=version)
-        return Token(self._field(answer["data"], self._settings.field), grant)
+        info = TokenInfo(user=user, principal=user, issuer="vault", token_id=version)
+        return Token(self._field(answer["data"], self._settings.field), info)
 
     def _field(self, fields: dict[str, Any], name: str) -> str:
         value = fields.get(name)
@@ -220,8 +220,8 @@ class Vault:
         ) from None
 
 
-def _grant(user: str, lease: str, lasts: float) -> Grant:
-    return Grant(lifetime=lasts, user=user, principal=user, issuer="vault", lease=lease)
+def _info(user: str, lease: str, lasts: float) -> TokenInfo:
+    return TokenInfo(lifetime=lasts, user=user, principal=user, issuer="vault", lease=lease)
 
 
 def _past_proxies() -> requests.Session:

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from luigi_sinks import Origin, config, load
-from luigi_sinks.elasticsearch import ElasticsearchSink, Settings
-from luigi_sinks.elasticsearch.schema import declare
+from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
+from luigi_sinks.elasticsearch.schema import parse_schema
 
 MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
 
@@ -64,7 +64,7 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def settings(servers_config):
-    return config.read_connection(Settings, "elasticsearch")
+    return config.read_connection(ElasticsearchSettings, "elasticsearch")
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +87,7 @@ def make_sink(settings, dataset):
     """Make sinks of the dataset, by default with the mapping of the contract suite."""
 
     def make(*, settings=settings, mapping=MAPPING, id_field="id", **index_settings):
-        return ElasticsearchSink(settings, dataset, declare(dataset, mapping, index_settings, id_field))
+        return ElasticsearchSink(settings, dataset, parse_schema(dataset, mapping, index_settings, id_field))
 
     return make
 

@@ -11,7 +11,7 @@ import pytest
 from luigi.configuration import get_config
 
 from luigi_sinks import CredentialError, config
-from luigi_sinks.elasticsearch import ElasticsearchTarget, Settings
+from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchTarget
 from luigi_sinks.errors import BadSetting, Conflict, Unavailable
 
 
@@ -74,7 +74,7 @@ def test_a_target_does_not_call_itself_incomplete_when_the_store_is_down(setting
 def test_a_certificate_of_an_unknown_authority_is_refused(make_sink, settings):
     stranger = replace(settings, tls_ca=None, host="localhost")
     assert stranger.url.startswith("http:"), "clear text is for loopback only"
-    assert Settings("es.example.org", credential="c").url == "https://es.example.org:9200"
+    assert ElasticsearchSettings("es.example.org", credential="c").url == "https://es.example.org:9200"
     with pytest.raises((Unavailable, BadSetting)):
         make_sink(settings=replace(settings, tls_ca=Path("/etc/ssl/certs/ca-certificates.crt"))).head("_all")
 

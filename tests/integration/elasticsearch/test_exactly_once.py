@@ -4,7 +4,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from luigi_sinks import BadRow, State, lease
+from luigi_sinks import BadRow, State
+from luigi_sinks.claim import held
 from luigi_sinks.errors import Conflict, Unavailable
 from luigi_sinks.record import Origin
 from luigi_sinks.sink import Part
@@ -140,7 +141,7 @@ def test_the_notes_about_parts_are_gone_after_the_load(sink, dataset, cluster, l
 @contextmanager
 def staged(sink):
     version = new_version(sink.dataset, "_all")
-    with lease.held(version.id) as claim:
+    with held(version.id) as claim:
         stage = sink.begin(version, Origin("Load_1"), claim)
     yield stage
     stage.abandon()

@@ -16,8 +16,8 @@ from luigi.configuration import get_config
 
 from luigi_sinks import BadSetting, Conflict, Forbidden, Origin, State, load
 from luigi_sinks.elasticsearch import ElasticsearchSink, grants, names
-from luigi_sinks.elasticsearch.schema import declare
-from luigi_sinks.principal import Principal
+from luigi_sinks.elasticsearch.schema import parse_schema
+from luigi_sinks.role_kind import RoleKind
 from luigi_sinks.testing.loader_suite import LoaderSuite
 from luigi_sinks.testing.servers import elasticsearch as server
 from luigi_sinks.testing.servers import state as states
@@ -43,14 +43,14 @@ class People:
     clients: dict
     datasets: list
 
-    def sink(self, principal, dataset):
-        return ElasticsearchSink(self.settings[principal], dataset, declare(dataset, MAPPING, {}, "id"))
+    def sink(self, role_kind, dataset):
+        return ElasticsearchSink(self.settings[role_kind], dataset, parse_schema(dataset, MAPPING, {}, "id"))
 
 
 @pytest.fixture(scope="module")
 def people(settings, cluster, tmp_path_factory):
     """Have an owner, a loader who publishes, and a pruner."""
-    everybody = [each for each in Principal if each is not Principal.PUBLISHER]
+    everybody = [each for each in RoleKind if each is not RoleKind.PUBLISHER]
     with gathered(everybody, settings, cluster, tmp_path_factory.mktemp("secrets")) as made:
         yield made
 
@@ -58,12 +58,12 @@ def people(settings, cluster, tmp_path_factory):
 @pytest.fixture(scope="module")
 def people_apart(settings, cluster, tmp_path_factory):
     """Have an owner, a loader, a publisher and a pruner."""
-    with gathered(list(Principal), settings, cluster, tmp_path_factory.mktemp("secrets")) as made:
+    with gathered(list(RoleKind), settings, cluster, tmp_path_factory.mktemp("secrets")) as made:
         yield made
 
 
 @contextmanager
-def gathered(principals, settings, cluster, folder):
+def gathered(role_kinds, settings, cluster, folder):
     """Have users, each with the role that is printed for some datasets, which do not exist yet.
 
     Users and roles are in the server's files: this server lacks a module that its own index of them needs.
@@ -72,34 +72,34 @@ def gathered(principals, settings, cluster, folder):
     datasets = [f"es_{secrets.token_hex(4)}" for _ in range(150)]
     found, clients, hashes = {}, {}, {}
     sections = f"[luigi_sinks.owner.{role}]\nelasticsearch_role = {role}\n"
-    for principal in principals:
-        user, secret = f"{principal}_{secrets.token_hex(4)}", secrets.token_urlsafe()
+    for role_kind in role_kinds:
+        user, secret = f"{role_kind}_{secrets.token_hex(4)}", secrets.token_urlsafe()
         (folder / user).write_text(secret)
         (folder / user).chmod(0o600)
         hashes[user] = server._hashed(secret)
         sections += f"[luigi_sinks.credential.{user}]\nsource = file\npath = {folder / user}\n"
-        found[principal] = replace(settings, user=user, credential=user, owner=role)
-        clients[principal] = replace(cluster, login=base64.b64encode(f"{user}:{secret}".encode()).decode())
-    if publisher := found.get(Principal.PUBLISHER):
+        found[role_kind] = replace(settings, user=user, credential=user, owner=role)
+        clients[role_kind] = replace(cluster, login=base64.b64encode(f"{user}:{secret}".encode()).decode())
+    if publisher := found.get(RoleKind.PUBLISHER):
         login = {"publish_credential": publisher.credential, "publish_user": publisher.user}
-        found[Principal.LOADER] = replace(found[Principal.LOADER], **login)
+        found[RoleKind.LOADER] = replace(found[RoleKind.LOADER], **login)
     sections += f"[luigi_sinks.elasticsearch.{role}]\n" + "".join(
-        f"{key} = {value}\n" for key, value in vars(found[Principal.LOADER]).items() if value not in {None, ""}
+        f"{key} = {value}\n" for key, value in vars(found[RoleKind.LOADER]).items() if value not in {None, ""}
     )
     config = get_config()
     before = set(config.sections())
     config.read_string(sections)
     made = People(role, found, clients, datasets)
-    roles = grants.roles([made.sink(Principal.LOADER, each) for each in datasets], role)
+    roles = grants.roles([made.sink(RoleKind.LOADER, each) for each in datasets], role)
     printed = json.loads(grants.text(roles))["roles"]
     lines = {
         "users": [f"{user}:{hashed}" for user, hashed in hashes.items()],
-        "users_roles": [f"{principal.role(role)}:{found[principal].user}" for principal in principals],
+        "users_roles": [f"{role_kind.role(role)}:{found[role_kind].user}" for role_kind in role_kinds],
         "roles.yml": [f"{name}: {json.dumps(descriptor)}" for name, descriptor in printed.items()],
     }
     with server.lines_added(states.find().place(server.SERVER), lines):
         until(lambda: all(client("GET", "/_security/_authenticate").get("roles") for client in clients.values()))
-        until(lambda: may(clients[Principal.PRUNER], f"{datasets[0]}~a~v1", "delete_index"))
+        until(lambda: may(clients[RoleKind.PRUNER], f"{datasets[0]}~a~v1", "delete_index"))
         yield made
     for section in set(config.sections()) - before:
         config.remove_section(section)
@@ -129,8 +129,8 @@ def dataset(people, cluster):
 @pytest.fixture
 def sink(people, dataset):
     """Have the owner make a dataset; give it to the loader."""
-    people.sink(Principal.OWNER, dataset).create()
-    return people.sink(Principal.LOADER, dataset)
+    people.sink(RoleKind.OWNER, dataset).create()
+    return people.sink(RoleKind.LOADER, dataset)
 
 
 class TestLoader(LoaderSuite):
@@ -140,11 +140,11 @@ class TestLoader(LoaderSuite):
     @pytest.fixture
     def sink(self, people, dataset):
         self.people = people
-        people.sink(Principal.OWNER, dataset).create()
+        people.sink(RoleKind.OWNER, dataset).create()
         return self.make_sink(dataset)
 
     def make_sink(self, dataset):
-        return self.people.sink(Principal.LOADER, dataset)
+        return self.people.sink(RoleKind.LOADER, dataset)
 
     def test_none_in_a_required_field_is_refused(self, sink):
         """No field but the id is required here."""
@@ -176,8 +176,8 @@ def published_apart(people_apart, cluster):
 def one_version(people, cluster):
     """Have a dataset with one version, which nobody's attempts change."""
     dataset = people.datasets.pop()
-    people.sink(Principal.OWNER, dataset).create()
-    sink = people.sink(Principal.LOADER, dataset)
+    people.sink(RoleKind.OWNER, dataset).create()
+    sink = people.sink(RoleKind.LOADER, dataset)
     load(sink, WHOLE, Origin("Load_1"), rows(3))
     yield sink
     cluster.delete(dataset)
@@ -246,15 +246,15 @@ def test_the_server_keeps_a_loader_beside_a_publisher_from_all_that_harms(
 def test_a_loader_beside_a_publisher_may_change_nothing_by_query(published_apart, people_apart, action):
     """The server at hand lacks these calls, so it is asked who may."""
     index = names.index(published_apart.head(WHOLE).version)
-    assert may(people_apart.clients[Principal.LOADER], index, "read")
-    assert not may(people_apart.clients[Principal.LOADER], index, f"indices:data/write/{action}")
+    assert may(people_apart.clients[RoleKind.LOADER], index, "read")
+    assert not may(people_apart.clients[RoleKind.LOADER], index, f"indices:data/write/{action}")
 
 
 @pytest.mark.parametrize(
     ("method", "path", "body"), [*WRITES, ("DELETE", "/{index}", None), ("GET", "/{index}/_search", None)]
 )
 def test_a_publisher_neither_writes_reads_nor_deletes_by_name(published_apart, people_apart, method, path, body):
-    assert attempt(published_apart, people_apart, method, path, body, by=Principal.PUBLISHER) == {403}
+    assert attempt(published_apart, people_apart, method, path, body, by=RoleKind.PUBLISHER) == {403}
 
 
 def test_a_publisher_whom_nobody_knows_is_named_and_what_was_published_stays(people_apart, cluster):
@@ -271,19 +271,19 @@ def test_a_publisher_whom_nobody_knows_is_named_and_what_was_published_stays(peo
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)
 def test_documents_are_safe_from_a_loader_who_takes_the_block_off(published, people, method, path, body):
     index = names.index(published.head(WHOLE).version)
-    taken_off = people.clients[Principal.LOADER]("PUT", f"/{index}/_settings", {"index.blocks.write": False})
+    taken_off = people.clients[RoleKind.LOADER]("PUT", f"/{index}/_settings", {"index.blocks.write": False})
     assert taken_off == {"acknowledged": True}
     assert attempt(published, people, method, path, body) <= {400, 403, 409}
 
 
-def attempt(published, people, method, path, body, by=Principal.LOADER):
-    """Return the statuses that a principal's own request gets; see that it changes nothing."""
+def attempt(published, people, method, path, body, by=RoleKind.LOADER):
+    """Return the statuses that a role_kind's own request gets; see that it changes nothing."""
     head = published.head(WHOLE)
     words = {"{index}": names.index(head.version), "{dataset}": published.dataset, "{role}": people.role}
     lines = [_filled(json.dumps(line), words) for line in (body if isinstance(body, list) else [body] if body else [])]
     sent = "".join(f"{line}\n" for line in lines).encode() or None
     answer = people.clients[by](method, _filled(path, words), sent)
-    people.clients[Principal.LOADER]("POST", f"/{words['{index}']}/_refresh")
+    people.clients[RoleKind.LOADER]("POST", f"/{words['{index}']}/_refresh")
     assert published.head(WHOLE) == head
     assert sorted(published.read(head.version), key=lambda row: row["id"]) == rows(3)
     assert len(list(published.records())) == 1
@@ -295,7 +295,7 @@ def test_who_may_move_an_alias_may_delete_its_index(sink, people, cluster):
     """So it is in Elasticsearch 9.2; once this fails, the docstring of `grants` is to be mended."""
     load(sink, WHOLE, Origin("Load_1"), rows(3))
     index = names.index(sink.head(WHOLE).version)
-    people.clients[Principal.LOADER]("POST", "/_aliases", {"actions": [{"remove_index": {"index": index}}]})
+    people.clients[RoleKind.LOADER]("POST", "/_aliases", {"actions": [{"remove_index": {"index": index}}]})
     assert cluster.indices(index) == []
 
 
@@ -305,7 +305,7 @@ def test_a_pruner_deletes_retired_and_left_versions_and_no_others(sink, people, 
     for count in (3, 4):
         load(sink, WHOLE, Origin("Load_1"), rows(count))
     left, retired, head = list(sink.records())
-    pruner = people.sink(Principal.PRUNER, sink.dataset)
+    pruner = people.sink(RoleKind.PRUNER, sink.dataset)
     for record in (left, retired):
         pruner.drop(record.version)
     with pytest.raises(Conflict, match="is the head"):
@@ -322,12 +322,12 @@ def test_a_pruner_deletes_retired_and_left_versions_and_no_others(sink, people, 
 
 def test_an_owner_makes_the_registry_and_loads_nothing(sink, people):
     with pytest.raises(Forbidden):
-        load(people.sink(Principal.OWNER, sink.dataset), WHOLE, Origin("Load_1"), rows(1))
+        load(people.sink(RoleKind.OWNER, sink.dataset), WHOLE, Origin("Load_1"), rows(1))
 
 
 def test_a_loader_makes_no_registry(people, dataset):
     with pytest.raises(Forbidden, match="indices:admin/create"):
-        load(people.sink(Principal.LOADER, dataset), WHOLE, Origin("Load_1"), rows(1))
+        load(people.sink(RoleKind.LOADER, dataset), WHOLE, Origin("Load_1"), rows(1))
 
 
 @pytest.fixture
@@ -339,7 +339,7 @@ def luigi_sinks(people, dataset, command_of):
 @pytest.fixture
 def made(luigi_sinks, people):
     """Have the owner make the registry; return the tasks' module."""
-    owner = people.settings[Principal.OWNER]
+    owner = people.settings[RoleKind.OWNER]
     done = luigi_sinks("create", "--user", owner.user, "--credential", owner.credential)
     assert done.exit_code == 0, done.output
     return sys.modules[luigi_sinks.module]

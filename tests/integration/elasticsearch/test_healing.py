@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 import pytest
 
-from luigi_sinks import State, lease
+from luigi_sinks import State
+from luigi_sinks.claim import held
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Head, Origin
@@ -117,11 +118,11 @@ def test_a_publication_is_recorded_though_the_answer_to_that_is_lost(make_sink, 
 def test_what_changes_in_a_record_while_its_version_is_published_stays(make_sink, dataset, cluster, proxy):
     sink, honest = make_sink(settings=proxy.settings), make_sink()
     with approved(honest, 4) as stage:
-        later = next(honest.records()).lease.given_up()
+        later = next(honest.records()).claim.given_up()
         proxy.before("POST", "_aliases", lambda: stage.renew(later))
         sink.publish(stage.version, replacing=Head())
         assert stored_states(cluster, dataset) == ["published"]
-        assert next(honest.records()).lease == later
+        assert next(honest.records()).claim == later
 
 
 def test_a_version_is_not_recorded_as_left_by_who_saw_it_before_it_came_back(
@@ -206,7 +207,7 @@ def test_a_forged_record_has_no_index_deleted_that_it_does_not_name_rightly(
 @contextmanager
 def approved(sink, count):
     version = new_version(sink.dataset, "_all")
-    with lease.held(version.id) as claim:
+    with held(version.id) as claim:
         stage = sink.begin(version, Origin("Load_1", family="Load"), claim)
     accepted, _ = sink.contract.accept("", documents(count), 1)
     stage.write(Part(0, "", 1, accepted))

@@ -3,8 +3,8 @@
 import pytest
 
 from luigi_sinks import config
-from luigi_sinks.elasticsearch import ElasticsearchSink, Settings
-from luigi_sinks.elasticsearch.schema import declare
+from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
+from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.sink import Sink
 from luigi_sinks.testing.suite import SinkSuite
 
@@ -15,8 +15,8 @@ class TestElasticsearchSink(SinkSuite):
     too_long = "x" * 32_767  # a keyword has no length of its own: Lucene's longest term is the limit
 
     def make_sink(self, dataset: str) -> Sink:
-        settings = config.read_connection(Settings, "elasticsearch")
-        return ElasticsearchSink(settings, dataset, declare(dataset, MAPPING, {}, "id"))
+        settings = config.read_connection(ElasticsearchSettings, "elasticsearch")
+        return ElasticsearchSink(settings, dataset, parse_schema(dataset, MAPPING, {}, "id"))
 
     def test_none_in_a_required_field_is_refused(self, sink: Sink) -> None:
         """No field but the id is required here: None, or nothing, is how a document has no value."""

@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from luigi_sinks import CredentialError, audited, config, writer
-from luigi_sinks.elasticsearch import Settings
+from luigi_sinks.elasticsearch import ElasticsearchSettings
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import Forbidden
 from luigi_sinks.testing import servers
@@ -82,7 +82,7 @@ def keycloak(servers_config):
 @pytest.fixture
 def passwordless(keycloak, by_tokens):
     """Return a function that gives the settings of a login by tokens, as the servers' luigi.cfg has them."""
-    return partial(by_tokens, "elasticsearch", Settings)
+    return partial(by_tokens, "elasticsearch", ElasticsearchSettings)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from luigi.configuration import get_config
 
 from luigi_sinks import config
 from luigi_sinks.credentials import use
-from luigi_sinks.mariadb import Settings
+from luigi_sinks.mariadb import MariaDBSettings
 
 SECTION = "luigi_sinks.mariadb.tests"
 
@@ -19,7 +19,7 @@ SECTION = "luigi_sinks.mariadb.tests"
 def settings(servers_config):
     """Give the connection called `tests`, to a database of its own that is dropped in the end."""
     name = f"tests_{secrets.token_hex(4)}"
-    given = replace(config.read_connection(Settings, "mariadb"), database=name)
+    given = replace(config.read_connection(MariaDBSettings, "mariadb"), database=name)
     section = "".join(f"{key} = {value}\n" for key, value in vars(given).items() if value is not None)
     get_config().read_string(f"{servers_config}\n[{SECTION}]\n{section}")
     with closing(plain_connection(given)) as connection, connection.cursor() as cursor:

@@ -18,8 +18,9 @@ import trustme
 from luigi.configuration import get_config
 from sqlalchemy import Column, Integer, String
 
-from luigi_sinks import BadSetting, Conflict, CredentialError, Origin, Unavailable, lease, load
-from luigi_sinks.mariadb import MariaDBSink, connection, schema_of
+from luigi_sinks import BadSetting, Conflict, CredentialError, Origin, Unavailable, load
+from luigi_sinks.claim import Claim, held
+from luigi_sinks.mariadb import MariaDBSink, connection, parse_schema
 from luigi_sinks.record import Head
 from luigi_sinks.sink import Part
 from luigi_sinks.testing.suite import run_together
@@ -75,7 +76,7 @@ def proxy(settings):
 
 @pytest.fixture
 def sink(settings, table):
-    return MariaDBSink(settings, table, schema_of(table, COLUMNS))
+    return MariaDBSink(settings, table, parse_schema(table, COLUMNS))
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def meanwhile(call, *args):
 
 def begin(sink):
     version = new_version(sink.dataset, WHOLE)
-    with lease.held(version.id) as claim:
+    with held(version.id) as claim:
         return sink.begin(version, ORIGIN, claim)
 
 
@@ -233,7 +234,7 @@ def test_a_store_that_is_down_is_unavailable_from_every_call_and_quickly(sink):
         port = taken.getsockname()[1]
     down = replace(sink, settings=replace(sink.settings, port=port))
     version = Version(sink.dataset, WHOLE, "v1")
-    claim = lease.Lease("host", "boot", 1, 1, datetime.now(UTC))
+    claim = Claim("host", "boot", 1, 1, datetime.now(UTC))
     start = time.monotonic()
     for call in (
         lambda: down.head(WHOLE),
@@ -299,10 +300,10 @@ def test_a_server_or_client_without_local_files_is_told_the_setting(sink, databa
 FORKED = """
 import os, sys
 from luigi_sinks import config
-from luigi_sinks.mariadb import MariaDBSink, Settings, connection, schema_of
+from luigi_sinks.mariadb import MariaDBSink, MariaDBSettings, connection, parse_schema
 from sqlalchemy import Column, Integer
-settings = config.read_connection(Settings, "mariadb", "tests")
-sink = MariaDBSink(settings, sys.argv[1], schema_of("t", [Column("id", Integer)]))
+settings = config.read_connection(MariaDBSettings, "mariadb", "tests")
+sink = MariaDBSink(settings, sys.argv[1], parse_schema("t", [Column("id", Integer)]))
 sink.head("_all")
 (kept,) = connection._idle[sink.settings]
 number = kept.connection_id
@@ -326,10 +327,10 @@ def test_a_forked_child_opens_its_own_connection_and_leaves_its_parents_alone(se
 LOADING = """
 import sys, time
 from luigi_sinks import Conflict, Origin, config, load
-from luigi_sinks.mariadb import MariaDBSink, Settings, schema_of
+from luigi_sinks.mariadb import MariaDBSink, MariaDBSettings, parse_schema
 from sqlalchemy import Column, Integer
-settings = config.read_connection(Settings, "mariadb", "tests")
-sink = MariaDBSink(settings, sys.argv[1], schema_of("t", [Column("id", Integer)]))
+settings = config.read_connection(MariaDBSettings, "mariadb", "tests")
+sink = MariaDBSink(settings, sys.argv[1], parse_schema("t", [Column("id", Integer)]))
 def rows():
     for number in range(20_000):
         yield (number,)
@@ -345,7 +346,7 @@ except Conflict:
 def test_of_two_processes_that_load_the_same_partition_one_gets_a_conflict(settings, table, tmp_path, ask):
     processes = [run_script(LOADING, tmp_path, table) for _ in range(2)]
     assert sorted(process.wait() for process in processes) == [0, 3]
-    sink = MariaDBSink(settings, table, schema_of(table, [Column("id", Integer)]))
+    sink = MariaDBSink(settings, table, parse_schema(table, [Column("id", Integer)]))
     assert sink.head("201301").record.rows == 20_000
     assert ask(f"SELECT COUNT(*), COUNT(DISTINCT id) FROM {table}") == [(20_000, 20_000)]
     assert ask(f"SELECT COUNT(*) FROM {settings.database}__v.{table}__g1") == [(20_000,)]
@@ -353,7 +354,7 @@ def test_of_two_processes_that_load_the_same_partition_one_gets_a_conflict(setti
 
 def test_all_that_is_missing_is_made_at_first_use_by_whoever_comes(settings, ask):
     name = f"{settings.database}_new"
-    sink = MariaDBSink(replace(settings, database=name), "made", schema_of("made", COLUMNS))
+    sink = MariaDBSink(replace(settings, database=name), "made", parse_schema("made", COLUMNS))
     ask(f"CREATE DATABASE {name}")
     try:
         run_together([lambda: begin(sink).write(Part(0, "", 1, LARGE[:5])) for _ in range(6)])
@@ -366,7 +367,7 @@ def test_all_that_is_missing_is_made_at_first_use_by_whoever_comes(settings, ask
 
 def test_a_database_that_is_not_there_is_named_and_not_made(settings, ask):
     name = f"{settings.database}_typo"
-    sink = MariaDBSink(replace(settings, database=name), "made", schema_of("made", COLUMNS))
+    sink = MariaDBSink(replace(settings, database=name), "made", parse_schema("made", COLUMNS))
     with pytest.raises(BadSetting, match=f"there is no database '{name}'"):
         begin(sink)
     assert ask(f"SHOW DATABASES LIKE '{name}%'") == []
@@ -375,7 +376,7 @@ def test_a_database_that_is_not_there_is_named_and_not_made(settings, ask):
 def test_a_certificate_authority_that_is_not_there_is_named(settings, table):
     elsewhere = replace(settings, tls_ca=Path("/nowhere/ca.pem"))
     with pytest.raises(BadSetting, match=r"tls_ca = /nowhere/ca.pem .* no such file"):
-        MariaDBSink(elsewhere, table, schema_of(table, COLUMNS)).head("_all")
+        MariaDBSink(elsewhere, table, parse_schema(table, COLUMNS)).head("_all")
 
 
 def test_a_load_that_was_killed_leaves_no_rows_behind_after_the_next_one(settings, table, tmp_path, ask):
@@ -387,7 +388,7 @@ def test_a_load_that_was_killed_leaves_no_rows_behind_after_the_next_one(setting
         time.sleep(0.05)
     process.kill()
     process.wait()
-    sink = MariaDBSink(settings, table, schema_of(table, [Column("id", Integer)]))
+    sink = MariaDBSink(settings, table, parse_schema(table, [Column("id", Integer)]))
     load(sink, "201301", ORIGIN, [(1,), (2,)])
     assert ask(f"SELECT id FROM {base} ORDER BY id") == [(1,), (2,)]
     assert [record.state for record in sink.records()] == [State.FAILED, State.PUBLISHED]

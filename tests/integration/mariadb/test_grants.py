@@ -13,8 +13,8 @@ from sqlalchemy import Column, Double, Integer, String
 
 from luigi_sinks import Conflict, Forbidden, Origin, State, load
 from luigi_sinks.credentials import use
-from luigi_sinks.mariadb import MariaDBSink, grants, schema_of
-from luigi_sinks.principal import Principal
+from luigi_sinks.mariadb import MariaDBSink, grants, parse_schema
+from luigi_sinks.role_kind import RoleKind
 from luigi_sinks.testing.loader_suite import LoaderSuite, left_for_a_pruner
 from luigi_sinks.testing.suite import failing_after, rows
 from luigi_sinks.version import WHOLE
@@ -41,13 +41,13 @@ class Arrivals(Departures):
 
 @dataclass(frozen=True)
 class People:
-    """Who there is: the name of the role, and each principal's login."""
+    """Who there is: the name of the role, and each role_kind's login."""
 
     role: str
     settings: dict
 
-    def sink(self, principal, dataset):
-        return MariaDBSink(self.settings[principal], dataset, schema_of(dataset, COLUMNS))
+    def sink(self, role_kind, dataset):
+        return MariaDBSink(self.settings[role_kind], dataset, parse_schema(dataset, COLUMNS))
 
 
 @pytest.fixture(scope="module")
@@ -61,18 +61,18 @@ def people(settings, admin, tmp_path_factory):
     """Three users, each of whom will take one of the three roles; the roles' rights are the tests' to grant."""
     role, folder, found = f"team_{secrets.token_hex(4)}", tmp_path_factory.mktemp("secrets"), {}
     sections = f"[luigi_sinks.owner.{role}]\nmariadb_role = {role}\n"
-    for principal in Principal:
-        user, secret = f"{principal}_{secrets.token_hex(4)}", secrets.token_urlsafe()
+    for role_kind in RoleKind:
+        user, secret = f"{role_kind}_{secrets.token_hex(4)}", secrets.token_urlsafe()
         (folder / user).write_text(secret)
         (folder / user).chmod(0o600)
         admin.execute(f"CREATE USER {user}@'%' IDENTIFIED BY '{secret}'")
-        admin.execute(f"CREATE ROLE {principal.role(role)}")
-        admin.execute(f"GRANT {principal.role(role)} TO {user}@'%'")
+        admin.execute(f"CREATE ROLE {role_kind.role(role)}")
+        admin.execute(f"GRANT {role_kind.role(role)} TO {user}@'%'")
         sections += f"[luigi_sinks.credential.{user}]\nsource = file\npath = {folder / user}\n"
-        found[principal] = replace(settings, user=user, credential=user)
-    admin.execute(f"SET DEFAULT ROLE {role}_pruner FOR {found[Principal.PRUNER].user}@'%'")
-    found[Principal.LOADER] = replace(found[Principal.LOADER], owner=role)
-    loading = vars(found[Principal.LOADER])
+        found[role_kind] = replace(settings, user=user, credential=user)
+    admin.execute(f"SET DEFAULT ROLE {role}_pruner FOR {found[RoleKind.PRUNER].user}@'%'")
+    found[RoleKind.LOADER] = replace(found[RoleKind.LOADER], owner=role)
+    loading = vars(found[RoleKind.LOADER])
     sections += "[luigi_sinks.mariadb.loading]\n" + "".join(
         f"{key} = {value}\n" for key, value in loading.items() if value not in {None, ""}
     )
@@ -82,16 +82,16 @@ def people(settings, admin, tmp_path_factory):
     yield People(role, found)
     for section in set(config.sections()) - before:
         config.remove_section(section)
-    for principal, each in found.items():
+    for role_kind, each in found.items():
         admin.execute(f"DROP USER {each.user}@'%'")
-        admin.execute(f"DROP ROLE {principal.role(role)}")
+        admin.execute(f"DROP ROLE {role_kind.role(role)}")
 
 
 @pytest.fixture(autouse=True)
 def _nothing_stays_granted(people, admin):
     yield
-    for principal in Principal:
-        admin.execute(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {principal.role(people.role)}")
+    for role_kind in RoleKind:
+        admin.execute(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {role_kind.role(people.role)}")
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def granted(luigi_sinks, people, admin):
     printed = luigi_sinks("grants", "--format", "sql").output
     before, after = printed.split("-- Loader", 1)
     execute(admin, before)
-    owner = people.settings[Principal.OWNER]
+    owner = people.settings[RoleKind.OWNER]
     made = luigi_sinks("create", "--user", owner.user, "--credential", owner.credential)
     assert made.exit_code == 0, made.output
     execute(admin, f"-- Loader{after}")
@@ -121,12 +121,12 @@ def make_dataset(people, admin, settings):
     """Make a dataset as its owner, and grant what its loader and pruner need."""
 
     def make(dataset, partition=WHOLE):
-        given = grants.roles([people.sink(Principal.LOADER, dataset)], people.role)
+        given = grants.roles([people.sink(RoleKind.LOADER, dataset)], people.role)
         before, after = grants.text(given).split("-- Loader", 1)
         execute(admin, before)
-        grants.create(people.sink(Principal.OWNER, dataset), partition, Principal.OWNER.role(people.role))
+        grants.create(people.sink(RoleKind.OWNER, dataset), partition, RoleKind.OWNER.role(people.role))
         execute(admin, f"-- Loader{after}")
-        return people.sink(Principal.LOADER, dataset)
+        return people.sink(RoleKind.LOADER, dataset)
 
     return make
 
@@ -139,7 +139,7 @@ def sink(make_dataset, table):
 @pytest.fixture
 def as_loader(people, settings):
     """Ask as the loader does, by a plain client."""
-    login = people.settings[Principal.LOADER]
+    login = people.settings[RoleKind.LOADER]
     with closing(_connection(login, _password(login))) as connection, connection.cursor() as cursor:
         cursor.execute(f"SET ROLE {people.role}")
         yield cursor.execute
@@ -224,7 +224,7 @@ def test_a_pruner_deletes_retired_and_left_versions_and_no_others(sink, people, 
     for count in (3, 4):
         load(sink, WHOLE, Origin("Load_1"), rows(count))
     left, retired, head = list(sink.records())
-    pruner = people.sink(Principal.PRUNER, sink.dataset)
+    pruner = people.sink(RoleKind.PRUNER, sink.dataset)
     for record in (left, retired):
         pruner.drop(record.version)
         with pytest.raises(Conflict):
@@ -241,13 +241,13 @@ def test_a_pruner_deletes_retired_and_left_versions_and_no_others(sink, people, 
 
 def test_an_owner_makes_tables_and_loads_nothing(sink, people):
     with pytest.raises(Forbidden):
-        load(people.sink(Principal.OWNER, sink.dataset), WHOLE, Origin("Load_1"), rows(1))
+        load(people.sink(RoleKind.OWNER, sink.dataset), WHOLE, Origin("Load_1"), rows(1))
 
 
 def test_a_loader_makes_no_tables(people, make_dataset, table):
     make_dataset(table)
     with pytest.raises(Forbidden):
-        load(people.sink(Principal.LOADER, f"{table}_new"), WHOLE, Origin("Load_1"), rows(1))
+        load(people.sink(RoleKind.LOADER, f"{table}_new"), WHOLE, Origin("Load_1"), rows(1))
 
 
 def test_the_view_is_the_roles_and_not_of_whoever_made_it(sink, admin, people):
@@ -269,13 +269,13 @@ def test_check_finds_nothing_where_all_is_granted(granted, luigi_sinks, settings
 def test_check_finds_what_is_missing_and_what_is_too_much(granted, luigi_sinks, settings, admin, people):
     base, head = f"`{settings.database}__v`.`{luigi_sinks.table}__g1`", f"`{luigi_sinks.table}__head`"
     admin.execute(f"REVOKE UPDATE ON {settings.database}.{head} FROM {people.role}")
-    admin.execute(f"REVOKE UPDATE (lease) ON {settings.database}__v._versions FROM {people.role}")
+    admin.execute(f"REVOKE UPDATE (claim) ON {settings.database}__v._versions FROM {people.role}")
     admin.execute(f"GRANT DELETE, UPDATE (name) ON {base} TO {people.role}")
     checked = check(luigi_sinks, settings)
     assert checked.exit_code == 1
     found = [line.partition(": ")[2] for line in checked.output.splitlines() if line[0] == "-"]
     assert found == [
-        f"{people.role}: UPDATE (lease) ON `{settings.database}__v`.`_versions`",
+        f"{people.role}: UPDATE (claim) ON `{settings.database}__v`.`_versions`",
         f"{people.role}: UPDATE ON `{settings.database}`.{head}",
     ]
     assert f": {people.role}: DELETE ON {base}" in checked.output

@@ -9,7 +9,7 @@ from sqlalchemy import Column, Computed, Integer, String
 
 from luigi_sinks import BadSetting, Origin, load
 from luigi_sinks.config import read_credential
-from luigi_sinks.mariadb import MariaDBSink, schema_of
+from luigi_sinks.mariadb import MariaDBSink, parse_schema
 from luigi_sinks.version import WHOLE
 
 ORIGIN = Origin("readers")
@@ -18,7 +18,7 @@ COLUMNS = [Column("id", Integer, primary_key=True), Column("name", String(20))]
 
 @pytest.fixture
 def sink(settings, table):
-    return MariaDBSink(settings, table, schema_of(table, COLUMNS))
+    return MariaDBSink(settings, table, parse_schema(table, COLUMNS))
 
 
 def rows(count, name="old"):
@@ -87,19 +87,19 @@ def test_a_reader_that_began_before_the_load_and_reads_late_sees_a_whole_version
 
 def test_columns_that_the_server_computes_are_not_loaded_but_read(settings, table, ask):
     columns = [*(Column(name, Integer) for name in ("a", "b")), Column("total", Integer, Computed("a + b"))]
-    sink = MariaDBSink(settings, table, schema_of(table, columns))
+    sink = MariaDBSink(settings, table, parse_schema(table, columns))
     load(sink, WHOLE, ORIGIN, [(1, 2), (3, None)])
     assert ask(f"SELECT * FROM {table} ORDER BY a") == [(1, 2, 3), (3, None, None)]
 
 
 def test_a_table_without_a_key_takes_the_same_row_twice(settings, table, ask):
-    sink = MariaDBSink(settings, table, schema_of(table, [Column("word", String(5))]))
+    sink = MariaDBSink(settings, table, parse_schema(table, [Column("word", String(5))]))
     load(sink, WHOLE, ORIGIN, [("a",), ("a",), ("",)])
     assert ask(f"SELECT word, COUNT(*) FROM {table} GROUP BY word ORDER BY word") == [("", 1), ("a", 2)]
 
 
 def test_an_integer_key_of_zero_stays_zero(settings, table, ask):
-    sink = MariaDBSink(settings, table, schema_of(table, COLUMNS))
+    sink = MariaDBSink(settings, table, parse_schema(table, COLUMNS))
     load(sink, WHOLE, ORIGIN, [(0, "zero")])
     assert ask(f"SELECT id FROM {table}") == [(0,)]
 
@@ -114,7 +114,7 @@ def test_a_table_of_sqlalchemy_brings_its_keys_and_is_left_alone(settings, table
         sa.PrimaryKeyConstraint("b", "a"),
     )
     for name in (table, f"{table}_2"):
-        load(MariaDBSink(settings, name, schema_of(name, given)), WHOLE, ORIGIN, [(0, "x", 1)])
+        load(MariaDBSink(settings, name, parse_schema(name, given)), WHOLE, ORIGIN, [(0, "x", 1)])
     keys = ask(
         "SELECT INDEX_NAME, NON_UNIQUE, GROUP_CONCAT(COLUMN_NAME ORDER BY SEQ_IN_INDEX)"
         " FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? GROUP BY 1, 2 ORDER BY 1",
@@ -128,7 +128,7 @@ def test_a_table_of_sqlalchemy_brings_its_keys_and_is_left_alone(settings, table
 def test_names_that_need_quotes_work(settings, table, ask):
     name = f"{table} a?`%s:b\\"
     columns = [Column("order", Integer, primary_key=True), Column("a?`%s'\"\\", String(3), unique=True)]
-    sink = MariaDBSink(settings, name, schema_of(name, columns))
+    sink = MariaDBSink(settings, name, parse_schema(name, columns))
     load(sink, WHOLE, ORIGIN, [(1, "one"), (2, None)])
     quoted = name.replace("`", "``")
     assert [row[:2] for row in ask(f"SELECT * FROM `{quoted}` ORDER BY 1")] == [(1, "one"), (2, None)]

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Integer, String
 from sqlalchemy.dialects import mysql
 
 from luigi_sinks import BadRow, BadSetting, Origin, State, load
-from luigi_sinks.mariadb import MariaDBSink, schema_of
+from luigi_sinks.mariadb import MariaDBSink, parse_schema
 from luigi_sinks.version import WHOLE
 
 ORIGIN = Origin("refusals")
@@ -63,7 +63,9 @@ BAD_VALUES = [
 
 @pytest.mark.parametrize(("kind", "value"), BAD_VALUES, ids=lambda value: repr(value)[:40])
 def test_a_value_that_would_come_back_otherwise_is_refused(settings, table, kind, value):
-    sink = MariaDBSink(settings, table, schema_of(table, [Column("id", Integer, primary_key=True), Column("it", kind)]))
+    sink = MariaDBSink(
+        settings, table, parse_schema(table, [Column("id", Integer, primary_key=True), Column("it", kind)])
+    )
     with pytest.raises(BadRow) as caught:
         load(sink, WHOLE, ORIGIN, [(1, None), (2, None), (3, value)])
     assert (caught.value.dataset, caught.value.row, caught.value.field) == (table, 3, "it")
@@ -73,7 +75,7 @@ def test_a_value_that_would_come_back_otherwise_is_refused(settings, table, kind
 
 def test_dates_may_be_given_as_iso_text(settings, table):
     columns = [Column("day", sa.Date), Column("at", sa.DateTime), Column("time", mysql.TIME(fsp=6))]
-    sink = MariaDBSink(settings, table, schema_of(table, columns))
+    sink = MariaDBSink(settings, table, parse_schema(table, columns))
     load(sink, WHOLE, ORIGIN, [("2013-01-31", "2013-01-31 05:15:00", "23:59:59.5")])
     (row,) = sink.read(sink.head(WHOLE).version)
     expected = [date(2013, 1, 31), datetime(2013, 1, 31, 5, 15), time(23, 59, 59, 500_000)]
@@ -81,7 +83,7 @@ def test_dates_may_be_given_as_iso_text(settings, table):
 
 
 def test_a_key_that_only_the_collation_finds_equal_is_refused(settings, table):
-    sink = MariaDBSink(settings, table, schema_of(table, [Column("code", String(9), primary_key=True)]))
+    sink = MariaDBSink(settings, table, parse_schema(table, [Column("code", String(9), primary_key=True)]))
     with pytest.raises(BadRow, match="repeats the key 'ZÜRICH'") as caught:
         load(sink, WHOLE, ORIGIN, [("bern",), ("Zürich",), ("basel",), ("ZÜRICH",)])
     assert (caught.value.row, caught.value.field) == (4, "code")
@@ -89,14 +91,14 @@ def test_a_key_that_only_the_collation_finds_equal_is_refused(settings, table):
 
 def test_a_collation_of_ones_own_tells_them_apart(settings, table):
     code = Column("code", String(9, collation="utf8mb4_nopad_bin"), primary_key=True)
-    sink = MariaDBSink(settings, table, schema_of(table, [code]))
+    sink = MariaDBSink(settings, table, parse_schema(table, [code]))
     load(sink, WHOLE, ORIGIN, [("Zürich",), ("ZÜRICH",), ("Zürich ",)])
     assert sink.head(WHOLE).record.rows == 3
 
 
 def test_a_repeated_value_in_a_unique_column_is_refused_by_its_name(settings, table):
     columns = [Column("id", Integer, primary_key=True), Column("tail", String(9), unique=True)]
-    sink = MariaDBSink(settings, table, schema_of(table, columns))
+    sink = MariaDBSink(settings, table, parse_schema(table, columns))
     with pytest.raises(BadRow) as caught:
         load(
             sink, WHOLE, ORIGIN, [*((number, f"N{number}") for number in range(5_000)), (5_000, "N4321"), (5_001, None)]
@@ -106,14 +108,14 @@ def test_a_repeated_value_in_a_unique_column_is_refused_by_its_name(settings, ta
 
 def test_a_unique_value_may_be_null_many_times(settings, table):
     columns = [Column("id", Integer, primary_key=True), Column("tail", String(9), unique=True)]
-    sink = MariaDBSink(settings, table, schema_of(table, columns))
+    sink = MariaDBSink(settings, table, parse_schema(table, columns))
     load(sink, WHOLE, ORIGIN, [(1, None), (2, None)])
     assert sink.head(WHOLE).record.rows == 2
 
 
 def test_the_server_alone_knows_that_a_generated_value_fails(settings, table):
     columns = [Column("n", Integer), Column("twice", mysql.TINYINT, sa.Computed("n * 2", persisted=True))]
-    sink = MariaDBSink(settings, table, schema_of(table, columns))
+    sink = MariaDBSink(settings, table, parse_schema(table, columns))
     with pytest.raises(BadRow, match="Out of range value for column 'twice'") as caught:
         load(sink, WHOLE, ORIGIN, [(n,) for n in range(100)])
     assert caught.value.row == 65
@@ -121,14 +123,14 @@ def test_the_server_alone_knows_that_a_generated_value_fails(settings, table):
 
 def test_a_table_name_that_is_too_long_is_refused_with_the_limit(settings):
     name = "t" * 59
-    sink = MariaDBSink(settings, name, schema_of(name, [Column("id", Integer)]))
+    sink = MariaDBSink(settings, name, parse_schema(name, [Column("id", Integer)]))
     with pytest.raises(BadSetting, match="has 59 characters; MariaDB takes at most 58"):
         load(sink, WHOLE, ORIGIN, [(1,)])
 
 
 def test_the_longest_table_name_works(settings, table):
     name = table.ljust(58, "x")
-    sink = MariaDBSink(settings, name, schema_of(name, [Column("id", Integer)]))
+    sink = MariaDBSink(settings, name, parse_schema(name, [Column("id", Integer)]))
     load(sink, WHOLE, ORIGIN, [(1,)])
     assert len(list(sink.read(sink.head(WHOLE).version))) == 1
 
@@ -145,16 +147,19 @@ def test_the_longest_table_name_works(settings, table):
 )
 def test_other_columns_than_the_versions_have_are_refused_by_name(settings, table, columns, complaint):
     load(
-        MariaDBSink(settings, table, schema_of(table, [Column("id", Integer, primary_key=True)])), WHOLE, ORIGIN, [(1,)]
+        MariaDBSink(settings, table, parse_schema(table, [Column("id", Integer, primary_key=True)])),
+        WHOLE,
+        ORIGIN,
+        [(1,)],
     )
-    changed = MariaDBSink(settings, table, schema_of(table, columns))
+    changed = MariaDBSink(settings, table, parse_schema(table, columns))
     with pytest.raises(BadSetting, match=complaint):
         load(changed, WHOLE, ORIGIN, [(2,) * len(columns)])
     assert [record.state for record in changed.records()] == [State.PUBLISHED]
 
 
 def test_columns_that_the_server_refuses_are_refused_in_its_words(settings, table):
-    sink = MariaDBSink(settings, table, schema_of(table, [Column("note", sa.Text, primary_key=True)]))
+    sink = MariaDBSink(settings, table, parse_schema(table, [Column("note", sa.Text, primary_key=True)]))
     with pytest.raises(BadSetting, match="BLOB/TEXT column 'note' used in key"):
         load(sink, WHOLE, ORIGIN, [("x",)])
 
@@ -162,7 +167,7 @@ def test_columns_that_the_server_refuses_are_refused_in_its_words(settings, tabl
 def test_an_ordinary_table_in_the_way_is_left_alone(settings, table, ask):
     ask(f"CREATE TABLE {table} (id INT)")
     ask(f"INSERT INTO {table} VALUES (42)")
-    sink = MariaDBSink(settings, table, schema_of(table, [Column("id", Integer)]))
+    sink = MariaDBSink(settings, table, parse_schema(table, [Column("id", Integer)]))
     with pytest.raises(BadSetting, match=r"is an ordinary table.*RENAME TABLE"):
         load(sink, WHOLE, ORIGIN, [(1,)])
     assert ask(f"SELECT * FROM {table}") == [(42,)]
@@ -170,7 +175,7 @@ def test_an_ordinary_table_in_the_way_is_left_alone(settings, table, ask):
 
 def test_a_view_of_somebody_elses_is_left_alone(settings, table, ask):
     ask(f"CREATE VIEW {table} AS SELECT 42 AS id")
-    sink = MariaDBSink(settings, table, schema_of(table, [Column("id", Integer)]))
+    sink = MariaDBSink(settings, table, parse_schema(table, [Column("id", Integer)]))
     with pytest.raises(BadSetting, match="somebody else's"):
         load(sink, WHOLE, ORIGIN, [(1,)])
     assert ask(f"SELECT * FROM {table}") == [(42,)]

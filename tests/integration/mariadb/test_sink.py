@@ -1,7 +1,7 @@
 import pytest
 from sqlalchemy import Column, Double, Integer, String
 
-from luigi_sinks.mariadb import MariaDBSink, schema_of
+from luigi_sinks.mariadb import MariaDBSink, parse_schema
 from luigi_sinks.testing.suite import SinkSuite
 
 COLUMNS = [
@@ -17,4 +17,4 @@ class TestMariaDBSink(SinkSuite):
         self.settings = settings
 
     def make_sink(self, dataset):
-        return MariaDBSink(self.settings, dataset, schema_of(dataset, COLUMNS))
+        return MariaDBSink(self.settings, dataset, parse_schema(dataset, COLUMNS))

@@ -27,11 +27,12 @@ from cryptography import x509
 from luigi.configuration import get_config
 from sqlalchemy import Column, Integer, String
 
-from luigi_sinks import BadSetting, CredentialError, Unavailable, audited, config, lease, load
+from luigi_sinks import BadSetting, CredentialError, Unavailable, audited, config, load
+from luigi_sinks.claim import held
 from luigi_sinks.credentials import audit
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.errors import Forbidden
-from luigi_sinks.mariadb import CopyToTable, MariaDBSink, Settings, connection, schema_of
+from luigi_sinks.mariadb import CopyToTable, MariaDBSettings, MariaDBSink, connection, parse_schema
 from luigi_sinks.record import Head
 from luigi_sinks.sink import Part
 from luigi_sinks.testing import servers
@@ -88,7 +89,7 @@ def login(settings, section):
         section(f"credential.{name}", **(known if credential is None else credential))
         given = {**parser["luigi_sinks.mariadb"], "database": settings.database, "credential": name, **others}
         section("mariadb.tokens", **given)
-        return config.read_connection(Settings, "mariadb", "tokens")
+        return config.read_connection(MariaDBSettings, "mariadb", "tokens")
 
     return login
 
@@ -96,7 +97,7 @@ def login(settings, section):
 @pytest.fixture
 def sink(login, table):
     """Return a function that gives a table, as a user sees it who logs in so."""
-    return lambda *args, **others: MariaDBSink(login(*args, **others), table, schema_of(table, COLUMNS))
+    return lambda *args, **others: MariaDBSink(login(*args, **others), table, parse_schema(table, COLUMNS))
 
 
 @pytest.fixture
@@ -206,7 +207,7 @@ def test_a_load_over_five_lives_of_the_keys_does_not_notice(sink, lines, brief, 
     table = sink(max_connection_age=age)
     version = new_version(table.dataset, WHOLE)
     begun = time.monotonic()
-    with lease.held(version.id) as claim:
+    with held(version.id) as claim:
         stage, parts = table.begin(version, ORIGIN, claim), 0
         while time.monotonic() < begun + 5 * brief:
             stage.write(Part(parts, "", parts + 1, [(parts, "x")]))
@@ -242,7 +243,7 @@ def shown(login, variables, tmp_path, monkeypatch):
     """Return a function that gives the settings of a login by a token that is made here."""
 
     def shown(secret=None, **wrong):
-        given, keys = config.read_connection(Settings, "mariadb"), keys_of(variables)
+        given, keys = config.read_connection(MariaDBSettings, "mariadb"), keys_of(variables)
         keys.secret_key = secret or keys.secret_key
         known = {"keys": keys, "server": given.address}
         (tmp_path / "token").write_text(signed(**{**known, **wrong}, monkeypatch=monkeypatch))
@@ -478,7 +479,7 @@ def test_a_login_that_fails_in_the_middle_leaves_readers_what_they_had_and_a_rer
 
 def test_a_token_that_is_refused_while_a_load_runs_stages_nothing_that_readers_see(shown, table, ask):
     given = replace(shown(), max_connection_age=0.05)
-    table_ = MariaDBSink(given, table, schema_of(table, COLUMNS))
+    table_ = MariaDBSink(given, table, parse_schema(table, COLUMNS))
     load(table_, WHOLE, ORIGIN, [(1, "x")])
 
     def rows():

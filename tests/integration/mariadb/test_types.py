@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql
 
 from luigi_sinks import Origin, load
-from luigi_sinks.mariadb import MariaDBSink, schema_of
+from luigi_sinks.mariadb import MariaDBSink, parse_schema
 
 ORIGIN = Origin("types")
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -82,7 +82,7 @@ ROWS = st.lists(st.fixed_dictionaries({name: st.none() | values for name, (_, va
 def every_kind(settings):
     columns = [sa.Column("id", sa.Integer, primary_key=True)]
     columns += [sa.Column(name, kind) for name, (kind, _) in KINDS.items()]
-    return MariaDBSink(settings, "every_kind", schema_of("every_kind", columns))
+    return MariaDBSink(settings, "every_kind", parse_schema("every_kind", columns))
 
 
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

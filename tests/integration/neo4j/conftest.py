@@ -7,12 +7,12 @@ import neo4j
 import pytest
 
 from luigi_sinks import config
-from luigi_sinks.neo4j import Settings
+from luigi_sinks.neo4j import Neo4jSettings
 
 
 @pytest.fixture(scope="session")
 def settings(servers_config):
-    return config.read_connection(Settings, "neo4j")
+    return config.read_connection(Neo4jSettings, "neo4j")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from dataclasses import replace
 import pytest
 
 from luigi_sinks import Conflict, Unavailable, load
-from luigi_sinks.lease import held
+from luigi_sinks.claim import held
 from luigi_sinks.neo4j import Graph, Neo4jSink, Node, connection, registry
 from luigi_sinks.sink import Part
 from luigi_sinks.testing.suite import ORIGIN, WHOLE, run_together
@@ -246,11 +246,11 @@ def test_abandoning_ends_a_part_that_is_under_way(sink, driver, cypher):
 LOADER = """
 import sys
 from luigi_sinks import config, loading
-from luigi_sinks.neo4j import Graph, Neo4jSink, Node, Settings
+from luigi_sinks.neo4j import Graph, Neo4jSink, Node, Neo4jSettings
 from luigi_sinks.testing.suite import ORIGIN, WHOLE
 
 graph = Graph([Node("Thing", key="id", properties={"id": int, "load": int})])
-sink = Neo4jSink(config.read_connection(Settings, "neo4j"), sys.argv[1], graph)
+sink = Neo4jSink(config.read_connection(Neo4jSettings, "neo4j"), sys.argv[1], graph)
 with loading(sink, WHOLE, ORIGIN) as writer:
     for i in range(3_000):
         writer.write(("Thing", (i, 1)))

@@ -1,4 +1,4 @@
-"""A loader who may not delete. Community Edition has no roles, so the refusal is put in by hand."""
+"""A loader who may not delete. Community Edition has no roles, so the errors is put in by hand."""
 
 import secrets
 
@@ -7,7 +7,7 @@ import pytest
 from luigi_sinks import Forbidden, Origin, State, config, load
 from luigi_sinks.neo4j import rows as stored
 from luigi_sinks.neo4j.schema import Graph, Node
-from luigi_sinks.neo4j.sink import Neo4jSink, Settings
+from luigi_sinks.neo4j.sink import Neo4jSettings, Neo4jSink
 from luigi_sinks.version import WHOLE
 
 GRAPH = Graph([Node("Thing", key="id", properties={"id": int})])
@@ -15,7 +15,7 @@ GRAPH = Graph([Node("Thing", key="id", properties={"id": int})])
 
 @pytest.fixture
 def sink(servers_config):
-    sink = Neo4jSink(config.read_connection(Settings, "neo4j"), f"n_{secrets.token_hex(4)}", GRAPH)
+    sink = Neo4jSink(config.read_connection(Neo4jSettings, "neo4j"), f"n_{secrets.token_hex(4)}", GRAPH)
     yield sink
     for record in sink.records():
         stored.delete(sink.settings, record.version)

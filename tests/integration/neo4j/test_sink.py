@@ -6,7 +6,7 @@ import pytest
 from msgspec import Meta
 
 from luigi_sinks import config
-from luigi_sinks.neo4j import Graph, Neo4jSink, Node, Settings
+from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node
 from luigi_sinks.testing.suite import SinkSuite
 
 PROPERTIES = {
@@ -25,4 +25,4 @@ class TestNeo4jSink(SinkSuite):
         """Wait for the configuration."""
 
     def make_sink(self, dataset):
-        return Neo4jSink(config.read_connection(Settings, "neo4j"), dataset, ITEMS)
+        return Neo4jSink(config.read_connection(Neo4jSettings, "neo4j"), dataset, ITEMS)

@@ -26,8 +26,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from luigi_sinks import BadSetting, CredentialError, Unavailable, config, load, neo4j, writer
 from luigi_sinks.credentials import running
-from luigi_sinks.neo4j import Graph, Neo4jSink, Node, Settings, connection
-from luigi_sinks.retry import while_unavailable
+from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node, connection
+from luigi_sinks.retry import retry_unavailable
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import bolt_gate
 from luigi_sinks.testing.servers import keycloak as realm
@@ -53,7 +53,7 @@ def places(servers_config):
 @pytest.fixture
 def passwordless(places, by_tokens):
     """Return a function that gives the settings of a login by tokens, as the servers' luigi.cfg has them."""
-    return partial(by_tokens, "neo4j", Settings)
+    return partial(by_tokens, "neo4j", Neo4jSettings)
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_a_load_of_five_lifetimes_takes_as_many_tokens_as_arithmetic_says(passwo
     exchanges = events(settings, "exchange")
     assert 7 <= len(exchanges) <= 10  # each is kept for 3.6 s, and replaced after 2.5 to 2.9 s of them
     assert len(events(settings, "connection")) == len(exchanges)
-    assert not events(settings, "refusal")
+    assert not events(settings, "errors")
     assert count() > 3_000
 
 
@@ -267,7 +267,7 @@ def test_a_token_that_ends_within_a_transaction_is_replaced_and_the_transaction_
     connection.transact(settings, work)
     assert len(begun) == 2
     assert cypher(f"MATCH (n:{label}) DELETE n RETURN count(n)") == [(2,)]
-    assert len(events(settings, "refusal")) == 1
+    assert len(events(settings, "errors")) == 1
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -289,7 +289,7 @@ def test_a_token_that_is_refused_when_a_connection_opens_is_replaced_once(
 
     monkeypatch.setattr(connection, "_session", replaced_meanwhile)
     assert answer(settings) == [{"one": 1}]
-    assert len(events(settings, "refusal")) == 1
+    assert len(events(settings, "errors")) == 1
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -497,7 +497,7 @@ def test_a_load_goes_on_when_the_proxy_ends_sessions(relay, shown, sign, dataset
         for number, row in enumerate(rows_for(5)):
             if number % 100 == 0:
                 # The proxy may end this session too, and this is no step of a load, which is tried again.
-                connections.add(while_unavailable(connection.query, settings, CONNECTION)[0]["connectionId"])
+                connections.add(retry_unavailable(connection.query, settings, CONNECTION)[0]["connectionId"])
             yield row
 
     load_into(settings, dataset, rows())

@@ -14,8 +14,8 @@ from luigi.configuration import get_config
 
 from luigi_sinks import Origin, config, load, writer
 from luigi_sinks.credentials.provider import PROVIDER
-from luigi_sinks.elasticsearch import ElasticsearchSink, Settings
-from luigi_sinks.elasticsearch.schema import declare
+from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
+from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import signature_gate
 from luigi_sinks.testing.servers import state as states
@@ -103,7 +103,7 @@ def settings(place):
         CREDENTIAL: {"source": "sigv4", "region": signature_gate.REGION},
     }
     get_config().read_dict({name: {key: str(value) for key, value in each.items()} for name, each in sections.items()})
-    yield config.read_connection(Settings, "elasticsearch", "opensearch")
+    yield config.read_connection(ElasticsearchSettings, "elasticsearch", "opensearch")
     for name in sections:
         get_config().remove_section(name)
     PROVIDER.forget()
@@ -144,7 +144,7 @@ def make_sink(settings, dataset):
     """Make sinks of the dataset, by default with the mapping of the contract suite."""
 
     def make(settings=settings, mapping=MAPPING, **index_settings):
-        return ElasticsearchSink(settings, dataset, declare(dataset, mapping, index_settings, "id"))
+        return ElasticsearchSink(settings, dataset, parse_schema(dataset, mapping, index_settings, "id"))
 
     return make
 

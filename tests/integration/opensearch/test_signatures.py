@@ -15,7 +15,7 @@ from luigi.configuration import get_config
 
 from luigi_sinks import CredentialError
 from luigi_sinks.credentials.provider import PROVIDER
-from luigi_sinks.elasticsearch import Settings
+from luigi_sinks.elasticsearch import ElasticsearchSettings
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import BadSetting, Forbidden
 from luigi_sinks.testing.servers.signature_gate import KEYS, REGION, new_key
@@ -56,7 +56,7 @@ class Refusing(Relay):
 class Spoiling:
     """The ways to have what is signed refused; each gives settings that go through a gate of the test's own."""
 
-    gate: Callable[..., tuple[Relay, Settings]]
+    gate: Callable[..., tuple[Relay, ElasticsearchSettings]]
     key: dict[str, str]
     become: Callable[..., None]
     patch: pytest.MonkeyPatch

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from luigi_sinks import BadSetting, CredentialError, Origin, Unavailable, config, load
-from luigi_sinks.elasticsearch import ElasticsearchSink, Settings
+from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
 from luigi_sinks.elasticsearch.connection import ask
-from luigi_sinks.elasticsearch.schema import declare
+from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import keycloak as realm
 from luigi_sinks.testing.servers.state import free_ports
@@ -89,7 +89,7 @@ def keycloak(servers_config):
 @pytest.fixture
 def upstream():
     """How the tests' own client reaches Elasticsearch, past all proxies."""
-    return config.read_connection(Settings, "elasticsearch")
+    return config.read_connection(ElasticsearchSettings, "elasticsearch")
 
 
 @pytest.fixture
@@ -158,8 +158,8 @@ def sink(apache, configure, keycloak, dataset, proxy_ca):
         known = {"host": "127.0.0.1", "port": apache.ports[way], "tls_ca": proxy_ca, "credential": "idp"}
         known |= {"tls_server_name": "proxy.internal"}
         configure("elasticsearch.proxied", **{key: value for key, value in {**known, **settings}.items() if value})
-        found = config.read_connection(Settings, "elasticsearch", "proxied")
-        return ElasticsearchSink(found, dataset, declare(dataset, MAPPING, {"number_of_replicas": 0}, "id"))
+        found = config.read_connection(ElasticsearchSettings, "elasticsearch", "proxied")
+        return ElasticsearchSink(found, dataset, parse_schema(dataset, MAPPING, {"number_of_replicas": 0}, "id"))
 
     return make
 

@@ -11,11 +11,9 @@ import pytest
 from sqlalchemy import Column, Integer
 
 from luigi_sinks import BadSetting, CredentialError, Origin, Unavailable, config, load
-from luigi_sinks.mariadb import MariaDBSink, schema_of
-from luigi_sinks.mariadb import Settings as MariaDBSettings
+from luigi_sinks.mariadb import MariaDBSettings, MariaDBSink, parse_schema
 from luigi_sinks.mariadb import connection as mariadb
-from luigi_sinks.neo4j import Graph, Neo4jSink, Node
-from luigi_sinks.neo4j import Settings as Neo4jSettings
+from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node
 from luigi_sinks.neo4j import connection as neo4j
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import aws
@@ -130,7 +128,7 @@ class Tabular:
         known |= {"tls_ca": self.upstream.tls_ca, "credential": self.upstream.credential}
         self.configure("mariadb.proxied", **{**known, **settings})
         found = config.read_connection(MariaDBSettings, "mariadb", "proxied")
-        return MariaDBSink(found, "items", schema_of("items", [Column("id", Integer, primary_key=True)]))
+        return MariaDBSink(found, "items", parse_schema("items", [Column("id", Integer, primary_key=True)]))
 
     def row(self, number):
         return (number,)

@@ -100,7 +100,7 @@ GRANT SELECT, SHOW VIEW ON `flights`.`departures` TO `flight_ops`;
 GRANT INSERT, SELECT, UPDATE ON `flights`.`departures__head` TO `flight_ops`;
 GRANT CREATE TEMPORARY TABLES ON `flights\\_\\_v`.* TO `flight_ops`;
 GRANT INSERT, SELECT ON `flights__v`.`_parts` TO `flight_ops`;
-GRANT INSERT, SELECT, UPDATE (lease, published_at, row_count, state) ON `flights__v`.`_versions` TO `flight_ops`;
+GRANT INSERT, SELECT, UPDATE (claim, published_at, row_count, state) ON `flights__v`.`_versions` TO `flight_ops`;
 GRANT INSERT, SELECT ON `flights__v`.`departures__g1` TO `flight_ops`;
 -- On Amazon RDS: CREATE USER `loader` IDENTIFIED VIA AWSAuthenticationPlugin USING 'RDS' REQUIRE SSL;
 GRANT `flight_ops` TO `loader`;
@@ -109,7 +109,7 @@ GRANT `flight_ops` TO `loader`;
 CREATE ROLE IF NOT EXISTS `flight_ops_pruner`;
 GRANT SELECT ON `flights`.`departures__head` TO `flight_ops_pruner`;
 GRANT DELETE, SELECT (seq) ON `flights__v`.`_parts` TO `flight_ops_pruner`;
-GRANT SELECT, UPDATE (lease, published_at, row_count, state) ON `flights__v`.`_versions` TO `flight_ops_pruner`;
+GRANT SELECT, UPDATE (claim, published_at, row_count, state) ON `flights__v`.`_versions` TO `flight_ops_pruner`;
 GRANT DELETE, SELECT (_seq) ON `flights__v`.`departures__g1` TO `flight_ops_pruner`;
 """
 LOADER_IN_ELASTICSEARCH = {
@@ -219,7 +219,7 @@ resource "mysql_grant" "flight_ops_flights__v__versions" {
   role       = mysql_role.flight_ops.name
   database   = "flights__v"
   table      = "_versions"
-  privileges = ["INSERT", "SELECT", "UPDATE (lease, published_at, row_count, state)"]
+  privileges = ["INSERT", "SELECT", "UPDATE (claim, published_at, row_count, state)"]
 }
 """
 

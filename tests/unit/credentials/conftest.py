@@ -3,7 +3,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from luigi_sinks.credentials import Grant, Request, Token, audit, running
+from luigi_sinks.credentials import Request, Token, TokenInfo, audit, running
 from luigi_sinks.credentials.entry import Timing
 from luigi_sinks.credentials.provider import PROVIDER, Provider
 from luigi_sinks.errors import CredentialError
@@ -39,8 +39,8 @@ class Clock:
 class CountingSource:
     """Gives `secret-1`, `secret-2` and so on, and can be told to fail or to wait."""
 
-    def __init__(self, lifetime=100.0, **grant):
-        self.grant = {"lifetime": lifetime, **grant}
+    def __init__(self, lifetime=100.0, **info):
+        self.info = {"lifetime": lifetime, **info}
         self.fetched = []
         self.failing = False
         self.gate = None
@@ -54,25 +54,25 @@ class CountingSource:
             assert self.gate.wait(10)
         if self.failing:
             raise CredentialError("the issuer is down")
-        return Token(f"secret-{len(self.fetched)}", Grant(**self.grant))
+        return Token(f"secret-{len(self.fetched)}", TokenInfo(**self.info))
 
 
 class LeasingSource(CountingSource):
     """Leases each secret; renewal works until it is told otherwise."""
 
-    def __init__(self, lifetime=100.0, **grant):
-        super().__init__(lifetime, **grant)
+    def __init__(self, lifetime=100.0, **info):
+        super().__init__(lifetime, **info)
         self.renewed, self.revoked, self.renewable = [], [], True
 
     def fetch(self, request):
         token = super().fetch(request)
-        return Token(token.reveal(), Grant(lifetime=token.grant.lifetime, lease=f"lease-{len(self.fetched)}"))
+        return Token(token.reveal(), TokenInfo(lifetime=token.info.lifetime, lease=f"lease-{len(self.fetched)}"))
 
     def renew(self, token):
         if not self.renewable:
             raise CredentialError("the lease is at its end")
-        self.renewed.append(token.grant.lease)
-        return token.renewed(token.grant)
+        self.renewed.append(token.info.lease)
+        return token.renewed(token.info)
 
     def revoke(self, lease):
         if self.failing:

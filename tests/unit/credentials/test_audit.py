@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from luigi_sinks.credentials import Grant, Refused, audit
+from luigi_sinks.credentials import Refused, TokenInfo, audit
 from luigi_sinks.credentials.running import Running
 from luigi_sinks.errors import BadSetting, CredentialError
 
@@ -32,7 +32,7 @@ def reveal(token):
 
 
 def test_an_exchange_says_who_got_what_from_whom_and_for_whom(path, provider_of, source):
-    source.grant |= {"principal": "loader", "issuer": "sts", "token_id": "id-1", "issued": 0.0}
+    source.info |= {"principal": "loader", "issuer": "sts", "token_id": "id-1", "issued": 0.0}
     provider = provider_of(source)
     provider.begin(Running("Flights__1", "Flights", "flight_ops", correlation="c0ffee"))
     provider.use("db", reveal, host="db.example")
@@ -145,7 +145,7 @@ def test_a_long_reason_is_cut():
 
 
 def test_a_token_without_a_known_end_has_none_in_the_audit(path):
-    assert audit.of_token("exchange", "db", audit.Token("x", Grant())).expires == ""
+    assert audit.token_event("exchange", "db", audit.Token("x", TokenInfo())).expires == ""
 
 
 @pytest.mark.parametrize("path", ["key_file = {tmp_path}/none"], indirect=True)

@@ -131,18 +131,18 @@ def test_rds_says_what_it_lacks(luigi_cfg):
 
 def test_rds_passwords_are_kept_for_ten_minutes_at_most(luigi_cfg):
     luigi_cfg(section("db", source="rds_iam", region="eu-west-1"))
-    grant = use("db", lambda token: token.grant, host="h", port=1, user="u")
-    assert (grant.lifetime, grant.age) == (900, 600)
+    info = use("db", lambda token: token.info, host="h", port=1, user="u")
+    assert (info.lifetime, info.age) == (900, 600)
 
 
 def test_a_web_identity_is_asked_for_with_its_audience(luigi_cfg, sts):
     luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint=sts.address, duration=120))
-    grant = use("es", lambda token: token.grant, audience="elasticsearch, neo4j")
+    info = use("es", lambda token: token.info, audience="elasticsearch, neo4j")
     form, authorization = sts.asked[0]
     assert form["Audience.member.1"] + form["Audience.member.2"] == ["elasticsearch", "neo4j"]
     assert (form["DurationSeconds"], form["SigningAlgorithm"]) == (["120"], ["RS256"])
     assert "Credential=AKIAEXAMPLE/" in authorization
-    assert (grant.principal, grant.token_id, grant.lifetime) == (ROLE, "id-1", 120)
+    assert (info.principal, info.token_id, info.lifetime) == (ROLE, "id-1", 120)
 
 
 def test_a_role_is_assumed_under_the_tasks_name_and_for_its_owner(luigi_cfg, moto):
@@ -151,10 +151,10 @@ def test_a_role_is_assumed_under_the_tasks_name_and_for_its_owner(luigi_cfg, mot
         + f"[luigi_sinks.owner.flight_ops]\naws_role = {ROLE}-ops\n"
     )
     PROVIDER.begin(Running("Flights__1", "flights.Load Delays"))
-    grant = use("aws", lambda token: token.grant, owner="flight_ops")
-    assert grant.principal.endswith("assumed-role/loader-ops/flights.Load-Delays")
+    info = use("aws", lambda token: token.info, owner="flight_ops")
+    assert info.principal.endswith("assumed-role/loader-ops/flights.Load-Delays")
     PROVIDER.begin(Running("Fares__1", "Fares"))
-    assert use("aws", lambda token: token.grant, owner="flight_ops").principal.endswith("/Fares")
+    assert use("aws", lambda token: token.info, owner="flight_ops").principal.endswith("/Fares")
 
 
 def test_two_credentials_are_two_roles_only_where_the_owner_has_none(luigi_cfg, moto):
@@ -165,7 +165,7 @@ def test_two_credentials_are_two_roles_only_where_the_owner_has_none(luigi_cfg, 
     for owned, roles in (("", ["loader-loads", "loader-publishes"]), (f"aws_role = {ROLE}-ops\n", ["loader-ops"] * 2)):
         luigi_cfg(f"{two}[luigi_sinks.owner.flight_ops]\n{owned}")
         PROVIDER.forget()
-        found = [use(name, lambda token: token.grant.principal, owner="flight_ops") for name in ("loads", "publishes")]
+        found = [use(name, lambda token: token.info.principal, owner="flight_ops") for name in ("loads", "publishes")]
         assert [principal.split("/")[1] for principal in found] == roles
 
 
@@ -227,7 +227,7 @@ def test_a_secret_is_read_with_its_user(luigi_cfg, moto, kept):
         section("db", source="secrets_manager", region="eu-west-1", secret_id="pipelines/db", endpoint=moto, **fields)
     )
     assert use("db", lambda token: (token.user, token.reveal())) == ("loader", "canary-kept")
-    assert use("db", lambda token: token.grant.token_id) == version
+    assert use("db", lambda token: token.info.token_id) == version
 
 
 def test_a_secret_that_was_rotated_is_read_again_when_the_old_one_is_refused(luigi_cfg, moto, kept):
@@ -327,11 +327,11 @@ def test_a_request_is_signed_by_a_role_that_was_assumed(luigi_cfg, moto):
 
 def test_keys_that_sign_are_kept_no_longer_than_aws_says(luigi_cfg, monkeypatch):
     luigi_cfg(section("os", source="sigv4", region="eu-west-1"))
-    assert use("os", lambda token: token.grant.lifetime) is None
+    assert use("os", lambda token: token.info.lifetime) is None
     end = datetime.now(UTC) + timedelta(seconds=100)
     monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", end.isoformat())
     PROVIDER.forget()
-    assert 90 < use("os", lambda token: token.grant.lifetime) <= 100
+    assert 90 < use("os", lambda token: token.info.lifetime) <= 100
 
 
 def test_a_proxied_credential_has_nothing_to_show(luigi_cfg):

@@ -28,7 +28,7 @@ def test_a_token_is_kept_until_a_fifth_of_its_time_is_left(provider_of, source, 
 
 
 def test_the_margin_of_a_long_life_is_half_a_minute(provider_of, source, clock):
-    source.grant |= {"lifetime": 1000.0, "max_age": 3600.0}
+    source.info |= {"lifetime": 1000.0, "max_age": 3600.0}
     provider = provider_of(source)
     provider.use("db", reveal)
     source.failing = True
@@ -41,7 +41,7 @@ def test_the_margin_of_a_long_life_is_half_a_minute(provider_of, source, clock):
 
 @pytest.mark.parametrize("lifetime", [None, 86_400.0])
 def test_no_token_is_kept_beyond_its_greatest_age(provider_of, source, clock, lifetime):
-    source.grant["lifetime"] = lifetime
+    source.info["lifetime"] = lifetime
     provider = provider_of(source)
     provider.use("db", reveal)
     clock.now += (300 - 30) * 0.8 + 0.1
@@ -53,7 +53,7 @@ def test_no_token_is_kept_beyond_its_greatest_age(provider_of, source, clock, li
 def test_five_lifetimes_take_seven_or_eight_exchanges_however_short_they_are(
     source, clock, lifetime, jitter, exchanges
 ):
-    source.grant["lifetime"] = lifetime
+    source.info["lifetime"] = lifetime
     provider = Provider(lambda name, use: source, Timing(clock, lambda: jitter))
     end = clock.now + 5 * lifetime
     while clock.now < end:
@@ -78,7 +78,7 @@ def test_a_token_is_good_while_its_replacement_fails(provider_of, source, clock,
 
 def test_a_token_that_is_stale_when_it_comes_is_no_token(provider_of, source, clock):
     provider = provider_of(source)
-    source.grant["lifetime"] = 0.0
+    source.info["lifetime"] = 0.0
     with pytest.raises(CredentialError, match=r"'db': its source gave a token that lives 0.0 s only"):
         provider.use("db", reveal)
 

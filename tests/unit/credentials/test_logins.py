@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from luigi_sinks.credentials import Grant, Token, logins
+from luigi_sinks.credentials import Token, TokenInfo, logins
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_forked_childs_login_is_written_down_too(noted, token):
 
 def test_the_token_that_was_in_use_last_is_known_by_the_name_that_its_line_has(noted, token, tmp_path):
     assert logins.last("archive:9200", "idp") == ""
-    logins.note("archive:9200", "idp", Token(os.urandom(8).hex(), Grant(token_id="named")))
+    logins.note("archive:9200", "idp", Token(os.urandom(8).hex(), TokenInfo(token_id="named")))
     assert logins.last("archive:9200", "idp") == "named"
     logins.note("archive:9200", "idp", token)
     assert noted() == [(os.getpid(), "archive:9200", "idp")] * 2

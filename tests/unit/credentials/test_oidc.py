@@ -117,8 +117,8 @@ def seen(token):
 
 
 def test_a_client_with_a_secret_gets_a_token(idp, configure):
-    grant = use("es", lambda token: token.grant, audience="es")
-    assert (grant.lifetime, grant.principal, grant.audience, grant.token_id) == (60, "loader", "es", "id-1")
+    info = use("es", lambda token: token.info, audience="es")
+    assert (info.lifetime, info.principal, info.audience, info.token_id) == (60, "loader", "es", "id-1")
     form, authorization = idp.asked[0]
     assert form == {"grant_type": ["client_credentials"], "audience": ["es"]}
     pair = base64.b64decode(authorization.removeprefix("Basic ")).decode()
@@ -186,7 +186,7 @@ def test_a_key_that_is_new_is_looked_up(idp, configure, monkeypatch):
 def test_a_token_that_is_no_jwt_is_taken_as_it_is(idp, configure):
     idp.says["/token"] = (200, {"access_token": "opaque", "token_type": "bearer"})
     assert use("es", seen) == "opaque"
-    assert use("es", lambda token: token.grant.lifetime) is None
+    assert use("es", lambda token: token.info.lifetime) is None
 
 
 def test_a_secret_that_was_replaced_is_read_again_once_the_old_one_is_refused(idp, configure, tmp_path):

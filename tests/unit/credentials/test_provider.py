@@ -93,8 +93,8 @@ def test_a_token_whose_time_has_come_or_that_names_none_is_shown(bearer, starts)
 
 def test_what_a_token_in_a_file_says_of_itself_is_known(bearer):
     bearer(sub="loader", iss="https://idp", aud=["db", "es"], jti="t-1")
-    grant = use("db", lambda token: token.grant)
-    assert (grant.principal, grant.issuer, grant.audience, grant.token_id) == ("loader", "https://idp", "db es", "t-1")
+    info = use("db", lambda token: token.info)
+    assert (info.principal, info.issuer, info.audience, info.token_id) == ("loader", "https://idp", "db es", "t-1")
 
 
 @pytest.mark.parametrize("section", ["", "source = file", "source = aether\npath = x"])

@@ -26,7 +26,7 @@ from luigi_sinks.errors import BadSetting, CredentialError
 
 
 @dataclass
-class Lease:
+class Claim:
     token: str
     password: str
     until: float
@@ -66,7 +66,7 @@ def login(state, token, body):
 def credentials(state, token, body):
     name, password = f"v-loader-{secrets.token_hex(4)}", f"canary-{secrets.token_hex(8)}"
     lease_id, now = f"database/creds/loader/{secrets.token_hex(8)}", time.monotonic()
-    state.leases[lease_id] = Lease(token, password, now + state.ttl, now + state.max_ttl)
+    state.leases[lease_id] = Claim(token, password, now + state.ttl, now + state.max_ttl)
     return {
         "lease_id": lease_id,
         "lease_duration": state.ttl,
@@ -232,7 +232,7 @@ def test_another_process_revokes_by_the_leases_name_with_a_login_of_its_own(vaul
 def test_a_secret_of_kv_is_read_and_the_login_left(vault, configure):
     configure("engine = kv\nuser_field = login", path="pipelines")
     assert use("db", seen) == ("reader", "kv-canary")
-    assert use("db", lambda token: token.grant.token_id) == "pipelines@7"
+    assert use("db", lambda token: token.info.token_id) == "pipelines@7"
     assert vault.state.tokens == {}
 
 

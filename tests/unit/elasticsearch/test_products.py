@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from luigi_sinks.credentials import Grant, Token
-from luigi_sinks.elasticsearch import Settings, failures, signing
+from luigi_sinks.credentials import Token, TokenInfo
+from luigi_sinks.elasticsearch import ElasticsearchSettings, errors, signing
 from luigi_sinks.elasticsearch.connection import Clash, Missing, Rejected, TooLarge
 from luigi_sinks.errors import BadSetting, Forbidden, Unavailable
 from luigi_sinks.testing.servers.signatures import Denied, Key, Request, Scope, check
@@ -17,8 +17,8 @@ OPEN = """
 import sys
 for absent in {absent}:
     sys.modules[absent] = None
-from luigi_sinks.elasticsearch import Settings, connection
-client = connection._open(Settings(host="127.0.0.1", credential="any", product={product!r}))
+from luigi_sinks.elasticsearch import ElasticsearchSettings, connection
+client = connection._open(ElasticsearchSettings(host="127.0.0.1", credential="any", product={product!r}))
 print(type(client).__module__)
 """
 CLIENTS = {"elasticsearch": ("elasticsearch", "elastic_transport"), "opensearch": ("opensearchpy",)}
@@ -56,7 +56,7 @@ SEARCH = "search.eu-central-1.es.amazonaws.com"
 @pytest.fixture
 def token():
     keys = {"AccessKeyId": "AKID", "SecretAccessKey": KEY.secret, "SessionToken": KEY.token}
-    return Token(json.dumps({**keys, "Region": SCOPE.region, "Service": "es"}), Grant(scheme="signature"))
+    return Token(json.dumps({**keys, "Region": SCOPE.region, "Service": "es"}), TokenInfo(scheme="signature"))
 
 
 def seen(settings, token, body=b"{}", target="/flights/_bulk?filter_path=a%2Cb", **more):
@@ -76,12 +76,12 @@ def lowered(request):
 
 @pytest.mark.parametrize("body", [b'{"create":{}}\n{"id":1}\n', None])
 def test_a_request_is_signed_as_aws_checks_it(token, body):
-    settings = Settings(host=SEARCH, port=8443, credential="signing", product="opensearch")
+    settings = ElasticsearchSettings(host=SEARCH, port=8443, credential="signing", product="opensearch")
     check(lowered(seen(settings, token, body)), {"AKID": KEY}, SCOPE, time.time())
 
 
 def test_what_a_proxy_may_change_is_not_signed(token):
-    settings = Settings(host=SEARCH, port=8443, credential="signing", product="opensearch")
+    settings = ElasticsearchSettings(host=SEARCH, port=8443, credential="signing", product="opensearch")
     request = lowered(seen(settings, token, connection="close", **{"x-opaque-id": "2"}))
     check(request, {"AKID": KEY}, SCOPE, time.time())
     with pytest.raises(Denied):
@@ -94,7 +94,7 @@ def test_what_a_proxy_may_change_is_not_signed(token):
 
 
 def test_behind_a_tunnel_the_server_is_signed_for_by_its_own_name(token, tmp_path):
-    settings = Settings(
+    settings = ElasticsearchSettings(
         host="127.0.0.1",
         port=9999,
         credential="signing",
@@ -109,7 +109,7 @@ def test_behind_a_tunnel_the_server_is_signed_for_by_its_own_name(token, tmp_pat
 
 def test_elasticsearch_is_not_sent_signatures(token):
     with pytest.raises(BadSetting, match="product = opensearch"):
-        seen(Settings(host=SEARCH, credential="signing"), token)
+        seen(ElasticsearchSettings(host=SEARCH, credential="signing"), token)
 
 
 @pytest.mark.parametrize(
@@ -149,10 +149,13 @@ def test_a_403_to_a_head_which_has_no_words_is_a_refusal():
     ],
 )
 def test_an_answer_of_either_product_means_the_same(status, body, kind):
-    settings = Settings(host="127.0.0.1", credential="any", product="opensearch")
-    assert type(failures.of_answer(settings, status, body)) is kind
+    settings = ElasticsearchSettings(host="127.0.0.1", credential="any", product="opensearch")
+    assert type(errors.from_response(settings, status, body)) is kind
 
 
 def test_a_product_is_one_of_two():
-    assert Settings(host="127.0.0.1", credential="any").where == "Elasticsearch at 127.0.0.1:9200"
-    assert Settings(host="127.0.0.1", credential="any", product="opensearch").where == "OpenSearch at 127.0.0.1:9200"
+    assert ElasticsearchSettings(host="127.0.0.1", credential="any").where == "Elasticsearch at 127.0.0.1:9200"
+    assert (
+        ElasticsearchSettings(host="127.0.0.1", credential="any", product="opensearch").where
+        == "OpenSearch at 127.0.0.1:9200"
+    )

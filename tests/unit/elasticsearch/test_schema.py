@@ -7,7 +7,7 @@ import pytest
 
 from luigi_sinks import BadRow, BadSetting
 from luigi_sinks.elasticsearch import ElasticsearchTarget
-from luigi_sinks.elasticsearch.schema import declare
+from luigi_sinks.elasticsearch.schema import parse_schema
 
 RIGHT = {
     "byte": [-128, 127, None, [1, None, 2]],
@@ -66,7 +66,7 @@ def test_a_keyword_with_ignore_above_may_be_of_any_length():
 
 
 def test_dates_of_python_read_back_as_text():
-    shape = declare("x", {"f": {"type": "date"}}, {}, "").contract("x").shapes[""]
+    shape = parse_schema("x", {"f": {"type": "date"}}, {}, "").contract("x").shapes[""]
     assert shape.as_given({"f": datetime(2013, 1, 31, 5, tzinfo=UTC)}) == {"f": "2013-01-31T05:00:00Z"}
 
 
@@ -118,8 +118,12 @@ def test_a_tuple_has_the_order_of_the_mapping():
 
 def test_a_mapping_may_be_given_whole_or_as_its_properties():
     properties = {"a": {"type": "long"}}
-    assert declare("x", properties, {}, "").mapping == declare("x", {"properties": properties}, {}, "").mapping
-    assert declare("x", {"properties": {"type": "keyword"}}, {}, "").properties == {"properties": {"type": "keyword"}}
+    assert (
+        parse_schema("x", properties, {}, "").mapping == parse_schema("x", {"properties": properties}, {}, "").mapping
+    )
+    assert parse_schema("x", {"properties": {"type": "keyword"}}, {}, "").properties == {
+        "properties": {"type": "keyword"}
+    }
 
 
 @pytest.mark.parametrize(
@@ -138,12 +142,12 @@ def test_a_mapping_may_be_given_whole_or_as_its_properties():
 )
 def test_a_declaration_that_cannot_work_is_refused(mapping, id_field, words):
     with pytest.raises(BadSetting, match=words):
-        declare("flights", mapping, {}, id_field)
+        parse_schema("flights", mapping, {}, id_field)
 
 
 def test_settings_may_be_nested_or_dotted():
-    nested = declare("x", {"a": {"type": "long"}}, {"index": {"number_of_shards": 2}}, "")
-    dotted = declare("x", {"a": {"type": "long"}}, {"index.number_of_shards": 2}, "")
+    nested = parse_schema("x", {"a": {"type": "long"}}, {"index": {"number_of_shards": 2}}, "")
+    dotted = parse_schema("x", {"a": {"type": "long"}}, {"index.number_of_shards": 2}, "")
     assert nested.settings == dotted.settings == {"number_of_shards": 2}
 
 
@@ -154,5 +158,5 @@ def test_a_name_that_no_alias_can_have_is_refused(name):
 
 
 def accept(mapping, rows, id_field=""):
-    accepted, _ = declare("x", mapping, {}, id_field).contract("x").accept("", rows, 1)
+    accepted, _ = parse_schema("x", mapping, {}, id_field).contract("x").accept("", rows, 1)
     return accepted

@@ -5,11 +5,11 @@ import pytest
 from luigi.configuration import get_config
 
 from luigi_sinks import config
-from luigi_sinks.elasticsearch import Settings
+from luigi_sinks.elasticsearch import ElasticsearchSettings
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import BadSetting
 
-PLAIN = Settings("db.internal", credential="c")
+PLAIN = ElasticsearchSettings("db.internal", credential="c")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,6 @@ def test_what_cannot_work_is_refused_where_it_is_read(settings, reason):
     get_config().read_dict({section: {"host": "db.internal", "credential": "c", **settings}})
     try:
         with pytest.raises(BadSetting, match=rf"\[{section}\] in luigi.cfg: .*{reason}"):
-            config.read_connection(Settings, "elasticsearch", "wrong")
+            config.read_connection(ElasticsearchSettings, "elasticsearch", "wrong")
     finally:
         get_config().remove_section(section)

@@ -4,7 +4,7 @@ import pytest
 
 from luigi_sinks import BadSetting, config
 from luigi_sinks.credentials.running import Running
-from luigi_sinks.mariadb import Settings, session
+from luigi_sinks.mariadb import MariaDBSettings, session
 
 
 @pytest.fixture
@@ -13,14 +13,14 @@ def section(luigi_cfg):
 
     def section(**values):
         luigi_cfg("[luigi_sinks.mariadb.unit]\n" + "".join(f"{key} = {value}\n" for key, value in values.items()))
-        return config.read_connection(Settings, "mariadb", "unit")
+        return config.read_connection(MariaDBSettings, "mariadb", "unit")
 
     return section
 
 
 def test_a_section_names_host_database_user_and_credential(section):
     read = section(host="db.internal", database="flights", user="loader", credential="rds", tls_ca="/etc/ca.pem")
-    assert read == Settings("db.internal", "flights", "loader", "rds", port=3306, tls_ca=Path("/etc/ca.pem"))
+    assert read == MariaDBSettings("db.internal", "flights", "loader", "rds", port=3306, tls_ca=Path("/etc/ca.pem"))
 
 
 def test_localhost_is_refused_with_the_reason(section):
@@ -45,7 +45,7 @@ def test_what_is_missing_is_named(section):
     ],
 )
 def test_only_a_loopback_address_without_a_ca_goes_without_tls(host, ca, expected):
-    assert Settings(host, "flights", "loader", "rds", tls_ca=ca).tls == expected
+    assert MariaDBSettings(host, "flights", "loader", "rds", tls_ca=ca).tls == expected
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_settings_that_cannot_work_together_are_refused(section, given, reason):
 def test_the_files_of_a_certificate_go_to_the_driver_and_one_that_is_not_there_is_named(tmp_path):
     (tmp_path / "us.pem").touch()
     ours = {"tls_certificate": tmp_path / "us.pem", "tls_key": tmp_path / "us.pem"}
-    given = Settings("db.internal", "flights", "loader", "rds", **ours)
+    given = MariaDBSettings("db.internal", "flights", "loader", "rds", **ours)
     file = str(tmp_path / "us.pem")
     assert given.tls == {"ssl_verify_cert": True, "ssl_cert": file, "ssl_key": file}
     (tmp_path / "us.pem").unlink()

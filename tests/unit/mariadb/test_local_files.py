@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from luigi_sinks import SinkError
-from luigi_sinks.mariadb import Settings, session
+from luigi_sinks.mariadb import MariaDBSettings, session
 
 CLIENT = 0x000FA68D | 0x80  # protocol 4.1, LOCAL files, plugins and no TLS
 ACCEPTED = b"\x00\x00\x00\x02\x00\x00\x00"
@@ -77,7 +77,7 @@ def thief(tmp_path):
 def test_a_server_that_asks_for_a_file_instead_of_answering_gets_none(thief, luigi_cfg, tmp_path):
     (tmp_path / "secret").write_text("x")
     luigi_cfg(f"[luigi_sinks.credential.thief]\nsource = file\npath = {tmp_path}/secret\n")
-    settings = Settings("127.0.0.1", "flights", "loader", "thief", port=thief.server_address[1])
+    settings = MariaDBSettings("127.0.0.1", "flights", "loader", "thief", port=thief.server_address[1])
     with contextlib.suppress(SinkError):
         session.open_session(settings).close()
     assert thief.said[0].startswith(b"\x03SET SESSION"), "it came as far as a statement"

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Integer, String
 from sqlalchemy.dialects import mysql
 
 from luigi_sinks import BadSetting, Version
-from luigi_sinks.mariadb import MariaDBSink, MariaDBStage, MariaDBTarget, Settings, schema_of
+from luigi_sinks.mariadb import MariaDBSettings, MariaDBSink, MariaDBStage, MariaDBTarget, parse_schema
 
 ID = Column("id", Integer, primary_key=True)
 
@@ -46,7 +46,7 @@ UNSUPPORTED = [
 @pytest.mark.parametrize("kind", UNSUPPORTED, ids=repr)
 def test_a_type_that_is_not_supported_is_refused_with_its_column(kind):
     with pytest.raises(BadSetting, match="table 'flights': column 'odd': "):
-        schema_of("flights", [ID, Column("odd", kind)])
+        parse_schema("flights", [ID, Column("odd", kind)])
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_type_that_is_not_supported_is_refused_with_its_column(kind):
 )
 def test_columns_that_cannot_work_are_refused(columns, complaint):
     with pytest.raises(BadSetting, match=complaint):
-        schema_of("flights", columns)
+        parse_schema("flights", columns)
 
 
 def test_the_same_columns_serve_any_number_of_tables():
@@ -80,7 +80,7 @@ def test_the_same_columns_serve_any_number_of_tables():
 
 def test_the_version_comes_first_in_every_key():
     columns = [ID, Column("a", String(3), unique=True), Column("b", String(3), index=True)]
-    body = schema_of("t", columns).body()
+    body = parse_schema("t", columns).body()
     assert "PRIMARY KEY (`_seq`, `id`)" in body
     assert "UNIQUE KEY `uq_a` (`_seq`, `a`)" in body
     assert "KEY `ix_b` (`_seq`, `b`)" in body
@@ -88,38 +88,38 @@ def test_the_version_comes_first_in_every_key():
 
 
 def test_a_table_without_a_key_has_an_index_on_the_version():
-    schema = schema_of("t", [Column("a", Integer)])
+    schema = parse_schema("t", [Column("a", Integer)])
     assert "KEY (`_seq`)" in schema.body()
     assert schema.shape.key == ()
 
 
 def test_a_key_may_have_another_order_than_the_columns():
     table = sa.Table("t", sa.MetaData(), Column("a", Integer), Column("b", Integer), sa.PrimaryKeyConstraint("b", "a"))
-    assert schema_of("t", table).shape.key == ("b", "a")
+    assert parse_schema("t", table).shape.key == ("b", "a")
 
 
 def test_a_table_keeps_its_collation():
     table = sa.Table("t", sa.MetaData(), Column("a", Integer), mysql_collate="utf8mb4_bin")
-    assert "COLLATE=utf8mb4_bin" in schema_of("t", table).body()
+    assert "COLLATE=utf8mb4_bin" in parse_schema("t", table).body()
 
 
 def test_what_sqlalchemy_would_count_up_or_fill_in_is_given_by_the_rows():
     table = sa.Table("t", sa.MetaData(), Column("id", Integer, sa.Identity(), primary_key=True))
-    schema = schema_of("t", [*table.columns, Column("at", sa.DateTime, server_default=sa.func.now())])
+    schema = parse_schema("t", [*table.columns, Column("at", sa.DateTime, server_default=sa.func.now())])
     assert schema.shape.names == ("id", "at")
     assert "AUTO_INCREMENT" not in schema.body()
     assert "DEFAULT" not in schema.body().split("ENGINE")[0]
 
 
 def test_computed_columns_are_seen_but_not_loaded():
-    schema = schema_of("t", [ID, Column("twice", Integer, sa.Computed("id * 2"))])
+    schema = parse_schema("t", [ID, Column("twice", Integer, sa.Computed("id * 2"))])
     assert list(schema.columns) == ["id", "twice"]
     assert schema.shape.names == ("id",)
 
 
 def test_targets_and_stages_travel_to_other_processes():
     target = MariaDBTarget("t", columns=[ID, Column("j", sa.JSON)], update_id="x")
-    sink = MariaDBSink(Settings("db", "flights", "loader", "rds"), "t", schema_of("t", [ID]))
+    sink = MariaDBSink(MariaDBSettings("db", "flights", "loader", "rds"), "t", parse_schema("t", [ID]))
     stage = MariaDBStage(sink, Version("t", "_all", "v1"), 7)
     assert sink.contract.shapes[""].names == ("id",)
     assert pickle.loads(pickle.dumps(target)).contract.shapes[""].names == ("id", "j")

@@ -7,8 +7,8 @@ import pytest
 from msgspec import Meta
 
 from luigi_sinks import BadRow, BadSetting, CheckFailed, load
-from luigi_sinks.memory import MemorySink
-from luigi_sinks.neo4j import Graph, Neo4jTarget, Node, Relationship, Settings
+from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jTarget, Node, Relationship
+from luigi_sinks.sqlite import SQLiteSink
 from luigi_sinks.testing.suite import ORIGIN, WHOLE
 
 AIRPORT = Node("Airport", key="faa", properties={"faa": str, "lat": float | None})
@@ -87,11 +87,11 @@ def test_types_are_bounded_to_what_neo4j_keeps(kind, good, bad):
 def test_a_graph_can_be_kept_in_memory_with_its_ends_checked(tmp_path):
     graph = Graph([AIRPORT], [ROUTE])
     rows = [("Airport", ("JFK", 1.0)), ("Airport", ("LAX", 1.0)), ("ROUTE", ("JFK", "LAX", 3))]
-    sink = MemorySink(tmp_path, "neo4j", "flights", graph.contract("flights"))
+    sink = SQLiteSink(tmp_path, "neo4j", "flights", graph.contract("flights"))
     load(sink, WHOLE, ORIGIN, rows)
     with pytest.raises(CheckFailed, match="field 'end'"):
         load(sink, WHOLE, ORIGIN, [*rows, ("ROUTE", ("JFK", "BQN", 3))])
-    lenient = MemorySink(tmp_path, "neo4j", "flights", graph.contract("flights", "set_aside"))
+    lenient = SQLiteSink(tmp_path, "neo4j", "flights", graph.contract("flights", "set_aside"))
     load(lenient, WHOLE, ORIGIN, [*rows, ("ROUTE", ("JFK", "BQN", 3)), ("ROUTE", ("PSE", "JFK", 3))])
     assert lenient.head(WHOLE).record.rows == 3
 
@@ -121,9 +121,9 @@ def test_a_graph_has_a_name(name):
 
 def test_tls_can_be_left_out_on_this_machine_only():
     hosts = {"127.0.0.1": False, "localhost": False, "::1": False, "db.internal": True, "10.0.0.1": True}
-    assert {host: Settings(host, "c").is_encrypted for host in hosts} == hosts
+    assert {host: Neo4jSettings(host, "c").is_encrypted for host in hosts} == hosts
 
 
 def test_a_transaction_takes_at_least_one_row():
     with pytest.raises(ValueError, match="rows_per_transaction"):
-        Settings("127.0.0.1", "c", rows_per_transaction=0)
+        Neo4jSettings("127.0.0.1", "c", rows_per_transaction=0)

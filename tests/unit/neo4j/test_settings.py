@@ -6,8 +6,8 @@ import trustme
 from luigi.configuration import get_config
 
 from luigi_sinks import BadSetting
-from luigi_sinks.credentials import Grant, Token
-from luigi_sinks.neo4j import Neo4jTarget, Node, Settings, connection
+from luigi_sinks.credentials import Token, TokenInfo
+from luigi_sinks.neo4j import Neo4jSettings, Neo4jTarget, Node, connection
 from luigi_sinks.neo4j.connection import open_driver
 
 AIRPORT = Node("Airport", key="faa", properties={"faa": str})
@@ -38,20 +38,20 @@ def pair(tmp_path):
 
 
 def auth(token, **settings):
-    return connection._auth(Settings("127.0.0.1", "c", **settings), token)
+    return connection._auth(Neo4jSettings("127.0.0.1", "c", **settings), token)
 
 
 def test_a_password_is_shown_with_the_user_of_the_connection_unless_its_source_names_one():
     assert auth(Token("x"), user="u") == neo4j.basic_auth("u", "x")
-    assert auth(Token("x", Grant(user="leased")), user="u") == neo4j.basic_auth("leased", "x")
+    assert auth(Token("x", TokenInfo(user="leased")), user="u") == neo4j.basic_auth("leased", "x")
 
 
 def test_a_bearer_token_needs_no_user():
-    assert auth(Token("x", Grant(scheme="bearer"))) == neo4j.bearer_auth("x")
+    assert auth(Token("x", TokenInfo(scheme="bearer"))) == neo4j.bearer_auth("x")
 
 
 def test_what_a_proxy_vouches_for_logs_in_as_nobody():
-    assert auth(Token("", Grant(scheme="none"))).scheme == "none"
+    assert auth(Token("", TokenInfo(scheme="none"))).scheme == "none"
 
 
 def test_a_password_without_a_user_names_the_way_out():
@@ -62,7 +62,7 @@ def test_a_password_without_a_user_names_the_way_out():
 @pytest.mark.parametrize("scheme", ["api_key", "signature"])
 def test_a_token_that_neo4j_does_not_take_is_refused_here(scheme):
     with pytest.raises(BadSetting, match=f"of the kind '{scheme}'.*a bearer token, or proxied"):
-        auth(Token("x", Grant(scheme=scheme)))
+        auth(Token("x", TokenInfo(scheme=scheme)))
 
 
 def test_an_owner_of_the_task_goes_before_that_of_the_section(section):
@@ -93,11 +93,11 @@ def test_settings_that_need_tls_and_have_none_are_refused(section, settings, sai
 def test_a_file_of_tls_that_is_not_there_or_no_certificate_is_named(pair, tmp_path, setting, wrong):
     (tmp_path / "garbage").write_text("garbage")
     files = dict(zip(("tls_ca", "tls_certificate", "tls_key"), pair, strict=True))
-    open_driver(Settings("db", "c", **files)).close()
+    open_driver(Neo4jSettings("db", "c", **files)).close()
     with pytest.raises(BadSetting, match=rf"{setting} = \S*{wrong}"):
-        open_driver(Settings("db", "c", **{**files, setting: tmp_path / wrong}))
+        open_driver(Neo4jSettings("db", "c", **{**files, setting: tmp_path / wrong}))
 
 
 def test_an_address_of_six_numbers_stands_in_brackets():
-    assert Settings("::1", "c").address == "bolt://[::1]:7687"
-    assert Settings("db", "c", tls_ca=Path("x"), scheme="neo4j").address == "neo4j://db:7687"
+    assert Neo4jSettings("::1", "c").address == "bolt://[::1]:7687"
+    assert Neo4jSettings("db", "c", tls_ca=Path("x"), scheme="neo4j").address == "neo4j://db:7687"

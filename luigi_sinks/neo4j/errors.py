@@ -12,7 +12,7 @@ from neo4j.exceptions import AuthError, ClientError, ConfigurationError, DriverE
 
 from luigi_sinks.credentials import Refused
 from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, SinkError, Unavailable
-from luigi_sinks.neo4j.settings import Settings
+from luigi_sinks.neo4j.settings import Neo4jSettings
 
 _SECTION = "in the section [luigi_sinks.neo4j]"
 _NO_DATABASE = "Neo.ClientError.Database.DatabaseNotFound"
@@ -27,7 +27,7 @@ _NAME_DIFFERS = {62, 64}
 
 
 @contextmanager
-def explained(settings: Settings) -> Iterator[None]:
+def explained(settings: Neo4jSettings) -> Iterator[None]:
     """Turn what the driver raises into what the caller can act on; leave alone what speaks of the query.
 
     Raises Refused for a token that is not, or no longer, good: another one may be.
@@ -50,7 +50,7 @@ def explained(settings: Settings) -> Iterator[None]:
         raise _of_connection(error, settings) from error
 
 
-def passes(error: Exception) -> bool:
+def is_retryable(error: Exception) -> bool:
     """Tell whether the same call may go well at once.
 
     So it may where a connection broke that stood before, a lock was lost, or the
@@ -62,8 +62,8 @@ def passes(error: Exception) -> bool:
     return broke or stale or isinstance(error, (driver.SessionExpired, driver.TransientError))
 
 
-def _explain(error: ClientError, settings: Settings) -> None:
-    """Raise what a refusal means that is not the query's fault."""
+def _explain(error: ClientError, settings: Neo4jSettings) -> None:
+    """Raise what a errors means that is not the query's fault."""
     if error.code == _NO_DATABASE:
         raise BadSetting(f"{settings.address} has no database {settings.database!r}") from error
     if error.code == _TOO_OFTEN:
@@ -80,7 +80,7 @@ def _explain(error: ClientError, settings: Settings) -> None:
         raise Unavailable(f"{settings.address} cannot ask the provider of identities: {error.message}") from error
 
 
-def _of_connection(error: Exception, settings: Settings) -> SinkError:
+def _of_connection(error: Exception, settings: Neo4jSettings) -> SinkError:
     root, address = _root(error), settings.address
     if isinstance(root, ssl.SSLError) and (wrong := _of_tls(root, settings)):
         return BadSetting(f"{address}: {wrong} {_SECTION}")
@@ -92,7 +92,7 @@ def _of_connection(error: Exception, settings: Settings) -> SinkError:
     )
 
 
-def _of_tls(error: ssl.SSLError, settings: Settings) -> str:
+def _of_tls(error: ssl.SSLError, settings: Neo4jSettings) -> str:
     """Say what to mend if no handshake will ever do; nothing if it was only cut short."""
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _NAME_DIFFERS:

@@ -7,17 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from luigi_sinks import lease, process
+from luigi_sinks import claim as claims
+from luigi_sinks import process
 
 
 @pytest.fixture
 def mine():
-    with lease.held("v1") as claim:
+    with claims.held("v1") as claim:
         yield claim
 
 
 def test_a_claim_lives_while_its_block_runs():
-    with lease.held("v1") as claim:
+    with claims.held("v1") as claim:
         assert claim.is_live("v1")
     assert not claim.is_live("v1")
 
@@ -69,7 +70,7 @@ def test_a_process_that_may_not_be_looked_at_is_believed_until_its_term_ends(min
     def hidden(pid):
         raise PermissionError
 
-    monkeypatch.setattr(lease, "started", hidden)
+    monkeypatch.setattr(claims, "started", hidden)
     theirs = replace(mine, pid=1)
     assert theirs.is_live("v1")
     assert not replace(theirs, until=datetime.now(UTC) - timedelta(seconds=1)).is_live("v1")
@@ -91,8 +92,8 @@ def test_a_claim_is_renewed_as_long_as_a_load_runs_though_a_renewal_fails(mine, 
             raise OSError("no answer")
         enough.set()
 
-    monkeypatch.setattr(lease, "TERM", timedelta(seconds=0.03))
-    with lease.renewing(mine, renew):
+    monkeypatch.setattr(claims, "TERM", timedelta(seconds=0.03))
+    with claims.renewing(mine, renew):
         assert enough.wait(10)
     count = len(renewed)
     assert renewed == sorted(renewed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Principal(StrEnum):
+class RoleKind(StrEnum):
     """The owner makes tables and the like, the loader stages and publishes, the pruner deletes rows.
 
     Where a loader who publishes cannot be kept from harm, a publisher may do that in its place.
@@ -18,4 +18,4 @@ class Principal(StrEnum):
 
     def role(self, name: str) -> str:
         """Return the name of its role; the loader's is the plain one, which tasks take."""
-        return name if self is Principal.LOADER else f"{name}_{self}"
+        return name if self is RoleKind.LOADER else f"{name}_{self}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from luigi_sinks.elasticsearch.settings import Settings
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadSetting, Forbidden, SinkError, Unavailable
 
 _BUSY = {429, 502, 503, 504}
@@ -51,7 +51,7 @@ _CERTIFICATE_WANTED = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKN
 """What OpenSSL reads from a peer that was shown no certificate, or another than it trusts."""
 
 
-def of_answer(settings: Settings, status: int, body: Any) -> SinkError:
+def from_response(settings: ElasticsearchSettings, status: int, body: Any) -> SinkError:
     """Make the error of an answer that is not the one asked for; `body` is its JSON, or its text."""
     kind, reason = _detail(body)
     if reason.lstrip().startswith("<"):
@@ -65,7 +65,7 @@ def of_answer(settings: Settings, status: int, body: Any) -> SinkError:
     return _KINDS.get(status, Rejected)(status, kind, reason)
 
 
-def of_silence(settings: Settings, reason: str) -> Unavailable:
+def no_response(settings: ElasticsearchSettings, reason: str) -> Unavailable:
     """Make the error of a call that got no answer."""
     tls = "" if settings.is_encrypted else ", and whether it wants TLS (tls_ca)"
     return Unavailable(
@@ -73,12 +73,12 @@ def of_silence(settings: Settings, reason: str) -> Unavailable:
     )
 
 
-def of_lateness(settings: Settings, reason: str) -> TimedOut:
+def from_timeout(settings: ElasticsearchSettings, reason: str) -> TimedOut:
     """Make the error of a call that got no answer in time."""
     return TimedOut(f"{settings.where} does not answer: {reason}; see if it runs, and host and port in luigi.cfg")
 
 
-def of_handshake(settings: Settings, reason: str) -> SinkError:
+def from_tls(settings: ElasticsearchSettings, reason: str) -> SinkError:
     """Make the error of a TLS connection that could not be made."""
     where = settings.where
     if "CERTIFICATE_VERIFY_FAILED" in reason:

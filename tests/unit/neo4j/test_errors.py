@@ -6,10 +6,10 @@ from neo4j.exceptions import Neo4jError
 from luigi_sinks import BadSetting, CredentialError, Unavailable
 from luigi_sinks.credentials import Refused
 from luigi_sinks.errors import Forbidden
-from luigi_sinks.neo4j import Settings
-from luigi_sinks.neo4j.refusal import explained, passes
+from luigi_sinks.neo4j import Neo4jSettings
+from luigi_sinks.neo4j.errors import explained, is_retryable
 
-SETTINGS = Settings("db", "ours", user="loader")
+SETTINGS = Neo4jSettings("db", "ours", user="loader")
 
 
 def said(code, message="no"):
@@ -56,11 +56,11 @@ def test_what_is_wrong_with_a_query_is_left_as_it_is():
     ],
 )
 def test_only_what_has_passed_by_then_is_tried_again_with_the_same_token(code, at_once):
-    assert passes(said(code)) is at_once
+    assert is_retryable(said(code)) is at_once
 
 
 def test_a_socket_s_own_error_which_the_driver_lets_through_is_a_connection_that_broke():
     gone = OSError(errno.ENOTCONN, "Transport endpoint is not connected")
-    assert passes(gone)
+    assert is_retryable(gone)
     with pytest.raises(Unavailable, match="not connected; see that the server runs"), explained(SETTINGS):
         raise gone

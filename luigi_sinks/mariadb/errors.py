@@ -7,7 +7,7 @@ from typing import Any
 import mariadb
 
 from luigi_sinks.errors import BadSetting, Forbidden, SinkError, Unavailable
-from luigi_sinks.mariadb.settings import Settings
+from luigi_sinks.mariadb.settings import MariaDBSettings
 
 # Error numbers of the server, https://mariadb.com/kb/en/mariadb-error-code-reference/
 NO_SUCH_TABLE = 1146
@@ -29,7 +29,7 @@ _SHUT = (
 )
 
 
-def explained(settings: Settings, error: Any) -> SinkError:
+def explained(settings: MariaDBSettings, error: Any) -> SinkError:
     """Say what an error of the driver means for a user, and the way out."""
     place = f"MariaDB at {settings.address}"
     if error.errno == _TLS:

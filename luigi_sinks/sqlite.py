@@ -1,7 +1,7 @@
 """A sink without a server: the reference behaviour, and the fast double for users' tests.
 
-It lives in one SQLite file, because Luigi runs tasks in child processes whose
-memory is lost: keep the file on a memory disk if there is one.
+Each store is one SQLite file, because Luigi runs tasks in child processes whose
+memory is lost; keep the folder on a memory disk if there is one.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 
 import msgspec
 
+from luigi_sinks.claim import Claim
 from luigi_sinks.contract import Contract, Shape
 from luigi_sinks.errors import Conflict, Unavailable
-from luigi_sinks.lease import Lease
 from luigi_sinks.record import Head, Origin, Record
-from luigi_sinks.sink import Part, Sealed
+from luigi_sinks.sink import Part, StagedCounts
 from luigi_sinks.version import State, Version
 
 _SCHEMA = """
@@ -49,7 +49,7 @@ def _transaction(path: Path, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3
 
 
 @dataclass(frozen=True)
-class MemorySink:
+class SQLiteSink:
     """One dataset of one store, in a file of the folder."""
 
     folder: Path
@@ -74,9 +74,9 @@ class MemorySink:
             if update_ids is None or record.origin.update_id in update_ids:
                 yield record
 
-    def begin(self, version: Version, origin: Origin, lease: Lease) -> MemoryStage:
+    def begin(self, version: Version, origin: Origin, claim: Claim) -> SQLiteStage:
         """Register the version and open its stage."""
-        record = Record(version, 0, State.STAGED, origin, lease, staged_at=datetime.now(UTC))
+        record = Record(version, 0, State.STAGED, origin, claim, staged_at=datetime.now(UTC))
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO record (dataset, part, id, update_id, state, body) VALUES (?, ?, ?, ?, ?, ?)",
@@ -84,9 +84,9 @@ class MemorySink:
             )
         return self.attach(version)
 
-    def attach(self, version: Version) -> MemoryStage:
+    def attach(self, version: Version) -> SQLiteStage:
         """Open the stage of a registered version."""
-        return MemoryStage(self, version)
+        return SQLiteStage(self, version)
 
     def publish(self, version: Version, *, replacing: Head) -> None:
         """Move the head if it still is `replacing`."""
@@ -165,10 +165,10 @@ class MemorySink:
 
 
 @dataclass(frozen=True)
-class MemoryStage:
+class SQLiteStage:
     """A version being written."""
 
-    sink: MemorySink
+    sink: SQLiteSink
     version: Version
     writers: int = 1
 
@@ -185,12 +185,12 @@ class MemoryStage:
             elif known[0] != len(part.rows):
                 raise Conflict(f"{self.version}: part {part.number} was written with {known[0]} rows before")
 
-    def renew(self, lease: Lease) -> None:
+    def renew(self, claim: Claim) -> None:
         """Keep the claim alive."""
         with _transaction(self.sink.file) as db:
-            self.sink.store_record(db, replace(self._open_record(db), lease=lease))
+            self.sink.store_record(db, replace(self._open_record(db), claim=claim))
 
-    def seal(self) -> Sealed:
+    def seal(self) -> StagedCounts:
         """Check keys and references over all parts, and count what is left."""
         with _transaction(self.sink.file) as db:
             record = self._open_record(db)
@@ -199,7 +199,7 @@ class MemoryStage:
                 "SELECT ifnull(sum(rows), 0), ifnull(sum(set_aside), 0) FROM part WHERE id = ?", (self.version.id,)
             ).fetchone()
             self.sink.store_record(db, replace(record, rows=rows - set_aside))
-        return Sealed(rows - set_aside, set_aside)
+        return StagedCounts(rows - set_aside, set_aside)
 
     def approve(self) -> None:
         """Record that the checks passed."""

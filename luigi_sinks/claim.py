@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from luigi_sinks.process import boot, started
 
 TERM = timedelta(minutes=15)
-"""How long another machine believes a lease that is not renewed."""
+"""How long another machine believes a claim that is not renewed."""
 
 _GIVEN_UP = datetime.fromtimestamp(0, UTC)
 
@@ -23,7 +23,7 @@ _held_here: set[str] = set()
 
 
 @dataclass(frozen=True)
-class Lease:
+class Claim:
     """A process's claim: host, boot, pid and start time name it beyond doubt.
 
     On its own machine the process itself answers whether it lives; elsewhere, and
@@ -37,11 +37,11 @@ class Lease:
     started: int
     until: datetime
 
-    def renewed(self) -> Lease:
+    def renewed(self) -> Claim:
         """Return the same claim for another term."""
         return replace(self, until=datetime.now(UTC) + TERM)
 
-    def given_up(self) -> Lease:
+    def given_up(self) -> Claim:
         """Return the claim as one that its holder has laid down, though the process may live on."""
         return replace(self, until=_GIVEN_UP)
 
@@ -69,9 +69,9 @@ class Lease:
 
 
 @contextmanager
-def held(version_id: str) -> Iterator[Lease]:
+def held(version_id: str) -> Iterator[Claim]:
     """Claim the version for this process as long as the block runs."""
-    lease = Lease(
+    claim = Claim(
         host=socket.gethostname(),
         boot=boot(),
         pid=os.getpid(),
@@ -80,13 +80,13 @@ def held(version_id: str) -> Iterator[Lease]:
     )
     _held_here.add(version_id)
     try:
-        yield lease
+        yield claim
     finally:
         _held_here.discard(version_id)
 
 
 @contextmanager
-def renewing(lease: Lease, renew: Callable[[Lease], None]) -> Iterator[None]:
+def renewing(claim: Claim, renew: Callable[[Claim], None]) -> Iterator[None]:
     """Call `renew` every third of a term as long as the block runs, however slowly its rows come.
 
     A renewal that fails is a warning: there are two more before the term ends.
@@ -96,11 +96,11 @@ def renewing(lease: Lease, renew: Callable[[Lease], None]) -> Iterator[None]:
     def keep() -> None:
         while not ended.wait(TERM.total_seconds() / 3):
             try:
-                renew(lease.renewed())
+                renew(claim.renewed())
             except Exception as error:  # noqa: BLE001 - whatever it is, the load itself will meet it
                 _log.warning("a claim was not renewed: %s", error)
 
-    keeper = threading.Thread(target=keep, name="luigi_sinks lease", daemon=True)
+    keeper = threading.Thread(target=keep, name="luigi_sinks claim", daemon=True)
     keeper.start()
     try:
         yield

@@ -5,7 +5,7 @@ import pytest
 from msgspec import Meta
 
 from luigi_sinks.contract import Contract, Field, TupleShape
-from luigi_sinks.memory import MemorySink
+from luigi_sinks.sqlite import SQLiteSink
 from luigi_sinks.testing.suite import SinkSuite
 
 FLOAT_MAX = 1.7976931348623157e308
@@ -24,5 +24,5 @@ class TestMemorySink(SinkSuite):
     def _folder(self, tmp_path: Path) -> None:
         self.folder = tmp_path
 
-    def make_sink(self, dataset: str) -> MemorySink:
-        return MemorySink(self.folder, "memory", dataset, Contract(dataset, {"": SHAPE}))
+    def make_sink(self, dataset: str) -> SQLiteSink:
+        return SQLiteSink(self.folder, "memory", dataset, Contract(dataset, {"": SHAPE}))
