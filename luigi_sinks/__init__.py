@@ -2,8 +2,13 @@
 
 `luigi_sinks.mariadb`, `luigi_sinks.elasticsearch` and `luigi_sinks.neo4j` hold the
 tasks and targets; each needs the extra of the same name.
+
+Nothing here imports Luigi before a task or target is used, nor a store's SDK.
 """
 
+from typing import TYPE_CHECKING
+
+from luigi_sinks import lazy
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.errors import (
     BadRow,
@@ -16,29 +21,33 @@ from luigi_sinks.errors import (
     SinkError,
     Unavailable,
 )
+from luigi_sinks.events import Event
+from luigi_sinks.listeners import listen, stop_listening
 from luigi_sinks.load import load, loading
-from luigi_sinks.record import Head, Origin, Record
-from luigi_sinks.report import Report
-from luigi_sinks.sink import Part, Sink, Stage, StagedCounts
-from luigi_sinks.target import VersionedTarget
-from luigi_sinks.task import CopyTask, setting
+from luigi_sinks.record import Head, Origin, Record, StagedCounts
+from luigi_sinks.sink import Catalog, Part, Sink, Stage
 from luigi_sinks.version import State, Version
+
+if TYPE_CHECKING:
+    from luigi_sinks.target import VersionedTarget
+    from luigi_sinks.task import CopyTask, setting
 
 __all__ = [
     "BadRow",
     "BadSetting",
+    "Catalog",
     "Check",
     "CheckFailed",
     "Conflict",
     "CopyTask",
     "CredentialError",
+    "Event",
     "Forbidden",
     "Head",
     "NotInstalled",
     "Origin",
     "Part",
     "Record",
-    "Report",
     "Sink",
     "SinkError",
     "Stage",
@@ -47,8 +56,12 @@ __all__ = [
     "Unavailable",
     "Version",
     "VersionedTarget",
+    "listen",
     "load",
     "loading",
     "not_empty",
     "setting",
+    "stop_listening",
 ]
+
+__getattr__ = lazy.attributes(__name__, {"CopyTask": "task", "VersionedTarget": "target", "setting": "task"})

@@ -86,7 +86,7 @@ def held(version_id: str) -> Iterator[Claim]:
 
 
 @contextmanager
-def renewing(claim: Claim, renew: Callable[[Claim], None]) -> Iterator[None]:
+def renewing(claim: Claim, renew: Callable[[Claim], object]) -> Iterator[None]:
     """Call `renew` every third of a term as long as the block runs, however slowly its rows come.
 
     A renewal that fails is a warning: there are two more before the term ends.

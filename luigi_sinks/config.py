@@ -1,4 +1,4 @@
-"""Reads the sections of luigi.cfg or luigi.toml that are ours, and refuses secrets in them.
+"""Reads our sections of luigi.cfg or luigi.toml, of another TOML file or of a mapping; refuses secrets in them.
 
 One section a connection, `[luigi_sinks.mariadb]` (and `[luigi_sinks.mariadb.NAME]`
 for one chosen by `connection = "NAME"`), one a credential,
@@ -8,21 +8,29 @@ for one chosen by `connection = "NAME"`), one a credential,
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
-from collections.abc import Collection, Iterator, Mapping
-from configparser import InterpolationError
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
-from luigi.configuration import get_config
 
 from luigi_sinks.errors import BadSetting, did_you_mean
 
 T = TypeVar("T")
 
-_ROOT = "luigi_sinks"
+ROOT = "luigi_sinks"
+
+ENVIRONMENT = "LUIGI_SINKS_CONFIG"
+"""The environment variable that names a TOML file with our sections, for where there is no luigi.cfg."""
+
+_given: Mapping[str, Any] | None = None
 _SECRET = re.compile(r"(^|[_-])(password|passwd|passphrase|pwd|secret|token|api[_-]?key|secret[_-]key|access[_-]key)$")
 
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
@@ -66,26 +74,31 @@ def owner(name: str) -> Owner:
 
     Raises BadSetting for an owner that is not among those that luigi.cfg knows.
     """
-    prefix = f"{_ROOT}.owner."
+    prefix = f"{ROOT}.owner."
     known = [section.removeprefix(prefix) for section in _sections() if section.startswith(prefix)]
     if name and known and name not in known:
-        raise BadSetting(f"there is no section [{prefix}{name}] in luigi.cfg; {did_you_mean(name, known)}")
+        raise BadSetting(f"there is no section [{prefix}{name}] in {where()}; {did_you_mean(name, known)}")
     return read(Owner, f"{prefix}{name}") if name else Owner()
 
 
 def common() -> Common:
     """Read `[luigi_sinks]`."""
-    return read(Common, _ROOT)
+    return read(Common, ROOT)
+
+
+def connection_key(store: str, name: str = "") -> str:
+    """Return what names a connection: the store's name, and its own if it has one."""
+    return f"{store}.{name}" if name else store
 
 
 def read_connection(kind: type[T], store: str, name: str = "") -> T:
     """Read a store's section into `kind`, a frozen dataclass of settings."""
-    return read(kind, f"{_ROOT}.{store}.{name}" if name else f"{_ROOT}.{store}")
+    return read(kind, f"{ROOT}.{connection_key(store, name)}")
 
 
 def read_credential(name: str) -> dict[str, str]:
     """Return the settings of a credential."""
-    return section(f"{_ROOT}.credential.{name}")
+    return section(f"{ROOT}.credential.{name}")
 
 
 def read(kind: type[T], name: str) -> T:
@@ -93,16 +106,16 @@ def read(kind: type[T], name: str) -> T:
     values, known = section(name), list(kind.__annotations__)
     if not values and _required(kind):
         raise BadSetting(
-            f"there is no section [{name}] in luigi.cfg; it must say {', '.join(_required(kind))}. "
+            f"there is no section [{name}] in {where()}; it must say {', '.join(_required(kind))}. "
             "Luigi reads luigi.cfg in the current folder, and over it the file that LUIGI_CONFIG_PATH names"
         )
     for key in values:
         if key not in known:
-            raise BadSetting(f"[{name}] in luigi.cfg: {key!r} is no setting; {did_you_mean(key, known)}")
+            raise BadSetting(f"[{name}] in {where()}: {key!r} is no setting; {did_you_mean(key, known)}")
     try:
         return msgspec.convert(values, kind, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise BadSetting(f"[{name}] in luigi.cfg: {_wrong(kind, values) or error}") from None
+        raise BadSetting(f"[{name}] in {where()}: {_wrong(kind, values) or error}") from None
 
 
 def _required(kind: type[Any]) -> list[str]:
@@ -150,41 +163,85 @@ def refuse_secrets() -> None:
         for key in values:
             if _SECRET.search(key):
                 raise BadSetting(
-                    f"[{name}] in luigi.cfg holds a secret, {key!r}, and secrets are never configuration. Remove it, "
+                    f"[{name}] in {where()} holds a secret, {key!r}, and secrets are never configuration. Remove it, "
                     f"name a credential (credential = NAME), and say where its value comes from, for example: "
-                    f"[{_ROOT}.credential.NAME] source = file, path = /run/secrets/NAME"
+                    f"[{ROOT}.credential.NAME] source = file, path = /run/secrets/NAME"
                 )
 
 
+def use(sections: Mapping[str, Any] | None) -> None:
+    """Take the configuration from a mapping in this process, and in those forked from it; None ends that.
+
+    The mapping is nested as a TOML file is, or has dotted names as luigi.cfg has.
+
+    Example:
+        >>> use({"luigi_sinks": {"mariadb": {"host": "db.internal", "database": "flights"}}})
+        >>> section("luigi_sinks.mariadb")
+        {'host': 'db.internal', 'database': 'flights'}
+        >>> use(None)
+
+    """
+    global _given  # noqa: PLW0603 - configuration is one thing a process
+    _given = sections
+
+
+def where() -> str:
+    """Return what messages call the place that the sections come from."""
+    if _given is not None:
+        return "the configuration"
+    return os.environ.get(ENVIRONMENT) or "luigi.cfg"
+
+
 def _sections() -> dict[str, Mapping[str, str]]:
-    parser: Any = get_config()
-    found = _from_toml(parser.data) if hasattr(parser, "data") else _from_cfg(parser)
-    return {name: {str(key).casefold(): value for key, value in values.items()} for name, values in found}
+    return {name: {str(key).casefold(): value for key, value in values.items()} for name, values in _found()}
 
 
-def _from_cfg(parser: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
-    for name in parser.sections():
-        if name == _ROOT or name.startswith(f"{_ROOT}."):
-            try:
-                yield name, {key: value for key, value in parser.items(name) if key in _own(parser, name)}
-            except InterpolationError as error:
-                raise BadSetting(f"[{name}] in luigi.cfg: {error.message}; write % as %%") from None
+def _found() -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """Find the sections: in a mapping, else in the file that LUIGI_SINKS_CONFIG names, else where Luigi has them."""
+    if _given is not None:
+        return flattened(_given)
+    if path := os.environ.get(ENVIRONMENT):
+        if "luigi" in sys.modules and any(values for _, values in _of_luigi()):
+            raise BadSetting(
+                f"luigi.cfg has sections of luigi_sinks, and {ENVIRONMENT} names {path}, which would take their place; "
+                f"keep one: move the sections, or unset {ENVIRONMENT}"
+            )
+        return _of_file(path)
+    return _of_luigi()
 
 
-def _own(parser: Any, name: str) -> Collection[str]:
-    """Return the keys that stand in the section itself: [DEFAULT] is for everybody's."""
-    keys: Collection[str] = parser._sections[name]  # noqa: SLF001 - what is public mixes both
-    return keys
+def _of_luigi() -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """Ask Luigi, which is imported only now: the core runs without it."""
+    try:
+        reader = import_module("luigi_sinks.luigi_cfg")
+    except ImportError:
+        return ()
+    found: Iterable[tuple[str, Mapping[str, Any]]] = reader.sections()
+    return found
 
 
-def _from_toml(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    yield from _tables(_ROOT, data.get(_ROOT, {}))
+def _of_file(path: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    try:
+        return _parsed(path, Path(path).stat().st_mtime_ns)
+    except (OSError, ValueError) as error:
+        raise BadSetting(f"{ENVIRONMENT} names {path}, which cannot be read as TOML: {error}") from None
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: str, changed: int) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    del changed  # it makes the file be read again when it was written again
+    return tuple(flattened(tomllib.loads(Path(path).read_text(encoding="utf-8"))))
+
+
+def flattened(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the sections of nested tables by their dotted names."""
+    yield from _tables(ROOT, data.get(ROOT, {}))
     for name, values in data.items():
-        if name.startswith(f"{_ROOT}."):
+        if name.startswith(f"{ROOT}."):
             yield from _tables(name, values)
 
 
-def _tables(name: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _tables(name: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield name, {key: value for key, value in table.items() if not isinstance(value, Mapping)}
     for key, value in table.items():
         if isinstance(value, Mapping):

@@ -1,28 +1,26 @@
-"""The whole journey of a load: stage, seal, check, publish, retire."""
+"""The whole journey of a load: stage, seal, check, publish."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from luigi_sinks import checks as standard
-from luigi_sinks import report
+from luigi_sinks import record as rules
+from luigi_sinks import versions
 from luigi_sinks.checks import Check
 from luigi_sinks.claim import held, renewing
-from luigi_sinks.errors import BadSetting, Conflict
-from luigi_sinks.record import Head, Origin
-from luigi_sinks.report import Report
+from luigi_sinks.errors import BadSetting, CheckFailed, Conflict
+from luigi_sinks.events import Action, Outcome
+from luigi_sinks.listeners import Listener, Telling, telling
+from luigi_sinks.record import CheckResult, Head, Origin, StagedCounts
 from luigi_sinks.retry import retry_unavailable
-from luigi_sinks.sink import Sink, Stage
+from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, State, Version, new_version
 from luigi_sinks.writer import Writer
-
-Listener = Callable[[Report], None]
 
 
 @contextmanager
@@ -33,42 +31,45 @@ def loading(
     *,
     checks: Sequence[Check] = (standard.not_empty,),
     shared_with: Collection[str] = (),
-    listeners: Sequence[Listener] = (report.log,),
+    listeners: Sequence[Listener] = (),
 ) -> Iterator[Writer]:
     """Give a writer; publish what was written when the block ends cleanly.
 
-    Listeners are told of each step; what one of them raises before publication
-    ends the load. The audit log is one, `partial(luigi_sinks.audited.load, sink)`,
-    which targets and tasks add, and who calls this directly may.
+    `partition` is the partition's id, `_all` for a dataset without partitions.
+    `checks` must pass before readers see the version. `shared_with` names other task
+    families that may write the same partition. `listeners` are told of each step, after
+    those that hear of every load: the audit log, the log, and what `listen` added.
 
-    Raises Conflict if another load has the partition or publishes first,
-    CheckFailed (BadRow among them) if the rows are wrong, Unavailable if the
-    store does not answer. After any of them readers see what they saw before, and
-    the same load may simply be run again.
+    Raises Conflict if another load has claimed the partition or publishes first,
+    CheckFailed (BadRow is one) if rows are wrong, BadSetting for partitions of another
+    kind than the dataset has, and Unavailable if the store does not answer. After each
+    of them readers see what they saw before, and the same load may be run again.
     """
     version = new_version(sink.dataset, partition)
-    tell = partial(_tell, listeners, Report(sink.store, version), time.monotonic())
-    with _told_on_error(tell):
+    with telling(sink, Action.LOAD, version, origin, listeners) as told:
         head = sink.head(partition)
-        _admit(origin, head, shared_with)
-        if head.record is None:
-            _refuse_another_scheme(sink, partition, origin)
-        tell(State.STAGED)
+        _admit(sink, partition, origin, head, shared_with)
+        told.tell(Outcome.BEGUN, replaced=head.version)
         _clear(sink, partition)
-        with held(version.id) as claim:
-            stage = sink.begin(version, origin, claim)
-            with renewing(claim, stage.renew), _abandoned_on_error(stage):
-                with Writer(stage, sink.contract) as writer:
+        with held(version.id) as claim, _abandoned_on_error(sink, version):
+            stage = sink.begin(
+                rules.staged(version, origin, claim, schema=sink.declared, principal=sink.login.principal)
+            )
+            with renewing(claim, lambda renewed: sink.change(version, partial(rules.renew, claim=renewed))):
+                with told.step("write"), Writer(stage, sink.contract) as writer:
                     yield writer
-                sealed = retry_unavailable(stage.seal)
-                for check in (_complete(writer), *checks):
-                    check(version, sealed)
-                retry_unavailable(stage.approve)
-                done = {"rows": sealed.rows, "set_aside": sealed.set_aside, "part_seconds": tuple(writer.part_seconds)}
-                tell(State.VALIDATED, **done)
-            _publish(sink, version, head)
-    tell(State.PUBLISHED, **done)
-    _retire_others(sink, version)
+                with told.step("seal"):
+                    counts = retry_unavailable(stage.seal)
+                told.know(**_figures(writer, counts))
+                with told.step("check"):
+                    results = _checked(
+                        told, version, counts, (partial(standard.complete, written=writer.rows), *checks)
+                    )
+                    retry_unavailable(sink.change, version, partial(rules.approve, checks=results))
+                told.tell(Outcome.SUCCESS)
+            with told.step("publish"):
+                record = retry_unavailable(sink.publish, version, replacing=head)
+        told.tell(Outcome.SUCCESS, action=Action.PUBLISH, epoch=record.publications[-1].epoch)
 
 
 def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **options: Any) -> None:
@@ -78,9 +79,10 @@ def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **opti
             writer.write(row)
 
 
-def _admit(origin: Origin, head: Head, shared_with: Collection[str]) -> None:
+def _admit(sink: Sink, partition: str, origin: Origin, head: Head, shared_with: Collection[str]) -> None:
     """Refuse a load that would silently replace what another task or a later date published."""
     if head.record is None:
+        _refuse_another_scheme(sink, partition, origin)
         return
     holder = head.record.origin
     if origin.family != holder.family and holder.family not in shared_with:
@@ -96,7 +98,7 @@ def _admit(origin: Origin, head: Head, shared_with: Collection[str]) -> None:
 
 
 def _refuse_another_scheme(sink: Sink, partition: str, origin: Origin) -> None:
-    """Refuse a new partition that would stand beside others of another kind: readers would see rows twice."""
+    """Refuse a first load of a partition beside partitions of another kind: readers would see rows twice."""
     for record in sink.records():
         theirs = record.version.partition, record.origin.partition_by
         if record.state is not State.PUBLISHED or theirs == (partition, origin.partition_by):
@@ -113,64 +115,54 @@ def _refuse_another_scheme(sink: Sink, partition: str, origin: Origin) -> None:
 def _clear(sink: Sink, partition: str) -> None:
     """Abandon what dead loads left in the partition; raise Conflict for a live one."""
     for record in sink.records(partition=partition):
-        if not record.state.is_open or record.is_left:
+        if not record.is_unfinished:
             continue
         if record.claim.is_live(record.version.id):
             raise Conflict(f"{record.version} is being loaded by {record.claim}; this load wrote nothing")
-        sink.attach(record.version).abandon()
-
-
-def _tell(listeners: Sequence[Listener], report: Report, start: float, state: State, **facts: Any) -> None:
-    told = replace(report, state=state, seconds=time.monotonic() - start, **facts)
-    for listener in listeners:
-        listener(told)
+        versions.abandon(sink, record.version)
 
 
 @contextmanager
-def _told_on_error(tell: Callable[..., None]) -> Iterator[None]:
-    """Tell the listeners what ended the load."""
-    with _on_error(lambda error: tell(State.FAILED, error=error), "not every listener was told of this ({})"):
-        yield
-
-
-@contextmanager
-def _abandoned_on_error(stage: Stage) -> Iterator[None]:
-    """Abandon the stage of a load that ended in an error."""
-    with _on_error(lambda _: stage.abandon(), "the staged rows are still there ({}); the next load removes them"):
-        yield
-
-
-@contextmanager
-def _on_error(act: Callable[[BaseException], None], otherwise: str) -> Iterator[None]:
-    """Act on what ends the block before it goes on; where that fails too, note on it what is so `otherwise`."""
+def _abandoned_on_error(sink: Sink, version: Version) -> Iterator[None]:
+    """Abandon the version of a load that ends in an error, whichever it is: only a clean end publishes."""
     pid = os.getpid()
     try:
         yield
-    except BaseException as error:  # GeneratorExit and SystemExit too: only a clean end publishes
-        if pid != os.getpid():  # a child that was forked within the block; the load is its parent's
-            raise
+    except BaseException as error:  # GeneratorExit and SystemExit too
+        if pid == os.getpid():  # a forked child leaves the load to its parent
+            try:
+                versions.abandon(sink, version)
+            except Conflict:
+                pass  # it was not registered yet, or another load has cleared it
+            except Exception as failure:  # noqa: BLE001 - the first error is the one that matters
+                error.add_note(f"the staged rows are still there ({failure}); the next load removes them")
+        raise
+
+
+def _checked(told: Telling, version: Version, counts: StagedCounts, checks: Sequence[Check]) -> tuple[CheckResult, ...]:
+    """Return what each check says. Raises what the first one raises that fails."""
+    results: list[CheckResult] = []
+    for check in checks:
         try:
-            act(error)
-        except Exception as failure:  # noqa: BLE001 - the first error is the one that matters
-            error.add_note(otherwise.format(failure))
-        raise
+            check(version, counts)
+        except CheckFailed as failure:
+            told.know(checks=(*results, CheckResult(_name(check), passed=False, message=str(failure))))
+            raise
+        results.append(CheckResult(_name(check), passed=True))
+    told.know(checks=tuple(results))
+    return tuple(results)
 
 
-def _complete(writer: Writer) -> Check:
-    return lambda version, sealed: standard.complete(version, sealed, written=writer.rows)
+def _name(check: Check) -> str:
+    """Return the name of a check: a function, a `partial` of one, or an object that is called."""
+    plain = getattr(check, "func", check)
+    return getattr(plain, "__name__", type(plain).__name__)
 
 
-def _publish(sink: Sink, version: Version, head: Head) -> None:
-    """Move the head. An unknown outcome is left for the next look to settle; a Conflict is final."""
-    try:
-        retry_unavailable(sink.publish, version, replacing=head)
-    except Conflict:
-        sink.attach(version).abandon()
-        raise
-
-
-def _retire_others(sink: Sink, version: Version) -> None:
-    """Retire every earlier head, one that a crash left as published too; a later one stays, as it is the head."""
-    for record in sink.records(partition=version.partition):
-        if record.state is State.PUBLISHED and record.version != version:
-            sink.retire(record.version)
+def _figures(writer: Writer, counts: StagedCounts) -> dict[str, Any]:
+    return {
+        "rows": counts.rows,
+        "set_aside": counts.set_aside,
+        "bytes": writer.bytes,
+        "part_seconds": tuple(writer.part_seconds),
+    }

@@ -1,12 +1,23 @@
-"""What a registry remembers: versions, where they came from, which one is the head."""
+"""What a registry keeps of a version, and the rules of a version's life.
+
+    staged → sealed → validated → published ⇄ retired → dropping → dropped
+    └──────────┴──────────┴→ abandoned → failed
+
+Each rule is a pure function, a `Transition`: it takes the record and the pointer of
+the partition's head as they are now, and returns the record as it must become, the
+same record if there is nothing to change, or raises Conflict. A store reads, calls
+one, compares and swaps; it adds no rule of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from luigi_sinks.claim import Claim
+from luigi_sinks.errors import Conflict
 from luigi_sinks.version import State, Version
 
 
@@ -14,11 +25,10 @@ from luigi_sinks.version import State, Version
 class Origin:
     """Who asked for a version.
 
-    `update_id` is what makes an output complete: the task's id. `rerun` is the
-    label under which the same output was loaded once more. `period` is the
-    task's date where it has one outside the partition; an older one never
-    replaces a newer one. `partition_by` names the parameters that chose the
-    partition, where that is known.
+    `update_id` identifies the output: the task's id. `rerun` is the label under which
+    the same output was loaded once more. `period` is the task's date if it has one
+    outside the partition; an older period never replaces a newer one. `partition_by`
+    names the parameters that chose the partition, where that is known.
     """
 
     update_id: str
@@ -31,8 +41,58 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class CheckResult:
+    """What one check said of a staged version; `message` explains a failure."""
+
+    name: str
+    passed: bool
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One time that a version became the head.
+
+    `epoch` counts the moves of the partition's head, this one included; 0 where it is
+    not known, since the version was published before epochs were recorded.
+    """
+
+    epoch: int
+    at: datetime
+    by: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """Who declared a published version wrong, when and why; its output is incomplete again."""
+
+    at: datetime
+    by: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class StagedCounts:
+    """What the server itself counts of a staged version that is ready to serve.
+
+    `set_aside` counts rows that were left out because the task allows it.
+    """
+
+    rows: int
+    set_aside: int = 0
+
+
+@dataclass(frozen=True)
 class Record:
-    """One version's line of history. `seq` orders the versions of a dataset."""
+    """One version's line of history.
+
+    `seq` orders the versions of a dataset. `schema` is what the version was loaded
+    with, as JSON in the store's own terms: columns, mapping or graph. `principal` is
+    the login that loaded it. `base` is the id of the version it was made from, if any.
+    `withdrawn` and `pinned` stand beside `state`: a withdrawn version that is dropped
+    stays withdrawn.
+    """
 
     version: Version
     seq: int
@@ -41,12 +101,25 @@ class Record:
     claim: Claim
     staged_at: datetime
     rows: int | None = None
-    published_at: datetime | None = None
+    set_aside: int = 0
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    checks: tuple[CheckResult, ...] = ()
+    principal: str = ""
+    base: str = ""
+    publications: tuple[Publication, ...] = ()
+    retired_at: datetime | None = None
+    withdrawn: Withdrawal | None = None
+    pinned: bool = False
+
+    @property
+    def published_at(self) -> datetime | None:
+        """Return when it was first published."""
+        return self.publications[0].at if self.publications else None
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether it was published and not withdrawn; being head does not matter."""
-        return self.published_at is not None and self.state is not State.WITHDRAWN
+        """Tell whether it was published and not withdrawn; whether it is the head does not matter."""
+        return bool(self.publications) and self.withdrawn is None
 
     @property
     def is_publishable(self) -> bool:
@@ -55,16 +128,13 @@ class Record:
 
     @property
     def is_left(self) -> bool:
-        """Tell whether its load failed and could not delete its rows: they wait for a pruner."""
+        """Tell whether its load failed without the right to delete its rows: they wait for a pruner."""
         return self.state is State.ABANDONED and self.claim.is_given_up
 
-    def left(self) -> Record:
-        """Return it as one that nobody is at work on, with rows for a pruner to delete."""
-        return replace(self, state=State.ABANDONED, claim=self.claim.given_up())
-
-    def claimed(self, claim: Claim) -> Record:
-        """Return it under a claim, unless it was left."""
-        return self if self.is_left else replace(self, claim=claim)
+    @property
+    def is_unfinished(self) -> bool:
+        """Tell whether a load is working on it, or ended without clearing it."""
+        return self.state.is_open and not self.is_left
 
     def answers(self, asked: Origin) -> bool:
         """Tell whether it completes the output that is asked for; without a label, any rerun does."""
@@ -73,22 +143,198 @@ class Record:
 
     @property
     def seconds(self) -> float | None:
-        """Return how long the load took, from stage to publication."""
+        """Return how long the load took, from stage to first publication."""
         return (self.published_at - self.staged_at).total_seconds() if self.published_at else None
 
 
 @dataclass(frozen=True)
-class Head:
-    """The version readers see, if any, and how often the pointer has moved.
+class Pointer:
+    """The version that is a partition's head, if any, and how often the head has moved.
 
-    The epoch is what makes compare-and-swap safe: after A, B, A the version is
-    the same again, the epoch is not.
+    The epoch makes compare-and-swap safe: after A, B, A the version is the same again,
+    the epoch is not.
     """
+
+    version: Version | None = None
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
+class Head:
+    """The version that readers see, if any, with its record."""
 
     record: Record | None = None
     epoch: int = 0
 
     @property
     def version(self) -> Version | None:
-        """Return the version readers see."""
+        """Return the version that readers see."""
         return self.record.version if self.record else None
+
+    @property
+    def pointer(self) -> Pointer:
+        """Return what a publication compares."""
+        return Pointer(self.version, self.epoch)
+
+
+Transition = Callable[[Record, Pointer], Record]
+"""Takes a record and the pointer of its partition, and returns the record as it must become."""
+
+
+def staged(
+    version: Version,
+    origin: Origin,
+    claim: Claim,
+    *,
+    schema: Mapping[str, Any] | None = None,
+    principal: str = "",
+    base: str = "",
+) -> Record:
+    """Return the first record of a version. The registry gives it its number."""
+    at = datetime.now(UTC)
+    return Record(version, 0, State.STAGED, origin, claim, at, schema=schema or {}, principal=principal, base=base)
+
+
+def as_pointed(record: Record, head: Pointer, *, at: datetime | None = None) -> Record:
+    """Return the record with the state that the pointer says; the pointer is the authority.
+
+    Every store applies it wherever it reads a record, so a crash between two steps
+    leaves nothing to repair. `at` is the time to note, where that is to be stored.
+    """
+    if head.version == record.version:
+        if record.state is State.PUBLISHED:
+            return record
+        found = Publication(head.epoch, at or datetime.now(UTC), why="found as the head")
+        known = record.publications and record.publications[-1].epoch in {0, head.epoch}
+        publications = record.publications if known else (*record.publications, found)
+        return replace(record, state=State.PUBLISHED, publications=publications, retired_at=None)
+    if record.state is State.PUBLISHED:
+        return replace(record, state=State.RETIRED, retired_at=record.retired_at or at)
+    return record
+
+
+def accept_rows(record: Record, head: Pointer) -> Record:
+    """Return the record of a version that takes rows."""
+    del head
+    if record.state is not State.STAGED:
+        raise _conflict(record, "takes no more rows")
+    return record
+
+
+def renew(record: Record, head: Pointer, *, claim: Claim) -> Record:
+    """Extend the claim of the load that works on the version; one that was left stays left."""
+    del head
+    if not record.state.is_open:
+        raise _conflict(record, "has no load to renew the claim of")
+    return record if record.is_left else replace(record, claim=claim)
+
+
+def close(record: Record, head: Pointer) -> Record:
+    """Let the version take no more rows."""
+    del head
+    if record.state is State.STAGED:
+        return replace(record, state=State.SEALED)
+    if record.state not in {State.SEALED, State.VALIDATED}:
+        raise _conflict(record, "cannot be sealed")
+    return record
+
+
+def seal(record: Record, head: Pointer, *, counts: StagedCounts) -> Record:
+    """Let the version take no more rows, and keep what the server counted."""
+    return replace(close(record, head), rows=counts.rows, set_aside=counts.set_aside)
+
+
+def approve(record: Record, head: Pointer, *, checks: Sequence[CheckResult] = ()) -> Record:
+    """Record that the sealed version passed its checks."""
+    del head
+    if record.state is State.VALIDATED:
+        return record
+    if record.state is not State.SEALED or record.rows is None:
+        raise _conflict(record, "cannot be approved")
+    return replace(record, state=State.VALIDATED, checks=tuple(checks))
+
+
+def publish(record: Record, head: Pointer, *, replacing: Pointer, publication: Publication) -> Record:
+    """Make the version the head, if the head still is `replacing`.
+
+    Publishing the head again changes nothing, so a call whose answer was lost may be
+    repeated. The publication gets its epoch here.
+    """
+    if head.version == record.version:
+        return record
+    if head != replacing:
+        raise overtaken(record.version, head)
+    if not record.is_publishable:
+        raise _conflict(record, "cannot be published")
+    publications = (*record.publications, replace(publication, epoch=head.epoch + 1))
+    return replace(record, state=State.PUBLISHED, publications=publications, retired_at=None)
+
+
+def retire(record: Record, head: Pointer, *, at: datetime | None = None) -> Record:
+    """Record that the version is no longer the head; does nothing if it is, or never was."""
+    return as_pointed(record, head, at=at or datetime.now(UTC))
+
+
+def abandon(record: Record, head: Pointer) -> Record:
+    """Give up an unfinished version, whose rows are to be deleted; leaves every other one alone."""
+    del head
+    return replace(record, state=State.ABANDONED) if record.is_unfinished else record
+
+
+def fail(record: Record, head: Pointer) -> Record:
+    """Record that the rows of an abandoned version are deleted."""
+    del head
+    return replace(record, state=State.FAILED, rows=None) if record.state is State.ABANDONED else record
+
+
+def leave(record: Record, head: Pointer) -> Record:
+    """Leave the rows of an abandoned version for a pruner, as this login may not delete them."""
+    del head
+    return replace(record, claim=record.claim.given_up()) if record.state is State.ABANDONED else record
+
+
+def begin_drop(record: Record, head: Pointer) -> Record:
+    """Let nobody read or publish the version any more: its rows are about to be deleted."""
+    if head.version == record.version:
+        raise Conflict(f"{record.version} is the head; it cannot be dropped")
+    if record.is_unfinished:
+        raise _conflict(record, "is being loaded or was interrupted; it cannot be dropped. The next load clears it")
+    if record.pinned:
+        raise Conflict(f"{record.version} is pinned; it cannot be dropped")
+    has_rows = record.state not in {State.DROPPED, State.FAILED}
+    return replace(record, state=State.DROPPING) if has_rows else record
+
+
+def end_drop(record: Record, head: Pointer) -> Record:
+    """Record that the rows are deleted."""
+    del head
+    return replace(record, state=State.DROPPED) if record.state is State.DROPPING else record
+
+
+def cancel_drop(record: Record, head: Pointer) -> Record:
+    """Return to the state before `begin_drop`, since no row could be deleted."""
+    del head
+    if record.state is not State.DROPPING:
+        return record
+    return replace(record, state=State.RETIRED if record.publications else State.ABANDONED)
+
+
+def readable(record: Record) -> Record:
+    """Return the record of a version whose rows can be read. Raises Conflict for any other."""
+    if not record.state.has_rows:
+        raise _conflict(record, "has no rows to read")
+    return record
+
+
+def overtaken(version: Version, head: Pointer) -> Conflict:
+    """Return the error of a publication that came second."""
+    return Conflict(f"{version}: the head moved on to {head.version} meanwhile; nothing was published")
+
+
+def unknown(version: Version) -> Conflict:
+    """Return the error for a version that the registry does not hold."""
+    return Conflict(f"{version} is not in the registry")
+
+
+def _conflict(record: Record, what: str) -> Conflict:
+    return Conflict(f"{record.version} is {record.state}; it {what}")

@@ -1,4 +1,4 @@
-"""What a store must do, and nothing about how."""
+"""The two seams between the core and a store: a catalog of versions, and a sink that loads them."""
 
 from __future__ import annotations
 
@@ -6,37 +6,87 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from luigi_sinks.claim import Claim
 from luigi_sinks.contract import Contract
-from luigi_sinks.record import Head, Origin, Record
+from luigi_sinks.login import Login
+from luigi_sinks.record import Head, Record, StagedCounts, Transition
 from luigi_sinks.version import Version
 
-Row = Mapping[str, Any]
+Row = Any
+"""What a user gives as a row and gets back: a mapping, or for a graph a pair of a kind and a mapping."""
+
+
+class Catalog(Protocol):
+    """The versions of one dataset: opened with a name alone, since each record keeps its schema.
+
+    All calls may be repeated. Each raises Unavailable if the store does not answer,
+    and Forbidden if it does not allow the call to this login.
+    """
+
+    @property
+    def store(self) -> str:
+        """The store's name, as in `luigi_sinks.mariadb`."""
+
+    @property
+    def dataset(self) -> str:
+        """The name that readers use."""
+
+    @property
+    def login(self) -> Login:
+        """As whom the store knows who loads and reads; empty before the first call."""
+
+    @property
+    def publisher(self) -> Login:
+        """As whom the store knows who publishes and drops; often the same."""
+
+    def head(self, partition: str) -> Head:
+        """Return what readers of the partition see now."""
+
+    def heads(self) -> Mapping[str, Head]:
+        """Return what readers see now, by partition."""
+
+    def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
+        """Yield the history, oldest first, of one partition or of some outputs."""
+
+    def record(self, version: Version) -> Record:
+        """Return a version's record. Raises Conflict if there is none."""
+
+    def change(self, version: Version, become: Transition) -> Record:
+        """Replace the record by what `become` makes of it and of the head, in one atomic step; return the result.
+
+        Writes nothing if `become` returns the record unchanged, or raises.
+        """
+
+    def publish(self, version: Version, *, replacing: Head, by: str = "", why: str = "") -> Record:
+        """Make the version the head in one atomic step, if the head still is `replacing`, and retire that.
+
+        Raises Conflict as `luigi_sinks.record.publish` does.
+        """
+
+    def delete_rows(self, version: Version) -> None:
+        """Delete the rows and parts of a version that is not the head, whatever its record says.
+
+        Raises Conflict if it is the head. After a failure half-way, call it again.
+        """
+
+    def count(self, version: Version) -> int:
+        """Return how many rows of the version the server counts now."""
+
+    def read(self, version: Version) -> Iterator[Row]:
+        """Yield the version's rows, in no particular order. Raises Conflict if it has none to read."""
 
 
 @dataclass(frozen=True)
 class Part:
     """A numbered piece of a staged version.
 
-    `rows` are as the contract accepted them. `first_row` is the number of the
-    first one, counted from 1 over the whole load.
+    `rows` are as the contract accepted them. `first_row` is the number of the first
+    one, counted from 1 over the whole load.
     """
 
     number: int
     kind: str
     first_row: int
     rows: Sequence[Any]
-
-
-@dataclass(frozen=True)
-class StagedCounts:
-    """What the server itself says of a staged version that is ready to serve.
-
-    `set_aside` counts rows that the task allowed to be left out.
-    """
-
-    rows: int
-    set_aside: int = 0
 
 
 class Stage(Protocol):
@@ -53,63 +103,28 @@ class Stage(Protocol):
     def write(self, part: Part) -> None:
         """Write a part exactly once, however often it is tried.
 
-        Raises BadRow for a row that the server refuses, Unavailable when it is
-        unknown whether the part arrived: the same part may then be written again.
+        Raises BadRow for a row that the server refuses, Conflict if the version takes
+        no more rows, and Unavailable if it is unknown whether the part arrived: the
+        same part may then be written again.
         """
 
-    def renew(self, claim: Claim) -> None:
-        """Keep the claim alive."""
-
     def seal(self) -> StagedCounts:
-        """End all writing, make the version ready to serve, and count it on the server."""
-
-    def approve(self) -> None:
-        """Record that the checks passed."""
-
-    def abandon(self) -> None:
-        """Record that the load failed and delete its rows; never touches a published version."""
+        """End all writing, make the version ready to serve, count it on the server, and record the counts."""
 
 
-class Sink(Protocol):
-    """One dataset in one store: its versions, its registry, its heads."""
-
-    @property
-    def store(self) -> str:
-        """The store's name, as in `luigi_sinks.mariadb`."""
-
-    @property
-    def dataset(self) -> str:
-        """The name readers use."""
+class Sink(Catalog, Protocol):
+    """A catalog that can also load, as it knows the columns, mapping or graph."""
 
     @property
     def contract(self) -> Contract:
         """What a row must look like."""
 
-    def head(self, partition: str) -> Head:
-        """Return what readers of the partition see now."""
+    @property
+    def declared(self) -> Mapping[str, Any]:
+        """The columns, mapping or graph as JSON: the `schema` of the records of this sink's loads."""
 
-    def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
-        """Yield the history, oldest first, of one partition or of some outputs."""
-
-    def begin(self, version: Version, origin: Origin, claim: Claim) -> Stage:
-        """Register a new version, take its number, and open a stage for it."""
+    def begin(self, record: Record) -> Stage:
+        """Prepare the dataset, register a staged version under the next number, and open a stage for it."""
 
     def attach(self, version: Version) -> Stage:
         """Open the stage of a registered version, from any process or machine."""
-
-    def publish(self, version: Version, *, replacing: Head) -> None:
-        """Move the head in one atomic step, if it still is `replacing`; else raise Conflict.
-
-        Publishing what already is the head does nothing, so a call whose answer
-        was lost may be repeated. Only validated and once-published versions can
-        be published; Conflict tells of any other.
-        """
-
-    def retire(self, version: Version) -> None:
-        """Record that the version is no longer the head; does nothing if it is."""
-
-    def drop(self, version: Version) -> None:
-        """Delete the rows of a version that is no head; keep its record."""
-
-    def read(self, version: Version) -> Iterator[Row]:
-        """Yield the version's rows, in no particular order."""

@@ -7,12 +7,11 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
 
-from luigi_sinks import config, identity, report
+from luigi_sinks import config, identity, running, versions
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting
@@ -81,8 +80,6 @@ class VersionedTarget(luigi.Target):
     @property
     def owner(self) -> str:
         """For whom sessions are opened: who reads another task's output does so in its own name."""
-        from luigi_sinks.credentials import running  # noqa: PLC0415 - most who import this package open no session
-
         reader = running.current()
         is_others = reader.task_id not in {"", self.origin.update_id}
         return (is_others and reader.owner) or self.origin.owner
@@ -91,10 +88,10 @@ class VersionedTarget(luigi.Target):
         """Return the dataset, in its store or where luigi.cfg says `local`, in a SQLite file."""
         local = config.common().local
         if local is not None:
-            from luigi_sinks.sqlite import SQLiteSink  # noqa: PLC0415 - most never need it, nor SQLite
+            from luigi_sinks.sqlite import SQLiteSink  # noqa: PLC0415 - most never need it
 
-            store = f"{self.store}.{self.connection}" if self.connection else self.store
-            return SQLiteSink(local, store, self.dataset, self.contract)
+            key = config.connection_key(self.store, self.connection)
+            return SQLiteSink(local, key, self.dataset, self.contract)
         return self.open_sink()
 
     def exists(self) -> bool:
@@ -129,17 +126,7 @@ class VersionedTarget(luigi.Target):
         if mode == "r":
             return RowReader(self.rows())
         if mode == "w":
-            from luigi_sinks import audited  # noqa: PLC0415 - most who import this package never load from there
-
-            sink = self.sink()
-            load = loading(
-                sink,
-                self.partition,
-                self.origin,
-                checks=self._checks,
-                shared_with=self._shared_with,
-                listeners=(report.log, partial(audited.load, sink)),
-            )
+            load = loading(self.sink(), self.partition, self.origin, checks=self._checks, shared_with=self._shared_with)
             return TargetWriter(self, load)
         raise ValueError(f"mode {mode!r} is neither 'r' nor 'w'")
 
@@ -150,7 +137,7 @@ class VersionedTarget(luigi.Target):
             raise FileNotFoundError(f"{self}: nothing was published yet")
         if record.state is State.DROPPED:
             raise FileNotFoundError(f"{record.version} was published, but its rows are deleted by now")
-        return self.sink().read(record.version)
+        return versions.read(self.sink(), record.version)
 
     def __repr__(self) -> str:
         """Name dataset, partition and output."""
@@ -273,9 +260,9 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
 
 def _watch(kind: type[luigi.Task]) -> None:
     """Have the tokens of a task dropped when it ends, whatever its base class is."""
-    from luigi_sinks import credentials  # noqa: PLC0415 - as above
+    from luigi_sinks.task_events import watch  # noqa: PLC0415 - most who import this package use no credential there
 
-    credentials.watch(kind)
+    watch(kind)
 
 
 def _checked_partition(name: str, partition: str) -> str:

@@ -15,43 +15,68 @@ _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
 @dataclass(frozen=True)
 class Version:
-    """One immutable load of one partition of a dataset."""
+    """One immutable load of one partition of a dataset.
+
+    `id` reads `v20261120t211605_k7f3q2`.
+    """
 
     dataset: str
     partition: str
     id: str
 
     def __str__(self) -> str:
-        """Read as people say it: dataset, partition, id."""
+        """Join dataset, partition and id, as messages show them."""
         return f"{self.dataset}/{self.partition}/{self.id}"
 
 
 class State(StrEnum):
-    """How far a version has come.
+    """How far a version has come; `luigi_sinks.record` holds the rules of what may follow what.
 
-    staged → validated → published → retired → dropped; abandoned → failed; withdrawn.
-    What is abandoned still has rows to be deleted; what has failed has none.
+    Whether a version was withdrawn is not a state: a withdrawn version may also be dropped.
     """
 
     STAGED = "staged"
+    """Takes rows."""
+
+    SEALED = "sealed"
+    """Takes no more rows; counted by the server."""
+
     VALIDATED = "validated"
+    """Passed its checks; may be published."""
+
     PUBLISHED = "published"
+    """Readers see it."""
+
     RETIRED = "retired"
+    """Was published; readers see another version. May be published again."""
+
+    DROPPING = "dropping"
+    """Its rows are being deleted."""
+
     DROPPED = "dropped"
+    """Its rows are deleted; the record stays."""
+
     ABANDONED = "abandoned"
+    """Its load failed; its rows are still to be deleted."""
+
     FAILED = "failed"
-    WITHDRAWN = "withdrawn"
+    """Its load failed; its rows are deleted."""
 
     @property
     def is_open(self) -> bool:
-        """Tell whether a load may still be at work on it."""
-        return self in {State.STAGED, State.VALIDATED, State.ABANDONED}
+        """Tell whether a load may still be working on it."""
+        return self in {State.STAGED, State.SEALED, State.VALIDATED, State.ABANDONED}
+
+    @property
+    def has_rows(self) -> bool:
+        """Tell whether its rows are there, whole, to be read."""
+        return self in {State.VALIDATED, State.PUBLISHED, State.RETIRED}
 
 
 def new_version(dataset: str, partition: str) -> Version:
-    """Name a new version: `v20261120t211605_k7f3q2`.
+    """Return a version with a new id: `v20261120t211605_k7f3q2`.
 
-    The time is for the eye. Order comes from the registry's sequence alone.
+    The time in the id is for people. Only the registry's sequence orders versions.
     """
     moment = datetime.now(UTC).strftime("v%Y%m%dt%H%M%S")
     return Version(dataset, partition, f"{moment}_{''.join(secrets.choice(_BASE32) for _ in range(6))}")

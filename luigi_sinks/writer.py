@@ -29,6 +29,7 @@ class Writer:
 
     def __init__(self, stage: Stage, contract: Contract) -> None:
         self.rows = 0
+        self.bytes = 0
         self.part_seconds: list[float] = []
         self._stage = stage
         self._contract = contract
@@ -110,6 +111,7 @@ class Writer:
         part = Part(self._parts, self._kind, self.rows + 1, accepted)
         self._parts += 1
         self.rows += len(rows)
+        self.bytes += size
         self._part_rows = max(1, min(_MOST_ROWS, _GROWTH * len(rows), _PART_BYTES * len(rows) // max(size, 1)))
         self._settle(self._stage.writers)
         self._writing.add(self._pool.submit(self._write, part))

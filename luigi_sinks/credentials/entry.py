@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 
-from luigi_sinks import config
-from luigi_sinks.credentials import audit, exposure, journal, running
+from luigi_sinks import audit, config, running
+from luigi_sinks.credentials import exposure, journal
+from luigi_sinks.credentials.audit_entries import token_entry
 from luigi_sinks.credentials.source import Leasing, Request, Source
 from luigi_sinks.credentials.token import Token
 from luigi_sinks.errors import BadSetting, CredentialError
@@ -79,7 +80,7 @@ class Entry:
     def drop(self, refused: Token) -> None:
         """Hold this token no longer; another one that came meanwhile stays."""
         with _only_once(self), self._flight:
-            audit.record(audit.token_event("refusal", self.credential, refused, outcome="failure"))
+            audit.record(token_entry("refusal", self.credential, refused, outcome="failure"))
             if self._held is not None and self._held.token.fingerprint == refused.fingerprint:
                 self._let_go()
 
@@ -102,7 +103,7 @@ class Entry:
         """Hold no token, and say how often the one that was held was used."""
         held, self._held = self._held, None
         if held is not None and (uses := next(held.uses)):
-            audit.record(audit.token_event("reuse", self.credential, held.token, uses=uses))
+            audit.record(token_entry("reuse", self.credential, held.token, uses=uses))
 
     def _give_back(self, leases: Iterable[journal.Leased]) -> None:
         for leased in leases:
@@ -146,7 +147,7 @@ class Entry:
             self._held = replace(good, refresh_at=started + (good.deadline - started) / 2)
             return good.token
         if self._held is not None and good is None:
-            audit.record(audit.token_event("expiry", self.credential, self._held.token))
+            audit.record(token_entry("expiry", self.credential, self._held.token))
         self._let_go()
         self._held = held
         return held.token
@@ -166,11 +167,11 @@ class Entry:
         try:
             token = get()
         except CredentialError as error:
-            audit.record(audit.Event(action, "failure", str(error), self.credential))
+            audit.record(audit.Entry(action, "failure", str(error), self.credential))
             raise
         self._keep_lease(token.info.lease)
         duration = round(self._clock() - started, 6)
-        audit.require(audit.token_event(action, self.credential, token, server=self._scope.host, duration=duration))
+        audit.require(token_entry(action, self.credential, token, server=self._scope.host, duration=duration))
         return token
 
     def _hold(self, token: Token, started: float) -> Held:
@@ -221,14 +222,14 @@ def revoke(source: Source, leased: journal.Leased) -> None:
     if not isinstance(source, Leasing):
         return
     kind = config.read_credential(leased.credential).get("source", "")
-    event = audit.Event(
+    entry = audit.Entry(
         "revocation", credential=leased.credential, source=kind, token=leased.lease, task_id=leased.task_id
     )
     try:
         source.revoke(leased.lease)
     except CredentialError as error:
-        audit.record(replace(event, outcome="failure", reason=str(error)))
+        audit.record(replace(entry, outcome="failure", reason=str(error)))
         _log.warning("%s; the lease ends by itself, or when the next process sweeps", error)
     else:
-        audit.record(event)
+        audit.record(entry)
         journal.strike(leased)

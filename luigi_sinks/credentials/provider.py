@@ -11,7 +11,8 @@ from multiprocessing.util import Finalize, register_after_fork
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from luigi_sinks.credentials import journal, running
+from luigi_sinks import running
+from luigi_sinks.credentials import journal
 from luigi_sinks.credentials.entry import Entry, Timing, revoke
 from luigi_sinks.credentials.source import Leasing, Refused, Request, Source, Use
 from luigi_sinks.credentials.sources import open_source

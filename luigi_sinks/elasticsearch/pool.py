@@ -17,8 +17,8 @@ from typing import Any
 
 import urllib3
 
-from luigi_sinks import credentials
-from luigi_sinks.credentials import Refused, Token, audit, logins
+from luigi_sinks import credentials, running
+from luigi_sinks.credentials import Refused, Token, logins
 from luigi_sinks.elasticsearch import signing
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadSetting
@@ -60,7 +60,7 @@ class _Pool(urllib3.HTTPConnectionPool):
         """Send a request and read its answer; `timeout` is how long to wait for it, in seconds."""
         options["timeout"] = urllib3.Timeout(connect=_CONNECT, read=timeout)
         url = url.replace("+", "%20")  # a signed space must be written so, and any may
-        headers = {**(headers or {}), **self._settings.more_headers, "x-opaque-id": audit.correlation()}
+        headers = {**(headers or {}), **self._settings.more_headers, "x-opaque-id": running.current().correlation}
         send = super().urlopen
 
         def perform(token: Token) -> urllib3.BaseHTTPResponse:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from luigi_sinks import credentials
 from luigi_sinks.elasticsearch.target import ElasticsearchTarget
 from luigi_sinks.task import CopyTask, setting
+from luigi_sinks.task_events import watch
 
 
 class CopyToIndex(CopyTask):
@@ -44,4 +44,4 @@ class CopyToIndex(CopyTask):
         )
 
 
-credentials.watch(CopyToIndex)
+watch(CopyToIndex)

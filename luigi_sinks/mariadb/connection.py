@@ -15,7 +15,7 @@ import mariadb
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Unavailable
 from luigi_sinks.mariadb.errors import DUPLICATE_KEY, LOCKED, NO_SUCH_TABLE, explained, is_lost, is_refusal
-from luigi_sinks.mariadb.session import CommentingCursor, open_session, token_of
+from luigi_sinks.mariadb.session import CommentingCursor, login_of_session, open_session
 from luigi_sinks.mariadb.settings import MariaDBSettings
 
 __all__ = [
@@ -139,7 +139,7 @@ def _returned(settings: MariaDBSettings, connection: Any) -> Iterator[Any]:
 def _taken(settings: MariaDBSettings) -> Any:
     """Return a connection, and remember by which token it logged in: a kept one may be older than the last token."""
     connection = _young(settings)
-    logins.used(settings.address, settings.credential, token_of(connection))
+    logins.used(settings.address, settings.credential, login_of_session(connection))
     return connection
 
 

@@ -12,13 +12,16 @@ from weakref import WeakKeyDictionary
 import mariadb
 from mariadb.cursors import Cursor
 
-from luigi_sinks import config
-from luigi_sinks.credentials import Refused, Token, audit, use
-from luigi_sinks.credentials.running import Running, current
+from luigi_sinks import audit, config
+from luigi_sinks.credentials import Refused, Token, use
+from luigi_sinks.credentials.audit_entries import token_entry
+from luigi_sinks.credentials.logins import login_of
 from luigi_sinks.errors import BadSetting, Forbidden, SinkError
+from luigi_sinks.login import Login
 from luigi_sinks.mariadb.errors import NO_SUCH_ROLE, REFUSED, explained
 from luigi_sinks.mariadb.names import quoted
 from luigi_sinks.mariadb.settings import MariaDBSettings
+from luigi_sinks.running import Running, current
 
 _SESSION = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
@@ -34,8 +37,8 @@ _UNSAFE = re.compile(r"[^\w.,:=@+-]", re.ASCII)
 _LONGEST = 100
 
 
-_tokens: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
-"""What the audit log calls the token that a connection logged in with."""
+_logins: WeakKeyDictionary[Any, Login] = WeakKeyDictionary()
+"""As whom each connection logged in."""
 
 
 class CommentingCursor(Cursor):  # type: ignore[misc]  # the driver has no types
@@ -68,9 +71,9 @@ def open_session(settings: MariaDBSettings) -> Any:
     return connection
 
 
-def token_of(connection: Any) -> str:
-    """Return what the audit log calls the token that a connection logged in with."""
-    return _tokens[connection]
+def login_of_session(connection: Any) -> Login:
+    """Return as whom a connection logged in."""
+    return _logins[connection]
 
 
 def _log_in(settings: MariaDBSettings, token: Token) -> Any:
@@ -91,8 +94,8 @@ def _log_in(settings: MariaDBSettings, token: Token) -> Any:
         if error.errno in REFUSED:
             raise Refused from SinkError(_not_let_in(settings, token, error))
         raise explained(settings, error) from error
-    audit.record(audit.token_event("connection", settings.credential, token, server=settings.address))
-    _tokens[connection] = audit.token_name(token)
+    audit.record(token_entry("connection", settings.credential, token, server=settings.address))
+    _logins[connection] = login_of(token)
     return connection
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from luigi_sinks import credentials
 from luigi_sinks.mariadb.target import MariaDBTarget
 from luigi_sinks.task import CopyTask, setting
+from luigi_sinks.task_events import watch
 
 
 class CopyToTable(CopyTask):
@@ -21,4 +21,4 @@ class CopyToTable(CopyTask):
         return MariaDBTarget(self.table, columns=self.columns, **self._target_options())
 
 
-credentials.watch(CopyToTable)
+watch(CopyToTable)

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import neo4j
 from neo4j.exceptions import DriverError, Neo4jError
 
-from luigi_sinks.credentials import Token, audit, logins, running, use
+from luigi_sinks import running
+from luigi_sinks.credentials import Token, logins, use
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.neo4j import errors, tls
 from luigi_sinks.neo4j.settings import Neo4jSettings
@@ -75,7 +76,7 @@ def _named(cypher: str) -> neo4j.Query:
 
 def _metadata(version: str = "") -> dict[str, Any]:
     """Return what the server shows of a transaction, in its own list and log: it joins them to our audit log."""
-    said = {"luigi_sinks": version, "correlation": audit.correlation(), "task": running.current().task_id}
+    said = {"luigi_sinks": version, "correlation": running.current().correlation, "task": running.current().task_id}
     return {key: value for key, value in said.items() if value}
 
 

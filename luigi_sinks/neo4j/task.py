@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from luigi_sinks import credentials
 from luigi_sinks.neo4j.target import Neo4jTarget
 from luigi_sinks.task import CopyTask, setting
+from luigi_sinks.task_events import watch
 
 
 class CopyToGraph(CopyTask):
@@ -37,4 +37,4 @@ class CopyToGraph(CopyTask):
         )
 
 
-credentials.watch(CopyToGraph)
+watch(CopyToGraph)

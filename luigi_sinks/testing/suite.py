@@ -15,22 +15,27 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
 
-from luigi_sinks.claim import held
-from luigi_sinks.errors import BadRow, BadSetting, CheckFailed, Conflict, SinkError
+from luigi_sinks import record as rules
+from luigi_sinks import versions
+from luigi_sinks.claim import Claim, held
+from luigi_sinks.errors import BadRow, BadSetting, CheckFailed, Conflict
+from luigi_sinks.events import Action, Event, Outcome
+from luigi_sinks.listeners import listen, stop_listening
 from luigi_sinks.load import load, loading
-from luigi_sinks.record import Head, Origin
-from luigi_sinks.sink import Part, Sink, Stage
+from luigi_sinks.record import CheckResult, Head, Record, Withdrawal
+from luigi_sinks.sink import Catalog, Part, Sink, Stage
+from luigi_sinks.testing import transitions
+from luigi_sinks.testing.transitions import CHANGES, ORIGIN, REFUSALS, RULES, STATES, WHOLE
 from luigi_sinks.version import State, Version, new_version
 
-ORIGIN = Origin("Load_1", family="Load", owner="tests", params={"day": "2026-01-02"})
-WHOLE = "_all"
+_CHANGES = [(state, rule) for state, by_rule in CHANGES.items() for rule in by_rule]
 
 
 class SinkSuite:
@@ -116,8 +121,8 @@ class SinkSuite:
         stale = sink.head(WHOLE)
         with self.staged(sink, rows(2)) as stage:
             winner = self.publish(sink, rows(3))
-            version = self.approved(stage)
-            with pytest.raises(Conflict):
+            version = self.approved(sink, stage)
+            with pytest.raises(Conflict, match=f"the head moved on to {winner} meanwhile; nothing was published"):
                 sink.publish(version, replacing=stale)
         assert sink.head(WHOLE).version == winner
         assert self.read(sink, winner) == rows(3)
@@ -139,48 +144,199 @@ class SinkSuite:
     def test_an_older_version_can_be_published_again(self, sink: Sink) -> None:
         first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
         published_at = next(sink.records()).published_at
-        sink.publish(first, replacing=sink.head(WHOLE))
-        sink.retire(second)
+        versions.roll_back(sink, first, why="the second was wrong")
         head = self.head_record(sink)
         assert (head.version, head.published_at) == (first, published_at)
+        assert [(p.epoch, p.why) for p in head.publications] == [(1, ""), (3, "the second was wrong")]
+        assert head.publications[-1].by == sink.publisher.principal != ""
         assert {r.version: r.state for r in sink.records()} == {first: State.PUBLISHED, second: State.RETIRED}
+        assert [r.retired_at is None for r in sink.records()] == [True, False]
 
     def test_a_head_that_came_back_is_not_the_head_that_was(self, sink: Sink) -> None:
         first = self.load(sink, rows(3))
         stale = sink.head(WHOLE)
         with self.staged(sink, rows(2)) as stage:
-            second = self.publish(sink, rows(5))
-            sink.retire(first)
+            self.publish(sink, rows(5))
             sink.publish(first, replacing=sink.head(WHOLE))
-            sink.retire(second)
-            version = self.approved(stage)
-            with pytest.raises(Conflict):
+            version = self.approved(sink, stage)
+            with pytest.raises(Conflict, match=f"the head moved on to {first} meanwhile"):
                 sink.publish(version, replacing=stale)
         assert sink.head(WHOLE).version == first
 
     def test_a_version_that_was_not_approved_cannot_be_published(self, sink: Sink) -> None:
         with self.staged(sink, rows(2)) as stage:
             stage.seal()
-            with pytest.raises(Conflict):
+            with pytest.raises(Conflict, match=f"{stage.version} is sealed; it cannot be published"):
                 sink.publish(stage.version, replacing=sink.head(WHOLE))
 
-    def test_the_head_is_not_retired(self, sink: Sink) -> None:
+    def test_the_head_cannot_be_dropped_nor_its_rows_deleted(self, sink: Sink) -> None:
         version = self.load(sink, rows(2))
-        sink.retire(version)
+        with pytest.raises(Conflict, match=f"{version} is the head; it cannot be dropped"):
+            versions.prune(sink, version)
+        with pytest.raises(Conflict, match="is the head"):
+            sink.delete_rows(version)
+        assert self.read(sink, version) == rows(2)
         assert self.head_record(sink).state is State.PUBLISHED
 
-    def test_the_head_cannot_be_dropped(self, sink: Sink) -> None:
-        version = self.load(sink, rows(2))
-        with pytest.raises(Conflict):
-            sink.drop(version)
-        assert self.read(sink, version) == rows(2)
+    def test_a_version_that_is_being_loaded_cannot_be_dropped(self, sink: Sink) -> None:
+        with self.staged(sink, rows(2)) as stage:
+            with pytest.raises(Conflict, match=f"{stage.version} is staged; it is being loaded or was interrupted"):
+                versions.prune(sink, stage.version)
+            stage.write(self.part(sink, 1, rows(2, start=10)))
+            assert stage.seal().rows == 4
 
     def test_a_dropped_version_keeps_its_record_and_stays_complete(self, sink: Sink) -> None:
         first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
-        sink.drop(first)
+        assert sink.count(first) == 3
+        versions.prune(sink, first)
         record = next(sink.records())
         assert (record.version, record.state, record.is_complete) == (first, State.DROPPED, True)
+        assert sink.count(first) == 0
+        with pytest.raises(Conflict, match=f"{first} is dropped; it has no rows to read"):
+            list(sink.read(first))
         assert self.read(sink, second) == rows(5)
+
+    def test_a_pinned_version_is_not_dropped(self, sink: Sink) -> None:
+        first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
+        sink.change(first, lambda record, _: replace(record, pinned=True))
+        with pytest.raises(Conflict, match=f"{first} is pinned; it cannot be dropped"):
+            versions.prune(sink, first)
+        assert self.read(sink, first) == rows(3)
+
+    # The rules of a version's life
+
+    @pytest.mark.parametrize("state", STATES)
+    def test_each_rule_that_refuses_a_state_says_so_and_changes_nothing(self, sink: Sink, state: str) -> None:
+        version = STATES[state](sink)
+        before = sink.record(version)
+        for rule in REFUSALS[state]:
+            with pytest.raises(Conflict) as refused:
+                sink.change(version, RULES[rule])
+            assert str(refused.value) == transitions.message(version, state, rule)
+        for rule in RULES.keys() - REFUSALS[state].keys() - CHANGES[state].keys():
+            assert sink.change(version, RULES[rule]) == before, rule
+        assert sink.record(version) == before
+
+    @pytest.mark.parametrize(("state", "rule"), _CHANGES)
+    def test_each_rule_that_changes_a_state_is_recorded(self, sink: Sink, state: str, rule: str) -> None:
+        version = STATES[state](sink)
+        before = sink.record(version)
+        if rule == "publish":
+            sink.publish(version, replacing=sink.head(WHOLE))
+        else:
+            assert sink.change(version, RULES[rule]) != before
+        assert sink.record(version).state is CHANGES[state][rule]
+
+    @pytest.mark.parametrize("state", [state for state in REFUSALS if "publish" in REFUSALS[state]])
+    def test_what_may_not_be_published_is_refused_at_the_door(self, sink: Sink, state: str) -> None:
+        version = STATES[state](sink)
+        head = sink.head(WHOLE)
+        with pytest.raises(Conflict) as refused:
+            sink.publish(version, replacing=head)
+        assert str(refused.value) == transitions.message(version, state, "publish")
+        assert sink.head(WHOLE) == head
+
+    @pytest.mark.parametrize("state", [state for state in STATES if state not in {"validated", "published", "retired"}])
+    def test_what_has_no_rows_to_read_is_refused_at_the_door(self, sink: Sink, state: str) -> None:
+        version = STATES[state](sink)
+        shown = sink.record(version).state
+        with pytest.raises(Conflict, match=f"{version} is {shown}; it has no rows to read"):
+            list(sink.read(version))
+
+    def test_a_version_that_no_registry_holds_is_refused(self, sink: Sink) -> None:
+        self.load(sink, rows(1))
+        version = new_version(sink.dataset, WHOLE)
+        head = sink.head(WHOLE)
+        calls: list[Callable[[], object]] = [
+            lambda: sink.record(version),
+            lambda: sink.change(version, rules.abandon),
+            lambda: sink.publish(version, replacing=head),
+            lambda: list(sink.read(version)),
+            lambda: sink.attach(version).seal(),
+        ]
+        for call in calls:
+            with pytest.raises(Conflict, match=f"{version} is not in the registry"):
+                call()
+
+    def test_a_withdrawn_version_that_is_dropped_stays_withdrawn(self, sink: Sink) -> None:
+        first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
+        withdrawal = Withdrawal(next(sink.records()).staged_at, by="tests", why="wrong")
+        sink.change(first, lambda record, _: replace(record, withdrawn=withdrawal))
+        with pytest.raises(Conflict, match=f"{first} is retired; it cannot be published"):
+            versions.roll_back(sink, first)
+        sink.change(first, rules.begin_drop)
+        record = sink.change(first, rules.end_drop)
+        assert sink.record(first) == record
+        assert (record.state, record.withdrawn, record.is_complete) == (State.DROPPED, withdrawal, False)
+
+    # What the catalog tells without a schema
+
+    def test_a_record_keeps_what_it_was_loaded_with(self, sink: Sink) -> None:
+        self.load(sink, rows(3))
+        record = self.head_record(sink)
+        assert record.schema == sink.declared != {}
+        assert record.checks == (CheckResult("complete", passed=True), CheckResult("not_empty", passed=True))
+        assert record.principal == sink.login.principal != ""
+        assert [publication.epoch for publication in record.publications] == [1]
+
+    def test_a_catalog_knows_heads_history_and_rows_by_name_alone(self, sink: Sink) -> None:
+        january, february = self.load(sink, rows(3), "201301"), self.load(sink, rows(2, start=100), "201302")
+        catalog = self.catalog(sink)
+        assert {partition: head.version for partition, head in catalog.heads().items()} == {
+            "201301": january,
+            "201302": february,
+        }
+        assert list(catalog.records()) == list(sink.records())
+        assert self.read(sink, january, catalog=catalog) == rows(3)
+        assert catalog.count(february) == 2
+
+    def test_a_catalog_publishes_and_drops_by_name_alone(self, sink: Sink) -> None:
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        catalog = self.catalog(sink)
+        versions.roll_back(catalog, first)
+        assert sink.head(WHOLE).version == first
+        self.prune(catalog, second)
+        assert sink.head(WHOLE).version == first
+
+    def test_the_catalog_lists_the_dataset(self, sink: Sink) -> None:
+        assert sink.dataset not in self.datasets(sink)
+        self.load(sink, rows(1))
+        assert sink.dataset in self.datasets(sink)
+
+    # Events
+
+    def test_listeners_are_told_of_a_load_and_its_publication(self, sink: Sink) -> None:
+        first = self.load(sink, rows(3))
+        told = self.told(lambda: self.load(sink, rows(5)))
+        version = sink.head(WHOLE).version
+        assert [(e.action, e.outcome) for e in told] == [
+            (Action.LOAD, Outcome.BEGUN),
+            (Action.LOAD, Outcome.SUCCESS),
+            (Action.PUBLISH, Outcome.SUCCESS),
+        ]
+        assert [(e.store, e.version, e.origin, e.replaced) for e in told] == [(sink.store, version, ORIGIN, first)] * 3
+        event = told[-1]
+        assert (event.rows, event.epoch, event.login) == (5, 2, sink.publisher)
+        assert event.bytes > 0
+        assert event.seconds > 0
+        assert list(event.steps) == ["write", "seal", "check", "publish"]
+        assert [check.name for check in event.checks] == ["complete", "not_empty"]
+        assert event.correlation != ""
+
+    def test_listeners_are_told_of_what_is_done_by_hand_and_of_what_fails(self, sink: Sink) -> None:
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        (begun, success) = self.told(lambda: versions.roll_back(sink, first))
+        assert (begun.action, begun.outcome, begun.version, begun.replaced) == ("rollback", "begun", first, second)
+        assert (success.outcome, success.origin, success.rows, success.epoch) == ("success", ORIGIN, 3, 3)
+        (begun, failure) = self.told(lambda: refused(lambda: versions.prune(sink, first)))
+        assert (begun.action, begun.outcome, failure.outcome) == ("prune", "begun", "failure")
+        assert isinstance(failure.error, Conflict)
+
+    def test_listeners_are_told_of_what_is_read(self, sink: Sink) -> None:
+        version = self.load(sink, rows(3))
+        begun, success = self.told(lambda: list(versions.read(sink, version)))
+        assert (begun.action, begun.outcome, begun.version) == ("read", "begun", version)
+        assert (success.outcome, success.version, success.rows) == ("success", version, 3)
 
     # Stages
 
@@ -206,40 +362,32 @@ class SinkSuite:
 
     def test_a_sealed_version_takes_no_more_rows(self, sink: Sink) -> None:
         with self.staged(sink, rows(2)) as stage:
-            self.approved(stage)
-            with pytest.raises(SinkError):
+            self.approved(sink, stage)
+            with pytest.raises(Conflict, match=f"{stage.version} is validated; it takes no more rows"):
                 stage.write(self.part(sink, 7, rows(1, start=50)))
             assert self.attach(sink, stage).seal().rows == 2
 
     def test_an_abandoned_version_has_failed_and_cannot_be_published(self, sink: Sink) -> None:
         with self.staged(sink, rows(2)) as stage:
-            version = self.approved(stage)
-            stage.abandon()
-            with pytest.raises(Conflict):
+            version = self.approved(sink, stage)
+            versions.abandon(sink, version)
+            with pytest.raises(Conflict, match=f"{version} is failed; it cannot be published"):
                 sink.publish(version, replacing=sink.head(WHOLE))
         assert [r.state for r in sink.records()] == [State.FAILED]
 
-    def test_what_another_process_abandoned_cannot_be_sealed_or_approved(self, sink: Sink) -> None:
+    def test_what_another_process_abandoned_takes_no_rows_and_cannot_be_sealed(self, sink: Sink) -> None:
         with self.staged(sink, rows(2)) as stage:
-            self.attach(sink, stage).abandon()
-            with pytest.raises(SinkError):
+            self.make_sink(sink.dataset).change(stage.version, rules.abandon)
+            with pytest.raises(Conflict, match=f"{stage.version} is abandoned; it takes no more rows"):
+                stage.write(self.part(sink, 7, rows(1, start=50)))
+            with pytest.raises(Conflict, match=f"{stage.version} is abandoned; it cannot be sealed"):
                 stage.seal()
-        with self.staged(sink, rows(2)) as stage:
-            stage.seal()
-            self.attach(sink, stage).abandon()
-            with suppress(SinkError):
-                stage.approve()
-            with pytest.raises(Conflict):
-                sink.publish(stage.version, replacing=sink.head(WHOLE))
+            versions.abandon(self.make_sink(sink.dataset), stage.version)
+            with pytest.raises(Conflict, match=f"{stage.version} is (failed|abandoned); it takes no more rows"):
+                stage.write(self.part(sink, 8, rows(1, start=60)))
+            with pytest.raises(Conflict, match=f"{stage.version} is (failed|abandoned); it cannot be sealed"):
+                stage.seal()
         assert sink.head(WHOLE) == Head()
-
-    def test_a_dropped_version_is_not_retired_and_cannot_be_published(self, sink: Sink) -> None:
-        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
-        sink.drop(first)
-        sink.retire(first)
-        with pytest.raises(Conflict):
-            sink.publish(first, replacing=sink.head(WHOLE))
-        assert sink.head(WHOLE).version == second
 
     def test_partitions_of_another_kind_are_refused(self, sink: Sink) -> None:
         self.load(sink, rows(3), "201301")
@@ -253,14 +401,16 @@ class SinkSuite:
 
     def test_abandoning_never_touches_a_published_version(self, sink: Sink) -> None:
         version = self.load(sink, rows(2))
-        sink.attach(version).abandon()
+        versions.abandon(sink, version)
         assert self.head_record(sink).state is State.PUBLISHED
         assert self.read(sink, version) == rows(2)
 
     def test_abandoning_twice_is_as_good_as_once(self, sink: Sink) -> None:
         with self.staged(sink, rows(2)) as stage:
-            stage.abandon()
-            stage.abandon()
+            versions.abandon(sink, stage.version)
+            failed = sink.record(stage.version)
+            versions.abandon(sink, stage.version)
+            assert sink.record(stage.version) == failed
 
     # Loads
 
@@ -286,7 +436,7 @@ class SinkSuite:
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
         with held("of a process that is gone") as mine:
-            sink.begin(new_version(sink.dataset, WHOLE), ORIGIN, replace(mine, pid=dead.pid))
+            sink.begin(staged(sink, replace(mine, pid=dead.pid)))
         self.load(sink, rows(3))
         assert [r.state for r in sink.records()] == [State.FAILED, State.PUBLISHED]
 
@@ -378,9 +528,31 @@ class SinkSuite:
         """Give plain rows the form that the sink's users give them."""
         return (sink.contract.join(self.kind, row) for row in some_rows)
 
-    def read(self, sink: Sink, version: Version) -> list[Any]:
+    def catalog(self, sink: Sink) -> Catalog:
+        """Open the dataset's catalog with the store's settings and the dataset's name alone."""
+        raise NotImplementedError
+
+    def datasets(self, sink: Sink) -> Collection[str]:
+        """List the datasets of the store that the sink loads into."""
+        raise NotImplementedError
+
+    def told(self, act: Callable[[], object]) -> list[Event]:
+        """Return what listeners are told while something is done."""
+        events: list[Event] = []
+        listener = listen(lambda event: events.append(event))  # noqa: PLW0108 - a listener is known by identity
+        try:
+            act()
+        finally:
+            stop_listening(listener)
+        return events
+
+    def prune(self, catalog: Catalog, version: Version) -> None:
+        """Delete the rows of a version, as a login that may."""
+        versions.prune(catalog, version)
+
+    def read(self, sink: Sink, version: Version, *, catalog: Catalog | None = None) -> list[Any]:
         """Return a version's rows in the order of their keys."""
-        split = (sink.contract.split(row) for row in sink.read(version))
+        split = (sink.contract.split(row) for row in (catalog or sink).read(version))
         return sorted((dict(row) for kind, row in split if kind == self.kind), key=_by_id)
 
     def write_all(self, sink: Sink, writer: Any, some_rows: Any) -> None:
@@ -400,27 +572,27 @@ class SinkSuite:
         if some_rows:
             stage.write(self.part(sink, 0, some_rows))
         yield stage
-        stage.abandon()
+        versions.abandon(sink, stage.version)
 
     def publish(self, sink: Sink, some_rows: Any) -> Version:
         """Stage and publish by hand, without a look at what else is being loaded."""
         head = sink.head(WHOLE)
         stage = _begin(sink)
         stage.write(self.part(sink, 0, some_rows))
-        sink.publish(self.approved(stage), replacing=head)
+        sink.publish(self.approved(sink, stage), replacing=head)
         return stage.version
 
     def attach(self, sink: Sink, stage: Stage) -> Stage:
         """Open the same stage as another client does."""
         return self.make_sink(sink.dataset).attach(stage.version)
 
-    def approved(self, stage: Stage) -> Version:
+    def approved(self, sink: Sink, stage: Stage) -> Version:
         """Seal and approve; return the version."""
         stage.seal()
-        stage.approve()
+        sink.change(stage.version, rules.approve)
         return stage.version
 
-    def head_record(self, sink: Sink) -> Any:
+    def head_record(self, sink: Sink) -> Record:
         """Return the head's record."""
         record = sink.head(WHOLE).record
         assert record is not None
@@ -433,7 +605,7 @@ class SinkSuite:
         stages = [_begin(sink) for _ in range(publishers)]
         for number, stage in enumerate(stages):
             stage.write(self.part(sink, 0, rows(number + 1)))
-            self.approved(stage)
+            self.approved(sink, stage)
 
         def publish(version: Version) -> None:
             try:
@@ -479,6 +651,12 @@ def failing_after(count: int) -> Iterator[dict[str, Any]]:
     raise ZeroDivisionError("the source broke")
 
 
+def refused(act: Callable[[], object]) -> None:
+    """Do what must end in a Conflict."""
+    with pytest.raises(Conflict):
+        act()
+
+
 def run_together(calls: list[Any]) -> None:
     """Run the calls at the same time; raise the first error."""
     barrier, errors = threading.Barrier(len(calls)), []
@@ -499,10 +677,14 @@ def run_together(calls: list[Any]) -> None:
         raise errors[0]
 
 
-def _begin(sink: Sink, partition: str = WHOLE) -> Stage:
-    version = new_version(sink.dataset, partition)
-    with held(version.id) as claim:
-        return sink.begin(version, ORIGIN, claim)
+def staged(sink: Sink, claim: Claim) -> Record:
+    """Return the record of a new version, as a load makes it."""
+    return rules.staged(new_version(sink.dataset, WHOLE), ORIGIN, claim, schema=sink.declared)
+
+
+def _begin(sink: Sink) -> Stage:
+    with held("of the tests") as claim:
+        return sink.begin(staged(sink, claim))
 
 
 def _known(version: Version | None) -> Version:

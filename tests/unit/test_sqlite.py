@@ -1,11 +1,11 @@
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from msgspec import Meta
 
 from luigi_sinks.contract import Contract, Field, TupleShape
-from luigi_sinks.sqlite import SQLiteSink
+from luigi_sinks.sqlite import SQLiteCatalog, SQLiteSink, datasets
 from luigi_sinks.testing.suite import SinkSuite
 
 FLOAT_MAX = 1.7976931348623157e308
@@ -26,3 +26,10 @@ class TestMemorySink(SinkSuite):
 
     def make_sink(self, dataset: str) -> SQLiteSink:
         return SQLiteSink(self.folder, "memory", dataset, Contract(dataset, {"": SHAPE}))
+
+    def catalog(self, sink: Any) -> SQLiteCatalog:
+        return SQLiteCatalog(self.folder, "memory", sink.dataset)
+
+    def datasets(self, sink: Any) -> list[str]:
+        del sink
+        return datasets(self.folder, "memory")

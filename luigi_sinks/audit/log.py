@@ -1,6 +1,6 @@
-"""Says what was done with credentials and by whom: one JSON line an event, with nothing secret in it.
+"""Writes the audit log: one JSON line for each use of a credential and each change of a version, without secrets.
 
-The lines go to the logger `luigi_sinks.audit`, and to a file if luigi.cfg names one.
+The lines go to the logger `luigi_sinks.audit`, and to a file if `[luigi_sinks.audit]` names one.
 """
 
 from __future__ import annotations
@@ -16,26 +16,15 @@ from typing import Any
 
 import msgspec
 
-from luigi_sinks import config
-from luigi_sinks.credentials import running
-from luigi_sinks.credentials.chain import Log, verify
-from luigi_sinks.credentials.token import Token
+from luigi_sinks import config, running
+from luigi_sinks.audit.chain import Log
 from luigi_sinks.errors import BadSetting, CredentialError
-
-__all__ = [
-    "AuditSettings",
-    "Event",
-    "correlation",
-    "forget_settings",
-    "record",
-    "require",
-    "token_event",
-    "token_name",
-    "verify",
-]
 
 _audit = logging.getLogger("luigi_sinks.audit")
 _log = logging.getLogger("luigi_sinks.credentials")
+
+FORMAT = 1
+"""The number in each line's `format`; a change of what a field means gives the next one."""
 
 _LONGEST = 500
 """Characters of a text that are kept."""
@@ -64,17 +53,17 @@ class AuditSettings:
 
 
 @dataclass(frozen=True)
-class Event:
+class Entry:
     """What happened. Empty fields are left out; times are ISO 8601 in UTC, `duration` is in seconds.
 
     `action` is exchange, renewal, reuse, refusal, revocation or expiry of a token,
-    or connection and publish of a store, or load, rollback and prune (begun, then
-    success or failure); withdraw is for what is to come. `token` is a token's id or
-    keyed fingerprint; where versions are loaded, published or pruned it is the one of
-    the last call or session by then, a publisher's where the store has a login of its
-    own for that, and nothing is said before the first. `server` is a store or its
-    address, `uses` how often a token was handed out again, `task_id` whose it was
-    where that is not the task that runs.
+    connection to a store, or load, publish, rollback, prune or read of a version
+    (begun, then success or failure). `token` is a token's id or keyed fingerprint; for
+    a version it is the one that the store saw last, a publisher's where the store has
+    a login of its own for that, and empty before the first call. `replaced` is the
+    version that was the head, `epoch` counts the head's moves. `server` is a store or
+    its address, `uses` how often a token was handed out again, `task_id` the task that
+    it belonged to where that is not the one that runs.
     """
 
     action: str
@@ -91,30 +80,32 @@ class Event:
     server: str = ""
     dataset: str = ""
     version: str = ""
+    replaced: str = ""
+    epoch: int | None = None
     rows: int | None = None
     uses: int | None = None
     duration: float | None = None
     task_id: str = ""
 
 
-def record(event: Event) -> None:
-    """Write an event down; if that fails, say so once and go on."""
+def record(entry: Entry) -> None:
+    """Write an entry; if that fails, warn once and go on."""
     try:
-        _write(event)
+        _write(entry)
     except OSError as error:
         _warn_once(str(error))
     else:
         _warn_once.cache_clear()
 
 
-def require(event: Event) -> None:
-    """Write an event down that must not go unrecorded.
+def require(entry: Entry) -> None:
+    """Write an entry before what it describes is done.
 
-    Raises CredentialError where `required = true` and it cannot be written: then
-    what it speaks of must not happen.
+    Raises CredentialError if `required = true` and it cannot be written: then the
+    caller must not go on.
     """
     try:
-        _write(event)
+        _write(entry)
     except OSError as error:
         if _settings().required:
             raise CredentialError(
@@ -124,43 +115,17 @@ def require(event: Event) -> None:
         _warn_once(str(error))
 
 
-def token_event(action: str, credential: str, token: Token, **more: Any) -> Event:
-    """Return an event that speaks of a token; what else is said of it is given by name."""
-    info = token.info
-    return Event(
-        action,
-        credential=credential,
-        source=config.read_credential(credential).get("source", ""),
-        principal=info.principal,
-        issuer=info.issuer,
-        audience=info.audience,
-        token=token_name(token),
-        issued=_time(info.issued),
-        expires=_time(info.issued + info.lifetime) if info.lifetime is not None else "",
-        **more,
-    )
-
-
-def token_name(token: Token) -> str:
-    """Return what the lines call a token: its id, its lease, or a keyed fingerprint."""
-    return token.info.token_id or token.info.lease or _fingerprint(token)
-
-
-def correlation() -> str:
-    """Return what joins these lines to a store's own log, for the attempt at a task that runs."""
-    return running.current().correlation
-
-
 def forget_settings() -> None:
-    """Read luigi.cfg anew."""
+    """Read the configuration again at the next line."""
     _settings.cache_clear()
-    _key.cache_clear()
+    fingerprint_key.cache_clear()
     _warn_once.cache_clear()
 
 
-def _write(event: Event) -> None:
+def _write(entry: Entry) -> None:
     task = running.current()
     fields = {
+        "format": FORMAT,
         "time": datetime.now(UTC).isoformat(timespec="microseconds"),
         "host": socket.gethostname(),
         "pid": os.getpid(),
@@ -169,7 +134,7 @@ def _write(event: Event) -> None:
         "owner": task.owner,
         "correlation": task.correlation,
     }
-    said = {name: _short(value) for name, value in [*fields.items(), *asdict(event).items()] if value not in {"", None}}
+    said = {name: _short(value) for name, value in [*fields.items(), *asdict(entry).items()] if value not in {"", None}}
     if _audit.isEnabledFor(logging.INFO):
         _audit.info("%s", msgspec.json.encode(said).decode())
     if (path := _settings().path) is not None:
@@ -190,19 +155,11 @@ def _warn_once(reason: str) -> None:
     _log.warning("the audit log cannot be written (%s); events are lost until it can", reason)
 
 
-def _fingerprint(token: Token) -> str:
-    key = _key()
-    return token.digest(key) if key else token.fingerprint
-
-
 @cache
-def _key() -> bytes:
+def fingerprint_key() -> bytes:
+    """Return the key for the fingerprints of tokens, empty if `key_file` is not set. Raises BadSetting."""
     path = _settings().key_file
     try:
         return path.read_bytes()[:64] if path else b""
     except OSError as error:
         raise BadSetting(f"[luigi_sinks.audit] key_file = {path} in luigi.cfg: {error.strerror}") from None
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

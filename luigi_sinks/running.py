@@ -1,4 +1,4 @@
-"""Which task this process is running, for whoever has to say or to keep apart who asked."""
+"""Which task this process is running, for audit attribution and for keeping tasks' tokens apart."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def current() -> Running:
 
 
 def become(running: Running) -> None:
-    """Say what runs from now on, in all threads: Luigi runs one task at a time in a process."""
+    """Set what runs from now on, in all threads: Luigi runs one task at a time in a process."""
     global _running  # noqa: PLW0603 - a thread of the task would not see a context variable
     _running = running

@@ -6,7 +6,7 @@ from typing import Any
 
 import luigi
 
-from luigi_sinks.credentials import running
+from luigi_sinks import running
 from luigi_sinks.credentials.provider import PROVIDER
 
 _watched: set[type[luigi.Task]] = set()

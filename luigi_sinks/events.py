@@ -1,0 +1,74 @@
+"""What is told of a load, a publication, a rollback, a prune or a read: one kind of event for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from luigi_sinks.login import Login
+from luigi_sinks.record import CheckResult, Origin
+from luigi_sinks.running import current
+from luigi_sinks.version import Version
+
+
+class Action(StrEnum):
+    """What is done to a version."""
+
+    LOAD = "load"
+    PUBLISH = "publish"
+    ROLLBACK = "rollback"
+    PRUNE = "prune"
+    READ = "read"
+
+
+class Outcome(StrEnum):
+    """How far it has come. `success` of a load means that the checks passed; its publication follows."""
+
+    BEGUN = "begun"
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happens to a version.
+
+    `replaced` is the head that the version takes, or took, the place of, and `epoch`
+    counts the moves of the head, this one included; both are known once the head was
+    read. `rows` is the server's count, for a read the number of rows that were read;
+    `set_aside` counts rows that the task allows to be left out. `bytes` is the size of
+    the rows as JSON. `seconds` is the time since the action began, `steps` the seconds
+    that each of its steps took, `part_seconds` those of each part that was written.
+    `login` says as whom the store knows this process, `correlation` joins the event
+    with the audit log and the store's own. `error` is what ended the action.
+    """
+
+    action: Action
+    outcome: Outcome
+    store: str
+    version: Version
+    origin: Origin | None = None
+    replaced: Version | None = None
+    epoch: int = 0
+    rows: int = 0
+    set_aside: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    steps: Mapping[str, float] = field(default_factory=dict)
+    part_seconds: tuple[float, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    login: Login = field(default_factory=Login)
+    correlation: str = field(default_factory=lambda: current().correlation)
+    error: BaseException | None = None
+
+    @property
+    def is_past(self) -> bool:
+        """Tell whether nothing can be stopped any more: the version is published, dropped or read, or it failed."""
+        is_validated = self.action is Action.LOAD and self.outcome is Outcome.SUCCESS
+        return self.outcome is not Outcome.BEGUN and not is_validated
+
+    @property
+    def rows_per_second(self) -> float:
+        """Return the rate over all of the action."""
+        return self.rows / self.seconds if self.seconds else 0.0

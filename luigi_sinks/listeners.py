@@ -1,0 +1,99 @@
+"""Tells what happens to versions to whoever listens: the audit log first, then the log, then others."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from luigi_sinks import report
+from luigi_sinks.audit import listener as audit
+from luigi_sinks.events import Action, Event, Outcome
+from luigi_sinks.record import Origin
+from luigi_sinks.sink import Catalog
+from luigi_sinks.version import Version
+
+Listener = Callable[[Event], None]
+"""Is told of each event. What it raises stops the action, unless the event is past being stopped."""
+
+_log = logging.getLogger("luigi_sinks")
+
+_listeners: list[Listener] = [audit.write, report.log]
+
+
+def listen(listener: Listener) -> Listener:
+    """Have a function told of every event in this process from now on; usable as a decorator.
+
+    Example:
+        >>> from luigi_sinks import Event, listen
+        >>> @listen
+        ... def count(event: Event) -> None:
+        ...     print(event.action, event.outcome, event.version, event.rows)
+        >>> stop_listening(count)
+
+    """
+    if listener not in _listeners:
+        _listeners.append(listener)
+    return listener
+
+
+def stop_listening(listener: Listener) -> None:
+    """Tell a function of no further event; does nothing if it was not told of any."""
+    if listener in _listeners:
+        _listeners.remove(listener)
+
+
+class Telling:
+    """Tells listeners how one action goes. Facts about it add up from event to event."""
+
+    def __init__(self, catalog: Catalog, event: Event, also: Sequence[Listener] = ()) -> None:
+        self._catalog = catalog
+        self._event = event
+        self._also = tuple(also)
+        self._start = time.monotonic()
+        self._steps: dict[str, float] = {}
+
+    def know(self, **facts: Any) -> None:
+        """Add facts for the events to come."""
+        self._event = replace(self._event, **facts)
+
+    def tell(self, outcome: Outcome, *, action: Action | None = None, **facts: Any) -> None:
+        """Tell the next event. What a listener raises is passed on, unless the event is past."""
+        action = action or self._event.action
+        login = self._catalog.login if action in {Action.LOAD, Action.READ} else self._catalog.publisher
+        self.know(action=action, outcome=outcome, login=login, steps=dict(self._steps), **facts)
+        self.know(seconds=time.monotonic() - self._start)
+        for listener in (*_listeners, *self._also):
+            try:
+                listener(self._event)
+            except Exception as error:
+                if not self._event.is_past:
+                    raise
+                _log.warning("%s: a listener failed when told of the %s: %s", self._event.version, action, error)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Note how long the block takes, as one step of the action."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._steps[name] = self._steps.get(name, 0.0) + time.monotonic() - start
+
+
+@contextmanager
+def telling(
+    catalog: Catalog, action: Action, version: Version, origin: Origin | None, also: Sequence[Listener] = ()
+) -> Iterator[Telling]:
+    """Give what tells of the action within the block; tell the failure if the block ends in an error."""
+    told, pid = Telling(catalog, Event(action, Outcome.BEGUN, catalog.store, version, origin), also), os.getpid()
+    try:
+        yield told
+    except BaseException as error:  # GeneratorExit and SystemExit too
+        if pid == os.getpid():  # a forked child leaves the action to its parent
+            told.tell(Outcome.FAILURE, action=action, error=error)
+        raise

@@ -1,0 +1,182 @@
+"""The versions of a dataset in SQLite."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from luigi_sinks import record as rules
+from luigi_sinks import stored
+from luigi_sinks.errors import Conflict
+from luigi_sinks.login import Login
+from luigi_sinks.record import Head, Pointer, Publication, Record, StagedCounts, Transition, as_pointed
+from luigi_sinks.sqlite.connection import transaction
+from luigi_sinks.sqlite.types import typed
+from luigi_sinks.version import Version
+
+_SELECT = """
+SELECT r.seq, r.body, h.epoch FROM record r LEFT JOIN head h ON h.seq = r.seq AND h.dataset = r.dataset"""
+
+
+def datasets(folder: Path, store: str) -> list[str]:
+    """Return the names of the datasets that a store has in the folder, sorted."""
+    with transaction(folder / f"{store}.sqlite", "BEGIN") as db:
+        return [name for (name,) in db.execute("SELECT DISTINCT dataset FROM record ORDER BY dataset")]
+
+
+@dataclass(frozen=True)
+class SQLiteCatalog:
+    """The versions of one dataset of one store, in a file of the folder."""
+
+    folder: Path
+    store: str
+    dataset: str
+
+    @property
+    def login(self) -> Login:
+        """The user of the operating system."""
+        return Login(_user())
+
+    @property
+    def publisher(self) -> Login:
+        """The same."""
+        return self.login
+
+    def head(self, partition: str) -> Head:
+        """Return what readers of the partition see now."""
+        with self._look() as db:
+            return self._head(db, partition)
+
+    def heads(self) -> Mapping[str, Head]:
+        """Return what readers see now, by partition."""
+        with self._look() as db:
+            found = db.execute(f"{_SELECT} WHERE r.dataset = ? AND h.seq IS NOT NULL", (self.dataset,)).fetchall()
+        heads = (Head(_seen(seq, body, epoch), epoch) for seq, body, epoch in found)
+        return {head.record.version.partition: head for head in heads if head.record}
+
+    def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
+        """Yield the history, oldest first."""
+        with self._look() as db:
+            rows = db.execute(
+                f"{_SELECT} WHERE r.dataset = ? AND (? IS NULL OR r.partition = ?) ORDER BY r.seq",
+                (self.dataset, partition, partition),
+            ).fetchall()
+        for seq, body, epoch in rows:
+            record = _seen(seq, body, epoch)
+            if update_ids is None or record.origin.update_id in update_ids:
+                yield record
+
+    def record(self, version: Version) -> Record:
+        """Return a version's record."""
+        with self._look() as db:
+            return self._record(db, version)
+
+    def change(self, version: Version, become: Transition) -> Record:
+        """Replace the record by what `become` makes of it."""
+        with self.transaction() as db:
+            return self.change_in(db, version, become)
+
+    def publish(self, version: Version, *, replacing: Head, by: str = "", why: str = "") -> Record:
+        """Move the head if it still is `replacing`."""
+        publication = Publication(0, datetime.now(UTC), by or self.publisher.principal, why)
+        become = partial(rules.publish, replacing=replacing.pointer, publication=publication)
+        with self.transaction() as db:
+            before = self._head(db, version.partition)
+            record = self.change_in(db, version, become)
+            if before.version != version:
+                pointer = Pointer(version, before.epoch + 1)
+                db.execute(
+                    "INSERT OR REPLACE INTO head VALUES (?, ?, ?, ?)",
+                    (self.dataset, version.partition, record.seq, pointer.epoch),
+                )
+                if before.record is not None:
+                    _store(db, rules.retire(before.record, pointer))
+        return record
+
+    def delete_rows(self, version: Version) -> None:
+        """Delete the parts of a version that is not the head."""
+        with self.transaction() as db:
+            if self._head(db, version.partition).version == version:
+                raise Conflict(f"{version} is the head; its rows cannot be deleted")
+            db.execute("DELETE FROM part WHERE id = ?", (version.id,))
+
+    def count(self, version: Version) -> int:
+        """Return how many rows there are."""
+        with self._look() as db:
+            return counts(db, version).rows
+
+    def read(self, version: Version) -> Iterator[Any]:
+        """Yield the version's rows as they were given."""
+        with self._look() as db:
+            record = rules.readable(self._record(db, version))
+            parts = db.execute("SELECT kind, body FROM part WHERE id = ? ORDER BY number", (version.id,)).fetchall()
+        for kind, body in parts:
+            names, rows_type = typed(record.schema.get(kind))
+            for row in msgspec.msgpack.decode(body, type=rows_type):
+                given = dict(zip(names, row, strict=True)) if names else row
+                yield (kind, given) if kind else given
+
+    @property
+    def file(self) -> Path:
+        """The store's file."""
+        return self.folder / f"{self.store}.sqlite"
+
+    def _head(self, db: sqlite3.Connection, partition: str) -> Head:
+        found = db.execute(f"{_SELECT} WHERE h.dataset = ? AND h.partition = ?", (self.dataset, partition)).fetchone()
+        return Head(_seen(*found), found[2]) if found else Head()
+
+    def _record(self, db: sqlite3.Connection, version: Version) -> Record:
+        found = db.execute(f"{_SELECT} WHERE r.dataset = ? AND r.id = ?", (self.dataset, version.id)).fetchone()
+        if found is None:
+            raise rules.unknown(version)
+        return _seen(*found)
+
+    def change_in(self, db: sqlite3.Connection, version: Version, become: Transition) -> Record:
+        """Do the same within a transaction."""
+        record = self._record(db, version)
+        changed = become(record, self._head(db, version.partition).pointer)
+        if changed != record:
+            _store(db, changed)
+        return changed
+
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Give a connection that may write."""
+        return transaction(self.file)
+
+    def _look(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self.file, "BEGIN")
+
+
+def _store(db: sqlite3.Connection, record: Record) -> None:
+    db.execute("UPDATE record SET state = ?, body = ? WHERE seq = ?", (record.state, stored.encode(record), record.seq))
+
+
+def _seen(seq: int, body: str | bytes, epoch: int | None) -> Record:
+    """Return a record as the pointer has it; `epoch` is that of the head, None for what is not the head."""
+    record = stored.decode(body, seq)
+    return as_pointed(record, Pointer() if epoch is None else Pointer(record.version, epoch))
+
+
+def counts(db: sqlite3.Connection, version: Version) -> StagedCounts:
+    """Count a version's rows."""
+    rows, set_aside = db.execute(
+        "SELECT ifnull(sum(rows), 0), ifnull(sum(set_aside), 0) FROM part WHERE id = ?", (version.id,)
+    ).fetchone()
+    return StagedCounts(rows - set_aside, set_aside)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container without an entry for it
+        return f"uid {os.getuid()}"

@@ -1,0 +1,73 @@
+"""The file that a store's datasets lie in: its tables, their format, and transactions on them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from luigi_sinks.errors import SinkError, Unavailable
+
+_FORMAT = 2
+"""The version of the tables, kept as SQLite's `user_version`. Format 1 called a partition a part, and had no number."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, dataset, partition, id UNIQUE, update_id, state, body);
+CREATE TABLE IF NOT EXISTS head (dataset, partition, seq, epoch, PRIMARY KEY (dataset, partition));
+CREATE TABLE IF NOT EXISTS part (id, number, kind, first_row, rows, set_aside, body, PRIMARY KEY (id, number));
+PRAGMA user_version = 2;
+"""
+
+_FROM_FORMAT_1 = (
+    "ALTER TABLE record RENAME COLUMN part TO partition",
+    "ALTER TABLE head RENAME COLUMN part TO partition",
+    "PRAGMA user_version = 2",
+)
+
+
+@contextmanager
+def transaction(path: Path, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
+    """Give a connection in a transaction, which is committed when the block ends cleanly.
+
+    The file is made, or upgraded, first. Raises Unavailable if it cannot be opened or is locked.
+    """
+    try:
+        _make(path)
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:  # closing rolls back
+            _upgrade(connection, path)
+            connection.execute(begin)
+            yield connection
+            connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"{path}: {error}") from error
+
+
+def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring a file of an older format to the present one, in one transaction."""
+    ((found,),) = connection.execute("PRAGMA user_version").fetchall()
+    if found > _FORMAT:
+        raise SinkError(f"{path} has format {found}, newer than this luigi_sinks; install a newer one")
+    if found == _FORMAT:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    ((found,),) = connection.execute("PRAGMA user_version").fetchall()
+    for statement in _FROM_FORMAT_1 if found < _FORMAT else ():
+        connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _make(path: Path) -> None:
+    """Make a missing file with its tables, whole or not at all, though other processes do the same."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    with closing(sqlite3.connect(beside)) as connection:
+        connection.executescript(_TABLES)
+        connection.execute("PRAGMA journal_mode = WAL")
+    with suppress(FileExistsError):
+        path.hardlink_to(beside)
+    beside.unlink()

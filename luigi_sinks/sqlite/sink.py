@@ -1,0 +1,119 @@
+"""Loads rows into SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import msgspec
+
+from luigi_sinks import record as rules
+from luigi_sinks import stored
+from luigi_sinks.contract import Contract, Shape
+from luigi_sinks.errors import Conflict
+from luigi_sinks.record import Record, StagedCounts
+from luigi_sinks.sink import Part
+from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
+from luigi_sinks.sqlite.types import described
+from luigi_sinks.version import Version
+
+
+@dataclass(frozen=True)
+class SQLiteSink(SQLiteCatalog):
+    """The same, with what a row must look like."""
+
+    contract: Contract
+
+    @cached_property
+    def declared(self) -> Mapping[str, Any]:
+        """The fields of each kind of row, with the names of their types."""
+        return {kind: described(shape) for kind, shape in self.contract.shapes.items()}
+
+    def begin(self, record: Record) -> SQLiteStage:
+        """Register the version and open its stage."""
+        version = record.version
+        values = (self.dataset, version.partition, version.id, record.origin.update_id, record.state)
+        with self.transaction() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO record (dataset, partition, id, update_id, state, body)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (*values, stored.encode(record)),
+            )
+        return self.attach(version)
+
+    def attach(self, version: Version) -> SQLiteStage:
+        """Open the stage of a registered version."""
+        return SQLiteStage(self, version)
+
+
+@dataclass(frozen=True)
+class SQLiteStage:
+    """A version being written."""
+
+    sink: SQLiteSink
+    version: Version
+    writers: int = 1
+
+    def write(self, part: Part) -> None:
+        """Keep the part's rows, once."""
+        with self.sink.transaction() as db:
+            self.sink.change_in(db, self.version, rules.accept_rows)
+            known = db.execute(
+                "SELECT rows FROM part WHERE id = ? AND number = ?", (self.version.id, part.number)
+            ).fetchone()
+            if known is None:
+                self._insert(db, part)
+            elif known[0] != len(part.rows):
+                raise Conflict(f"{self.version}: part {part.number} was written with {known[0]} rows before")
+
+    def seal(self) -> StagedCounts:
+        """Check keys and references over all parts, and count what is left."""
+        with self.sink.transaction() as db:
+            self.sink.change_in(db, self.version, rules.close)
+            self._check(db)
+            counted = counts(db, self.version)
+            self.sink.change_in(db, self.version, partial(rules.seal, counts=counted))
+        return counted
+
+    def _insert(self, db: sqlite3.Connection, part: Part) -> None:
+        body = msgspec.msgpack.encode(part.rows)
+        values = (self.version.id, part.number, part.kind, part.first_row, len(part.rows), 0, body)
+        db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        parts = db.execute(
+            "SELECT number, kind, first_row, body FROM part WHERE id = ? ORDER BY number", (self.version.id,)
+        ).fetchall()
+        keys: dict[str, set[Any]] = {kind: set() for kind in self.sink.contract.shapes}
+        for number, kind, first_row, body in parts:
+            shape = self.sink.contract.shapes[kind]
+            rows = msgspec.msgpack.decode(body, type=shape.rows_type)
+            self._check_keys(keys[kind], shape, first_row, rows)
+            kept = self._standing(keys, kind, first_row, rows)
+            if len(kept) < len(rows):
+                db.execute(
+                    "UPDATE part SET body = ?, set_aside = ? WHERE id = ? AND number = ?",
+                    (msgspec.msgpack.encode(kept), len(rows) - len(kept), self.version.id, number),
+                )
+
+    def _check_keys(self, seen: set[Any], shape: Shape, first_row: int, rows: Sequence[Any]) -> None:
+        if shape.key:
+            for number, row in enumerate(rows, first_row):
+                key = shape.key_of(row)
+                if key in seen:
+                    raise self.sink.contract.duplicate(number, shape.key, key)
+                seen.add(key)
+
+    def _standing(self, keys: dict[str, set[Any]], kind: str, first_row: int, rows: Sequence[Any]) -> list[Any]:
+        """Return the rows whose references lead somewhere; refuse the others unless they may be set aside."""
+        contract, kept = self.sink.contract, []
+        for number, row in enumerate(rows, first_row):
+            field = contract.dangling(kind, row, keys)
+            if not field:
+                kept.append(row)
+            elif not contract.sets_aside:
+                raise contract.bad_row(number, field, "refers to a row that is not there")
+        return kept

@@ -1,0 +1,109 @@
+"""The stores there are: each registers a descriptor by an entry point, and nothing else lists them.
+
+The group is `luigi_sinks.stores`, the entry point's name is the store's, as in
+`[luigi_sinks.NAME]` of luigi.cfg, and its object a `Store`. Names can be asked for
+without importing any store; a store's SDK is imported when its descriptor is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from luigi_sinks import config
+from luigi_sinks.errors import BadSetting, did_you_mean
+from luigi_sinks.sink import Catalog
+
+GROUP = "luigi_sinks.stores"
+
+
+@dataclass(frozen=True)
+class Store:
+    """What the core and the command line know of a store.
+
+    `settings` is the frozen dataclass of the section `[luigi_sinks.NAME]`.
+    `open_catalog` opens a dataset by its name, `list_datasets` yields the names of all
+    datasets in the database or cluster, and `preflight` makes one call there, and
+    raises what is wrong: Unavailable, Forbidden, BadSetting or CredentialError.
+    `target` and `grants` are named as `module:name` and `module`, since targets import
+    Luigi and most processes need neither; see `luigi_sinks.cli.module.Grants`.
+    """
+
+    name: str
+    title: str
+    settings: type[Any]
+    open_catalog: Callable[[Any, str], Catalog]
+    list_datasets: Callable[[Any], Iterable[str]]
+    preflight: Callable[[Any], None]
+    target: str
+    grants: str
+
+    def catalog(self, dataset: str, connection: str = "") -> Catalog:
+        """Open the catalog of a dataset: its heads, its history and its rows, by its name alone.
+
+        `dataset` is the name that readers use, `connection` chooses the section
+        `[luigi_sinks.STORE.NAME]`. Raises BadSetting if the section cannot work.
+
+        Example:
+            >>> from luigi_sinks import stores
+            >>> flights = stores.find("mariadb").catalog("flights")
+            >>> for record in flights.records():
+            ...     print(record.version, record.state, record.rows)
+
+        """
+        if (folder := config.common().local) is not None:
+            from luigi_sinks.sqlite import SQLiteCatalog  # noqa: PLC0415 - most never need it
+
+            return SQLiteCatalog(folder, config.connection_key(self.name, connection), dataset)
+        return self.open_catalog(self._settings(connection), dataset)
+
+    def datasets(self, connection: str = "") -> list[str]:
+        """Return the names of all datasets that a connection leads to, sorted."""
+        if (folder := config.common().local) is not None:
+            from luigi_sinks import sqlite  # noqa: PLC0415 - as above
+
+            return sqlite.datasets(folder, config.connection_key(self.name, connection))
+        return sorted(self.list_datasets(self._settings(connection)))
+
+    def _settings(self, connection: str) -> Any:
+        return config.read_connection(self.settings, self.name, connection)
+
+    @property
+    def target_class(self) -> type[Any]:
+        """The class of the store's Luigi targets."""
+        module, _, name = self.target.partition(":")
+        found: type[Any] = getattr(import_module(module), name)
+        return found
+
+    @property
+    def grants_module(self) -> Any:
+        """What the store knows about rights."""
+        return import_module(self.grants)
+
+
+def names() -> list[str]:
+    """Return the names of the stores there are, sorted; imports none of them."""
+    return sorted(_entry_points())
+
+
+def find(name: str) -> Store:
+    """Return a store by its name. Raises BadSetting for a name that none has, and NotInstalled if its extra is missing.
+
+    Example:
+        >>> find("mariadb").title
+        'MariaDB'
+
+    """
+    if name not in _entry_points():
+        raise BadSetting(f"{name!r} is not a store; {did_you_mean(name, names())}")
+    store: Store = _entry_points()[name].load()
+    return store
+
+
+@cache
+def _entry_points() -> dict[str, EntryPoint]:
+    return {found.name: found for found in entry_points(group=GROUP)}
