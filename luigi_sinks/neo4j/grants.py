@@ -16,10 +16,8 @@ from luigi_sinks.neo4j.names import quoted, versioned
 from luigi_sinks.neo4j.schema import Graph
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.neo4j.sink import Neo4jSink
-from luigi_sinks.neo4j.target import Neo4jTarget
 from luigi_sinks.role_kind import RoleKind
 
-Target = Neo4jTarget
 ROLE = "neo4j_role"
 
 _VERSION, _MARKS = "`_SinkVersion`", "`_SinkBatch`"
