@@ -9,10 +9,9 @@ from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
-from luigi_sinks import config
+from luigi_sinks import audit, config
 from luigi_sinks.cli.module import Dataset, LoadsNothing, SkippedDataset, UnresolvedOutput, datasets, grants_of, tasks
 from luigi_sinks.cli.places import Place, as_terraform, need_roles, places
-from luigi_sinks.credentials import audit
 from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, NoRoles, NotInstalled, SinkError
 from luigi_sinks.role_kind import RoleKind
 
