@@ -140,7 +140,7 @@ class TestWithoutLuigi:
 
     def test_an_error_names_the_mapping_and_not_luigi_cfg(self):
         config.use({"luigi_sinks": {"mariadb": {"host": "db", "prot": 1}}})
-        with pytest.raises(BadSetting, match=r"\[luigi_sinks.mariadb\] in the configuration: 'prot' is no setting"):
+        with pytest.raises(BadSetting, match=r"\[luigi_sinks.mariadb\] in the configuration: 'prot' is not a setting"):
             config.read_connection(Settings, "mariadb")
 
     def test_a_secret_in_a_mapping_is_refused(self):
