@@ -84,6 +84,33 @@ def verify(
         raise typer.Exit(_WRONG)
 
 
+@app.command("check")
+@_reporting
+def check() -> None:
+    """Log in to every server of the configuration, and show what is wrong."""
+    connections = [(store, name) for store in map(stores.find, _configured()) for name in store.connections()]
+    if not connections:
+        raise BadSetting(f"{config.where()} has no section of a store, such as [luigi_sinks.{stores.names()[0]}]")
+    wrong = 0
+    for store, name in connections:
+        key = config.connection_key(store.name, name)
+        try:
+            store.check(name)
+        except (SinkError, CredentialError) as error:
+            wrong += 1
+            out.print(Text(f"{key}: {error}", style="red"))
+        else:
+            out.print(Text(f"{key}: answers, and lets this login in"))
+    if wrong:
+        raise typer.Exit(_WRONG)
+
+
+def _configured() -> list[str]:
+    """Return the names of the stores that the configuration has a section for."""
+    sections = {name.split(".")[1] for name in config.section_names() if "." in name}
+    return [store for store in stores.names() if store in sections]
+
+
 @app.command("create")
 @_reporting
 def create(module: Module, user: User = "", credential: Credential = "") -> None:
