@@ -193,8 +193,7 @@ def _of_luigi() -> Iterable[tuple[str, Mapping[str, Any]]]:
         reader = import_module("luigi_sinks.luigi_cfg")
     except ImportError:
         return ()
-    found: Iterable[tuple[str, Mapping[str, Any]]] = reader.sections()
-    return found
+    return flattened(reader.sections(ROOT))
 
 
 def _of_file(path: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
