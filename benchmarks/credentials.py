@@ -8,8 +8,8 @@ from pathlib import Path
 
 from luigi.configuration import get_config
 
+from luigi_sinks.audit.chain import Log
 from luigi_sinks.credentials import Request, Source, Token, TokenInfo
-from luigi_sinks.credentials.chain import Log
 from luigi_sinks.credentials.provider import Provider, use
 
 ROUNDS = 200_000

@@ -53,34 +53,6 @@ class Common:
         return f"{self.namespace}_{name}" if self.namespace else name
 
 
-@dataclass(frozen=True)
-class Owner:
-    """The section `[luigi_sinks.owner.NAME]`: what a team's tasks may be, in each place.
-
-    `aws_role` is the ARN of the role that credentials `through` one of the source
-    `assume_role` take; others are signed by this process itself, which may have the
-    role anyway. `mariadb_role` is the one that a session takes, the other two are
-    what `luigi-sinks grants` writes for.
-    """
-
-    aws_role: str = ""
-    mariadb_role: str = ""
-    elasticsearch_role: str = ""
-    neo4j_role: str = ""
-
-
-def owner(name: str) -> Owner:
-    """Return the roles of an owner; none where luigi.cfg speaks of no owner at all.
-
-    Raises BadSetting for an owner that is not among those that luigi.cfg knows.
-    """
-    prefix = f"{ROOT}.owner."
-    known = [section.removeprefix(prefix) for section in _sections() if section.startswith(prefix)]
-    if name and known and name not in known:
-        raise BadSetting(f"there is no section [{prefix}{name}] in {where()}; {did_you_mean(name, known)}")
-    return read(Owner, f"{prefix}{name}") if name else Owner()
-
-
 def common() -> Common:
     """Read `[luigi_sinks]`."""
     return read(Common, ROOT)
@@ -111,7 +83,7 @@ def read(kind: type[T], name: str) -> T:
         )
     for key in values:
         if key not in known:
-            raise BadSetting(f"[{name}] in {where()}: {key!r} is no setting; {did_you_mean(key, known)}")
+            raise BadSetting(f"[{name}] in {where()}: {key!r} is not a setting; {did_you_mean(key, known)}")
     try:
         return msgspec.convert(values, kind, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
@@ -155,6 +127,11 @@ def section(name: str) -> dict[str, str]:
     """
     refuse_secrets()
     return dict(_sections().get(name, {}))
+
+
+def section_names() -> list[str]:
+    """Return the names of all sections of ours."""
+    return list(_sections())
 
 
 def refuse_secrets() -> None:
@@ -216,8 +193,7 @@ def _of_luigi() -> Iterable[tuple[str, Mapping[str, Any]]]:
         reader = import_module("luigi_sinks.luigi_cfg")
     except ImportError:
         return ()
-    found: Iterable[tuple[str, Mapping[str, Any]]] = reader.sections()
-    return found
+    return flattened(reader.sections(ROOT))
 
 
 def _of_file(path: str) -> Iterable[tuple[str, Mapping[str, Any]]]:

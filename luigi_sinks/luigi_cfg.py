@@ -1,30 +1,33 @@
-"""Reads our sections as Luigi has them: luigi.cfg or luigi.toml, and what a program added to them."""
+"""Reads sections as Luigi has them: luigi.cfg or luigi.toml, and what a program added to them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from configparser import InterpolationError
 from typing import Any
 
 from luigi.configuration import get_config
 
-from luigi_sinks.config import ROOT, flattened
 from luigi_sinks.errors import BadSetting
 
 
-def sections() -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each section of ours by its name. Raises BadSetting for a value that Luigi cannot interpolate."""
+def sections(root: str) -> Mapping[str, Any]:
+    """Return the tables of luigi.toml, or the sections `root` and `root.*` of luigi.cfg.
+
+    Raises BadSetting for a value that Luigi cannot interpolate.
+    """
     parser: Any = get_config()
-    yield from flattened(parser.data) if hasattr(parser, "data") else _from_cfg(parser)
+    if hasattr(parser, "data"):
+        tables: Mapping[str, Any] = parser.data
+        return tables
+    return {name: _values(parser, name) for name in parser.sections() if name.partition(".")[0] == root}
 
 
-def _from_cfg(parser: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
-    for name in parser.sections():
-        if name == ROOT or name.startswith(f"{ROOT}."):
-            try:
-                yield name, {key: value for key, value in parser.items(name) if key in _own(parser, name)}
-            except InterpolationError as error:
-                raise BadSetting(f"[{name}] in luigi.cfg: {error.message}; write % as %%") from None
+def _values(parser: Any, name: str) -> dict[str, str]:
+    try:
+        return {key: value for key, value in parser.items(name) if key in _own(parser, name)}
+    except InterpolationError as error:
+        raise BadSetting(f"[{name}] in luigi.cfg: {error.message}; write % as %%") from None
 
 
 def _own(parser: Any, name: str) -> Collection[str]:

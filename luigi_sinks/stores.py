@@ -69,6 +69,16 @@ class Store:
             return sqlite.datasets(folder, config.connection_key(self.name, connection))
         return sorted(self.list_datasets(self._settings(connection)))
 
+    def connections(self) -> list[str]:
+        """Return the names of the connections that are configured, "" for the section `[luigi_sinks.STORE]` itself."""
+        key = f"{config.ROOT}.{config.connection_key(self.name)}"
+        found = [name for name in config.section_names() if name == key or name.startswith(f"{key}.")]
+        return sorted(name.removeprefix(key).removeprefix(".") for name in found)
+
+    def check(self, connection: str = "") -> None:
+        """Log in, and raise what keeps loads from working: a setting, a login, a right, or a server that is silent."""
+        self.preflight(self._settings(connection))
+
     def _settings(self, connection: str) -> Any:
         return config.read_connection(self.settings, self.name, connection)
 

@@ -31,6 +31,9 @@ def setting(default: Any = None) -> Any:
 class CopyTask(luigi.Task):
     """Loads `rows()` as one version. Subclasses for each store say where to."""
 
+    _store = ""
+    """The name of the store; each store's base class sets it, and is known by it."""
+
     rerun = luigi.Parameter(
         default="",
         significant=False,

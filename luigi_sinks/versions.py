@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from luigi_sinks import record as rules
@@ -73,9 +74,10 @@ def read(catalog: Catalog, version: Version) -> Iterator[Any]:
     with telling(catalog, Action.READ, version, None) as told:
         rows = 0
         told.tell(Outcome.BEGUN)
-        for row in catalog.read(version):
-            rows += 1
-            yield row
+        with suppress(GeneratorExit):  # a reader may stop early
+            for row in catalog.read(version):
+                rows += 1
+                yield row
         told.tell(Outcome.SUCCESS, rows=rows)
 
 

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 import source
-from luigi_sinks import CopyTask, Record, audited
-from luigi_sinks.credentials import audit
+from luigi_sinks import CopyTask, Record, audit
 from luigi_sinks.testing import servers
+from luigi_sinks.versions import roll_back
 from pipeline import Airlines, Airports, FlightFiles, Flights, FlightSearch, Network, Planes, Weather, flights
 from polling import polling
 from report import Report
@@ -119,7 +119,7 @@ def publish_first(task: CopyTask) -> None:
     target = task.output()
     sink = target.sink()
     first = next(record for record in sink.records(partition=target.partition) if record.is_complete)
-    audited.roll_back(sink, first.version)
+    roll_back(sink, first.version)
     console.print(f"published again: {first.version}")
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from enum import StrEnum
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
-from luigi_sinks import config
+from luigi_sinks import audit, config, stores
 from luigi_sinks.cli.module import Dataset, LoadsNothing, SkippedDataset, UnresolvedOutput, datasets, grants_of, tasks
 from luigi_sinks.cli.places import Place, as_terraform, need_roles, places
-from luigi_sinks.credentials import audit
-from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, NoRoles, NotInstalled, SinkError
+from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, NoRoles, NotInstalled, SinkError, did_you_mean
 from luigi_sinks.role_kind import RoleKind
 
 try:
@@ -38,22 +37,8 @@ app.add_typer(audit_app, name="audit")
 out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, soft_wrap=True, highlight=False)
 
 
-class Format(StrEnum):
-    """What `grants` prints."""
-
-    SQL = "sql"
-    ELASTICSEARCH = "elasticsearch"
-    CYPHER = "cypher"
-    TERRAFORM = "terraform"
-    ALL = "all"
-
-
-_NATIVE = {"mariadb": Format.SQL, "elasticsearch": Format.ELASTICSEARCH, "neo4j": Format.CYPHER}
-_HEADINGS = {
-    "mariadb": "-- MariaDB at {}",
-    "elasticsearch": "# Elasticsearch at {}: POST /_security/role",
-    "neo4j": "// Neo4j at {}",
-}
+_TERRAFORM, _ALL = "terraform", "all"
+_FORMATS = "What to print: sql, elasticsearch, cypher or what else a store calls its language; terraform; or all."
 
 Module = Annotated[str, typer.Argument(help="The module that defines the tasks, as in --module of luigi.")]
 User = Annotated[str, typer.Option(help="Log in as this user instead of the one in luigi.cfg.")]
@@ -99,6 +84,33 @@ def verify(
         raise typer.Exit(_WRONG)
 
 
+@app.command("check")
+@_reporting
+def check() -> None:
+    """Log in to every server of the configuration, and show what is wrong."""
+    connections = [(store, name) for store in map(stores.find, _configured()) for name in store.connections()]
+    if not connections:
+        raise BadSetting(f"{config.where()} has no section of a store, such as [luigi_sinks.{stores.names()[0]}]")
+    wrong = 0
+    for store, name in connections:
+        key = config.connection_key(store.name, name)
+        try:
+            store.check(name)
+        except (SinkError, CredentialError) as error:
+            wrong += 1
+            out.print(Text(f"{key}: {error}", style="red"))
+        else:
+            out.print(Text(f"{key}: answers, and lets this login in"))
+    if wrong:
+        raise typer.Exit(_WRONG)
+
+
+def _configured() -> list[str]:
+    """Return the names of the stores that the configuration has a section for."""
+    sections = {name.split(".")[1] for name in config.section_names() if "." in name}
+    return [store for store in stores.names() if store in sections]
+
+
 @app.command("create")
 @_reporting
 def create(module: Module, user: User = "", credential: Credential = "") -> None:
@@ -115,30 +127,41 @@ def create(module: Module, user: User = "", credential: Credential = "") -> None
 @_reporting
 def grants(
     module: Module,
-    format: Annotated[Format, typer.Option(help="What to print.")] = Format.ALL,  # noqa: A002 - the option's name
+    format: Annotated[str, typer.Option(help=_FORMATS)] = _ALL,  # noqa: A002 - the option's name
     check: Annotated[bool, typer.Option("--check", help="Compare with what the servers grant.")] = False,
     user: User = "",
     credential: Credential = "",
 ) -> None:
     """Print what the owner, the loader, the publisher and the pruner of a module's datasets must be granted."""
     found, is_whole = _datasets(module)
-    known = _with_roles(each for each in found if format in {_NATIVE[each.store], Format.TERRAFORM, Format.ALL})
-    asked = [each for each in known if format in {_NATIVE[each.store], Format.ALL}]
+    _refuse_unknown(format)
+    known = _with_roles(each for each in found if format in {each.language, _TERRAFORM, _ALL})
+    asked = [each for each in known if format in {each.language, _ALL}]
     if check:
         _check(places(each.seen_by(user, credential) for each in asked), is_whole=is_whole)
     else:
         _print(format, found, known, asked)
 
 
-def _print(format: Format, found: list[Dataset], known: list[Dataset], asked: list[Dataset]) -> None:  # noqa: A002 - as above
+def _print(format: str, found: list[Dataset], known: list[Dataset], asked: list[Dataset]) -> None:  # noqa: A002 - as above
     """Print the roles of what is asked for, and as Terraform those of all that is known."""
-    blocks = [(_HEADINGS[place.store].format(place.server), place.text()) for place in places(asked)]
-    if format in {Format.TERRAFORM, Format.ALL}:
+    blocks = [(place.heading, place.text()) for place in places(asked)]
+    if format in {_TERRAFORM, _ALL}:
         blocks.append(("# Terraform", as_terraform(found, places(known))))
     for number, (heading, block) in enumerate(blocks):
         if len(blocks) > 1:
             out.print(Text("\n" * bool(number) + heading + "\n"))
         out.print(Text(block), end="")
+
+
+def _refuse_unknown(format: str) -> None:  # noqa: A002 - as above
+    """Raise BadSetting for a format that no store knows."""
+    known = [_ALL, _TERRAFORM]
+    for store in stores.names():
+        with suppress(NotInstalled):
+            known.append(grants_of(store).FORMAT)
+    if format not in known:
+        raise BadSetting(f"--format {format}: {did_you_mean(format, known)}")
 
 
 def _check(asked: Iterable[Place], *, is_whole: bool) -> None:

@@ -15,30 +15,40 @@ from typing import Any, Protocol, TypeGuard, cast, get_args, get_type_hints
 import luigi
 from luigi.task import flatten
 
-from luigi_sinks import config
+from luigi_sinks import owners, stores
 from luigi_sinks.errors import BadSetting, SinkError
 from luigi_sinks.target import VersionedTarget
 from luigi_sinks.task import CopyTask
 from luigi_sinks.version import WHOLE
 
 
-class Store(Protocol):
-    """What the module `grants` of each store holds. `ROLE` is the setting of an owner that names its role."""
+class Grants(Protocol):
+    """What the module `grants` of each store holds.
 
-    Target: type[Any]
-    ROLE: str
+    `FORMAT` is what the language of its roles is called, `HEADING` what is printed
+    above those of one server.
+    """
+
+    FORMAT: str
+    HEADING: str
 
     def roles(self, sinks: Any, name: str) -> list[Any]:
-        """Return the principals' roles for datasets, all called after one name."""
+        """Return the roles for datasets, one for each `RoleKind`, all called after one name."""
 
     def text(self, roles: Any) -> str:
         """Return roles in the server's own language."""
 
+    def terraform(self, roles: Any) -> Iterator[str]:
+        """Yield roles as blocks of Terraform, if a provider knows them."""
+
     def rights(self, settings: Any, role: str) -> frozenset[str]:
         """Return what the server grants to a role."""
 
+    def iam_user(self, settings: Any) -> str:
+        """Return the user that an AWS role may log in as by an RDS IAM token, if the store knows such."""
+
     def create(self, sink: Any, partition: str, role: str) -> None:
-        """Make what a dataset has besides its versions, as the role if there is one."""
+        """Make what a dataset has besides its versions, as the role if there is one; upgrade what is old."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,11 @@ class Dataset:
     def server(self) -> str:
         """The server that it lies on."""
         return f"{self.sink.settings.host}:{self.sink.settings.port}"
+
+    @property
+    def language(self) -> str:
+        """What the roles of its store are written in."""
+        return grants_of(self.store).FORMAT
 
     def seen_by(self, user: str, credential: str) -> Dataset:
         """Return the dataset for somebody who is not its loader: no role is taken, and another user may log in."""
@@ -75,9 +90,9 @@ class UnresolvedOutput(Exception):
     """A task's `output()` may hold targets of ours, and nobody can tell before the task is made."""
 
 
-def grants_of(store: str) -> Store:
+def grants_of(store: str) -> Grants:
     """Return the module of a store that knows about rights there."""
-    return cast("Store", import_module(f"luigi_sinks.{store}.grants"))
+    return cast("Grants", stores.find(store).grants_module)
 
 
 def tasks(module: str) -> list[type[luigi.Task]]:
@@ -149,7 +164,7 @@ def _targets(task: type[luigi.Task]) -> list[VersionedTarget]:
 
 def _declared_dataset(task: type[CopyTask]) -> Dataset:
     """Return what the task loads. Raises SkippedDataset if that depends on the task's parameters."""
-    target_of = grants_of(_store(task)).Target
+    target_of = stores.find(_store(task)).target_class
     if task.output is not _base(task).output:
         raise SkippedDataset("its output() is its own")
     settings = {name: _declared(task, name) for name in _settings(target_of)}
@@ -162,23 +177,20 @@ def _declared_dataset(task: type[CopyTask]) -> Dataset:
 
 def _dataset(task: type[luigi.Task], target: VersionedTarget, partition: str) -> Dataset:
     sink: Any = target.open_sink()
-    role = getattr(config.owner(sink.settings.owner), grants_of(target.store).ROLE)
+    role = owners.find(sink.settings.owner).roles.get(target.store, "")
     return Dataset(str(task.task_family), target.store, sink.settings.owner, role, partition, sink)
 
 
 def _base(task: type[CopyTask]) -> Any:
     """Return the base class that a store gave the task."""
-    return next(kind for kind in task.__mro__ if _is_stores(kind))
+    return next(kind for kind in task.__mro__ if vars(kind).get("_store"))
 
 
 def _store(task: type[CopyTask]) -> str:
-    if not any(map(_is_stores, task.__mro__)):
+    store = task._store  # noqa: SLF001 - of this package
+    if not store:
         raise LoadsNothing("it loads no store of this package")
-    return str(_base(task).__module__.split(".")[1])
-
-
-def _is_stores(kind: type) -> bool:
-    return kind.__module__ in {f"luigi_sinks.{store}.task" for store in ("mariadb", "elasticsearch", "neo4j")}
+    return store
 
 
 def _settings(target: type[Any]) -> Iterator[str]:

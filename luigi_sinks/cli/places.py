@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from luigi_sinks import config
+from luigi_sinks import owners
 from luigi_sinks.cli import terraform
-from luigi_sinks.cli.module import Dataset, Store, grants_of
+from luigi_sinks.cli.module import Dataset, Grants, grants_of
 
 _EVERYBODY = "luigi_sinks"
 """The role of tasks that belong to no owner."""
-
-_SECTIONS = {"mariadb": terraform.mariadb, "elasticsearch": terraform.elasticsearch}
 
 
 @dataclass(frozen=True)
@@ -27,9 +25,14 @@ class Place:
     roles: Sequence[Any]
 
     @property
-    def grants(self) -> Store:
+    def grants(self) -> Grants:
         """What the store knows about rights."""
         return grants_of(self.store)
+
+    @property
+    def heading(self) -> str:
+        """What is printed above the roles."""
+        return self.grants.HEADING.format(self.server)
 
     def text(self) -> str:
         """Return the roles in the server's own language."""
@@ -61,7 +64,7 @@ def as_terraform(datasets: Iterable[Dataset], places: Iterable[Place]) -> str:
     """Return all roles of the places, and those of the datasets' owners in AWS."""
     blocks = list(_in_aws(datasets))
     for place in places:
-        blocks += _SECTIONS[place.store](place.roles) if place.store in _SECTIONS else ()
+        blocks += place.grants.terraform(place.roles)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -78,9 +81,9 @@ def _role(dataset: Dataset) -> str:
 def _in_aws(datasets: Iterable[Dataset]) -> Iterator[str]:
     users: dict[str, set[str]] = {}
     for each in datasets:
-        if role := config.owner(each.owner).aws_role:
-            users.setdefault(role, set()).update({each.sink.settings.user} if each.store == "mariadb" else ())
+        if role := owners.find(each.owner).aws_role:
+            users.setdefault(role, set()).add(grants_of(each.store).iam_user(each.sink.settings))
     if users:
-        yield from terraform.variables(dbusers=any(users.values()))
+        yield from terraform.variables(dbusers=any(any(names) for names in users.values()))
     for role, names in sorted(users.items()):
-        yield from terraform.aws(role, sorted(names))
+        yield from terraform.aws(role, sorted(filter(None, names)))

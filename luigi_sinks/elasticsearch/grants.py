@@ -24,13 +24,13 @@ from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import Missing, ask
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.sink import ElasticsearchSink
-from luigi_sinks.elasticsearch.target import ElasticsearchTarget
 from luigi_sinks.errors import NoRoles
+from luigi_sinks.hcl import block, label
 from luigi_sinks.role_kind import RoleKind
 from luigi_sinks.version import Version
 
-Target = ElasticsearchTarget
-ROLE = "elasticsearch_role"
+FORMAT, HEADING = "elasticsearch", "# Elasticsearch at {}: POST /_security/role"
+"""What `luigi-sinks grants` calls the language of roles, and what it prints above those of a server."""
 
 _ALIASES, _REFRESH = "indices:admin/aliases", "indices:admin/refresh*"
 _LOOK = "view_index_metadata"
@@ -101,6 +101,14 @@ def text(roles: Iterable[Role]) -> str:
     return msgspec.json.format(msgspec.json.encode(body), indent=2).decode() + "\n"
 
 
+def terraform(roles: Iterable[Role]) -> Iterator[str]:
+    """Yield the roles as blocks of Terraform, for the provider elastic/elasticstack."""
+    for role in roles:
+        inner = [block("indices", (), entry) for entry in role.descriptor["indices"]]
+        attributes = {"name": role.name, "cluster": role.descriptor["cluster"]}
+        yield block("resource", ("elasticstack_elasticsearch_security_role", label(role.name)), attributes, inner)
+
+
 def rights(settings: ElasticsearchSettings, role: str) -> frozenset[str]:
     """Return what the cluster grants to a role, nothing if there is no such role."""
     try:
@@ -108,6 +116,12 @@ def rights(settings: ElasticsearchSettings, role: str) -> frozenset[str]:
     except Missing:
         return frozenset()
     return frozenset(_rights(found[role]))
+
+
+def iam_user(settings: ElasticsearchSettings) -> str:
+    """Return nothing: RDS IAM tokens log in to databases of RDS only."""
+    del settings
+    return ""
 
 
 def create(sink: ElasticsearchSink, partition: str, role: str) -> None:

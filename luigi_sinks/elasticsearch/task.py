@@ -13,6 +13,8 @@ from luigi_sinks.task_events import watch
 class CopyToIndex(CopyTask):
     """Loads `docs()` as one version of an index."""
 
+    _store = "elasticsearch"
+
     index = setting("")
     """The alias that readers use."""
 

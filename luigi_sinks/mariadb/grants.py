@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from luigi_sinks import config
+from luigi_sinks.hcl import Code, block, label
 from luigi_sinks.mariadb import creation
 from luigi_sinks.mariadb.connection import MariaDBSettings, rows, run
 from luigi_sinks.mariadb.names import Names, quoted
 from luigi_sinks.mariadb.schema import SEQ
 from luigi_sinks.mariadb.sink import MariaDBSink
-from luigi_sinks.mariadb.target import MariaDBTarget
 from luigi_sinks.role_kind import RoleKind
 
-Target = MariaDBTarget
-ROLE = "mariadb_role"
+FORMAT, HEADING = "sql", "-- MariaDB at {}"
+"""What `luigi-sinks grants` calls the language of roles, and what it prints above those of a server."""
 
 _ALL = "*"
 _RECORD = ("UPDATE (claim)", "UPDATE (published_at)", "UPDATE (row_count)", "UPDATE (state)")
@@ -108,6 +108,20 @@ def text(roles: Iterable[Role]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def terraform(roles: Iterable[Role]) -> Iterator[str]:
+    """Yield the roles as blocks of Terraform, for the provider petoju/mysql."""
+    for role in roles:
+        resource = label(role.name)
+        yield block("resource", ("mysql_role", resource), {"name": role.name})
+        for grant in role.grants:
+            place = {"database": grant.database if grant.table != "*" else grant.pattern, "table": grant.table}
+            yield block(
+                "resource",
+                ("mysql_grant", "_".join([resource, label(grant.database), label(grant.table.replace("*", "all"))])),
+                {"role": Code(f"mysql_role.{resource}.name"), **place, "privileges": grant.listed},
+            )
+
+
 def rights(settings: MariaDBSettings, role: str) -> frozenset[str]:
     """Return what the server grants to a role, nothing if there is no such role."""
     known = "SELECT 1 FROM mysql.user WHERE User = ? AND is_role = 'Y'"
@@ -126,6 +140,11 @@ def create(sink: MariaDBSink, partition: str, role: str) -> None:
         creation.create(cursor, sink.names, sink.schema, partition)
 
     run(sink.settings, work)
+
+
+def iam_user(settings: MariaDBSettings) -> str:
+    """Return the user that an AWS role may log in as, by RDS IAM tokens."""
+    return settings.user
 
 
 def _source(settings: MariaDBSettings) -> str:

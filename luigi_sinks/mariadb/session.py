@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import mariadb
 from mariadb.cursors import Cursor
 
-from luigi_sinks import audit, config
+from luigi_sinks import audit, owners
 from luigi_sinks.credentials import Refused, Token, use
 from luigi_sinks.credentials.audit_entries import token_entry
 from luigi_sinks.credentials.logins import login_of
@@ -136,7 +136,7 @@ def _set_up(settings: MariaDBSettings, connection: Any) -> None:
 
 
 def _take_role(settings: MariaDBSettings, cursor: Any) -> None:
-    role = config.owner(settings.owner).mariadb_role
+    role = owners.find(settings.owner).roles.get("mariadb")
     if not role:
         return
     try:

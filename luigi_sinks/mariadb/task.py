@@ -10,6 +10,8 @@ from luigi_sinks.task_events import watch
 class CopyToTable(CopyTask):
     """Loads `rows()` into `table` as one version."""
 
+    _store = "mariadb"
+
     table = setting()
     """The table's name, which readers use."""
 

@@ -18,7 +18,8 @@ from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.neo4j.sink import Neo4jSink
 from luigi_sinks.role_kind import RoleKind
 
-ROLE = "neo4j_role"
+FORMAT, HEADING = "cypher", "// Neo4j at {}"
+"""What `luigi-sinks grants` calls the language of roles, and what it prints above those of a server."""
 
 _VERSION, _MARKS = "`_SinkVersion`", "`_SinkBatch`"
 _RECORDS = ("`_SinkDataset`", "`_SinkHead`", _VERSION)
@@ -50,12 +51,24 @@ def text(roles: Iterable[Role]) -> str:
     return "\n".join([note, *chain.from_iterable(map(_role, roles))]) + "\n"
 
 
+def terraform(roles: Iterable[Role]) -> Iterator[str]:
+    """Yield nothing: no provider of Terraform knows the roles of Neo4j."""
+    del roles
+    yield from ()
+
+
 def rights(settings: Neo4jSettings, role: str) -> frozenset[str]:
     """Refuse: the commands that the server lists are not the ones that were given."""
     raise NoRoles(
         f"Neo4j at {settings.host}:{settings.port}: the grants of {role!r} are not compared; Community Edition has "
         "none, and for Enterprise see SHOW ROLE ... PRIVILEGES AS COMMANDS"
     )
+
+
+def iam_user(settings: Neo4jSettings) -> str:
+    """Return nothing: RDS IAM tokens log in to databases of RDS only."""
+    del settings
+    return ""
 
 
 def create(sink: Neo4jSink, partition: str, role: str) -> None:

@@ -10,6 +10,8 @@ from luigi_sinks.task_events import watch
 class CopyToGraph(CopyTask):
     """Loads `rows()`, pairs of a kind and a row, as one version of a graph."""
 
+    _store = "neo4j"
+
     graph = setting("")
     """The dataset's name."""
 

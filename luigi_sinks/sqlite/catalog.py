@@ -67,12 +67,8 @@ class SQLiteCatalog:
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
         with self._look() as db:
-            rows = db.execute(
-                f"{_SELECT} WHERE r.dataset = ? AND (? IS NULL OR r.partition = ?) ORDER BY r.seq",
-                (self.dataset, partition, partition),
-            ).fetchall()
-        for seq, body, epoch in rows:
-            record = _seen(seq, body, epoch)
+            found = self.records_in(db, partition)
+        for record in found:
             if update_ids is None or record.origin.update_id in update_ids:
                 yield record
 
@@ -100,7 +96,7 @@ class SQLiteCatalog:
                     (self.dataset, version.partition, record.seq, pointer.epoch),
                 )
                 if before.record is not None:
-                    _store(db, rules.retire(before.record, pointer))
+                    store(db, rules.retire(before.record, pointer))
         return record
 
     def delete_rows(self, version: Version) -> None:
@@ -121,9 +117,9 @@ class SQLiteCatalog:
             record = rules.readable(self._record(db, version))
             parts = db.execute("SELECT kind, body FROM part WHERE id = ? ORDER BY number", (version.id,)).fetchall()
         for kind, body in parts:
-            names, rows_type = typed(record.schema.get(kind))
+            names, rows_type = typed(self._schema_of(record).get(kind))
             for row in msgspec.msgpack.decode(body, type=rows_type):
-                given = dict(zip(names, row, strict=True)) if names else row
+                given = dict(zip(names, row, strict=True)) if names else _plain(row)
                 yield (kind, given) if kind else given
 
     @property
@@ -131,9 +127,18 @@ class SQLiteCatalog:
         """The store's file."""
         return self.folder / f"{self.store}.sqlite"
 
+    def _schema_of(self, record: Record) -> Mapping[str, Any]:
+        """Return what a version was loaded with; empty for a record of format 1, whose rows come as tuples."""
+        return record.schema
+
     def _head(self, db: sqlite3.Connection, partition: str) -> Head:
         found = db.execute(f"{_SELECT} WHERE h.dataset = ? AND h.partition = ?", (self.dataset, partition)).fetchone()
         return Head(_seen(*found), found[2]) if found else Head()
+
+    def records_in(self, db: sqlite3.Connection, partition: str | None = None) -> list[Record]:
+        """Return the history within a transaction."""
+        query = f"{_SELECT} WHERE r.dataset = ? AND (? IS NULL OR r.partition = ?) ORDER BY r.seq"
+        return [_seen(*found) for found in db.execute(query, (self.dataset, partition, partition))]
 
     def _record(self, db: sqlite3.Connection, version: Version) -> Record:
         found = db.execute(f"{_SELECT} WHERE r.dataset = ? AND r.id = ?", (self.dataset, version.id)).fetchone()
@@ -146,7 +151,7 @@ class SQLiteCatalog:
         record = self._record(db, version)
         changed = become(record, self._head(db, version.partition).pointer)
         if changed != record:
-            _store(db, changed)
+            store(db, changed)
         return changed
 
     def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
@@ -157,7 +162,8 @@ class SQLiteCatalog:
         return transaction(self.file, "BEGIN")
 
 
-def _store(db: sqlite3.Connection, record: Record) -> None:
+def store(db: sqlite3.Connection, record: Record) -> None:
+    """Replace a record."""
     db.execute("UPDATE record SET state = ?, body = ? WHERE seq = ?", (record.state, stored.encode(record), record.seq))
 
 
@@ -173,6 +179,10 @@ def counts(db: sqlite3.Connection, version: Version) -> StagedCounts:
         "SELECT ifnull(sum(rows), 0), ifnull(sum(set_aside), 0) FROM part WHERE id = ?", (version.id,)
     ).fetchone()
     return StagedCounts(rows - set_aside, set_aside)
+
+
+def _plain(row: Any) -> Any:
+    return tuple(row) if isinstance(row, list) else row
 
 
 def _user() -> str:

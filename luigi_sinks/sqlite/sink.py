@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from luigi_sinks.contract import Contract, Shape
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record, StagedCounts
 from luigi_sinks.sink import Part
-from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
+from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts, store
 from luigi_sinks.sqlite.types import described
 from luigi_sinks.version import Version
 
@@ -37,12 +37,22 @@ class SQLiteSink(SQLiteCatalog):
         version = record.version
         values = (self.dataset, version.partition, version.id, record.origin.update_id, record.state)
         with self.transaction() as db:
+            self._complete_records(db)
             db.execute(
                 "INSERT OR IGNORE INTO record (dataset, partition, id, update_id, state, body)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (*values, stored.encode(record)),
             )
         return self.attach(version)
+
+    def _complete_records(self, db: sqlite3.Connection) -> None:
+        """Give records of format 1, which kept no schema, this one: rows of another one were refused."""
+        for record in self.records_in(db):
+            if not record.schema:
+                store(db, replace(record, schema=self.declared))
+
+    def _schema_of(self, record: Record) -> Mapping[str, Any]:
+        return record.schema or self.declared
 
     def attach(self, version: Version) -> SQLiteStage:
         """Open the stage of a registered version."""

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from luigi_sinks import audited
+from luigi_sinks import versions
 from luigi_sinks.claim import held
 from luigi_sinks.errors import Conflict, Forbidden
 from luigi_sinks.sink import Sink
@@ -72,7 +72,7 @@ class LoaderSuite(SinkSuite):
     def test_a_loader_who_prunes_is_told_that_a_pruner_may(self, sink: Sink) -> None:
         first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
         with pytest.raises(Forbidden, match=f"is for a pruner to delete.*{self.denied}"):
-            audited.prune(sink, first)
+            versions.prune(sink, first)
         assert self.read(sink, first) == rows(3)
 
     def test_a_dropped_version_is_not_retired_and_cannot_be_published(self, sink: Sink) -> None:

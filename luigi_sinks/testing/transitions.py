@@ -18,8 +18,9 @@ WHOLE = "_all"
 LEFT = "left"
 """Abandoned by a login that may not delete: a state of its own for the rules."""
 
-_OTHER = Claim("another host", "its boot", 1, 1, datetime(2026, 1, 2, tzinfo=UTC))
 _MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+_HOLDER = Claim("a host", "its boot", 1, 1, _MOMENT)
+_OTHER = Claim("another host", "its boot", 1, 1, _MOMENT)
 
 
 def begin(sink: Sink, partition: str = WHOLE) -> Version:
@@ -183,7 +184,7 @@ def example(state: str) -> tuple[Record, Pointer]:
     """Return a record in a state, and the pointer of its partition, without any store."""
     version = Version("d", WHOLE, "v20260102t030405_aaaaaa")
     record = replace(
-        rules.staged(version, ORIGIN, _OTHER),
+        rules.staged(version, ORIGIN, _HOLDER),
         state=State.ABANDONED if state == LEFT else State(state),
         rows=None if state in {State.STAGED, State.ABANDONED, State.FAILED, LEFT} else 0,
     )

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from luigi_sinks.credentials import audit
+from luigi_sinks import audit
 
 PROGRAM = '''
 import json, logging, os, resource, sys

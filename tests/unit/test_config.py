@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -123,3 +125,62 @@ def test_a_namespace_goes_before_every_name(luigi_cfg):
     luigi_cfg("[luigi_sinks]\nnamespace = dev\nlocal = /tmp/x\n")
     assert config.common().dataset("flights") == "dev_flights"
     assert config.common().local == Path("/tmp/x")
+
+
+class TestWithoutLuigi:
+    @pytest.fixture(autouse=True)
+    def _as_before(self):
+        yield
+        config.use(None)
+
+    def test_sections_may_come_from_a_mapping_nested_or_dotted(self):
+        for sections in ({"luigi_sinks": {"mariadb": {"host": "db"}}}, {"luigi_sinks.mariadb": {"host": "db"}}):
+            config.use(sections)
+            assert config.read_connection(Settings, "mariadb") == Settings("db")
+
+    def test_an_error_names_the_mapping_and_not_luigi_cfg(self):
+        config.use({"luigi_sinks": {"mariadb": {"host": "db", "prot": 1}}})
+        with pytest.raises(BadSetting, match=r"\[luigi_sinks.mariadb\] in the configuration: 'prot' is not a setting"):
+            config.read_connection(Settings, "mariadb")
+
+    def test_a_secret_in_a_mapping_is_refused(self):
+        config.use({"luigi_sinks": {"mariadb": {"host": "db", "password": "x"}}})
+        with pytest.raises(BadSetting, match="holds a secret"):
+            config.read_connection(Settings, "mariadb")
+
+    @pytest.fixture
+    def toml(self, tmp_path, monkeypatch, luigi_cfg):
+        path = tmp_path / "sinks.toml"
+        path.write_text('[luigi_sinks.mariadb]\nhost = "db"\nport = 3307\n')
+        monkeypatch.setenv(config.ENVIRONMENT, str(path))
+        return path
+
+    def test_sections_may_come_from_a_toml_file_that_is_read_again_when_it_changes(self, toml):
+        assert config.read_connection(Settings, "mariadb") == Settings("db", 3307)
+        toml.write_text('[luigi_sinks.mariadb]\nhost = "another"\n')
+        assert config.read_connection(Settings, "mariadb") == Settings("another")
+
+    @pytest.mark.parametrize("content", [None, "not = [toml"])
+    def test_a_file_that_cannot_be_read_is_named(self, toml, content):
+        toml.unlink() if content is None else toml.write_text(content)
+        with pytest.raises(BadSetting, match=f"LUIGI_SINKS_CONFIG names {toml}, which cannot be read as TOML"):
+            config.common()
+
+    def test_sections_in_both_places_are_refused(self, toml, luigi_cfg):
+        luigi_cfg("[luigi_sinks.mariadb]\nhost = third\n")
+        with pytest.raises(BadSetting, match=r"luigi\.cfg has sections of luigi_sinks, and LUIGI_SINKS_CONFIG names"):
+            config.read_connection(Settings, "mariadb")
+
+    def test_a_process_that_loads_by_the_file_imports_no_luigi(self, toml, tmp_path):
+        toml.write_text(f'[luigi_sinks]\nlocal = "{tmp_path}/data"\n')
+        script = (
+            "import sys\n"
+            "from luigi_sinks import Origin, config, load\n"
+            "from luigi_sinks.contract import Contract, Field, TupleShape\n"
+            "from luigi_sinks.sqlite import SQLiteSink\n"
+            "sink = SQLiteSink(config.common().local, 'x', 'd', Contract('d', {'': TupleShape((Field('id', int),))}))\n"
+            "load(sink, '_all', Origin('Load_1'), [(1,)])\n"
+            "assert sink.head('_all').record.rows == 1\n"
+            "assert 'luigi' not in sys.modules\n"
+        )
+        subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from luigi_sinks import listen, not_empty, stop_listening
 from luigi_sinks.contract import Contract, Field, TupleShape
-from luigi_sinks.errors import CheckFailed, Conflict, Unavailable
+from luigi_sinks.errors import BadSetting, CheckFailed, Conflict, Unavailable
+from luigi_sinks.events import Outcome
 from luigi_sinks.load import load, loading
-from luigi_sinks.record import Head, Origin
+from luigi_sinks.record import CheckResult, Head, Origin
 from luigi_sinks.sqlite import SQLiteSink, SQLiteStage
 from luigi_sinks.version import State
 
@@ -24,48 +26,84 @@ def sink(tmp_path):
     return SQLiteSink(tmp_path, "memory", "d", Contract("d", {"": TupleShape((Field("id", int),))}))
 
 
-def test_a_report_of_each_step_of_the_load_goes_to_the_listeners(sink):
-    reports = []
-    load(sink, "_all", JANUARY, [(i,) for i in range(5_000)], listeners=[reports.append])
-    assert [report.state for report in reports] == [State.STAGED, State.VALIDATED, State.PUBLISHED]
-    assert [report.rows for report in reports] == [0, 5_000, 5_000]
-    report = reports[-1]
-    assert (report.store, report.version, report.rows) == ("memory", sink.head("_all").version, 5_000)
-    assert 0 < max(report.part_seconds) <= report.seconds
-    assert report.rows_per_second == pytest.approx(5_000 / report.seconds)
+def steps(events):
+    return [f"{event.action} {event.outcome}" for event in events]
+
+
+def test_an_event_of_each_step_of_the_load_goes_to_the_listeners(sink):
+    events = []
+    load(sink, "_all", JANUARY, [(i,) for i in range(5_000)], listeners=[events.append])
+    assert steps(events) == ["load begun", "load success", "publish success"]
+    assert [event.rows for event in events] == [0, 5_000, 5_000]
+    event = events[-1]
+    assert (event.store, event.version, event.rows) == ("memory", sink.head("_all").version, 5_000)
+    assert 0 < max(event.part_seconds) <= event.seconds
+    assert event.rows_per_second == pytest.approx(5_000 / event.seconds)
 
 
 def test_a_load_is_logged_in_one_line(sink, caplog):
     with caplog.at_level(logging.INFO, "luigi_sinks"):
         load(sink, "_all", JANUARY, [(1,)])
-    assert [record.message.split(":")[0] for record in caplog.records] == ["memory"]
+    lines = [record.message for record in caplog.records if record.name == "luigi_sinks"]
+    assert [line.split(":")[0] for line in lines] == ["memory"]
     assert f"published {sink.head('_all').version}: 1 rows in" in caplog.text
 
 
 def test_a_listener_is_told_what_ended_a_load(sink):
-    reports = []
+    events = []
     with (
         pytest.raises(ValueError, match="no more") as raised,
-        loading(sink, "_all", JANUARY, listeners=[reports.append]),
+        loading(sink, "_all", JANUARY, listeners=[events.append]),
     ):
         raise ValueError("no more")
-    assert [report.state for report in reports] == [State.STAGED, State.FAILED]
-    assert reports[-1].error is raised.value
+    assert steps(events) == ["load begun", "load failure"]
+    assert events[-1].error is raised.value
 
 
-def test_a_listener_that_fails_when_told_of_a_failure_does_not_hide_it(sink):
-    def full(report):
-        if report.state is State.FAILED:
-            raise OSError("the disk is full")
+def full_disk(event):
+    if event.is_past:
+        raise OSError("the disk is full")
 
-    with pytest.raises(ValueError, match="no more") as caught, loading(sink, "_all", JANUARY, listeners=[full]):
+
+def test_a_listener_that_fails_when_told_of_a_failure_does_not_hide_it(sink, caplog):
+    with pytest.raises(ValueError, match="no more"), loading(sink, "_all", JANUARY, listeners=[full_disk]):
         raise ValueError("no more")
-    assert caught.value.__notes__ == ["not every listener was told of this (the disk is full)"]
+    assert "a listener failed when told of the load: the disk is full" in caplog.text
+
+
+def test_a_listener_that_fails_after_the_publication_does_not_fail_the_load(sink, caplog):
+    load(sink, "_all", JANUARY, [(1,)], listeners=[full_disk])
+    assert sink.head("_all").record.is_complete
+    assert "a listener failed when told of the publish: the disk is full" in caplog.text
+
+
+def test_a_listener_that_listens_to_all_is_told_of_each_load_until_it_stops(sink):
+    events = []
+    listen(events.append)  # a bound method equals itself, though each look makes another
+    try:
+        load(sink, "_all", JANUARY, [(1,)])
+    finally:
+        stop_listening(events.append)
+    load(sink, "_all", JANUARY, [(2,)])
+    assert steps(events) == ["load begun", "load success", "publish success"]
+
+
+def test_what_checks_say_is_told_and_kept(sink):
+    def few(version, counts):
+        raise CheckFailed("too many")
+
+    events = []
+    with pytest.raises(CheckFailed):
+        load(sink, "_all", JANUARY, [(1,)], checks=[not_empty, few], listeners=[events.append])
+    passed, also_passed, failed = events[-1].checks
+    assert (passed.name, also_passed.name, failed) == ("complete", "not_empty", CheckResult("few", False, "too many"))
+    load(sink, "_all", JANUARY, [(1,)], checks=[not_empty])
+    assert [check.name for check in sink.head("_all").record.checks] == ["complete", "not_empty"]
 
 
 def test_a_listener_can_stop_a_load_before_it_is_published(sink):
-    def refuse(report):
-        if report.state is State.VALIDATED:
+    def refuse(event):
+        if event.outcome is Outcome.SUCCESS:
             raise PermissionError("not today")
 
     with pytest.raises(PermissionError, match="not today"):
@@ -75,8 +113,8 @@ def test_a_listener_can_stop_a_load_before_it_is_published(sink):
 
 
 def test_a_check_of_the_users_own_can_refuse_a_version(sink):
-    def few(version, sealed):
-        if sealed.rows > 2:
+    def few(version, counts):
+        if counts.rows > 2:
             raise CheckFailed(f"{version}: too many")
 
     with pytest.raises(CheckFailed, match="too many"):
@@ -112,10 +150,10 @@ def test_an_older_period_never_replaces_a_newer_one(sink):
 
 
 def test_a_store_that_fails_while_a_load_is_abandoned_does_not_hide_the_first_error(sink, monkeypatch):
-    def no_answer(stage):
+    def no_answer(sink, version):
         raise Unavailable("no answer")
 
-    monkeypatch.setattr(SQLiteStage, "abandon", no_answer)
+    monkeypatch.setattr(SQLiteSink, "delete_rows", no_answer)
     with pytest.raises(ZeroDivisionError) as caught, loading(sink, "_all", JANUARY):
         raise ZeroDivisionError
     assert "still there (no answer)" in caught.value.__notes__[0]
@@ -125,9 +163,10 @@ def test_a_publication_whose_answer_is_lost_is_tried_again(sink, monkeypatch):
     publish, answers = SQLiteSink.publish, ["lost", "lost", "arrives"]
 
     def lossy(self, version, *, replacing):
-        publish(self, version, replacing=replacing)
+        record = publish(self, version, replacing=replacing)
         if answers.pop(0) == "lost":
             raise Unavailable("the answer was lost")
+        return record
 
     monkeypatch.setattr(SQLiteSink, "publish", lossy)
     load(sink, "_all", JANUARY, [(1,)])
@@ -150,19 +189,28 @@ def test_a_publication_whose_answer_never_comes_is_found_by_the_next_look(sink, 
     assert list(sink.read(record.version)) == [{"id": 1}]
 
 
-def test_a_version_that_was_never_published_is_removed_by_the_next_load(sink, monkeypatch):
+def test_a_version_that_was_never_published_is_removed_by_the_load_that_failed(sink, monkeypatch):
     with monkeypatch.context() as broken, pytest.raises(Unavailable):
         broken.setattr(SQLiteSink, "publish", lambda *_, **__: (_ for _ in ()).throw(Unavailable("no answer")))
         load(sink, "_all", JANUARY, [(1,)])
+    assert [record.state for record in sink.records()] == [State.FAILED]
     load(sink, "_all", JANUARY, [(1,)])
     assert [record.state for record in sink.records()] == [State.FAILED, State.PUBLISHED]
 
 
-def test_a_head_that_a_crash_left_published_is_retired_by_the_next_load(sink, monkeypatch):
+def test_a_version_is_retired_in_the_step_that_publishes_the_next(sink):
     load(sink, "_all", JANUARY, [(1,)])
-    with monkeypatch.context() as broken:
-        broken.setattr(SQLiteSink, "retire", lambda *_: None)
-        load(sink, "_all", JANUARY, [(2,)])
-    assert [record.state for record in sink.records()] == [State.PUBLISHED, State.PUBLISHED]
-    load(sink, "_all", JANUARY, [(3,)])
-    assert [record.state for record in sink.records()] == [State.RETIRED, State.RETIRED, State.PUBLISHED]
+    load(sink, "_all", JANUARY, [(2,)])
+    first, second = sink.records()
+    assert (first.state, second.state) == (State.RETIRED, State.PUBLISHED)
+    assert second.published_at <= first.retired_at
+
+
+def test_a_load_that_was_never_registered_ends_in_its_own_error_alone(sink, monkeypatch):
+    def refuse(sink, record):
+        raise BadSetting("no such database")
+
+    monkeypatch.setattr(SQLiteSink, "begin", refuse)
+    with pytest.raises(BadSetting) as caught:
+        load(sink, "_all", JANUARY, [(1,)])
+    assert not hasattr(caught.value, "__notes__")

@@ -19,4 +19,4 @@ def test_a_version_reads_as_people_say_it():
 
 @pytest.mark.parametrize("state", State)
 def test_versions_whose_load_has_not_ended_are_open(state):
-    assert state.is_open == (state in {"staged", "validated", "abandoned"})
+    assert state.is_open == (state in {"staged", "sealed", "validated", "abandoned"})

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from luigi_sinks import config
+from luigi_sinks import owners
 from luigi_sinks.credentials.source import Refused, Request, Use
 from luigi_sinks.credentials.token import Token
 from luigi_sinks.credentials.web import is_clear_text, refuse_clear_text
@@ -97,7 +97,7 @@ def assumed(token: Token, region: str) -> boto3.Session:
 
 def role_of(owner: str) -> str:
     """Return the role in an owner's section of luigi.cfg; empty where there is none."""
-    return config.owner(owner).aws_role
+    return owners.find(owner).aws_role
 
 
 def required(name: str, **values: str | int) -> None:

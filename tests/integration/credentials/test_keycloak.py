@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from luigi.configuration import get_config
 
-from luigi_sinks.credentials import audit, use
+from luigi_sinks import audit
+from luigi_sinks.credentials import use
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.errors import CredentialError
 from luigi_sinks.testing import servers

@@ -3,8 +3,8 @@
 import pytest
 from typer.testing import CliRunner
 
+from luigi_sinks.audit.chain import Log
 from luigi_sinks.cli.app import app
-from luigi_sinks.credentials.chain import Log
 
 
 @pytest.fixture

@@ -6,9 +6,12 @@ import logging
 
 import pytest
 
-from luigi_sinks.credentials import Refused, TokenInfo, audit
-from luigi_sinks.credentials.running import Running
+from luigi_sinks import audit
+from luigi_sinks.audit.log import _short
+from luigi_sinks.credentials import Refused, Token, TokenInfo
+from luigi_sinks.credentials.audit_entries import token_entry
 from luigi_sinks.errors import BadSetting, CredentialError
+from luigi_sinks.running import Running
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def test_an_exchange_says_who_got_what_from_whom_and_for_whom(path, provider_of,
     when = {"issued": "1970-01-01T00:00:00+00:00", "expires": "1970-01-01T00:01:40+00:00", "duration": 0.0}
     which = {"token": "id-1", "server": "db.example", "correlation": "c0ffee"}
     assert {**line, **said, **who, **when, **which} == line
-    assert set(line) - {*said, *who, *when, *which} == {"seq", "prev", "time", "host", "pid"}
+    assert set(line) - {*said, *who, *when, *which} == {"format", "seq", "prev", "time", "host", "pid"}
 
 
 def test_the_secret_is_in_no_line(path, provider_of, source, caplog):
@@ -89,7 +92,7 @@ def test_a_refusal_and_a_failure_are_told(path, provider_of, source):
 
 
 def test_a_stores_event_carries_what_it_is_about(path):
-    audit.require(audit.Event("load", dataset="flights", version="v1", rows=0, duration=1.5, server="db:3306"))
+    audit.require(audit.Entry("load", dataset="flights", version="v1", rows=0, duration=1.5, server="db:3306"))
     (line,) = lines(path)
     assert (line["dataset"], line["version"], line["rows"], line["duration"]) == ("flights", "v1", 0, 1.5)
 
@@ -141,11 +144,11 @@ def test_where_it_is_not_required_one_warning_is_enough(path, provider_of, sourc
 
 
 def test_a_long_reason_is_cut():
-    assert len(audit._short("x" * 10_000)) == 500
+    assert len(_short("x" * 10_000)) == 500
 
 
 def test_a_token_without_a_known_end_has_none_in_the_audit(path):
-    assert audit.token_event("exchange", "db", audit.Token("x", TokenInfo())).expires == ""
+    assert token_entry("exchange", "db", Token("x", TokenInfo())).expires == ""
 
 
 @pytest.mark.parametrize("path", ["key_file = {tmp_path}/none"], indirect=True)

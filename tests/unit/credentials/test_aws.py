@@ -15,9 +15,9 @@ from moto.server import ThreadedMotoServer
 
 from luigi_sinks.credentials import Refused, exposure, use
 from luigi_sinks.credentials.provider import PROVIDER
-from luigi_sinks.credentials.running import Running
 from luigi_sinks.credentials.sources.sigv4 import signed
 from luigi_sinks.errors import BadSetting, CredentialError
+from luigi_sinks.running import Running
 
 ROLE = "arn:aws:iam::123456789012:role/loader"
 

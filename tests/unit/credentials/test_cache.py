@@ -10,8 +10,8 @@ import pytest
 from luigi_sinks.credentials import Refused, Token
 from luigi_sinks.credentials.entry import Timing
 from luigi_sinks.credentials.provider import Provider
-from luigi_sinks.credentials.running import Running
 from luigi_sinks.errors import BadSetting, CredentialError
+from luigi_sinks.running import Running
 
 
 def reveal(token):

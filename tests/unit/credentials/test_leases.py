@@ -11,9 +11,10 @@ import time
 import luigi
 import pytest
 
-from luigi_sinks.credentials import journal, tasks
-from luigi_sinks.credentials.running import Running
+from luigi_sinks import task_events
+from luigi_sinks.credentials import journal
 from luigi_sinks.errors import BadSetting, CredentialError
+from luigi_sinks.running import Running
 
 
 def reveal(token):
@@ -174,7 +175,7 @@ def test_the_next_start_sweeps_what_a_killed_process_left_and_nothing_else(provi
 def watched(monkeypatch, provider_of, leasing):
     """Return a kind of task that leases a token, fails if it is told to, and is watched."""
     provider = provider_of(leasing)
-    monkeypatch.setattr(tasks, "PROVIDER", provider)
+    monkeypatch.setattr(task_events, "PROVIDER", provider)
 
     class Leases(luigi.Task):
         fails = luigi.BoolParameter(default=False)
@@ -187,7 +188,7 @@ def watched(monkeypatch, provider_of, leasing):
             if self.fails:
                 raise ValueError("no")
 
-    tasks.watch(Leases)
+    task_events.watch(Leases)
     return Leases
 
 
@@ -206,8 +207,8 @@ def test_a_kind_that_derives_from_a_watched_one_is_watched_once(watched, leasing
     class Derived(watched):
         pass
 
-    tasks.watch(Derived)
-    tasks.watch(watched)
+    task_events.watch(Derived)
+    task_events.watch(watched)
     assert Derived not in luigi.Task._event_callbacks
     luigi.build([Derived()], local_scheduler=True)
     assert leasing.revoked == ["lease-1"]

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from luigi_sinks.credentials import Token, TokenInfo, logins
+from luigi_sinks.login import Login
 
 
 @pytest.fixture
@@ -48,12 +49,13 @@ def test_a_forked_childs_login_is_written_down_too(noted, token):
 
 
 def test_the_token_that_was_in_use_last_is_known_by_the_name_that_its_line_has(noted, token, tmp_path):
-    assert logins.last("archive:9200", "idp") == ""
-    logins.note("archive:9200", "idp", Token(os.urandom(8).hex(), TokenInfo(token_id="named")))
-    assert logins.last("archive:9200", "idp") == "named"
+    assert logins.last("archive:9200", "idp") == Login()
+    logins.note("archive:9200", "idp", Token(os.urandom(8).hex(), TokenInfo(principal="loader", token_id="named")))
+    assert logins.last("archive:9200", "idp") == Login("loader", "named")
     logins.note("archive:9200", "idp", token)
     assert noted() == [(os.getpid(), "archive:9200", "idp")] * 2
-    assert logins.last("archive:9200", "idp") == json.loads((tmp_path / "audit").read_text().splitlines()[-1])["token"]
+    line = json.loads((tmp_path / "audit").read_text().splitlines()[-1])
+    assert logins.last("archive:9200", "idp").token == line["token"]
 
 
 @pytest.mark.usefixtures("noted")
@@ -64,4 +66,4 @@ def test_a_forked_child_has_used_no_token_yet(token):
     child = context.Process(target=lambda: found.put(logins.last("archive:9200", "idp")))
     child.start()
     child.join()
-    assert (found.get(), bool(logins.last("archive:9200", "idp"))) == ("", True)
+    assert found.get() == Login() != logins.last("archive:9200", "idp")

@@ -19,10 +19,11 @@ from http.server import BaseHTTPRequestHandler
 import luigi
 import pytest
 
-from luigi_sinks.credentials import journal, watch
+from luigi_sinks.credentials import journal
 from luigi_sinks.credentials.provider import PROVIDER, use
-from luigi_sinks.credentials.running import Running
 from luigi_sinks.errors import BadSetting, CredentialError
+from luigi_sinks.running import Running
+from luigi_sinks.task_events import watch
 
 
 @dataclass

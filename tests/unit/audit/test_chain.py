@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from luigi_sinks.credentials.chain import Log, verify
+from luigi_sinks.audit.chain import Log, verify
 
 
 @pytest.fixture

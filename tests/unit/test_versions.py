@@ -3,9 +3,8 @@ import json
 import luigi
 import pytest
 
-from luigi_sinks import CopyTask, VersionedTarget, audited
+from luigi_sinks import CopyTask, VersionedTarget, audit, running, versions
 from luigi_sinks.contract import Contract, Field, TupleShape
-from luigi_sinks.credentials import audit, running
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.errors import BadRow, BadSetting, Conflict, CredentialError
 from luigi_sinks.sqlite import SQLiteStage
@@ -106,7 +105,7 @@ def two_versions():
 
 def test_a_version_that_is_published_again_is_the_head_and_in_the_audit(two_versions, lines):
     sink, first, second = two_versions
-    audited.roll_back(sink, first)
+    versions.roll_back(sink, first)
     assert sink.head(first.partition).version == first
     assert {record.version: record.state for record in sink.records()} == {first: "published", second: "retired"}
     told = [(line["action"], line["outcome"], line["version"]) for line in lines()[-2:]]
@@ -115,14 +114,14 @@ def test_a_version_that_is_published_again_is_the_head_and_in_the_audit(two_vers
 
 def test_publishing_the_head_again_leaves_it_the_head(two_versions):
     sink, _, head = two_versions
-    audited.roll_back(sink, head)
+    versions.roll_back(sink, head)
     assert sink.head(head.partition).version == head
     assert sink.head(head.partition).record.state == "published"
 
 
 def test_a_version_whose_rows_are_pruned_is_in_the_audit(two_versions, lines):
     sink, first, _ = two_versions
-    audited.prune(sink, first)
+    versions.prune(sink, first)
     assert next(sink.records()).state == "dropped"
     assert [(line["action"], line["outcome"]) for line in lines()[-2:]] == [("prune", "begun"), ("prune", "success")]
 
@@ -130,11 +129,11 @@ def test_a_version_whose_rows_are_pruned_is_in_the_audit(two_versions, lines):
 def test_a_prune_that_is_refused_is_in_the_audit_too(two_versions, lines):
     sink, _, head = two_versions
     with pytest.raises(Conflict):
-        audited.prune(sink, head)
+        versions.prune(sink, head)
     assert [(line["action"], line["outcome"]) for line in lines()[-2:]] == [("prune", "begun"), ("prune", "failure")]
 
 
-@pytest.mark.parametrize("act", [audited.roll_back, audited.prune])
+@pytest.mark.parametrize("act", [versions.roll_back, versions.prune])
 @pytest.mark.parametrize("kind", [str, lambda version: Numbers().output().record()], ids=["text", "record"])
 def test_what_is_no_version_is_refused_with_what_to_pass_and_is_not_in_the_audit(two_versions, lines, act, kind):
     sink, first, _ = two_versions
@@ -150,7 +149,7 @@ def test_without_an_audit_log_that_is_required_nothing_is_rolled_back(two_versio
     sink, first, second = two_versions
     audit_into(tmp_path / "gone" / "log", required="true")
     with pytest.raises(CredentialError, match="nothing is done that is not recorded"):
-        audited.roll_back(sink, first)
+        versions.roll_back(sink, first)
     assert sink.head(second.partition).version == second
 
 
@@ -158,7 +157,7 @@ def test_an_audit_log_that_is_required_has_a_path(luigi_cfg):
     luigi_cfg("[luigi_sinks.audit]\nrequired = true\n")
     audit.forget_settings()
     with pytest.raises(BadSetting, match="required = true needs a path"):
-        audit.require(audit.Event("load"))
+        audit.require(audit.Entry("load"))
 
 
 def test_a_plain_tasks_target_is_opened_for_the_tasks_owner_and_read_for_its_reader():
