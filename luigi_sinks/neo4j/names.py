@@ -21,7 +21,7 @@ def check_name(name: object, what: str) -> None:
     if len(name) > LONGEST:
         raise BadSetting(f"{what} {name[:20]!r}... has {len(name)} characters; use at most {LONGEST}")
     if "`" in name or SUFFIX in name or name.startswith("_"):
-        raise BadSetting(f"{what} {name!r}: a name has neither backticks nor {SUFFIX!r} in it and does not start with _")
+        raise BadSetting(f"{what} {name!r}: a name has no backticks and no {SUFFIX!r} and does not start with _")
 
 
 def quoted(name: str) -> str:

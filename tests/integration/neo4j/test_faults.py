@@ -20,8 +20,8 @@ from luigi_sinks import Conflict, Unavailable, load, versions
 from luigi_sinks import record as rules
 from luigi_sinks.claim import held
 from luigi_sinks.neo4j import Graph, Neo4jSink, Node, connection, registry, writer
-from luigi_sinks.record import Publication
 from luigi_sinks.neo4j.catalog import datasets
+from luigi_sinks.record import Publication
 from luigi_sinks.sink import Part
 from luigi_sinks.testing.suite import ORIGIN, WHOLE, run_together
 from luigi_sinks.version import State, new_version
@@ -176,7 +176,7 @@ def test_a_server_that_is_down_is_unavailable_from_every_call_and_soon(sink):
         calls = [
             lambda: down.head(WHOLE),
             lambda: list(down.records()),
-            lambda: down.heads(),
+            down.heads,
             lambda: down.record(head.version),
             lambda: down.begin(rules.staged(new_version(sink.dataset, WHOLE), ORIGIN, claim)),
             lambda: down.publish(head.version, replacing=head),

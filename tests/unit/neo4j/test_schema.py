@@ -36,7 +36,7 @@ def declared(name: str, kind: Any) -> Graph:
         ),
         (lambda: Graph([AIRPORT], [Relationship("ROUTE", "Airprt", "Airport")]), "did you mean 'Airport'"),
         (lambda: Graph([AIRPORT], [Relationship("R", "Airport", "Airport", {"end": int})]), "names an end"),
-        (lambda: Graph([Node("Airport", key="fa", properties={"faa": str})]), "key 'fa' is not a property; did you mean"),
+        (lambda: Graph([Node("Airport", key="fa", properties={"faa": str})]), "'fa' is not a property; did you mean"),
         (lambda: Graph([Node("", key="faa", properties={"faa": str})]), "label '' is not a name"),
         (lambda: Graph([Node("A`", key="faa", properties={"faa": str})]), "backticks"),
         (lambda: Graph([Node("A__v", key="faa", properties={"faa": str})]), "'__v'"),
