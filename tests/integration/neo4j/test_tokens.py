@@ -203,7 +203,7 @@ def test_a_load_of_five_lifetimes_takes_as_many_tokens_as_arithmetic_says(passwo
     exchanges = events(settings, "exchange")
     assert 7 <= len(exchanges) <= 10  # each is kept for 3.6 s, and replaced after 2.5 to 2.9 s of them
     assert len(events(settings, "connection")) == len(exchanges)
-    assert not events(settings, "errors")
+    assert not events(settings, "refusal")
     assert count() > 3_000
 
 
@@ -266,7 +266,7 @@ def test_a_token_that_ends_within_a_transaction_is_replaced_and_the_transaction_
     connection.transact(settings, work)
     assert len(begun) == 2
     assert cypher(f"MATCH (n:{label}) DELETE n RETURN count(n)") == [(2,)]
-    assert len(events(settings, "errors")) == 1
+    assert len(events(settings, "refusal")) == 1
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -288,7 +288,7 @@ def test_a_token_that_is_refused_when_a_connection_opens_is_replaced_once(
 
     monkeypatch.setattr(connection, "_session", replaced_meanwhile)
     assert answer(settings) == [{"one": 1}]
-    assert len(events(settings, "errors")) == 1
+    assert len(events(settings, "refusal")) == 1
 
 
 @pytest.mark.usefixtures("small_parts")
