@@ -10,13 +10,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import mariadb
-from mariadb.cursors import Cursor
 
 from luigi_sinks import config
 from luigi_sinks.credentials import Refused, Token, audit, use
 from luigi_sinks.credentials.running import Running, current
 from luigi_sinks.errors import BadSetting, Forbidden, SinkError
-from luigi_sinks.mariadb.errors import NO_SUCH_ROLE, REFUSED, explained
+from luigi_sinks.mariadb.driver import Cursor, connect
+from luigi_sinks.mariadb.errors import NO_SUCH_ROLE, explained, refuses_login
 from luigi_sinks.mariadb.names import quoted
 from luigi_sinks.mariadb.settings import MariaDBSettings
 
@@ -75,7 +75,7 @@ def token_of(connection: Any) -> str:
 
 def _log_in(settings: MariaDBSettings, token: Token) -> Any:
     try:
-        connection = mariadb.connect(
+        connection = connect(
             host=settings.host,
             port=settings.port,
             user=token.user or settings.user,
@@ -88,7 +88,7 @@ def _log_in(settings: MariaDBSettings, token: Token) -> Any:
             **settings.tls,
         )
     except mariadb.Error as error:
-        if error.errno in REFUSED:
+        if refuses_login(error):
             raise Refused from SinkError(_not_let_in(settings, token, error))
         raise explained(settings, error) from error
     audit.record(audit.token_event("connection", settings.credential, token, server=settings.address))
