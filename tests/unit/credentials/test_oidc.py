@@ -299,7 +299,7 @@ def test_a_client_proves_itself_in_one_way(configure, proof):
 
 def test_a_secret_in_the_section_itself_is_refused(configure):
     configure(proof="client_secret = canary")
-    with pytest.raises(BadSetting, match="holds a secret, 'client_secret'"):
+    with pytest.raises(BadSetting, match="contains a secret, 'client_secret'"):
         use("es", seen)
 
 
