@@ -137,7 +137,7 @@ def section(name: str) -> dict[str, str]:
 
 
 def section_names() -> list[str]:
-    """Return the names of all sections of ours."""
+    """Return the names of all sections of luigi_sinks."""
     return list(_sections())
 
 

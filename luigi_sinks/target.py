@@ -69,7 +69,7 @@ class VersionedTarget(luigi.Target):
     Example, with a store of its own, kept in SQLite by `local` in `[luigi_sinks]`:
         >>> from luigi_sinks.contract import Field, TupleShape
         >>> class NumbersTarget(VersionedTarget):
-        ...     store = "luigi_sinks.example"
+        ...     store = "example"
         ...     contract = Contract("numbers", {"": TupleShape((Field("id", int),))})
         >>> target = NumbersTarget("numbers", TargetOptions(update_id="first"))
         >>> target.exists()

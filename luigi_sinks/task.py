@@ -50,7 +50,7 @@ class CopyTask(luigi.Task):
     Example, with a target of its own, kept in SQLite by `local` in `[luigi_sinks]`:
         >>> from luigi_sinks.contract import Contract, Field, TupleShape
         >>> class SquaresTarget(VersionedTarget):
-        ...     store = "luigi_sinks.example"
+        ...     store = "example"
         ...     contract = Contract("squares", {"": TupleShape((Field("n", int), Field("square", int)))})
         >>> class Squares(CopyTask):
         ...     until = luigi.IntParameter()
