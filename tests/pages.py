@@ -26,9 +26,9 @@ class Page:
     """A page of the documentation, whose blocks are run in their order.
 
     A block that begins with the name of a file (`# luigi.cfg`, `# show.py`) is saved as
-    that file; other Python is run here, in one namespace a page. Of a shell block the
-    lines are run that call python. A `text` block right after one of them must be what
-    it printed; versions' ids may differ.
+    that file; other Python is run here, in one namespace a page. Of a block of `sh` the
+    lines are run that call python; a block of `bash` is not run, as it needs a server.
+    A `text` block after one that was run must be what it printed; versions' ids may differ.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
