@@ -11,7 +11,7 @@ import luigi
 import pytest
 from typer.testing import CliRunner
 
-from luigi_sinks import audit, config, elasticsearch, mariadb, neo4j
+from luigi_sinks import audit, config, elasticsearch, mariadb, neo4j, owners, stores
 from luigi_sinks.credentials import journal
 from luigi_sinks.credentials.sources import BUILT_IN
 
@@ -32,10 +32,10 @@ SECTIONS = {
     "[luigi_sinks.mariadb]": mariadb.MariaDBSettings,
     "[luigi_sinks.elasticsearch]": elasticsearch.ElasticsearchSettings,
     "[luigi_sinks.neo4j]": neo4j.Neo4jSettings,
-    "[luigi_sinks.owner.NAME]": config.Owner,
     "[luigi_sinks.audit]": audit.AuditSettings,
     "[luigi_sinks.leases]": journal.LeaseSettings,
 }
+OWNER = "[luigi_sinks.owner.NAME]"
 SOURCES = {
     f"source = {name}": f"{'SigV4' if name == 'sigv4' else kind.removesuffix('Source')}Settings"
     for name, kind in BUILT_IN.items()
@@ -87,6 +87,12 @@ def headings():
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
+def stated(heading: str) -> list[tuple[str, str, str]]:
+    """Return name, type without its unit, and default of each setting in a table."""
+    found = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| .+ \|$", headings()[heading], re.MULTILINE)
+    return [(name, re.sub(", (seconds|bytes|rows)$", "", kind), default) for name, kind, default in found]
+
+
 def settings_of(heading: str) -> type[Any]:
     if heading in SECTIONS:
         return SECTIONS[heading]
@@ -116,14 +122,16 @@ def default_of(each: Any) -> str:
 
 
 def test_every_section_and_source_has_a_table():
-    assert headings().keys() == {*SECTIONS, *SOURCES}
+    assert headings().keys() == {*SECTIONS, *SOURCES, OWNER}
+
+
+def test_the_table_of_an_owner_names_a_role_for_each_store():
+    assert {name for name, *_ in stated(OWNER)} == {"aws_role", *(f"{store}_role" for store in stores.names())}
 
 
 @pytest.mark.parametrize("heading", [*SECTIONS, *SOURCES])
 def test_a_table_names_each_setting_with_its_type_and_default(heading):
-    found = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| .+ \|$", headings()[heading], re.MULTILINE)
-    stated = [(name, re.sub(", (seconds|bytes|rows)$", "", kind), default) for name, kind, default in found]
-    assert stated == rows_of(settings_of(heading))
+    assert stated(heading) == rows_of(settings_of(heading))
 
 
 @pytest.mark.parametrize("name", MARKDOWN)
@@ -132,14 +140,17 @@ def test_each_configuration_that_is_shown_is_understood(page, luigi_cfg, name):
         for block in page(name).blocks(marker):
             luigi_cfg(block, kind)
             for section in re.findall(r"^\[(luigi_sinks[\w.]*)\]$", block, re.MULTILINE):
-                config.read(kind_of(section), section)
+                understand(section)
 
 
-def kind_of(section: str) -> type[Any]:
-    """Return the settings that a section of this name holds."""
-    if section.startswith("luigi_sinks.credential."):
-        return settings_of(f"source = {config.section(section)['source']}")
-    return SECTIONS.get(f"[{section}]") or SECTIONS["[luigi_sinks.owner.NAME]"]
+def understand(section: str) -> None:
+    """Read a section as whoever needs it does; raises BadSetting if it cannot work."""
+    if section.startswith("luigi_sinks.owner."):
+        assert owners.find(section.removeprefix("luigi_sinks.owner.")).roles
+    elif section.startswith("luigi_sinks.credential."):
+        config.read(settings_of(f"source = {config.section(section)['source']}"), section)
+    else:
+        config.read(SECTIONS[f"[{section}]"], section)
 
 
 # What the pages name
