@@ -67,12 +67,12 @@ class ElasticsearchCatalog:
     @property
     def login(self) -> Login:
         """As whom the cluster knows who loads and reads."""
-        return logins.last(self.settings.address, self.settings.credential)
+        return _login(self.settings)
 
     @property
     def publisher(self) -> Login:
         """As whom the cluster knows who publishes and drops."""
-        return logins.last(self.settings.address, self.settings.publisher.credential)
+        return _login(self.settings.publisher)
 
     @property
     def aliases(self) -> Aliases:
@@ -217,6 +217,12 @@ class ElasticsearchCatalog:
         except SinkError as error:
             _log.debug("%s: its record is corrected in memory only: %s", record.version, error)
             return record
+
+
+def _login(settings: ElasticsearchSettings) -> Login:
+    """Return the login in use; a password does not say whose it is, so the settings do."""
+    login = logins.last(settings.address, settings.credential)
+    return replace(login, principal=login.principal or settings.user) if login.token else login
 
 
 def seen(entry: Entry, sight: Sight) -> Record:
