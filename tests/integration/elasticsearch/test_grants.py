@@ -335,6 +335,15 @@ def test_an_owner_makes_the_registry_and_loads_nothing(sink, people):
         load(people.sink(RoleKind.OWNER, sink.dataset), WHOLE, Origin("Load_1"), rows(1))
 
 
+def test_an_owner_upgrades_what_an_older_release_made(people, dataset, restore):
+    restore("old_months")
+    people.sink(RoleKind.OWNER, dataset).create()
+    sink = people.sink(RoleKind.LOADER, dataset)
+    assert all(record.schema for record in sink.records())
+    load(sink, "201301", Origin("Load_201301", family="Load", partition_by=("month",)), rows(2))
+    assert sink.head("201301").epoch == 4
+
+
 def test_a_loader_makes_no_registry(people, dataset):
     with pytest.raises(Forbidden, match="indices:admin/create"):
         load(people.sink(RoleKind.LOADER, dataset), WHOLE, Origin("Load_1"), rows(1))

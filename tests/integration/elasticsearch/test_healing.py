@@ -200,7 +200,7 @@ def test_a_forged_record_has_no_index_deleted_that_it_does_not_name_rightly(
     forge(first, **STRANGE[what](head))
     forged = next(sink.records()).version
     for deleting in (lambda: load_rows(sink, documents(6)), lambda: versions.prune(sink, forged)):
-        with pytest.raises(Conflict, match="is not a version of .*; nothing was changed or deleted"):
+        with pytest.raises(Conflict, match=r"is not a version of .*; nothing was changed or deleted"):
             deleting()
     assert cluster.indices(dataset) == before
     assert cluster.count(dataset) == 5
