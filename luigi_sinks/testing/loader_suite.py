@@ -1,6 +1,7 @@
-"""What a sink must do for a loader whom the server keeps from deleting: subclass `LoaderSuite`.
+"""The contract tests of a sink whose login has no DELETE permission: subclass `LoaderSuite`.
 
-It is `SinkSuite`, but for what a load that failed leaves: it stays, marked, for a pruner.
+They are those of `SinkSuite`, except that the rows of a failed load remain, marked as
+abandoned, until a pruner removes them.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from luigi_sinks.version import State
 
 
 class LoaderSuite(SinkSuite):
-    """A loader does all that a sink must do, but for deleting."""
+    """Tests that a loader can do everything that a sink must do, except deleting."""
 
     denied: ClassVar[str]
-    """What the server says, as a regular expression, to a loader who drops a version."""
+    """A regular expression for the server's error when a loader drops a version."""
 
     def test_an_abandoned_version_has_failed_and_cannot_be_published(self, sink: Sink) -> None:
         with self.staged(sink, rows(2)) as stage:
@@ -86,5 +87,5 @@ class LoaderSuite(SinkSuite):
 
 
 def left_for_a_pruner(caplog: pytest.LogCaptureFixture) -> int:
-    """Count the warnings of versions that were left."""
+    """Return the number of warnings about versions whose rows remain."""
     return sum("left for a pruner" in record.message for record in caplog.records if record.levelno >= logging.WARNING)
