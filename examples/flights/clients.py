@@ -37,7 +37,7 @@ def sql(query: str) -> list[tuple[Any, ...]]:
             cursor.execute(query)
             return list(cursor.fetchall())
 
-    return use(section["credential"], connect, host=section["host"], port=int(section["port"]), user=section["user"])
+    return use(section["credential"], ask, host=section["host"], port=int(section["port"]), user=section["user"])
 
 
 def search(path: str, body: dict[str, Any]) -> dict[str, Any]:
