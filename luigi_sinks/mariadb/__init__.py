@@ -1,5 +1,12 @@
-"""Versioned loads into MariaDB. Needs the extra `mariadb`."""
+"""Versioned loads into MariaDB. Needs the extra `mariadb`.
 
+Beside the rooms that every store has there are `bad_rows`, `creation`, `format_1` and
+`session`, each with its reason in its docstring.
+"""
+
+from typing import TYPE_CHECKING
+
+from luigi_sinks import lazy
 from luigi_sinks.errors import NotInstalled
 
 try:
@@ -7,14 +14,17 @@ try:
 except ImportError as missing:
     raise NotInstalled("mariadb", missing) from missing
 
-from luigi_sinks.mariadb.schema import Schema, parse_schema
-from luigi_sinks.mariadb.settings import MariaDBSettings
-from luigi_sinks.mariadb.sink import MariaDBSink, MariaDBStage
-from luigi_sinks.mariadb.target import MariaDBTarget
-from luigi_sinks.mariadb.task import CopyToTable
+if TYPE_CHECKING:
+    from luigi_sinks.mariadb.catalog import MariaDBCatalog
+    from luigi_sinks.mariadb.schema import Schema, parse_schema
+    from luigi_sinks.mariadb.settings import MariaDBSettings
+    from luigi_sinks.mariadb.sink import MariaDBSink, MariaDBStage
+    from luigi_sinks.mariadb.target import MariaDBTarget
+    from luigi_sinks.mariadb.task import CopyToTable
 
 __all__ = [
     "CopyToTable",
+    "MariaDBCatalog",
     "MariaDBSettings",
     "MariaDBSink",
     "MariaDBStage",
@@ -22,3 +32,17 @@ __all__ = [
     "Schema",
     "parse_schema",
 ]
+
+__getattr__ = lazy.attributes(
+    __name__,
+    {
+        "CopyToTable": "task",
+        "MariaDBCatalog": "catalog",
+        "MariaDBSettings": "settings",
+        "MariaDBSink": "sink",
+        "MariaDBStage": "sink",
+        "MariaDBTarget": "target",
+        "Schema": "schema",
+        "parse_schema": "schema",
+    },
+)
