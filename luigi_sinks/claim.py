@@ -100,7 +100,7 @@ def renewing(claim: Claim, renew: Callable[[Claim], object]) -> Iterator[None]:
             except Exception as error:  # noqa: BLE001 - whatever it is, the load itself will meet it
                 _log.warning("a claim was not renewed: %s", error)
 
-    keeper = threading.Thread(target=keep, name="luigi_sinks claim", daemon=True)
+    keeper = threading.Thread(target=copy_context().run, args=(keep,), name="luigi_sinks claim", daemon=True)
     keeper.start()
     try:
         yield

@@ -1,8 +1,9 @@
-"""Which task this process is running, for audit attribution and for keeping tasks' tokens apart."""
+"""Which task is running, for audit attribution and for keeping tasks' tokens apart."""
 
 from __future__ import annotations
 
 import secrets
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 
@@ -16,15 +17,35 @@ class Running:
     correlation: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
-_running = Running()
+_NOTHING = Running()
+
+_here: ContextVar[Running] = ContextVar("running", default=_NOTHING)
+"""What runs in this thread: a program may build several graphs at once, each in a thread of its own."""
+
+_anywhere: dict[str, Running] = {}
+"""What runs in this process, by task id."""
 
 
 def current() -> Running:
-    """Return the attempt that runs, or one without names between tasks."""
-    return _running
+    """Return the attempt that runs here, or one without names between tasks.
+
+    In a thread that a task started itself, this is the task, if it is the only one
+    that runs in the process.
+    """
+    here = _here.get()
+    if here.task_id or len(_anywhere) != 1:
+        return here
+    return next(iter(_anywhere.values()))
+
+
+def here() -> Running:
+    """Return the attempt that was begun in this thread, or one without names."""
+    return _here.get()
 
 
 def become(running: Running) -> None:
-    """Set what runs from now on, in all threads: Luigi runs one task at a time in a process."""
-    global _running  # noqa: PLW0603 - a thread of the task would not see a context variable
-    _running = running
+    """Set what runs from now on in this thread; `Running()` means that no task does."""
+    _anywhere.pop(_here.get().task_id, None)
+    _here.set(running if running.task_id else _NOTHING)
+    if running.task_id:
+        _anywhere[running.task_id] = running

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import Any, Self
 
 from luigi_sinks.contract import Contract, WrongRow
@@ -114,7 +115,7 @@ class Writer:
         self.bytes += size
         self._part_rows = max(1, min(_MOST_ROWS, _GROWTH * len(rows), _PART_BYTES * len(rows) // max(size, 1)))
         self._settle(self._stage.writers)
-        self._writing.add(self._pool.submit(self._write, part))
+        self._writing.add(self._pool.submit(copy_context().run, self._write, part))
 
     def _write(self, part: Part) -> float:
         start = time.monotonic()

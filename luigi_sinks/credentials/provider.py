@@ -45,7 +45,7 @@ class Provider:
         self._lock = threading.RLock()
         self._sources: dict[str, Source] = {}
         self._entries: dict[tuple[str, Request], Entry] = {}
-        self._found: dict[tuple[object, ...], Entry] = {}
+        self._found: dict[tuple[str, Request], Entry] = {}
 
     def use(
         self,
@@ -64,11 +64,9 @@ class Provider:
         it needs. The owner is the running task's unless another is given. Raises
         CredentialError if there is no token, or no other one after a refusal.
         """
-        key = (credential, host, port, user, audience, owner)
-        entry = self._found.get(key)
-        if entry is None:
-            task = running.current()
-            entry = self._find(key, Request(host, port, user, audience, owner or task.owner, task.family))
+        task = running.current()
+        request = Request(host, port, user, audience, owner or task.owner, task.family)
+        entry = self._found.get((credential, request)) or self._find(credential, request)
         token = entry.token()
         try:
             return connect(token)
@@ -80,7 +78,7 @@ class Provider:
 
     def begin(self, task: running.Running) -> None:
         """Say which task uses tokens from now on; what another one left is dropped."""
-        before = running.current()
+        before = running.here()
         if before.task_id != task.task_id:
             self.end(before.task_id)  # it waits for a dependency that it found while it ran
         running.become(task)
@@ -102,7 +100,7 @@ class Provider:
             for entry in entries:
                 entry.end(task_id)
         finally:
-            if running.current().task_id == task_id:
+            if running.here().task_id == task_id:
                 running.become(running.Running())
 
     def close(self) -> None:
@@ -133,14 +131,14 @@ class Provider:
             return "PROVIDER"
         raise TypeError("a provider cannot be pickled; ship the credential's name instead")
 
-    def _find(self, key: tuple[Any, ...], request: Request) -> Entry:
-        source = self._source(key[0])
+    def _find(self, credential: str, request: Request) -> Entry:
+        source = self._source(credential)
         scope = source.scope(request)
         with self._lock:
-            entry = self._entries.get((key[0], scope))
+            entry = self._entries.get((credential, scope))
             if entry is None:
-                entry = self._entries[key[0], scope] = Entry(key[0], source, scope, self._timing)
-            self._found[key] = entry
+                entry = self._entries[credential, scope] = Entry(credential, source, scope, self._timing)
+            self._found[credential, request] = entry
         return entry
 
     def _source(self, credential: str) -> Source:
