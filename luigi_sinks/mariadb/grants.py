@@ -159,9 +159,9 @@ def _source(settings: MariaDBSettings) -> str:
 
 
 def _of_owner(names: Names) -> Iterator[Grant]:
-    """Grant what makes tables and view, again where nothing was published; CREATE, as they are not there yet."""
+    """Grant what makes tables and view, also once more. They are not there yet, so no grant can name columns."""
     yield Grant(names.hidden, _ALL, ("CREATE TEMPORARY TABLES", "LOCK TABLES"))
-    yield Grant(names.hidden, names.log_table, ("CREATE", "SELECT", _RECORD))
+    yield Grant(names.hidden, names.log_table, ("CREATE", "SELECT", "UPDATE"))
     yield Grant(names.hidden, names.part_table, ("CREATE", "DROP", "SELECT"))
     yield Grant(names.hidden, names.base_table, ("CREATE", "DROP", "SELECT"))
     yield Grant(names.database, names.head_table, ("CREATE", "SELECT"))

@@ -1,6 +1,7 @@
 """What a sink must do for a loader whom the server keeps from deleting: subclass `LoaderSuite`.
 
-It is `SinkSuite`, but for what a load that failed leaves: it stays, marked, for a pruner.
+It is `SinkSuite`, except for the rows of a load that failed: they stay, marked, for a pruner.
+A subclass overrides `prune` too, as a login that may delete.
 """
 
 from __future__ import annotations
@@ -13,27 +14,36 @@ from typing import ClassVar
 
 import pytest
 
+from luigi_sinks import record as rules
 from luigi_sinks import versions
 from luigi_sinks.claim import held
 from luigi_sinks.errors import Conflict, Forbidden
 from luigi_sinks.sink import Sink
-from luigi_sinks.testing.suite import ORIGIN, WHOLE, SinkSuite, failing_after, rows
-from luigi_sinks.version import State, new_version
+from luigi_sinks.testing.suite import WHOLE, SinkSuite, failing_after, rows, staged
+from luigi_sinks.version import State
 
 
 class LoaderSuite(SinkSuite):
-    """A loader does all that a sink must do, but for deleting."""
+    """A loader does all that a sink must do, except deleting."""
 
     denied: ClassVar[str]
-    """What the server says, as a regular expression, to a loader who drops a version."""
+    """What the server says, as a regular expression, to a loader who deletes rows."""
 
     def test_an_abandoned_version_has_failed_and_cannot_be_published(self, sink: Sink) -> None:
         with self.staged(sink, rows(2)) as stage:
-            version = self.approved(stage)
-            stage.abandon()
-            with pytest.raises(Conflict):
+            version = self.approved(sink, stage)
+            versions.abandon(sink, version)
+            with pytest.raises(Conflict, match=f"{version} is abandoned; it cannot be published"):
                 sink.publish(version, replacing=sink.head(WHOLE))
         assert [(r.state, r.is_left) for r in sink.records()] == [(State.ABANDONED, True)]
+
+    def test_what_a_loader_left_is_dropped_by_a_pruner(self, sink: Sink) -> None:
+        with self.staged(sink, rows(2)) as stage:
+            versions.abandon(sink, stage.version)
+        assert sink.count(stage.version) == 2
+        self.prune(sink, stage.version)
+        assert sink.count(stage.version) == 0
+        assert [r.state for r in sink.records()] == [State.DROPPED]
 
     def test_rows_that_fail_half_way_leave_the_old_version_and_the_rerun_works(  # type: ignore[override]  # for pytest
         self, sink: Sink, caplog: pytest.LogCaptureFixture
@@ -55,7 +65,7 @@ class LoaderSuite(SinkSuite):
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
         with held("of a process that is gone") as mine:
-            sink.begin(new_version(sink.dataset, WHOLE), ORIGIN, replace(mine, pid=dead.pid))
+            sink.begin(staged(sink, replace(mine, pid=dead.pid)))
         self.load(sink, rows(3))
         self.load(sink, rows(4))
         assert [r.state for r in sink.records()] == [State.ABANDONED, State.RETIRED, State.PUBLISHED]
@@ -63,24 +73,33 @@ class LoaderSuite(SinkSuite):
 
     def test_a_dropped_version_keeps_its_record_and_stays_complete(self, sink: Sink) -> None:
         first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        self.prune(sink, first)
+        record = next(sink.records())
+        assert (record.version, record.state, record.is_complete) == (first, State.DROPPED, True)
+        assert sink.count(first) == 0
+        assert self.read(sink, second) == rows(5)
+
+    def test_a_loader_cannot_delete_rows(self, sink: Sink) -> None:
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
         with pytest.raises(Forbidden, match=self.denied):
-            sink.drop(first)
+            sink.delete_rows(first)
         assert [r.state for r in sink.records()] == [State.RETIRED, State.PUBLISHED]
         assert self.read(sink, first) == rows(3)
         assert self.read(sink, second) == rows(5)
 
     def test_a_loader_who_prunes_is_told_that_a_pruner_may(self, sink: Sink) -> None:
         first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
-        with pytest.raises(Forbidden, match=f"is for a pruner to delete.*{self.denied}"):
+        with pytest.raises(Forbidden, match=f"only a pruner may delete {first}.*{self.denied}"):
             versions.prune(sink, first)
+        assert [r.state for r in sink.records()] == [State.RETIRED, State.PUBLISHED]
         assert self.read(sink, first) == rows(3)
 
-    def test_a_dropped_version_is_not_retired_and_cannot_be_published(self, sink: Sink) -> None:
+    def test_what_a_loader_failed_to_drop_can_be_published(self, sink: Sink) -> None:
         first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
         with pytest.raises(Forbidden):
-            sink.drop(first)
-        sink.publish(first, replacing=sink.head(WHOLE))
-        sink.retire(second)
+            versions.prune(sink, first)
+        versions.roll_back(sink, first)
+        assert sink.change(second, rules.retire).state is State.RETIRED
         assert sink.head(WHOLE).version == first
 
 
