@@ -1,9 +1,9 @@
 """Versioned, atomic, fast loads from Luigi into MariaDB, Elasticsearch and Neo4j.
 
-`luigi_sinks.mariadb`, `luigi_sinks.elasticsearch` and `luigi_sinks.neo4j` hold the
+`luigi_sinks.mariadb`, `luigi_sinks.elasticsearch` and `luigi_sinks.neo4j` contain the
 tasks and targets; each needs the extra of the same name.
 
-Nothing here imports Luigi before a task or target is used, nor a store's SDK.
+Importing this package imports neither Luigi, which a task or target needs, nor the SDK of a store.
 """
 
 from typing import TYPE_CHECKING

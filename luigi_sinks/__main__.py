@@ -1,4 +1,4 @@
-"""Makes `python -m luigi_sinks` the command `luigi-sinks`."""
+"""Runs the command `luigi-sinks` for `python -m luigi_sinks`."""
 
 from luigi_sinks.cli import main
 

@@ -1,4 +1,4 @@
-"""What a staged version must pass before readers may see it."""
+"""Checks that a staged version must pass before it is published."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from luigi_sinks.record import StagedCounts
 from luigi_sinks.version import Version
 
 Check = Callable[[Version, StagedCounts], None]
-"""Raises CheckFailed, with a message that names the version, if something is wrong."""
+"""A check: takes the version and its counts, and raises CheckFailed, with the version in the message."""
 
 
 def not_empty(version: Version, counts: StagedCounts) -> None:
-    """Refuse a version without rows."""
+    """Raise CheckFailed for a version without rows."""
     if counts.rows == 0:
         raise CheckFailed(
-            f"{version}: there are no rows at all; nothing was published. If an empty version is right, set checks = ()"
+            f"{version}: there are no rows; nothing was published. To publish an empty version, set checks = ()"
         )
 
 
 def complete(version: Version, counts: StagedCounts, *, written: int) -> None:
-    """Refuse a version of which the server counts other rows than were written."""
+    """Raise CheckFailed if the server counts more or fewer rows than were written."""
     expected = written - counts.set_aside
     if counts.rows != expected:
         raise CheckFailed(
-            f"{version}: the server counts {counts.rows} rows where {expected} were written; nothing was published"
+            f"{version}: the server counts {counts.rows} rows, but {expected} were written; nothing was published. "
+            "Run the task again"
         )

@@ -1,4 +1,4 @@
-"""Who is at work on a staged version, and whether they still live."""
+"""The claim of a process on a staged version, and whether that process is alive."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from luigi_sinks.process import boot, started
 
 TERM = timedelta(minutes=15)
-"""How long another machine believes a claim that is not renewed."""
+"""How long a claim is valid on other machines without being renewed."""
 
 _GIVEN_UP = datetime.fromtimestamp(0, UTC)
 
@@ -24,11 +25,11 @@ _held_here: set[str] = set()
 
 @dataclass(frozen=True)
 class Claim:
-    """A process's claim: host, boot, pid and start time name it beyond doubt.
+    """The claim of a process, which is identified by host, boot, pid and start time.
 
-    On its own machine the process itself answers whether it lives; elsewhere, and
-    where it may not be looked at, the claim counts until `until`. A claim only spares double work: that one of two
-    loads wins is decided by the compare-and-swap at publish.
+    On the same machine, the claim is valid while the process runs. On other machines, and
+    if the process is hidden from this user, it is valid until `until`. A claim only avoids
+    duplicate work; which of two loads wins is decided by the compare-and-swap at publish.
     """
 
     host: str
@@ -42,16 +43,16 @@ class Claim:
         return replace(self, until=datetime.now(UTC) + TERM)
 
     def given_up(self) -> Claim:
-        """Return the claim as one that its holder has laid down, though the process may live on."""
+        """Return the claim as released by its holder, although the process may still run."""
         return replace(self, until=_GIVEN_UP)
 
     @property
     def is_given_up(self) -> bool:
-        """Tell whether nobody holds it any more, and nobody is to take up what it was for."""
+        """Return whether the claim was released, so that no load resumes or clears the version."""
         return self.until == _GIVEN_UP
 
     def is_live(self, version_id: str) -> bool:
-        """Tell whether its holder is still at work on the version."""
+        """Return whether its holder is still working on the version."""
         here = (self.host, self.boot) == (socket.gethostname(), boot())
         if here and self.pid == os.getpid():
             return version_id in _held_here
@@ -64,13 +65,13 @@ class Claim:
             return False
 
     def __str__(self) -> str:
-        """Name the holder for an error message."""
+        """Return the holder, for error messages."""
         return f"pid {self.pid} on {self.host}"
 
 
 @contextmanager
 def held(version_id: str) -> Iterator[Claim]:
-    """Claim the version for this process as long as the block runs."""
+    """Claim the version for this process while the block runs."""
     claim = Claim(
         host=socket.gethostname(),
         boot=boot(),
@@ -87,9 +88,9 @@ def held(version_id: str) -> Iterator[Claim]:
 
 @contextmanager
 def renewing(claim: Claim, renew: Callable[[Claim], object]) -> Iterator[None]:
-    """Call `renew` every third of a term as long as the block runs, however slowly its rows come.
+    """Call `renew` every third of a term while the block runs, even if its rows arrive slowly.
 
-    A renewal that fails is a warning: there are two more before the term ends.
+    A failed renewal is only logged: two more attempts follow before the term ends.
     """
     ended = threading.Event()
 
@@ -97,8 +98,8 @@ def renewing(claim: Claim, renew: Callable[[Claim], object]) -> Iterator[None]:
         while not ended.wait(TERM.total_seconds() / 3):
             try:
                 renew(claim.renewed())
-            except Exception as error:  # noqa: BLE001 - whatever it is, the load itself will meet it
-                _log.warning("a claim was not renewed: %s", error)
+            except Exception as error:  # noqa: BLE001 - a lasting error will also fail the load itself
+                _log.warning("cannot renew a claim, will retry: %s", error)
 
     keeper = threading.Thread(target=copy_context().run, args=(keep,), name="luigi_sinks claim", daemon=True)
     keeper.start()

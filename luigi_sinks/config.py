@@ -1,8 +1,9 @@
-"""Reads our sections of luigi.cfg or luigi.toml, of another TOML file or of a mapping; refuses secrets in them.
+"""Reads the sections of luigi_sinks in luigi.cfg, luigi.toml, another TOML file or a mapping; refuses secrets.
 
-One section a connection, `[luigi_sinks.mariadb]` (and `[luigi_sinks.mariadb.NAME]`
-for one chosen by `connection = "NAME"`), one a credential,
-`[luigi_sinks.credential.NAME]`, and `[luigi_sinks]` for what concerns all.
+- `[luigi_sinks]`: settings for all stores.
+- `[luigi_sinks.mariadb]`: a connection; `connection = "NAME"` selects `[luigi_sinks.mariadb.NAME]`.
+- `[luigi_sinks.credential.NAME]`: a credential.
+- `[luigi_sinks.owner.NAME]`: the roles of a team.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ T = TypeVar("T")
 ROOT = "luigi_sinks"
 
 ENVIRONMENT = "LUIGI_SINKS_CONFIG"
-"""The environment variable that names a TOML file with our sections, for where there is no luigi.cfg."""
+"""The environment variable with the path of a TOML file, to be used instead of luigi.cfg."""
 
 _given: Mapping[str, Any] | None = None
 _SECRET = re.compile(r"(^|[_-])(password|passwd|passphrase|pwd|secret|token|api[_-]?key|secret[_-]key|access[_-]key)$")
@@ -40,46 +41,52 @@ _WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
 class Common:
     """The section `[luigi_sinks]`.
 
-    `namespace` goes before every dataset's name, so that one graph can be tried
-    beside production. `local` is a folder: where set, every dataset is kept in
-    a file there instead of its store, for tests and demonstrations.
+    - `namespace`: a prefix of every dataset's name, to test beside production. Default: none.
+    - `local`: a folder; if set, every dataset is kept in a SQLite file there instead of its
+      store, for tests and demonstrations. Default: none.
+
+    Example:
+        >>> use({"luigi_sinks": {"namespace": "test", "local": "/tmp/sinks"}})
+        >>> common().dataset("flights")
+        'test_flights'
+
     """
 
     namespace: str = ""
     local: Path | None = None
 
     def dataset(self, name: str) -> str:
-        """Return the dataset's name within the namespace."""
+        """Return the dataset's name with the namespace."""
         return f"{self.namespace}_{name}" if self.namespace else name
 
 
 def common() -> Common:
-    """Read `[luigi_sinks]`."""
+    """Return the section `[luigi_sinks]`. Raises BadSetting."""
     return read(Common, ROOT)
 
 
 def connection_key(store: str, name: str = "") -> str:
-    """Return what names a connection: the store's name, and its own if it has one."""
+    """Return the key of a connection: STORE, or STORE.NAME if it has a name."""
     return f"{store}.{name}" if name else store
 
 
 def read_connection(kind: type[T], store: str, name: str = "") -> T:
-    """Read a store's section into `kind`, a frozen dataclass of settings."""
+    """Return the section of a connection as `kind`, a frozen dataclass of settings. Raises BadSetting."""
     return read(kind, f"{ROOT}.{connection_key(store, name)}")
 
 
 def read_credential(name: str) -> dict[str, str]:
-    """Return the settings of a credential."""
+    """Return the section of a credential, empty if there is none. Raises BadSetting."""
     return section(f"{ROOT}.credential.{name}")
 
 
 def read(kind: type[T], name: str) -> T:
-    """Read a section into a dataclass; raises BadSetting that names section and key."""
+    """Return a section as a dataclass. Raises BadSetting, with section and key in the message."""
     values, known = section(name), list(kind.__annotations__)
     if not values and _required(kind):
         raise BadSetting(
-            f"there is no section [{name}] in {where()}; it must say {', '.join(_required(kind))}. "
-            "Luigi reads luigi.cfg in the current folder, and over it the file that LUIGI_CONFIG_PATH names"
+            f"there is no section [{name}] in {where()}; add it, and set {', '.join(_required(kind))}. "
+            "Luigi reads luigi.cfg in the current folder, then the file at LUIGI_CONFIG_PATH, which takes precedence"
         )
     for key in values:
         if key not in known:
@@ -87,16 +94,16 @@ def read(kind: type[T], name: str) -> T:
     try:
         return msgspec.convert(values, kind, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise BadSetting(f"[{name}] in {where()}: {_wrong(kind, values) or error}") from None
+        raise BadSetting(f"[{name}] in {where()}: {_explained(kind, values) or error}") from None
 
 
 def _required(kind: type[Any]) -> list[str]:
-    """Name the settings that have no default."""
+    """Return the names of the settings without a default."""
     return [name for name in kind.__annotations__ if not hasattr(kind, name)]
 
 
-def _wrong(kind: type[Any], values: Mapping[str, str]) -> str:
-    """Say of the first value that is not of its setting's type what it must be; nothing if all are."""
+def _explained(kind: type[Any], values: Mapping[str, str]) -> str:
+    """Return what the first value of a wrong type must be, or an empty string."""
     for key, wanted in get_type_hints(kind).items():
         try:
             if key in values:
@@ -108,12 +115,12 @@ def _wrong(kind: type[Any], values: Mapping[str, str]) -> str:
 
 
 def _path(kind: type[Any], value: Any) -> Any:
-    """Make a path: the one type of our settings that msgspec does not know."""
+    """Return a Path, the only type of a setting that msgspec does not support."""
     return kind(value)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine itself, where clear text stays."""
+    """Return whether a host is this machine itself, where plaintext connections are safe."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -121,35 +128,35 @@ def is_loopback(host: str) -> bool:
 
 
 def section(name: str) -> dict[str, str]:
-    """Return a section's keys, case-folded, and values; nothing if it is not there.
+    """Return the values of a section by lower-case key; empty if there is no such section.
 
-    Raises BadSetting if it, or any other section of ours, holds a secret.
+    Raises BadSetting if any section of luigi_sinks contains a secret.
     """
     refuse_secrets()
     return dict(_sections().get(name, {}))
 
 
 def section_names() -> list[str]:
-    """Return the names of all sections of ours."""
+    """Return the names of all sections of luigi_sinks."""
     return list(_sections())
 
 
 def refuse_secrets() -> None:
-    """Raise BadSetting if any of our sections holds a secret."""
+    """Raise BadSetting if any section of luigi_sinks contains a secret."""
     for name, values in _sections().items():
         for key in values:
             if _SECRET.search(key):
                 raise BadSetting(
-                    f"[{name}] in {where()} holds a secret, {key!r}, and secrets are never configuration. Remove it, "
-                    f"name a credential (credential = NAME), and say where its value comes from, for example: "
+                    f"[{name}] in {where()} contains a secret, {key!r}, which must not be in configuration. Remove it, "
+                    f"refer to a credential (credential = NAME), and set its source, for example: "
                     f"[{ROOT}.credential.NAME] source = file, path = /run/secrets/NAME"
                 )
 
 
 def use(sections: Mapping[str, Any] | None) -> None:
-    """Take the configuration from a mapping in this process, and in those forked from it; None ends that.
+    """Use a mapping as the configuration of this process and its forks; None restores luigi.cfg.
 
-    The mapping is nested as a TOML file is, or has dotted names as luigi.cfg has.
+    - `sections`: nested like a TOML file, or with dotted names like the sections of luigi.cfg.
 
     Example:
         >>> use({"luigi_sinks": {"mariadb": {"host": "db.internal", "database": "flights"}}})
@@ -163,7 +170,7 @@ def use(sections: Mapping[str, Any] | None) -> None:
 
 
 def where() -> str:
-    """Return what messages call the place that the sections come from."""
+    """Return the name of the configuration for messages: luigi.cfg, another file, or the mapping."""
     if _given is not None:
         return "the configuration"
     return os.environ.get(ENVIRONMENT) or "luigi.cfg"
@@ -174,21 +181,21 @@ def _sections() -> dict[str, Mapping[str, str]]:
 
 
 def _found() -> Iterable[tuple[str, Mapping[str, Any]]]:
-    """Find the sections: in a mapping, else in the file that LUIGI_SINKS_CONFIG names, else where Luigi has them."""
+    """Return the sections of the mapping, else of the file at LUIGI_SINKS_CONFIG, else of Luigi's configuration."""
     if _given is not None:
         return flattened(_given)
     if path := os.environ.get(ENVIRONMENT):
-        if "luigi" in sys.modules and any(values for _, values in _of_luigi()):
+        if "luigi" in sys.modules and any(values for _, values in _from_luigi()):
             raise BadSetting(
-                f"luigi.cfg has sections of luigi_sinks, and {ENVIRONMENT} names {path}, which would take their place; "
-                f"keep one: move the sections, or unset {ENVIRONMENT}"
+                f"luigi.cfg has sections of luigi_sinks, and {ENVIRONMENT} names {path}, which would replace them; "
+                f"move the sections to that file, or unset {ENVIRONMENT}"
             )
-        return _of_file(path)
-    return _of_luigi()
+        return _from_file(path)
+    return _from_luigi()
 
 
-def _of_luigi() -> Iterable[tuple[str, Mapping[str, Any]]]:
-    """Ask Luigi, which is imported only now: the core runs without it."""
+def _from_luigi() -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """Return the sections of Luigi's configuration. Luigi is imported only here: the core runs without it."""
     try:
         reader = import_module("luigi_sinks.luigi_cfg")
     except ImportError:
@@ -196,7 +203,7 @@ def _of_luigi() -> Iterable[tuple[str, Mapping[str, Any]]]:
     return flattened(reader.sections(ROOT))
 
 
-def _of_file(path: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
+def _from_file(path: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
     try:
         return _parsed(path, Path(path).stat().st_mtime_ns)
     except (OSError, ValueError) as error:
@@ -205,12 +212,12 @@ def _of_file(path: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
 
 @lru_cache(maxsize=1)
 def _parsed(path: str, changed: int) -> Sequence[tuple[str, Mapping[str, Any]]]:
-    del changed  # it makes the file be read again when it was written again
+    del changed  # a key of the cache: a changed file is read again
     return tuple(flattened(tomllib.loads(Path(path).read_text(encoding="utf-8"))))
 
 
 def flattened(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the sections of nested tables by their dotted names."""
+    """Yield the dotted name and the values of each section in nested tables."""
     yield from _tables(ROOT, data.get(ROOT, {}))
     for name, values in data.items():
         if name.startswith(f"{ROOT}."):

@@ -1,8 +1,8 @@
-"""What a row must look like: validated a batch at a time, refused by row and field.
+"""The contract of a dataset's rows, which validates them in batches and reports the bad row and field.
 
-A store turns its columns, mapping or properties into shapes, one for each kind of
-row; msgspec does the checking. Two things msgspec lets pass and every store
-chokes on differently are refused here for all: lone surrogates and NUL in text.
+A store converts its columns, mapping or properties to shapes, one for each kind of row;
+msgspec validates them. In addition, text with lone surrogates or NUL is refused: msgspec
+accepts it, but each store handles it differently.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WHERE = re.compile(r" - at `\$\[(\d+)\](.*)`$")
 
 
 class WrongRow(Exception):
-    """A row of a batch is wrong; `index` counts from 0 within the batch."""
+    """A row breaks the contract; `index` counts from 0 within the batch."""
 
     def __init__(self, index: int, field: str, reason: str) -> None:
         super().__init__(index, field, reason)
@@ -35,40 +35,40 @@ class WrongRow(Exception):
 
 
 class Shape(Protocol):
-    """The form of one kind of row."""
+    """The fields of one kind of row."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The fields in the order of a row that is given as a tuple."""
+        """The field names, in the order of a row that is a tuple."""
 
     @property
     def rows_type(self) -> Any:
-        """The type of accepted rows, as msgspec understands it: `list[...]`."""
+        """The type of accepted rows for msgspec: `list[...]`."""
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The fields whose values no two rows may share; empty if rows may repeat."""
+        """The fields of the unique key; empty if rows may repeat."""
 
     def accept(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """Return the rows in the form that the store writes.
+        """Validate the rows, and return them in the form that the store writes.
 
-        Raises WrongRow, or msgspec.ValidationError with a path that starts with
-        the row's index.
+        Raises WrongRow, or msgspec.ValidationError whose path starts with the index of
+        the row.
         """
 
     def field_at(self, path: str) -> str:
-        """Name the field at a path within a row, as msgspec writes it."""
+        """Return the name of the field at a path within a row, in the notation of msgspec."""
 
     def key_of(self, row: Any) -> tuple[Any, ...]:
         """Return the key of an accepted row."""
 
     def as_given(self, row: Any) -> Mapping[str, Any]:
-        """Turn an accepted row into what a user might have given."""
+        """Return an accepted row as a mapping of field names to values."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """A named value. `refuse` gives a reason against a value that msgspec cannot see."""
+    """A field of a row. `refuse` returns why a value is wrong, for rules that msgspec cannot check; else None."""
 
     name: str
     type: Any
@@ -77,19 +77,19 @@ class Field:
 
 @dataclass(frozen=True)
 class TupleShape:
-    """Rows with the same fields, given as dicts or tuples, accepted as tuples."""
+    """Rows with the same fields; users give dicts or tuples, the store gets tuples."""
 
     fields: tuple[Field, ...]
     key: tuple[str, ...] = ()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The field names in the order of an accepted row."""
+        """The field names, in the order of an accepted row."""
         return tuple(field.name for field in self.fields)
 
     @cached_property
     def rows_type(self) -> Any:
-        """A list of tuples of the fields' types."""
+        """The type of the rows: a list of tuples of the field types."""
         return list[tuple[tuple(field.type for field in self.fields)]]  # type: ignore[misc]  # made at run time
 
     @cached_property
@@ -101,7 +101,7 @@ class TupleShape:
         return _tuple_getter([self.names.index(name) for name in self.key])
 
     def accept(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """Put each row in the fields' order and check its values."""
+        """Return each row as a tuple in the order of the fields, after validation."""
         tuples = self._as_tuples(rows)
         accepted: list[tuple[Any, ...]] = msgspec.convert(tuples, self.rows_type, builtin_types=(bytes,))
         for position, field in enumerate(self.fields):
@@ -110,20 +110,20 @@ class TupleShape:
         return accepted
 
     def field_at(self, path: str) -> str:
-        """Name the field at `[2]`."""
+        """Return the name of the field at a path such as `[2]`."""
         position = re.match(r"\[(\d+)\]", path)
         return self.names[int(position[1])] if position else ""
 
     def key_of(self, row: Any) -> tuple[Any, ...]:
-        """Return the key's values."""
+        """Return the values of the key."""
         return self._key_values(row)
 
     def as_given(self, row: Any) -> Mapping[str, Any]:
-        """Name the values again."""
+        """Return the row as a mapping."""
         return dict(zip(self.names, row, strict=True))
 
     def _as_tuples(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """Put the rows in order: all at once, as they mostly are alike, or else one by one."""
+        """Return the rows as tuples: all at once if they have the same type and length, else one by one."""
         types, lengths = set(map(type, rows)), set(map(len, rows))
         if lengths == {len(self.fields)}:
             if types == {tuple}:
@@ -141,52 +141,52 @@ class TupleShape:
                 return self._values(row)
             except (KeyError, TypeError):
                 pass
-        raise self._misfit(index, row)
+        raise self._wrong_fields(index, row)
 
-    def _misfit(self, index: int, row: Any) -> WrongRow:
+    def _wrong_fields(self, index: int, row: Any) -> WrongRow:
         if not isinstance(row, Mapping):
             return WrongRow(index, "", f"has {len(row)} values for {len(self.fields)} fields ({', '.join(self.names)})")
         for name in row:
             if name not in self.names:
                 return WrongRow(index, str(name), f"is unknown; {did_you_mean(name, self.names)}")
         missing = next(field for field in self.fields if field.name not in row)
-        way_out = "; give None if there is no value" if type(None) in get_args(missing.type) else ""
-        return WrongRow(index, missing.name, f"is missing{way_out}")
+        advice = "; set it to None if there is no value" if type(None) in get_args(missing.type) else ""
+        return WrongRow(index, missing.name, f"is missing{advice}")
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What the rows of a dataset must look like, by kind of row."""
+    """The contract of a dataset: the shape of each kind of row."""
 
     dataset: str
     shapes: Mapping[str, Shape]
 
     def split(self, row: Any) -> tuple[str, Any]:
-        """Tell the kind of a row that a user gave, and the row itself."""
+        """Return the kind of a user's row, and the row itself."""
         return "", row
 
     def follow(self, kind: str, next_kind: str) -> None:
-        """Raise WrongRow if rows of `next_kind` may not come after those of `kind` (at first "")."""
+        """Raise WrongRow if rows of `next_kind` must not follow rows of `kind` ("" before the first row)."""
 
     def dangling(self, kind: str, row: Any, keys: Mapping[str, Collection[Any]]) -> str:
-        """Name a field of an accepted row that refers to none of the keys, by kind; empty if all is well."""
+        """Return the field of an accepted row that refers to a missing key; empty if none does. `keys` are by kind."""
         del kind, row, keys
         return ""
 
     @property
     def sets_aside(self) -> bool:
-        """Tell whether rows that dangle are counted and left out, instead of refused."""
+        """Return whether rows that refer to missing keys are counted and skipped instead of refused."""
         return False
 
     def join(self, kind: str, row: Mapping[str, Any]) -> Any:
-        """Give a row as a user might have given it."""
+        """Return a row in the form in which users give it."""
         del kind
         return row
 
     def accept(self, kind: str, rows: Sequence[Any], first_row: int) -> tuple[Sequence[Any], int]:
-        """Return the rows as the store writes them, and their size in bytes of JSON.
+        """Validate the rows; return them as the store writes them, and their size as JSON, in bytes.
 
-        Raises BadRow for the first row that is wrong.
+        Raises BadRow for the first row that breaks the contract.
         """
         shape = self.shapes[kind]
         try:
@@ -202,16 +202,16 @@ class Contract:
             raise self.bad_row(first_row + index, field, reason) from None
 
     def bad_row(self, row: int, field: str, reason: str) -> BadRow:
-        """Make the error for a row that breaks the contract."""
+        """Return the error for a row that breaks the contract."""
         return BadRow(self.dataset, row, field, reason)
 
     def duplicate(self, row: int, key: Sequence[str], values: Sequence[Any]) -> BadRow:
-        """Make the error for a row whose key an earlier row has."""
+        """Return the error for a row with the key of an earlier row."""
         shown = ", ".join(map(repr, values))
         return self.bad_row(row, ", ".join(key), f"repeats the key {shown} of an earlier row")
 
     def first_repeat(self, kind: str, rows: Iterable[Any]) -> int | None:
-        """Return the index of the first row whose key an earlier one of these has."""
+        """Return the index of the first row with the key of an earlier row, or None."""
         key_of, seen = self.shapes[kind].key_of, set()
         for index, row in enumerate(rows):
             key = key_of(row)
@@ -222,7 +222,7 @@ class Contract:
 
 
 class _DirtyText(Exception):
-    """Some text of a batch holds a lone surrogate or, perhaps, NUL."""
+    """A batch has text with a lone surrogate, or possibly with NUL."""
 
 
 def _size_of_clean_text(rows: Sequence[Any]) -> int:
@@ -240,14 +240,18 @@ def _dirty_value(shape: Shape, rows: Sequence[Any]) -> tuple[int, str, str]:
         for field, value in shape.as_given(row).items():
             for text in _texts(value):
                 if "\0" in text:
-                    return index, field, "holds NUL, which not every store keeps; remove it"
+                    return index, field, "contains NUL, which not every store can keep; remove it"
                 if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-                    return index, field, "holds a lone surrogate, which is no text; decode the source as UTF-8"
-    raise AssertionError("no dirty text after all")
+                    return (
+                        index,
+                        field,
+                        "contains a lone surrogate, which is not valid text; decode the source as UTF-8",
+                    )
+    raise AssertionError("no text with NUL or surrogates found")
 
 
 def _texts(value: Any) -> Iterable[str]:
-    """Walk all strings of a value, keys of mappings too."""
+    """Yield all strings in a value, including keys of mappings."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -276,12 +280,12 @@ def _located(error: msgspec.ValidationError, shape: Shape) -> tuple[int, str, st
 
 
 def _plain(reason: str) -> str:
-    """Say what msgspec found in the words of a user who gave Python values."""
+    """Return a message of msgspec with Python names for values."""
     return reason.replace("`null`", "None").replace("`", "")
 
 
 def _tuple_getter(names: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    """Return what picks several items as a tuple, also when it is one or none."""
+    """Return an itemgetter that always returns a tuple, also for one name or none."""
     if not names:
         return lambda _: ()
     if len(names) == 1:

@@ -1,15 +1,15 @@
-"""Every error this package raises, as a tree.
+"""All errors that this package raises.
 
 SinkError
-├── Conflict           another load of the same partition came first; nothing of this one is seen
+├── Conflict           another load or publication of the same partition came first; nothing was published
 ├── CheckFailed        the staged rows are wrong; nothing was published
-│   └── BadRow         one row breaks the contract; names dataset, row and field
-├── Unavailable        the store did not answer; safe to retry, and never "not complete"
-├── BadSetting         a name, schema or section of luigi.cfg that cannot work
-│   ├── Forbidden      the store knows who asks, and does not allow it
-│   └── NoRoles        roles of this store cannot be written, or not be compared
+│   └── BadRow         one row breaks the contract; has dataset, row and field
+├── Unavailable        the store did not respond; safe to retry, and does not mean "not complete"
+├── BadSetting         a name, schema or section of luigi.cfg cannot work
+│   ├── Forbidden      authenticated, but not permitted
+│   └── NoRoles        grants cannot be generated or compared for this store
 └── NotInstalled       the extra for this store is missing (also an ImportError)
-CredentialError        no usable credential could be had
+CredentialError        no usable credential is available
 """
 
 from __future__ import annotations
@@ -22,18 +22,23 @@ class SinkError(Exception):
 
 
 class Conflict(SinkError):
-    """The partition is claimed by another load, or its head moved on meanwhile."""
+    """The partition is claimed by another load, or its head changed meanwhile."""
 
 
 class CheckFailed(SinkError):
-    """A check refused the staged version; readers keep the old one."""
+    """The staged version failed a check; readers still see the previous version."""
 
 
 class BadRow(CheckFailed):
-    """One row breaks the dataset's contract.
+    """One row breaks the contract of its dataset.
 
-    `row` counts from 1 in the order in which the rows were given; `field` may be
-    empty when the row as a whole is at fault.
+    `row` counts from 1, in the order in which the rows were written. `field` is empty if
+    the row as a whole is wrong. `reason` continues a sentence about the field or row.
+
+    Example:
+        >>> str(BadRow("flights", 3, "carrier", "is missing"))
+        "flights: row 3, field 'carrier': is missing; nothing was published"
+
     """
 
     def __init__(self, dataset: str, row: int, field: str, reason: str) -> None:
@@ -49,19 +54,19 @@ class BadRow(CheckFailed):
 
 
 class Unavailable(SinkError):
-    """The store did not answer, or not in time."""
+    """The store did not respond, or not in time. Retry later."""
 
 
 class BadSetting(SinkError, ValueError):
-    """A setting that cannot work, with the way out in the message."""
+    """A setting that cannot work. The message says how to correct it."""
 
 
 class Forbidden(BadSetting):
-    """The store knows who asks, and does not allow it; grants are what mends it."""
+    """Authenticated but not permitted; check the grants."""
 
 
 class NoRoles(BadSetting):
-    """Roles of this store cannot be written, or not be compared; those of others can."""
+    """Grants cannot be generated or compared for this store; other stores are not affected."""
 
 
 class NotInstalled(SinkError, ImportError):
@@ -72,12 +77,12 @@ class NotInstalled(SinkError, ImportError):
 
 
 class CredentialError(Exception):
-    """The credential source gave nothing usable."""
+    """The source of a credential returned no usable token."""
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """End an error about an unknown name with what was probably meant, or with all there is."""
-    import difflib  # noqa: PLC0415 - few go wrong, and all import this
+    """Return the end of an error about an unknown name: the closest known name, or all of them."""
+    import difflib  # noqa: PLC0415 - only needed for an error
 
     known = list(known)
     close = difflib.get_close_matches(str(name), known, n=1)

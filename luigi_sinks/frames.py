@@ -1,8 +1,7 @@
-"""Rows out of Arrow tables and data frames: whatever speaks Arrow's C stream.
+"""Rows of Arrow tables and data frames: of every object that supports the Arrow C stream interface.
 
-Polars works with threads, which do not survive a fork: in a Luigi task that runs
-with several workers use it within `run()` or `rows()`, not in the process that
-starts the workers.
+Polars uses threads, which do not survive a fork. If Luigi runs several workers, use Polars
+in `run()` or `rows()` only, not in the process that starts the workers.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ try:
 except ImportError as missing:
     raise NotInstalled("arrow", missing) from missing
 
-_AT_ONCE = 10_000
+_SLICE_ROWS = 10_000
 
 
 def rows(frame: Any, names: Sequence[str]) -> Iterator[Any]:
-    """Yield a frame's rows: tuples in the order of the names if it has just these columns, else dicts."""
+    """Yield the rows of a frame: tuples in the order of `names` if it has exactly these columns, else dicts."""
     table = frame if isinstance(frame, pl.DataFrame) else pl.DataFrame(frame)
     if set(table.columns) != set(names):
         yield from table.iter_rows(named=True)
         return
-    for piece in table.select(names).iter_slices(_AT_ONCE):
-        yield from piece.rows()
+    for part in table.select(names).iter_slices(_SLICE_ROWS):
+        yield from part.rows()

@@ -1,4 +1,4 @@
-"""What identifies a task's output: its partition, and who asked for it."""
+"""The identity of a task's output: its partition and its origin."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _DATES = (luigi.DateParameter, luigi.DateHourParameter, luigi.DateMinuteParamete
 def partition_of(task: luigi.Task, partition_by: str | Sequence[str] | None) -> str:
     """Return the id of the partition that the task writes.
 
-    Raises BadSetting if it is unclear what a run replaces: a task that has
-    significant parameters must say which of them partition.
+    Raises BadSetting if it is unclear what a run replaces: a task with significant
+    parameters must set `partition_by`.
     """
     parameters = dict(task.get_params())
     if partition_by is None:
-        _refuse_to_guess(task, [name for name in _significant(parameters) if not _fills_a_setting(task, name)])
+        _require_partition_by(task, [name for name in _significant(parameters) if not _fills_a_setting(task, name)])
     names = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by or ())
     for name in names:
         if name not in parameters:
             raise BadSetting(
-                f"{task.task_family}: partition_by names {name!r}, which is no parameter of the task; "
+                f"{task.task_family}: partition_by names {name!r}, which is not a parameter of the task; "
                 f"{did_you_mean(name, parameters)}"
             )
     try:
@@ -41,9 +41,9 @@ def partition_of(task: luigi.Task, partition_by: str | Sequence[str] | None) -> 
 def origin_of(
     task: luigi.Task, partition_by: str | Sequence[str] | None, *, owner: str = "", rerun: str = ""
 ) -> Origin:
-    """Describe the task as a registry keeps it: as text, and without what is private.
+    """Return the origin that the registry records for the task: its public parameters, as text.
 
-    Raises BadSetting if a parameter's text is none: the command line lets such through.
+    Raises BadSetting for a parameter with a lone surrogate, which the command line accepts.
     """
     by = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by or ())
     origin = Origin(
@@ -58,12 +58,14 @@ def origin_of(
     try:
         msgspec.json.encode(origin)
     except UnicodeEncodeError:
-        raise BadSetting(f"{origin.family}: a parameter holds a lone surrogate, which is no text") from None
+        raise BadSetting(
+            f"{origin.family}: a parameter contains a lone surrogate, which is not valid text; correct its value"
+        ) from None
     return origin
 
 
 def owner_of(task: luigi.Task) -> str:
-    """Return the team that a task says it belongs to, if it does."""
+    """Return the `owner` of a task, or an empty string."""
     owner = getattr(task, "owner", "")
     return owner if isinstance(owner, str) else ""
 
@@ -77,23 +79,23 @@ def _significant(parameters: dict[str, luigi.Parameter[Any]]) -> list[str]:
 
 
 def _fills_a_setting(task: luigi.Task, name: str) -> bool:
-    """Tell whether the parameter only overrides a class attribute (`table = luigi.Parameter()`)."""
+    """Return whether the parameter only overrides a class attribute (`table = luigi.Parameter()`)."""
     inherited = (vars(base)[name] for base in type(task).__mro__ if name in vars(base))
     return any(not isinstance(value, luigi.Parameter) for value in inherited)
 
 
-def _refuse_to_guess(task: luigi.Task, names: list[str]) -> None:
+def _require_partition_by(task: luigi.Task, names: list[str]) -> None:
     if names:
         one = names[0]
         raise BadSetting(
             f"{task.task_family} has parameters ({', '.join(names)}) and no partition_by, so it is unclear what a run "
-            f"replaces. Set partition_by = ({one!r},) to keep one part for each {one}, "
-            f"or partition_by = () to replace the whole"
+            f"replaces. Set partition_by = ({one!r},) to keep one partition for each {one}, "
+            f"or partition_by = () to replace the whole dataset"
         )
 
 
 def _period(task: luigi.Task, partition_by: tuple[str, ...]) -> str:
-    """Return the task's first date outside the partition, so that it sorts; or nothing."""
+    """Return the first significant date parameter outside the partition, in ISO format; empty if there is none."""
     for name, parameter in task.get_params():
         if parameter.significant and name not in partition_by and isinstance(parameter, _DATES):
             return str(getattr(task, name).isoformat())

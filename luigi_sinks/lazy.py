@@ -1,4 +1,4 @@
-"""Public names whose module is imported when the name is first used."""
+"""Imports the module of a public name when the name is first used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def attributes(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a `__getattr__` for a package (PEP 562): each name is taken from its module within the package."""
+    """Return a `__getattr__` for a package (PEP 562) that imports each name from its module in the package."""
 
     def find(name: str) -> Any:
         if name not in modules:

@@ -1,4 +1,4 @@
-"""Reads sections as Luigi has them: luigi.cfg or luigi.toml, and what a program added to them."""
+"""Reads sections from Luigi's configuration: luigi.cfg or luigi.toml, with changes made at run time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from luigi_sinks.errors import BadSetting
 def sections(root: str) -> Mapping[str, Any]:
     """Return the tables of luigi.toml, or the sections `root` and `root.*` of luigi.cfg.
 
-    Raises BadSetting for a value that Luigi cannot interpolate.
+    Raises BadSetting if Luigi cannot interpolate a value.
     """
     parser: Any = get_config()
     if hasattr(parser, "data"):
@@ -31,6 +31,6 @@ def _values(parser: Any, name: str) -> dict[str, str]:
 
 
 def _own(parser: Any, name: str) -> Collection[str]:
-    """Return the keys that stand in the section itself: [DEFAULT] is shared with sections of others."""
-    keys: Collection[str] = parser._sections[name]  # noqa: SLF001 - what is public mixes both
+    """Return the keys of the section itself, without those of [DEFAULT], which other packages also use."""
+    keys: Collection[str] = parser._sections[name]  # noqa: SLF001 - the public API mixes in [DEFAULT]
     return keys

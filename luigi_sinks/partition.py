@@ -1,10 +1,10 @@
-"""Turns parameter values into a partition's id, and back.
+"""Encodes parameter values as the id of a partition, and decodes them.
 
-Ids are `[a-z0-9_]`, so that they fit an index name, a table's key and a property.
-Values that differ get ids that differ: dates are their plain digits, all other
-text escapes what does not fit as `_` and two hex digits for each byte of UTF-8,
-and `__` stands between two values. Beyond 30 characters an id is a slug and a
-hash; the record holds the exact values.
+An id consists of `[a-z0-9_]`, so that it can be part of an index name, a table key and a
+property. Different values get different ids. A date is encoded as its digits. In other
+text, each byte of UTF-8 outside `[a-z0-9]` is encoded as `_` and two hex digits. `__`
+separates two values. An id of more than 30 characters is shortened to a slug and a hash;
+the record has the exact values.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _NOT_DIGITS = re.compile(r"[^%a-zA-Z0-9]")
 def encode(parameters: Sequence[luigi.Parameter[Any]], values: Sequence[Any]) -> str:
     """Return the id of the partition with these values, in the order of the parameters.
 
-    Raises BadSetting for a hidden parameter, or one that does not read back what
-    it writes.
+    Raises BadSetting for a parameter that is hidden, or whose `parse` does not return what
+    `serialize` was given.
     """
     if not parameters:
         return WHOLE
@@ -40,7 +40,7 @@ def encode(parameters: Sequence[luigi.Parameter[Any]], values: Sequence[Any]) ->
 
 
 def decode(parameters: Sequence[luigi.Parameter[Any]], partition: str) -> tuple[Any, ...]:
-    """Return the values of a partition whose id was not shortened."""
+    """Return the values of a partition. Its id must not be a shortened one."""
     if not parameters:
         return ()
     return tuple(_decode_one(*pair) for pair in zip(parameters, partition.split("__"), strict=True))
@@ -48,24 +48,27 @@ def decode(parameters: Sequence[luigi.Parameter[Any]], partition: str) -> tuple[
 
 def _encode_one(parameter: Any, value: Any) -> str:
     if parameter.visibility != ParameterVisibility.PUBLIC:
-        raise BadSetting("a hidden or private parameter cannot partition: its value would show in names")
+        raise BadSetting(
+            "a hidden or private parameter cannot choose the partition: names would show its value; use a public one"
+        )
     text = parameter.serialize(value)
     if parameter.parse(text) != value:
         raise BadSetting(
-            f"{type(parameter).__name__} cannot partition: it writes {value!r} as {text!r}, which it does not read back"
+            f"{type(parameter).__name__} cannot choose the partition: it serializes {value!r} as {text!r}, and parses "
+            "this as another value; correct its parse or serialize"
         )
     return _digits(parameter, value) or _escaped(text)
 
 
 def _decode_one(parameter: Any, text: str) -> Any:
     if text.isdigit() and _is_date(parameter):
-        moment = datetime.strptime(text, _digit_format(parameter))  # noqa: DTZ007 - luigi's dates have no zone
+        moment = datetime.strptime(text, _digit_format(parameter))  # noqa: DTZ007 - Luigi's dates have no time zone
         return parameter.parse(moment.strftime(parameter.date_format))
     return parameter.parse(_unescaped(text))
 
 
 def _digits(parameter: Any, value: Any) -> str:
-    """Return a date's digits, or nothing for what is no date or has a format of its own."""
+    """Return the digits of a date; empty for other values, and for dates whose format is not only digits."""
     if not _is_date(parameter) or not isinstance(value, date):
         return ""
     digits = value.strftime(_digit_format(parameter))
@@ -77,7 +80,7 @@ def _is_date(parameter: Any) -> bool:
 
 
 def _digit_format(parameter: Any) -> str:
-    """Turn `%Y-%m-%dT%H` into `%Y%m%d%H`."""
+    """Return the date format without punctuation: `%Y%m%d%H` for `%Y-%m-%dT%H`."""
     return _NOT_DIGITS.sub("", str(parameter.date_format)).replace("T", "")
 
 

@@ -1,4 +1,4 @@
-"""Tries again what may be tried again: calls that mean the same however often they are made."""
+"""Retries idempotent calls while a store is unavailable."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ _LONGEST_WAIT = 5.0
 
 
 def retry_unavailable(call: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-    """Return the call's result; for as long as it raises Unavailable, wait a little and call again.
+    """Return the result of an idempotent call, and retry it while it raises Unavailable.
 
-    Gives up after six attempts, which take up to half a minute beside the calls
-    themselves, and raises the last error.
+    After six attempts, which add up to half a minute of waiting, raises the last error.
     """
-    import tenacity  # noqa: PLC0415 - it imports tornado, which takes half as long as all of luigi
+    import tenacity  # noqa: PLC0415 - slow: it imports tornado
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Unavailable),

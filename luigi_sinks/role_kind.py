@@ -1,4 +1,4 @@
-"""Who works on a dataset, kept apart: one makes it, one loads it, one may show it, one deletes from it."""
+"""The kinds of roles that separate the permissions on a dataset."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from enum import StrEnum
 
 
 class RoleKind(StrEnum):
-    """The owner makes tables and the like, the loader stages and publishes, the pruner deletes rows.
+    """The owner creates tables and the like, the loader stages and publishes, the pruner deletes rows.
 
-    Where a loader who publishes cannot be kept from harm, a publisher may do that in its place.
+    In a store where permission to publish also permits harm, a separate publisher can publish instead of the loader.
     """
 
     OWNER = "owner"
@@ -17,5 +17,5 @@ class RoleKind(StrEnum):
     PRUNER = "pruner"
 
     def role(self, name: str) -> str:
-        """Return the name of its role; the loader's is the plain one, which tasks take."""
+        """Return the name of the role: `name` itself for the loader, which tasks use, else `name` with a suffix."""
         return name if self is RoleKind.LOADER else f"{name}_{self}"

@@ -52,7 +52,9 @@ class Store:
             >>> from luigi_sinks import stores
             >>> flights = stores.find("mariadb").catalog("flights")
             >>> for record in flights.records():
-            ...     print(record.version, record.state, record.rows)
+            ...     print(record.version.partition, record.state, record.rows)
+            _all retired 2
+            _all published 3
 
         """
         if (folder := config.common().local) is not None:

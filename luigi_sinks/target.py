@@ -1,4 +1,4 @@
-"""Luigi targets that exist once their version was published."""
+"""Luigi targets that exist once their version is published."""
 
 from __future__ import annotations
 
@@ -26,12 +26,24 @@ _PARTITION = re.compile(r"[a-z0-9_]{1,30}")
 
 
 class TargetOptions(TypedDict, total=False):
-    """What every store's target takes besides its own settings.
+    """The options of every store's target. Each is optional, but one of `task` and `update_id` is required.
 
-    Either `task` says what the output is (and `partition_by`, which of its
-    parameters choose the partition), or `update_id` and, for one part of a
-    dataset, `partition` do. `connection` names a section `[luigi_sinks.STORE.NAME]`.
-    `shared_with` lists other task families that may write the same partition.
+    - `task`: the task that writes the output; its `task_id` identifies the output.
+    - `partition_by`: the names of the task's parameters that choose the partition. Default: (), the
+      whole dataset; required if the task has significant parameters.
+    - `rerun`: a label; the output then exists once it was loaded under this label. Default: any load.
+    - `update_id`: identifies the output if there is no task.
+    - `partition`: the id of the partition if there is no task. Default: _all, the whole dataset.
+    - `connection`: the NAME of the section `[luigi_sinks.STORE.NAME]`. Default: `[luigi_sinks.STORE]`.
+    - `owner`: the team that the output belongs to. Default: the task's `owner`.
+    - `checks`: the checks that a version must pass before it is published. Default: `(not_empty,)`.
+    - `shared_with`: other task families that may write the same partition. Default: none.
+
+    Example:
+        >>> options = TargetOptions(update_id="flights of 2013-01", partition="201301", owner="flight_ops")
+        >>> _identity("flights", options)[0]
+        '201301'
+
     """
 
     task: luigi.Task
@@ -46,17 +58,35 @@ class TargetOptions(TypedDict, total=False):
 
 
 class VersionedTarget(luigi.Target):
-    """One output: a version of one partition of a dataset.
+    """The output of one task: a version of one partition of a dataset. Each store has a subclass.
 
-    Keeps names and settings only, never a client, so that Luigi may make many of
-    them and send them to other processes.
+    - `name`: the name of the dataset: the table, index or graph.
+    - `options`: see `TargetOptions`.
+
+    It has no open connection, so it is cheap to create and can be pickled. Raises
+    BadSetting if the name is empty, or if the options do not identify the output.
+
+    Example, with a store of its own, kept in SQLite by `local` in `[luigi_sinks]`:
+        >>> from luigi_sinks.contract import Field, TupleShape
+        >>> class NumbersTarget(VersionedTarget):
+        ...     store = "example"
+        ...     contract = Contract("numbers", {"": TupleShape((Field("id", int),))})
+        >>> target = NumbersTarget("numbers", TargetOptions(update_id="first"))
+        >>> target.exists()
+        False
+        >>> with target.open("w") as writer:
+        ...     writer.write({"id": 1})
+        ...     writer.write((2,))
+        >>> target.exists(), sorted(row["id"] for row in target.rows())
+        (True, [1, 2])
+
     """
 
     store: str
 
     def __init__(self, name: str, options: TargetOptions) -> None:
         if not name:
-            raise BadSetting(f"{_whose(self, options)} has no name: set table, index or graph, as its store calls it")
+            raise BadSetting(f"{_described(self, options)} has no name; set table, index or graph")
         self.name = name
         self.connection = options.get("connection", "")
         self.partition, self.origin = _identity(name, options)
@@ -65,45 +95,44 @@ class VersionedTarget(luigi.Target):
 
     @property
     def contract(self) -> Contract:
-        """What a row must look like."""
+        """The contract that each row must fulfil."""
         raise NotImplementedError
 
     def open_sink(self) -> Sink:
-        """Return the dataset in its store."""
+        """Open the dataset in its store."""
         raise NotImplementedError
 
     @property
     def dataset(self) -> str:
-        """The dataset's name within the namespace of luigi.cfg."""
+        """The name of the dataset, with the namespace of luigi.cfg."""
         return config.common().dataset(self.name)
 
     @property
     def owner(self) -> str:
-        """For whom sessions are opened: who reads another task's output does so in its own name."""
+        """The team that sessions are opened for: the running task's if it reads another's output, else its own."""
         reader = running.current()
-        is_others = reader.task_id not in {"", self.origin.update_id}
-        return (is_others and reader.owner) or self.origin.owner
+        is_other_task = reader.task_id not in {"", self.origin.update_id}
+        return (is_other_task and reader.owner) or self.origin.owner
 
     def sink(self) -> Sink:
-        """Return the dataset, in its store or where luigi.cfg says `local`, in a SQLite file."""
+        """Open the dataset: in a SQLite file if luigi.cfg sets `local`, else in its store."""
         local = config.common().local
         if local is not None:
-            from luigi_sinks.sqlite import SQLiteSink  # noqa: PLC0415 - most never need it
+            from luigi_sinks.sqlite import SQLiteSink  # noqa: PLC0415 - only needed with `local`
 
             key = config.connection_key(self.store, self.connection)
             return SQLiteSink(local, key, self.dataset, self.contract)
         return self.open_sink()
 
     def exists(self) -> bool:
-        """Tell whether this output was published and not withdrawn.
+        """Return whether this output was published and not withdrawn, even if it is not the head.
 
-        It need not be the head. Raises Unavailable if the store does not answer:
-        "no" would run the task again.
+        Raises Unavailable if the store does not respond: False would run the task again.
         """
         return any(True for _ in self._versions())
 
     def record(self) -> Record | None:
-        """Return this output's version: the head if that is one of its own, else its latest."""
+        """Return the record of this output: the head if it is a version of this output, else its latest version."""
         head = self.sink().head(self.partition).record
         if head is not None and head.answers(self.origin):
             return head
@@ -119,69 +148,73 @@ class VersionedTarget(luigi.Target):
     @overload
     def open(self, mode: Literal["r"] = "r") -> RowReader: ...
     def open(self, mode: Literal["r", "w"] = "r") -> TargetWriter | RowReader:
-        """Open the output for writing a new version, or for reading the one it names.
+        """Open the output to write a new version ("w"), or to read its version ("r").
 
-        A writer publishes on a clean end only; use it in a `with`.
+        Use the writer in a `with` block: it publishes if the block ends without an exception.
+        Raises what `loading` raises for "w", FileNotFoundError and Conflict for "r", and
+        ValueError for another mode.
         """
         if mode == "r":
             return RowReader(self.rows())
         if mode == "w":
             load = loading(self.sink(), self.partition, self.origin, checks=self._checks, shared_with=self._shared_with)
             return TargetWriter(self, load)
-        raise ValueError(f"mode {mode!r} is neither 'r' nor 'w'")
+        raise ValueError(f"mode {mode!r} is unknown; use 'r' or 'w'")
 
     def rows(self) -> Iterator[Any]:
-        """Yield the rows of the version that this output names, head or not."""
+        """Return an iterator over the rows of this output's version, even if it is not the head."""
         record = self.record()
         if record is None:
-            raise FileNotFoundError(f"{self}: nothing was published yet")
+            raise FileNotFoundError(f"{self}: nothing has been published yet; run its task")
         if record.state is State.DROPPED:
-            raise FileNotFoundError(f"{record.version} was published, but its rows are deleted by now")
+            raise FileNotFoundError(f"{record.version} was published, but its rows have been deleted; load it again")
         return versions.read(self.sink(), record.version)
 
     def __repr__(self) -> str:
-        """Name dataset, partition and output."""
+        """Return dataset, partition and output id."""
         return f"{type(self).__name__}({self.name}/{self.partition}, update_id={self.origin.update_id!r})"
 
 
 class TargetWriter:
-    """Takes the rows of one new version.
+    """Writes the rows of a new version.
 
-    Only leaving the `with` block cleanly, or `close()` while no exception is in
-    flight, publishes. All else abandons: an exception, a generator that is
-    closed, a writer that is forgotten.
+    It publishes if the `with` block ends without an exception, or on `close()` outside of
+    exception handling. Otherwise it abandons the version: after an exception, in a generator
+    that is closed, or if the writer is never closed.
     """
 
     def __init__(self, target: VersionedTarget, load: AbstractContextManager[Writer]) -> None:
         self._target = target
-        self._in_flight_before = sys.exception()
+        self._exception_before = sys.exception()
         self._load: AbstractContextManager[Writer] | None = None
         self._writer = load.__enter__()
         self._load = load
 
     def write(self, row: Any) -> None:
-        """Take a row: a dict, a tuple, or a whole Arrow table or data frame."""
+        """Write a row (a dict or a tuple), or a whole Arrow table or data frame. Raises BadRow."""
         if self._load is None:
-            raise ValueError(f"{self._target}: the writer is closed")
+            raise ValueError(f"{self._target}: the writer is closed; open the target again")
         self._writer.write(row)
 
     def close(self) -> None:
-        """Publish, unless an exception is in flight; then abandon."""
+        """Publish; abandon instead if an exception is being handled."""
         error = sys.exception()
-        self._end(None if error is self._in_flight_before else error)
+        self._end(None if error is self._exception_before else error)
 
     def __enter__(self) -> Self:
-        """Take part in a `with`."""
+        """Return itself."""
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Publish if no exception left the block."""
+        """Publish if the block ended without an exception, else abandon."""
         self._end(error)
 
     def __del__(self) -> None:
-        """Abandon what was neither closed nor left cleanly."""
+        """Warn if the writer was never closed; its version is abandoned."""
         if getattr(self, "_load", None) is not None:
-            _log.warning("%s: the writer was never closed; nothing is published", self._target)
+            _log.warning(
+                "%s: the writer was never closed, so nothing is published; use it in a with block", self._target
+            )
 
     def _end(self, error: BaseException | None) -> None:
         load, self._load = self._load, None
@@ -190,13 +223,13 @@ class TargetWriter:
 
 
 class RowReader:
-    """Iterates over the rows of a version; may stand in a `with`."""
+    """Iterates over the rows of a version; can be used in a `with` block."""
 
     def __init__(self, rows: Iterator[Any]) -> None:
         self._rows = rows
 
     def __iter__(self) -> Iterator[Any]:
-        """Iterate over the rows that are left."""
+        """Return the iterator over the remaining rows."""
         return self._rows
 
     def __next__(self) -> Any:
@@ -204,7 +237,7 @@ class RowReader:
         return next(self._rows)
 
     def __enter__(self) -> Self:
-        """Take part in a `with`."""
+        """Return itself."""
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -212,27 +245,27 @@ class RowReader:
         self.close()
 
     def close(self) -> None:
-        """Stop reading, and give the connection back."""
+        """Stop reading, and release the connection."""
         close = getattr(self._rows, "close", None)
         if close is not None:
             close()
 
 
 def complete(targets: Iterable[VersionedTarget]) -> list[bool]:
-    """Tell for each target whether it exists, with one look at each dataset."""
+    """Return for each target whether it exists, with one query per dataset."""
     targets = list(targets)
-    looks: dict[object, list[Record]] = {}
-    for place in {_place(target): target for target in targets}.values():
-        wanted = {target.origin.update_id for target in targets if _place(target) == _place(place)}
-        looks[_place(place)] = list(place.sink().records(update_ids=wanted))
-    return [any(_is_of(record, target) for record in looks[_place(target)]) for target in targets]
+    found: dict[object, list[Record]] = {}
+    for dataset in {_dataset_key(target): target for target in targets}.values():
+        wanted = {target.origin.update_id for target in targets if _dataset_key(target) == _dataset_key(dataset)}
+        found[_dataset_key(dataset)] = list(dataset.sink().records(update_ids=wanted))
+    return [any(_is_of(record, target) for record in found[_dataset_key(target)]) for target in targets]
 
 
-def _whose(target: VersionedTarget, options: TargetOptions) -> str:
+def _described(target: VersionedTarget, options: TargetOptions) -> str:
     return f"the dataset of {options['task']}" if "task" in options else f"a {type(target).__name__}"
 
 
-def _place(target: VersionedTarget) -> object:
+def _dataset_key(target: VersionedTarget) -> object:
     return type(target), target.connection, target.dataset
 
 
@@ -252,20 +285,20 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
     update_id = options.get("update_id", "")
     if not update_id:
         raise BadSetting(
-            f"target {name!r} does not say what it holds, so tomorrow's task would take yesterday's version for its "
-            f"own. Give it task=self, or an update_id (and a partition)"
+            f"target {name!r} has neither task nor update_id, so a task could take the version of another task for its "
+            f"own. Set task=self, or update_id (and partition)"
         )
     return _checked_partition(name, options.get("partition", WHOLE)), Origin(update_id, owner=owner)
 
 
 def _watch(kind: type[luigi.Task]) -> None:
-    """Have the tokens of a task dropped when it ends, whatever its base class is."""
-    from luigi_sinks.task_events import watch  # noqa: PLC0415 - most who import this package use no credential there
+    """Discard the tokens of a task when it ends, whatever its base class is."""
+    from luigi_sinks.task_events import watch  # noqa: PLC0415 - not needed to import this package
 
     watch(kind)
 
 
 def _checked_partition(name: str, partition: str) -> str:
     if not _PARTITION.fullmatch(partition):
-        raise BadSetting(f"target {name!r}: partition {partition!r} must be 1 to 30 of a-z, 0-9 and _")
+        raise BadSetting(f"target {name!r}: partition {partition!r} must consist of 1 to 30 characters a-z, 0-9 and _")
     return partition

@@ -1,4 +1,4 @@
-"""The Luigi task that loads its `rows()` into one dataset."""
+"""The base class of tasks that load their `rows()` into one dataset."""
 
 from __future__ import annotations
 
@@ -16,20 +16,55 @@ from luigi_sinks.checks import not_empty
 from luigi_sinks.errors import BadSetting, CheckFailed
 from luigi_sinks.target import TargetOptions, VersionedTarget
 
-_eaten: WeakKeyDictionary[luigi.Task, Any] = WeakKeyDictionary()
-"""The one-shot iterators that an earlier attempt in this process began to read."""
+_started_iterators: WeakKeyDictionary[luigi.Task, Any] = WeakKeyDictionary()
+"""The iterators that an earlier attempt in this process began to read."""
 
 
 def setting(default: Any = None) -> Any:
-    """Declare what a subclass may override: by a class attribute, a property or a Parameter.
+    """Declare a class attribute that subclasses override with a value, a property or a Parameter.
 
-    Typed Any because that alone lets all three pass both mypy and pyright.
+    Its type is Any: with any other type, mypy or pyright rejects one of the three.
     """
     return default
 
 
 class CopyTask(luigi.Task):
-    """Loads `rows()` as one version. Subclasses for each store say where to."""
+    """A task that loads its `rows()` as one version. Use the subclass of a store.
+
+    Subclasses set these attributes (as a value, a property or a Parameter), and the
+    attributes of the store. All are optional:
+
+    - `partition_by`: the names of the parameters that choose the partition; () replaces the
+      whole dataset. Required if the task has significant parameters.
+    - `connection`: the NAME of the section `[luigi_sinks.STORE.NAME]`. Default: `[luigi_sinks.STORE]`.
+    - `owner`: the team that the task belongs to; `[luigi_sinks.owner.NAME]` maps it to roles.
+    - `checks`: functions that a staged version must pass, see `luigi_sinks.checks`. Default: `(not_empty,)`.
+    - `shared_with`: other task families that may write the same partition. Default: none.
+
+    The parameter `rerun` is a label under which to load again a task that is complete.
+
+    Creating a task raises luigi's ParameterException if its settings cannot work. Running it
+    raises what `luigi_sinks.loading` raises: Conflict, CheckFailed (BadRow is one), BadSetting,
+    Unavailable or CredentialError. After an error, readers still see the previous version.
+
+    Example, with a target of its own, kept in SQLite by `local` in `[luigi_sinks]`:
+        >>> from luigi_sinks.contract import Contract, Field, TupleShape
+        >>> class SquaresTarget(VersionedTarget):
+        ...     store = "example"
+        ...     contract = Contract("squares", {"": TupleShape((Field("n", int), Field("square", int)))})
+        >>> class Squares(CopyTask):
+        ...     until = luigi.IntParameter()
+        ...     partition_by = ("until",)
+        ...     def output(self):
+        ...         return SquaresTarget("squares", self._target_options())
+        ...     def rows(self):
+        ...         return ({"n": n, "square": n * n} for n in range(self.until))
+        >>> task = Squares(until=3)
+        >>> task.run()
+        >>> task.complete(), [row["square"] for row in task.output().rows()]
+        (True, [0, 1, 4])
+
+    """
 
     _store = ""
     """The name of the store; each store's base class sets it, and is known by it."""
@@ -38,26 +73,26 @@ class CopyTask(luigi.Task):
         default="",
         significant=False,
         positional=False,
-        description="a label: load once more under it, though the task is complete",
+        description="a label under which to load again a task that is complete",
     )
 
     partition_by = setting(None)
-    """Names of the parameters whose values choose the partition; () replaces the whole dataset."""
+    """The names of the parameters that choose the partition; () replaces the whole dataset."""
 
     connection = setting("")
-    """Chooses the section [luigi_sinks.STORE.NAME] of luigi.cfg."""
+    """The NAME of the section [luigi_sinks.STORE.NAME] in luigi.cfg."""
 
     owner = setting("")
-    """The team this task belongs to."""
+    """The team that the task belongs to."""
 
     checks = setting((not_empty,))
-    """What the staged version must pass; see luigi_sinks.checks."""
+    """The checks that a staged version must pass; see luigi_sinks.checks."""
 
     shared_with = setting(())
     """Other task families that may write the same partition."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # Luigi leaves it so
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # untyped in Luigi
         try:
             config.refuse_secrets()
             identity.partition_of(self, self.partition_by)
@@ -67,23 +102,23 @@ class CopyTask(luigi.Task):
     def rows(self) -> Iterable[Any]:
         """Return the rows: dicts, tuples, or Arrow tables and data frames.
 
-        Called once for each attempt; each time it must start anew.
+        Called once for each attempt; each call must return all rows.
         """
-        raise NotImplementedError(f"{type(self).__name__}.rows() says what to load")
+        raise NotImplementedError(f"define {type(self).__name__}.rows(); it returns the rows to load")
 
     def output(self) -> VersionedTarget:
-        """Return the version this task makes."""
+        """Return the target of this task."""
         raise NotImplementedError
 
     def run(self) -> None:
-        """Stage, check and publish the rows."""
+        """Load `rows()`: stage them, check them, and publish the version."""
         with self.output().open("w") as sink:
             for row in self._fresh_rows():
                 sink.write(row)
 
     @classmethod
     def bulk_complete(cls, parameter_tuples: Iterable[Any]) -> list[Any]:
-        """Return those of the parameters whose tasks are complete, with one look at each dataset."""
+        """Return those parameters whose tasks are complete, with one query per dataset."""
         given = list(parameter_tuples)
         tasks = [_instance(cls, parameters) for parameters in given]
         outputs = [task.output() for task in tasks]
@@ -96,14 +131,14 @@ class CopyTask(luigi.Task):
     def _fresh_rows(self) -> Iterable[Any]:
         rows: Iterable[Any] | None = self.rows()
         if rows is None:
-            raise CheckFailed(f"{self.task_family}.rows() returned None; yield the rows, or return them all")
-        if _eaten.get(self) is rows:
+            raise CheckFailed(f"{self.task_family}.rows() returned None; yield the rows, or return an iterable of them")
+        if _started_iterators.get(self) is rows:
             raise CheckFailed(
-                f"{self.task_family}.rows() returned the iterator that an earlier attempt began to read; the rest "
-                "of it is not the whole. Make a new one in each call"
+                f"{self.task_family}.rows() returned an iterator that an earlier attempt began to read, so rows "
+                "would be missing. Return a new iterator in each call"
             )
         if iter(rows) is rows:
-            _eaten[self] = rows
+            _started_iterators[self] = rows
         return rows
 
     def _target_options(self) -> TargetOptions:
@@ -119,7 +154,7 @@ class CopyTask(luigi.Task):
 
 
 def _instance(cls: Any, parameters: Any) -> Any:
-    """Make a task as Luigi's range tools mean it: `cls` may be a partial, the value a lone date."""
+    """Create a task as Luigi's range tools do: `cls` may be a partial, and `parameters` a single value."""
     family: Any = cls.func if isinstance(cls, functools.partial) else cls
     bound = cls.keywords if isinstance(cls, functools.partial) else {}
     if isinstance(parameters, dict):

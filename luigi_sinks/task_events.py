@@ -1,4 +1,4 @@
-"""Ties tokens and leases to the life of Luigi's tasks."""
+"""Discards tokens and revokes leases when a Luigi task ends."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _watched: set[type[luigi.Task]] = set()
 
 
 def watch(kind: type[luigi.Task]) -> None:
-    """Drop tokens and revoke leases of tasks of this kind when they end, however they end.
+    """Discard the tokens and revoke the leases of tasks of this class when they end, even if they are killed.
 
-    Call it where the kind is defined, so that a process that was spawned for a
-    task knows it too. START, SUCCESS and FAILURE happen in the process that runs
-    the task, PROCESS_FAILURE and TIMEOUT in its parent, which outlives it.
-    Watching a kind again, or one that derives from it, changes nothing.
+    Call it where the class is defined, so that it also takes effect in a process that is
+    spawned for a task. START, SUCCESS and FAILURE occur in the process that runs the task,
+    PROCESS_FAILURE and TIMEOUT in its parent. Calling it again for the same class, or for a
+    subclass, changes nothing.
     """
     if issubclass(kind, tuple(_watched)):
         return

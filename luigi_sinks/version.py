@@ -1,4 +1,4 @@
-"""Names a version of a dataset, and the states it goes through."""
+"""The name of a version, and its states."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 WHOLE = "_all"
-"""The one partition of a dataset that has none; no parameter's value encodes to it."""
+"""The id of the only partition of a dataset without partitions; no parameter value is encoded as this."""
 
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -17,7 +17,7 @@ _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 class Version:
     """One immutable load of one partition of a dataset.
 
-    `id` reads `v20261120t211605_k7f3q2`.
+    An example of an `id` is `v20261120t211605_k7f3q2`.
     """
 
     dataset: str
@@ -25,30 +25,30 @@ class Version:
     id: str
 
     def __str__(self) -> str:
-        """Join dataset, partition and id, as messages show them."""
+        """Return dataset, partition and id, separated by slashes."""
         return f"{self.dataset}/{self.partition}/{self.id}"
 
 
 class State(StrEnum):
-    """How far a version has come; `luigi_sinks.record` holds the rules of what may follow what.
+    """The state of a version. `luigi_sinks.record` has the rules for changing it.
 
-    Whether a version was withdrawn is not a state: a withdrawn version may also be dropped.
+    Withdrawn is not a state, because a withdrawn version can also be dropped.
     """
 
     STAGED = "staged"
-    """Takes rows."""
+    """Accepts rows."""
 
     SEALED = "sealed"
-    """Takes no more rows; counted by the server."""
+    """Accepts no more rows; the server has counted them."""
 
     VALIDATED = "validated"
-    """Passed its checks; may be published."""
+    """Passed its checks; can be published."""
 
     PUBLISHED = "published"
     """Readers see it."""
 
     RETIRED = "retired"
-    """Was published; readers see another version. May be published again."""
+    """Was published, but readers see another version. Can be published again."""
 
     DROPPING = "dropping"
     """Its rows are being deleted."""
@@ -57,26 +57,26 @@ class State(StrEnum):
     """Its rows are deleted; the record stays."""
 
     ABANDONED = "abandoned"
-    """Its load failed; its rows are still to be deleted."""
+    """Its load failed; its rows have not been deleted yet."""
 
     FAILED = "failed"
     """Its load failed; its rows are deleted."""
 
     @property
     def is_open(self) -> bool:
-        """Tell whether a load may still be working on it."""
+        """Return whether a load may still be working on it."""
         return self in {State.STAGED, State.SEALED, State.VALIDATED, State.ABANDONED}
 
     @property
     def has_rows(self) -> bool:
-        """Tell whether its rows are there, whole, to be read."""
+        """Return whether all its rows can be read."""
         return self in {State.VALIDATED, State.PUBLISHED, State.RETIRED}
 
 
 def new_version(dataset: str, partition: str) -> Version:
     """Return a version with a new id: `v20261120t211605_k7f3q2`.
 
-    The time in the id is for people. Only the registry's sequence orders versions.
+    The time in the id is for people; versions are ordered by the sequence number of the registry.
     """
     moment = datetime.now(UTC).strftime("v%Y%m%dt%H%M%S")
     return Version(dataset, partition, f"{moment}_{''.join(secrets.choice(_BASE32) for _ in range(6))}")

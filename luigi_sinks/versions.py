@@ -1,10 +1,12 @@
 """What is done to versions by hand, or after a load failed: every one of these tells the listeners.
 
-Example, with a luigi.cfg and no task module (docs/catalog.md runs it):
+Example, with a luigi.cfg and no task module:
     >>> from luigi_sinks import stores, versions
     >>> flights = stores.find("mariadb").catalog("flights")
     >>> *_, before, now = flights.records()
-    >>> versions.roll_back(flights, before.version, why="January was loaded from the wrong file")
+    >>> record = versions.roll_back(flights, before.version, why="January was loaded from the wrong file")
+    >>> flights.head("_all").version == before.version
+    True
 """
 
 from __future__ import annotations

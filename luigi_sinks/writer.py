@@ -1,4 +1,4 @@
-"""Feeds rows to a stage as numbered parts, several at once, in constant memory."""
+"""Writes rows to a stage in numbered parts: several in parallel, in constant memory."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from luigi_sinks.retry import retry_unavailable
 from luigi_sinks.sink import Part, Stage
 
 _PART_BYTES = 4_000_000
-"""Aim for parts of about this much JSON: large enough for speed, small enough to hold a few."""
+"""The target size of a part as JSON: large enough for speed, small enough to keep several in memory."""
 
 _FIRST_ROWS, _MOST_ROWS, _GROWTH = 100, 50_000, 20
-"""The first part shows how large the rows are; the next ones grow towards the aim."""
+"""The first part measures the size of the rows; later parts grow to the target size."""
 
 
 class Writer:
-    """Checks rows as they come and sends them off in parts.
+    """Validates rows and writes them in parts.
 
-    A part is tried again while the store is unavailable; the stage sees to it
-    that it counts once. A kind of row that follows another waits until all parts
-    of the other are written.
+    A part is retried while the store is unavailable; the stage ensures that it counts only
+    once. When the kind of the rows changes, the writer waits until all parts of the previous
+    kind are written.
     """
 
     def __init__(self, stage: Stage, contract: Contract) -> None:
@@ -44,16 +44,16 @@ class Writer:
         self._failure: BaseException | None = None
 
     def write(self, row: Any) -> None:
-        """Take one row, or a whole Arrow table or data frame.
+        """Write one row (a dict or a tuple), or a whole Arrow table or data frame.
 
-        Raises BadRow once the row's part is checked, which may be some rows later.
+        Raises BadRow when the part of a bad row is validated, which may be some rows later.
         """
         try:
             kind, row = self._split(row)
             if kind != self._kind:
                 self._change_kind(kind)
             if type(row) is dict:
-                self._add(row.copy())  # whoever gave it may use it for the next row
+                self._add(row.copy())  # the caller may reuse it for the next row
             elif type(row) is tuple:
                 self._add(row)
             else:
@@ -72,17 +72,17 @@ class Writer:
             self._send()
 
     def __enter__(self) -> Self:
-        """Start the writers."""
+        """Return the writer."""
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Send what is left and wait for it; on an error, only wait."""
+        """Write the remaining rows, and wait for all parts; after an error, only wait."""
         try:
             if kind is None:
                 if self._failure is not None:
-                    raise self._failure  # caught on the way here, but its rows are lost
+                    raise self._failure  # the caller caught it, but rows are missing
                 self._send()
-                self._settle(0)
+                self._wait_until_at_most(0)
         finally:
             self._pool.shutdown(cancel_futures=True)
 
@@ -101,7 +101,7 @@ class Writer:
     def _change_kind(self, kind: str) -> None:
         self._contract.follow(self._kind, kind)
         self._send()
-        self._settle(0)
+        self._wait_until_at_most(0)
         self._kind = kind
 
     def _send(self) -> None:
@@ -114,7 +114,7 @@ class Writer:
         self.rows += len(rows)
         self.bytes += size
         self._part_rows = max(1, min(_MOST_ROWS, _GROWTH * len(rows), _PART_BYTES * len(rows) // max(size, 1)))
-        self._settle(self._stage.writers)
+        self._wait_until_at_most(self._stage.writers)
         self._writing.add(self._pool.submit(copy_context().run, self._write, part))
 
     def _write(self, part: Part) -> float:
@@ -122,20 +122,20 @@ class Writer:
         retry_unavailable(self._stage.write, part)
         return time.monotonic() - start
 
-    def _settle(self, most: int) -> None:
-        """Wait until at most so many parts are under way; raise what went wrong with one."""
-        while len(self._writing) > most:
+    def _wait_until_at_most(self, parts: int) -> None:
+        """Wait until at most this many parts are being written; raise the error of a failed part."""
+        while len(self._writing) > parts:
             done, self._writing = wait(self._writing, return_when=FIRST_COMPLETED)
             self.part_seconds.extend(future.result() for future in done)
 
 
 def _rows_of_frame(frame: Any, names: Sequence[str]) -> Iterable[Any]:
-    from luigi_sinks import frames  # noqa: PLC0415 - polars is an extra, and slow to import
+    from luigi_sinks import frames  # noqa: PLC0415 - polars is optional, and slow to import
 
     return frames.rows(frame, names)
 
 
 def _why_not_a_row(row: Any) -> str:
     if hasattr(row, "task_id"):
-        return "is a Task; yield dependencies from run(), before super().run()"
-    return f"is neither a dict, a tuple nor a data frame, but {type(row).__name__}"
+        return "is a Task; yield dependencies in run(), before super().run()"
+    return f"is a {type(row).__name__}; pass a dict, a tuple, an Arrow table or a data frame"

@@ -1,7 +1,7 @@
 """Plain clients of the stores themselves: what any other program sees.
 
-Of luigi_sinks they use only what luigi.cfg says, and the provider of the tokens by
-which they log in.
+Of luigi_sinks they use only what luigi.cfg says, the provider of the tokens by which
+they log in, and what tells MariaDB's driver where this machine has its plugins.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import ssl
 import urllib.request
 from typing import Any
 
-import mariadb
 import neo4j
 
 from luigi_sinks import config
 from luigi_sinks.credentials import Token, use
+from luigi_sinks.mariadb.driver import connect
 
 
 def sql(query: str) -> list[tuple[Any, ...]]:
@@ -24,7 +24,7 @@ def sql(query: str) -> list[tuple[Any, ...]]:
     at = config.section("luigi_sinks.mariadb")
 
     def ask(token: Token) -> list[tuple[Any, ...]]:
-        connection = mariadb.connect(
+        connection = connect(
             host=at["host"],
             port=int(at["port"]),
             user=at["user"],

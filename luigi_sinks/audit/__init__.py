@@ -1,4 +1,4 @@
-"""The audit log: who used which credential, and what was done to which version."""
+"""The audit log: which credential was used by whom, and which version was changed how."""
 
 from luigi_sinks.audit.chain import verify
 from luigi_sinks.audit.log import AuditSettings, Entry, fingerprint_key, forget_settings, record, require

@@ -1,11 +1,11 @@
-"""A log that many processes append to: no line is lost, and none can be changed unseen.
+"""An append-only log for many processes, as a hash chain: no line is lost, and every change is detected.
 
-Each line is a JSON object that holds its number and the SHA-256 of the line before it.
-Whoever may write the file could forge all of it, so the head, number and hash of the
-last line, is also kept elsewhere if there is an anchor.
+Each line is a JSON object with its sequence number and the SHA-256 of the line before it.
+A user who can write the file could forge the whole chain. To detect this, the head (number
+and hash of the last line) can be kept in a second file elsewhere, the anchor.
 
-Lines of a file that has grown too large move to NAME.NUMBER, the number of its last
-line; those files are never removed here.
+A file that reaches its maximum size is renamed to NAME.NUMBER, with the number of its last
+line. This package never removes these files.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from typing import IO, Any
 import msgspec
 
 _TAIL = 1 << 16
-"""Bytes that the last line must be found in."""
+"""The last line must begin within this many bytes from the end of the file."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """The number of a line and its hash."""
+    """The number and the hash of a line."""
 
     number: int = 0
     hash: str = "0" * 64
@@ -37,14 +37,14 @@ class Head:
 
 
 class _Record(msgspec.Struct):
-    """What the chain is made of; a line holds more."""
+    """The fields of a line that form the chain; a line has further fields."""
 
     seq: int
     prev: str
 
 
 def _read(line: bytes) -> tuple[_Record, Head] | None:
-    """Return the record in a line and the head that it is, or None if it is none of ours."""
+    """Return the record in a line and its head, or None if the line is not a record."""
     try:
         record = msgspec.json.decode(line, type=_Record)
     except msgspec.DecodeError:
@@ -54,17 +54,17 @@ def _read(line: bytes) -> tuple[_Record, Head] | None:
 
 @dataclass(frozen=True)
 class Log:
-    """Where the lines go: a file, how large it may grow, and where its head is kept too."""
+    """The log file, its maximum size in bytes, and the anchor file that keeps its head, if any."""
 
     path: Path
     max_bytes: int = 64 << 20
     anchor: Path | None = None
 
     def append(self, fields: Mapping[str, Any]) -> None:
-        """Write one line, numbered and chained.
+        """Append one line to the chain.
 
-        Raises OSError if it could not be written whole, or if lines are gone that the
-        anchor knows of: to go on would hide that.
+        Raises OSError if the whole line cannot be written, or if lines are missing that the
+        anchor knows: a further line would hide this.
         """
         with _locked(self.path):
             last = self._append(fields, _anchored(self.anchor))
@@ -73,7 +73,7 @@ class Log:
                     os.pwrite(file, f"{last}\n".encode(), 0)
 
     def files(self) -> list[Path]:
-        """Return the log's files that are there, oldest lines first."""
+        """Return the existing files of the log, oldest lines first."""
         rotated = [path for path in self.path.parent.glob(f"{self.path.name}.*") if path.suffix[1:].isdecimal()]
         return [*sorted(rotated, key=lambda path: int(path.suffix[1:])), *filter(Path.exists, [self.path])]
 
@@ -83,7 +83,7 @@ class Log:
             head, torn = self._head(file, size)
             if head.number < known.number or (head.number == known.number and head != known):
                 raise OSError(
-                    f"it ends before record {known.number}, which its anchor knows; verify it, and move both away"
+                    f"it ends before record {known.number}, which its anchor knows; verify both, then move them away"
                 )
             line = msgspec.json.encode({"seq": head.number + 1, "prev": head.hash, **fields})
             if size == 0 or size + len(line) < self.max_bytes:
@@ -93,7 +93,7 @@ class Log:
         return self._append(fields, known)
 
     def _head(self, file: int, size: int) -> tuple[Head, bool]:
-        """Return the last whole line's head, and whether a crash left half a line after it."""
+        """Return the head of the last complete line, and whether an incomplete line follows, left by a crash."""
         if size == 0:
             before = self.files()[:-1]
             return (_last(before[-1].read_bytes()) if before else Head()), False
@@ -108,11 +108,11 @@ def _last(text: bytes) -> Head:
         if found := _read(text[start:end]):
             return found[1]
         end = start - 1
-    raise OSError("it ends with no line of ours; verify it, and move it away")
+    raise OSError("it does not end with a record; verify it, then move it away")
 
 
 def _write(file: int, size: int, text: bytes) -> None:
-    """Append all of the text, or nothing."""
+    """Append the whole text, or nothing. Raises OSError."""
     try:
         whole = os.write(file, text) == len(text)
     except OSError:
@@ -120,21 +120,23 @@ def _write(file: int, size: int, text: bytes) -> None:
         raise
     if not whole:
         os.ftruncate(file, size)
-        raise OSError("there is no room for a whole line")
+        raise OSError("there is no space for a whole line; free disk space")
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Keep other processes, and other threads of this one, out of the log.
+    """Lock the log against other processes and threads.
 
-    The lock is a file of its own, as the log's is renamed.
+    The lock is a separate file, because the log file is renamed.
     """
     with _opened(_lock(path), os.O_RDONLY | os.O_CREAT) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield
         finally:
-            fcntl.flock(file, fcntl.LOCK_UN)  # also for a child that was forked meanwhile, which has the file too
+            fcntl.flock(
+                file, fcntl.LOCK_UN
+            )  # a child that was forked meanwhile has the file open too, and would keep the lock
 
 
 def _lock(path: Path) -> Path:
@@ -143,11 +145,11 @@ def _lock(path: Path) -> Path:
 
 @contextmanager
 def _opened(path: Path, how: int) -> Iterator[int]:
-    """Open a file that is this user's alone. Raises PermissionError if others may read or write it."""
+    """Open a file that only this user can access. Raises PermissionError if others can read or write it."""
     file = os.open(path, how | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         if os.fstat(file).st_mode & 0o077:
-            raise PermissionError(f"{path} is open to others; it must have mode 0600")
+            raise PermissionError(f"{path} is accessible to other users; set its mode to 0600")
         yield file
     finally:
         os.close(file)
@@ -155,7 +157,7 @@ def _opened(path: Path, how: int) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong, and with which line of which file, counted from 1 there; 0 is what no line shows."""
+    """What is wrong, in which line of which file. Lines count from 1; 0 is a fault that no single line shows."""
 
     file: str
     line: int
@@ -167,7 +169,7 @@ class Fault:
 
 @dataclass
 class Verdict:
-    """What was found: how many records, the last one's head, and all that is wrong."""
+    """The result of `verify`: the number of records, the head of the last one, and all faults."""
 
     records: int = 0
     head: Head = field(default_factory=Head)
@@ -175,37 +177,39 @@ class Verdict:
 
     @property
     def is_good(self) -> bool:
-        """Tell whether every line is there and as it was written."""
+        """Return whether every line is present and unchanged."""
         return not self.faults
 
 
 def verify(path: Path, anchor: Path | None = None, *, first: int = 1) -> Verdict:
-    """Look through the log for lines that were changed, removed, added or cut off.
+    """Return what is wrong with the log: lines that were changed, removed, added or truncated.
 
-    Without an anchor, lines that are cut off the end, and a whole log that was
-    forged, cannot be noticed. `first` is the number of the first line to expect,
-    where files with earlier ones were put away. Others may go on writing. Raises
-    OSError if the files cannot be read.
+    - `path`: the log file; its rotated files are verified too.
+    - `anchor`: the anchor file. Without it, lines removed from the end and a log forged as a
+      whole are not detected.
+    - `first`: the number of the first line to expect, if older files were archived. Default: 1.
+
+    Other processes may write meanwhile. Raises OSError if a file cannot be read.
     """
     with ExitStack() as opened:
-        with _locked(path) if _lock(path).exists() else nullcontext():  # to a copy nobody writes
+        with _locked(path) if _lock(path).exists() else nullcontext():  # a copy has no lock, and no writers
             known = _read_anchor(anchor) if anchor else None
             files = [(opened.enter_context(each.open("rb")), each.stat().st_size) for each in Log(path).files()]
         verdict = Verdict(head=Head(first - 1, ""))
         for file, size in files:
-            _look_through(file, size, verdict, known)
+            _verify_file(file, size, verdict, known)
     if known and known.number > verdict.head.number:
-        reason = f"the log ends with record {verdict.head.number}, and the anchor knows of {known.number}"
+        reason = f"the log ends with record {verdict.head.number}, but the anchor knows {known.number}"
         verdict.faults.append(Fault(path.name, 0, reason))
     return verdict
 
 
-def _look_through(file: IO[bytes], size: int, verdict: Verdict, known: Head | None) -> None:
+def _verify_file(file: IO[bytes], size: int, verdict: Verdict, known: Head | None) -> None:
     name, at = Path(file.name).name, 0
     while file.tell() < size:
         line, at = file.readline().rstrip(b"\n"), at + 1
         if (found := _read(line)) is None:
-            verdict.faults.append(Fault(name, at, "is no record"))
+            verdict.faults.append(Fault(name, at, "is not a record"))
             continue
         record, head = found
         reason = _reason(verdict.head, head, record.prev, known)
@@ -216,15 +220,15 @@ def _look_through(file: IO[bytes], size: int, verdict: Verdict, known: Head | No
 
 
 def _reason(before: Head, head: Head, prev: str, known: Head | None) -> str:
-    """Say what is wrong between two lines that follow each other, if anything is."""
+    """Return what is wrong with a line after the line before it, or an empty string."""
     if head.number > before.number + 1:
-        return f"records {before.number + 1} to {head.number - 1} are missing before it"
+        return f"records {before.number + 1} to {head.number - 1} are missing before this line"
     if head.number <= before.number:
-        return f"record {head.number} stands after record {before.number}"
+        return f"record {head.number} comes after record {before.number}"
     if before.hash and prev != before.hash:
-        return f"the record before it, {before.number}, was changed"
+        return f"the previous record, {before.number}, was changed"
     if known and head.number == known.number and head.hash != known.hash:
-        return f"record {head.number} is not the one that was anchored"
+        return f"record {head.number} differs from the one in the anchor"
     return ""
 
 
@@ -234,8 +238,8 @@ def _read_anchor(path: Path) -> Head:
 
 
 def _anchored(path: Path | None) -> Head:
-    """Return what the anchor knows; nothing if there is none yet."""
+    """Return the head in the anchor, or an empty head if there is no anchor yet."""
     try:
         return _read_anchor(path) if path and path.exists() else Head()
     except ValueError:
-        raise OSError(f"its anchor {path} holds no head of a log") from None
+        raise OSError(f"its anchor {path} does not contain the head of a log; move it away") from None

@@ -34,11 +34,19 @@ _LONGEST = 500
 class AuditSettings:
     """The section `[luigi_sinks.audit]`.
 
-    `path` is the file, `anchor` a file elsewhere that keeps its head, and
-    `max_bytes` the size at which a new file is begun. With `required = true`
-    nothing is exchanged and nothing loaded that could not be written down.
-    `key_file` holds a key, the same for all processes, for the fingerprints of
-    tokens that have no name of their own; without it they differ by process.
+    - `path`: the log file. Default: none; entries go to the logger `luigi_sinks.audit` only.
+    - `anchor`: a file elsewhere that keeps the head of the log, to detect forgery. Default: none.
+    - `max_bytes`: the size in bytes at which a new file is started. Default: 67108864 (64 MiB).
+    - `required`: true stops every token exchange and load that cannot be logged. Default: false.
+    - `key_file`: a file with a key for the fingerprints of tokens without an id, the same for
+      all processes. Default: none; the fingerprints then differ by process.
+
+    Example:
+        >>> from luigi_sinks import config
+        >>> config.use({"luigi_sinks": {"audit": {"path": "/var/log/luigi/audit", "required": True}}})
+        >>> config.read(AuditSettings, "luigi_sinks.audit").max_bytes
+        67108864
+
     """
 
     path: Path | None = None

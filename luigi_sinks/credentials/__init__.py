@@ -1,4 +1,4 @@
-"""One provider of credentials for all stores; it knows none of them."""
+"""Short-lived credentials for all stores. This package depends on no store."""
 
 from luigi_sinks.credentials.provider import use
 from luigi_sinks.credentials.source import Leasing, Refused, Request, Source

@@ -1,4 +1,4 @@
-"""The audit log's entries about tokens."""
+"""Audit log entries about tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from luigi_sinks.credentials.token import Token
 
 
 def token_entry(action: str, credential: str, token: Token, **more: Any) -> audit.Entry:
-    """Return an entry about a token; other fields are given by name."""
+    """Return an audit entry about a token; `more` sets further fields."""
     info = token.info
     return audit.Entry(
         action,
@@ -27,7 +27,7 @@ def token_entry(action: str, credential: str, token: Token, **more: Any) -> audi
 
 
 def token_name(token: Token) -> str:
-    """Return what entries call a token: its id, its lease, or a keyed fingerprint."""
+    """Return the token's name in the audit log: its id, its lease, or a keyed fingerprint."""
     return token.info.token_id or token.info.lease or _fingerprint(token)
 
 

@@ -1,11 +1,11 @@
-"""Closes three ways by which others have a process show the secrets in it.
+"""Closes three ways in which a process can leak its secrets.
 
-`http.client` prints headers and bodies once somebody sets its debuglevel: what urllib3
-sends, for whomever, is not printed any more. botocore logs signatures, tokens, requests
-and answers at DEBUG: those of its loggers say only what is at INFO or above, whatever
-their level. The kernel writes the memory of a process that crashes into a core file:
-there is none, also of programs that this one starts; who needs one raises the soft
-limit again.
+- `http.client` prints headers and bodies if its debuglevel is set. This is disabled for all
+  requests that urllib3 sends in this process.
+- botocore logs signatures, tokens, requests and responses at DEBUG. Its loggers are filtered
+  to INFO and above, whatever their level.
+- The kernel writes the memory of a crashing process to a core file. Core files are disabled,
+  also for child processes; to get one, raise the soft limit again.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from typing import Final
 BOTOCORE: Final = tuple(
     f"botocore.{module}"
     for module in (
-        *("auth", "endpoint", "parsers"),  # signatures, requests, answers
-        *("credentials", "utils"),  # what a machine's or a container's metadata service answers that is no answer
-        *("awsrequest", "client", "hooks", "httpsession", "signers"),  # what handles secrets, as errors show it
+        *("auth", "endpoint", "parsers"),  # signatures, requests, responses
+        *("credentials", "utils"),  # invalid responses of the metadata service of an instance or a container
+        *("awsrequest", "client", "hooks", "httpsession", "signers"),  # other modules whose errors may contain secrets
     )
 )
 
 
 @cache
 def prevent() -> None:
-    """Do so from before the first secret is here to the end, in forked children too."""
-    _print_no_requests()
-    _log_no_requests()
-    _leave_no_core_file()
+    """Disable core dumps and HTTP debug output for this process and its forks; call it before the first secret."""
+    _disable_http_debug()
+    _filter_botocore_logs()
+    _disable_core_files()
 
 
-def _print_no_requests() -> None:
-    with suppress(ImportError):  # then nothing of ours sends requests
-        from urllib3.connection import HTTPConnection  # noqa: PLC0415 - only those who hold secrets wait for it
+def _disable_http_debug() -> None:
+    with suppress(ImportError):  # without urllib3 this package sends no requests
+        from urllib3.connection import HTTPConnection  # noqa: PLC0415 - slow to import, and only needed with secrets
 
         HTTPConnection.debuglevel = 0
 
 
-def _log_no_requests() -> None:
+def _filter_botocore_logs() -> None:
     for name in BOTOCORE:
-        # Not by a level: a configuration that is read later sets it, or puts it back.
-        logging.getLogger(name).addFilter(_may_be_said)
+        # A filter, not a level: a logging configuration that is read later may set the level again.
+        logging.getLogger(name).addFilter(_is_loggable)
 
 
-def _may_be_said(record: logging.LogRecord) -> bool:
+def _is_loggable(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.INFO
 
 
-def _leave_no_core_file() -> None:
+def _disable_core_files() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    # One byte is too little for a file, and keeps the kernel from handing one to a program, as 0 does not.
+    # With a limit of 0, the kernel may still pipe the core to a program; with 1 byte it neither pipes nor writes it.
     resource.setrlimit(resource.RLIMIT_CORE, (int(hard != 0), hard))

@@ -1,8 +1,8 @@
-"""Leases that a process must give back, where others find them when it is killed.
+"""A journal of open leases on disk, so that another process can revoke them if their own process is killed.
 
-A folder of mode 0700 with one file of mode 0600 a lease, so that nobody has to
-wait for anybody. A file names the lease, its credential, its task and the process;
-there is no secret in it. The folder is on this machine only, as processes are.
+The journal is a folder (mode 0700) with one file (mode 0600) per lease, so it needs no
+lock. Each file names the lease, its credential, task and process, and contains no
+secret. The folder is local to the machine, because process ids are.
 """
 
 from __future__ import annotations
@@ -27,14 +27,26 @@ from luigi_sinks.process import boot, started
 
 @dataclass(frozen=True)
 class LeaseSettings:
-    """The section `[luigi_sinks.leases]`: the folder of the journal."""
+    """The section `[luigi_sinks.leases]`.
+
+    `folder` is the folder of the lease journal, on a local disk; by default a folder of
+    this user in the system's temporary folder. It is created if missing, and must have
+    mode 0700.
+
+    Example:
+        >>> from luigi_sinks import config
+        >>> config.use({"luigi_sinks": {"leases": {"folder": "/var/lib/pipelines/leases"}}})
+        >>> config.read(LeaseSettings, "luigi_sinks.leases")
+        LeaseSettings(folder=PosixPath('/var/lib/pipelines/leases'))
+
+    """
 
     folder: Path | None = None
 
 
 @dataclass(frozen=True)
-class Leased:
-    """A lease, and the process that holds it: its pid, start time and boot name it beyond doubt."""
+class LeaseRecord:
+    """A lease, and the process that holds it, identified by host, boot, pid and start time."""
 
     lease: str
     credential: str
@@ -47,63 +59,63 @@ class Leased:
 
     @property
     def is_of_child(self) -> bool:
-        """Tell whether a child of this very process noted it: pids are used again, and by other machines too."""
+        """Return whether a child of this process recorded it. A pid alone is not enough: pids are reused."""
         return (self.host, self.boot, self.parent) == (socket.gethostname(), boot(), os.getpid())
 
     @property
     def is_held(self) -> bool:
-        """Tell whether its process still runs; on another machine that cannot be known."""
+        """Return whether its process still runs; True for another host, where this cannot be checked."""
         if self.host != socket.gethostname():
             return True
-        with suppress(PermissionError):  # another user's process is not the one that wrote this
+        with suppress(PermissionError):  # the pid now belongs to a process of another user
             return self.boot == boot() and started(self.pid) == self.started
         return False
 
 
-def enter(lease: str, credential: str, task_id: str) -> Leased:
-    """Note a lease of this process."""
+def add(lease: str, credential: str, task_id: str) -> LeaseRecord:
+    """Record a lease of this process."""
     pid = os.getpid()
-    leased = Leased(lease, credential, task_id, socket.gethostname(), boot(), pid, _parent(), started(pid) or 0)
-    path = _path(leased)
-    beside = path.with_suffix(f".{pid}")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    record = LeaseRecord(lease, credential, task_id, socket.gethostname(), boot(), pid, _parent(), started(pid) or 0)
+    path = _path(record)
+    temporary = path.with_suffix(f".{pid}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.encode(leased))
-    beside.rename(path)
-    return leased
+        file.write(msgspec.json.encode(record))
+    temporary.rename(path)
+    return record
 
 
-def strike(leased: Leased) -> None:
-    """Take a lease off that has ended."""
-    _path(leased).unlink(missing_ok=True)
+def remove(record: LeaseRecord) -> None:
+    """Remove a lease that has ended."""
+    _path(record).unlink(missing_ok=True)
 
 
-def entries() -> Iterator[Leased]:
-    """Yield all leases that are noted on this machine by this user."""
+def entries() -> Iterator[LeaseRecord]:
+    """Yield all leases in the journal of this user on this machine."""
     for path in _folder().glob("*.json"):
-        with suppress(FileNotFoundError, msgspec.MsgspecError):  # struck off meanwhile, or cut short by a crash
-            yield msgspec.json.decode(path.read_bytes(), type=Leased)
+        with suppress(FileNotFoundError, msgspec.MsgspecError):  # removed meanwhile, or truncated by a crash
+            yield msgspec.json.decode(path.read_bytes(), type=LeaseRecord)
 
 
 def _parent() -> int:
-    """Return the pid of who wanted this process, which under forkserver is not who forked it."""
-    wanted = multiprocessing.parent_process()
-    return (wanted and wanted.pid) or os.getppid()
+    """Return the pid of the process that requested this one; under forkserver, another process forked it."""
+    parent = multiprocessing.parent_process()
+    return (parent and parent.pid) or os.getppid()
 
 
-def _path(leased: Leased) -> Path:
-    return _folder() / f"{hashlib.blake2b(leased.lease.encode(), digest_size=16).hexdigest()}.json"
+def _path(record: LeaseRecord) -> Path:
+    return _folder() / f"{hashlib.blake2b(record.lease.encode(), digest_size=16).hexdigest()}.json"
 
 
 def _folder() -> Path:
-    """Return the folder, made if need be. Raises BadSetting if others could write there."""
+    """Return the folder, created if missing. Raises BadSetting if other users can access it."""
     named = config.read(LeaseSettings, "luigi_sinks.leases").folder
     folder = named or Path(tempfile.gettempdir()) / f"luigi_sinks-{os.getuid()}-leases"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise BadSetting(
-            f"{folder} must be a folder of this user's with mode 0700, as leases are noted there; "
-            "remove it, or name another in [luigi_sinks.leases] folder = ..."
+            f"{folder} must be a folder with mode 0700 that belongs to this user, because leases are recorded there; "
+            "remove it, or set [luigi_sinks.leases] folder to another one"
         )
     return folder

@@ -1,4 +1,4 @@
-"""What this process has logged in with, by server and credential."""
+"""The logins of this process, by server and credential."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from luigi_sinks.credentials.token import Token
 from luigi_sinks.login import Login
 
 _noted: dict[tuple[str, str, str], object] = {}
-"""By server, credential and fingerprint: the tokens whose first use is in the audit log."""
+"""The tokens whose first use is in the audit log, by server, credential and fingerprint."""
 
 _last: dict[tuple[str, str], Login] = {}
 
 
 def note(server: str, credential: str, token: Token) -> None:
-    """Record the first time in each process that the server at this address let the token in."""
+    """Audit the first time in this process that the server accepted the token."""
     used(server, credential, login_of(token))
     mine = object()
     if _noted.setdefault((server, credential, token.fingerprint), mine) is mine:
@@ -24,17 +24,17 @@ def note(server: str, credential: str, token: Token) -> None:
 
 
 def used(server: str, credential: str, login: Login) -> None:
-    """Remember the login in use: a call shows its token, or a session was opened with it."""
+    """Remember the login of the latest call or session."""
     _last[server, credential] = login
 
 
 def last(server: str, credential: str) -> Login:
-    """Return the login that was in use last; an empty one if none was."""
+    """Return the login that was used last, or an empty one."""
     return _last.get((server, credential), Login())
 
 
 def login_of(token: Token) -> Login:
-    """Return as whom a token logs in."""
+    """Return the login that a token stands for."""
     return Login(token.info.principal or token.info.user, token_name(token))
 
 

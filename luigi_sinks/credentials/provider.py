@@ -1,4 +1,4 @@
-"""Hands tokens to whoever opens a connection: kept briefly, and replaced when a server refuses one."""
+"""Provides tokens for connections: caches them briefly, and replaces a token that a server refuses."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.util import Finalize, register_after_fork
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakSet
 
 from luigi_sinks import running
 from luigi_sinks.credentials import journal
-from luigi_sinks.credentials.entry import Entry, Timing, revoke
+from luigi_sinks.credentials.cache import Timing, TokenCache, revoke
 from luigi_sinks.credentials.source import Leasing, Refused, Request, Source, Use
 from luigi_sinks.credentials.sources import open_source
 from luigi_sinks.credentials.token import Token
@@ -21,17 +21,17 @@ from luigi_sinks.errors import CredentialError
 
 Result = TypeVar("Result")
 
-_PATIENCE = 2.0
-"""Seconds that a child which was asked to end is given, before it is ended."""
+_GRACE = 2.0
+"""Seconds to wait for a terminating child process before it is killed."""
 
 _providers: WeakSet[Provider] = WeakSet()
 
 
 class Provider:
-    """One process's tokens, by credential and by what they are for.
+    """The tokens of one process, by credential and request.
 
-    Has no thread of its own: whoever needs a token fetches it. After a fork the
-    child's knows nothing.
+    It has no thread of its own: the caller that needs a token fetches it. In a forked
+    child it starts empty.
     """
 
     def __init__(self, open_source: Callable[[str, Use], Source] = open_source, timing: Timing | None = None) -> None:
@@ -41,11 +41,11 @@ class Provider:
         _providers.add(self)
 
     def forget(self) -> None:
-        """Begin anew, as in a forked child: drop all, revoke nothing, hold no inherited lock."""
+        """Reset to the state of a new process: discard all tokens, revoke nothing, replace inherited locks."""
         self._lock = threading.RLock()
         self._sources: dict[str, Source] = {}
-        self._entries: dict[tuple[str, Request], Entry] = {}
-        self._found: dict[tuple[str, Request], Entry] = {}
+        self._caches: dict[tuple[str, Request], TokenCache] = {}
+        self._by_request: dict[tuple[str, Request], TokenCache] = {}
 
     def use(
         self,
@@ -58,136 +58,149 @@ class Provider:
         audience: str = "",
         owner: str = "",
     ) -> Result:
-        """Return `connect(token)`; if it raises Refused, try once more with a token that differs.
+        """Return `connect(token)`, with a token that is valid now.
 
-        What the token is for may be given as in `Request`; the source uses what
-        it needs. The owner is the running task's unless another is given. Raises
-        CredentialError if there is no token, or no other one after a refusal.
+        If `connect` raises Refused, it is called once more, with a new token.
+
+        - `credential`: the NAME of a section `[luigi_sinks.credential.NAME]`.
+        - `connect`: takes a `Token`, and uses `token.reveal()` to log in.
+        - `host`, `port`, `user`, `audience`: the server that the token is for, as in
+          `Request`; the source ignores those that it does not need.
+        - `owner`: the team that the token is for. Default: the owner of the running task.
+
+        Raises CredentialError if the source returns no token, or no other one after the
+        server refused the first, and BadSetting if the section is missing or wrong.
+
+        Example, with `source = file` and `path = /run/secrets/db` in `[luigi_sinks.credential.db]`:
+            >>> from luigi_sinks.credentials import use
+            >>> use("db", lambda token: f"{token.scheme} of {len(token.reveal())} characters", host="db.internal")
+            'password of 12 characters'
+
         """
         task = running.current()
         request = Request(host, port, user, audience, owner or task.owner, task.family)
-        entry = self._found.get((credential, request)) or self._find(credential, request)
-        token = entry.token()
+        cache = self._by_request.get((credential, request)) or self._cache_for(credential, request)
+        token = cache.token()
         try:
             return connect(token)
         except Refused as refusal:
-            fresh = entry.replaced(token)
+            fresh = cache.replacement(token)
             if fresh.fingerprint == token.fingerprint:
                 raise _refused(credential, refusal) from refusal.__cause__
-        return _last_try(entry, connect, fresh)
+        return _retry(cache, connect, fresh)
 
     def begin(self, task: running.Running) -> None:
-        """Say which task uses tokens from now on; what another one left is dropped."""
+        """Set the task that uses tokens from now on; discard tokens and revoke leases of the one before."""
         before = running.here()
         if before.task_id != task.task_id:
-            self.end(before.task_id)  # it waits for a dependency that it found while it ran
+            self.end(before.task_id)  # it yielded a dependency, and will run again after it
         running.become(task)
         with self._lock:
-            self._found = {}
+            self._by_request = {}
 
     def end(self, task_id: str) -> None:
-        """Drop the tokens that were fetched for the task, and revoke its leases.
+        """Discard the tokens that were fetched for the task, and revoke its leases.
 
-        Between tasks, when Luigi asks what is complete, tokens belong to no task
-        and live as long as they may.
+        Tokens fetched between tasks, while Luigi checks what is complete, belong to no
+        task and are kept until they expire.
         """
         if not task_id:
             return
         with self._lock:
-            entries = list(self._entries.values())
-            self._found = {}
+            caches = list(self._caches.values())
+            self._by_request = {}
         try:
-            for entry in entries:
-                entry.end(task_id)
+            for cache in caches:
+                cache.end(task_id)
         finally:
             if running.here().task_id == task_id:
                 running.become(running.Running())
 
     def close(self) -> None:
-        """Drop all tokens and revoke all leases of this process."""
+        """Discard all tokens and revoke all leases of this process."""
         with self._lock:
-            entries = list(self._entries.values())
-        for entry in entries:
-            entry.close()
+            caches = list(self._caches.values())
+        for cache in caches:
+            cache.close()
 
     def reap(self, task_id: str) -> None:
-        """Revoke what a child of this process leased for the task and, killed, could not give back."""
-        left = [each for each in journal.entries() if each.task_id == task_id and each.is_of_child]
-        for leased in left:
-            _see_to_its_end(leased)
-        for credential in {leased.credential for leased in left}:
+        """Revoke the leases of the task that a killed child of this process left."""
+        left = [lease for lease in journal.entries() if lease.task_id == task_id and lease.is_of_child]
+        for lease in left:
+            _wait_or_kill(lease)
+        for credential in {lease.credential for lease in left}:
             self.sweep(credential)
 
     def sweep(self, credential: str) -> None:
-        """Revoke this credential's leases whose processes are gone."""
+        """Revoke the leases of this credential whose processes have ended."""
         source = self._source(credential)
-        for leased in journal.entries():
-            if leased.credential == credential and not leased.is_held:
-                revoke(source, leased)
+        for lease in journal.entries():
+            if lease.credential == credential and not lease.is_held:
+                revoke(source, lease)
 
     def __reduce__(self) -> str:
-        """Ship the name of this process's provider, which stands for that of the other process."""
+        """Pickle the provider of this process by name; it unpickles as the provider of the other process."""
         if self is PROVIDER:
             return "PROVIDER"
-        raise TypeError("a provider cannot be pickled; ship the credential's name instead")
+        raise TypeError("a provider cannot be pickled; pass the name of the credential instead")
 
-    def _find(self, credential: str, request: Request) -> Entry:
+    def _cache_for(self, credential: str, request: Request) -> TokenCache:
         source = self._source(credential)
         scope = source.scope(request)
         with self._lock:
-            entry = self._entries.get((credential, scope))
-            if entry is None:
-                entry = self._entries[credential, scope] = Entry(credential, source, scope, self._timing)
-            self._found[credential, request] = entry
-        return entry
+            cache = self._caches.get((credential, scope))
+            if cache is None:
+                cache = self._caches[credential, scope] = TokenCache(credential, source, scope, self._timing)
+            self._by_request[credential, request] = cache
+        return cache
 
     def _source(self, credential: str) -> Source:
-        """Return the source of a credential; the first time, give back what a killed process left of it."""
+        """Return the source of a credential; on first use, revoke the leases that killed processes left."""
         with self._lock:
             known = self._sources.get(credential)
             source = self._sources[credential] = known or self._open_source(credential, self.use)
         if known is None and isinstance(source, Leasing):
-            self.sweep(credential)  # without the lock, as it may take another credential, which others fetch
+            self.sweep(credential)  # not under the lock: it may fetch another credential
         return source
 
 
-def _last_try(entry: Entry, connect: Callable[[Token], Result], token: Token) -> Result:
+def _retry(cache: TokenCache, connect: Callable[[Token], Result], token: Token) -> Result:
     try:
         return connect(token)
     except Refused as refusal:
-        entry.drop(token)
-        raise _refused(entry.credential, refusal) from refusal.__cause__
+        cache.drop(token)
+        raise _refused(cache.credential, refusal) from refusal.__cause__
 
 
 def _refused(credential: str, refusal: Refused) -> CredentialError:
     return CredentialError(f"credential {credential!r} was refused by the server: {refusal.__cause__ or refusal}")
 
 
-def _see_to_its_end(leased: journal.Leased) -> None:
-    """Wait for a child that was told to end, and end it if it does not: it would lease again."""
-    deadline = time.monotonic() + _PATIENCE
-    while leased.is_held and time.monotonic() < deadline:
+def _wait_or_kill(lease: journal.LeaseRecord) -> None:
+    """Wait for a child that was told to terminate, then kill it: alive, it would lease again."""
+    deadline = time.monotonic() + _GRACE
+    while lease.is_held and time.monotonic() < deadline:
         time.sleep(0.02)
-    if leased.is_held:
-        os.kill(leased.pid, signal.SIGKILL)
-        while leased.is_held and time.monotonic() < deadline + _PATIENCE:
+    if lease.is_held:
+        os.kill(lease.pid, signal.SIGKILL)
+        while lease.is_held and time.monotonic() < deadline + _GRACE:
             time.sleep(0.02)
 
 
-def _forget_all() -> None:
+def _reset_all() -> None:
     for provider in _providers:
         provider.forget()
 
 
 PROVIDER = Provider()
 use = PROVIDER.use
-os.register_at_fork(after_in_child=_forget_all)
+os.register_at_fork(after_in_child=_reset_all)
 
 
-def _close_at_the_end(provider: Provider) -> None:
-    """Have leases given back when the process ends; unlike atexit's, this is done in workers too."""
+def _close_at_exit(provider: Provider) -> None:
+    """Revoke leases when the process ends. Unlike atexit, this also runs in multiprocessing workers."""
     Finalize(provider, provider.close, exitpriority=0)
 
 
-_close_at_the_end(PROVIDER)
-register_after_fork(PROVIDER, _close_at_the_end)
+_close_at_exit(PROVIDER)
+register_after_fork(PROVIDER, _close_at_exit)

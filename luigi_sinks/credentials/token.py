@@ -1,4 +1,4 @@
-"""A secret that does not show itself, and what may be said about it."""
+"""A secret that cannot be printed or pickled, and its metadata."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, Final, Literal, NoReturn
 from luigi_sinks.errors import CredentialError
 
 Scheme = Literal["password", "bearer", "api_key", "signature", "none"]
-"""How a token is shown to a server: with a user's name, alone, by signing requests with it, or not at all."""
+"""How a token is sent: as a password, bearer token or API key, as a request signature, or not at all."""
 
 _KEY: Final = os.urandom(32)
-_epoch = object()
-"""Another one in each forked child, by which a token knows that it was inherited."""
+_process = object()
+"""A new object in each forked child, by which `reveal` detects a token that was inherited."""
 
 
 def _never() -> bool:
@@ -25,15 +25,17 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class TokenInfo:
-    """What is known of a token besides its secret; all of it may be logged.
+    """The metadata of a token. It contains no secret, and all of it may be logged.
 
-    `lifetime` is in seconds from when the token was asked for, None where the
-    source does not say; `max_age` bounds how long it is kept in any case.
-    `scheme` is how to show it to a server, `user` the name to log in by, where
-    the source and not the connection chooses it. `token_id` names the token in
-    the logs of others (a JWT's `jti`, a version of a secret); `lease` is what can
-    be revoked. `changed` tells at no cost that the source holds another token by
-    now.
+    - `lifetime`: seconds from the request until the token expires. Default: None, unknown.
+    - `max_age`: seconds to keep the token at most, whatever its lifetime. Default: 300.
+    - `scheme`: how to send the token to a server. Default: password.
+    - `user`: the user to log in as, if the source chooses it and not the connection.
+    - `principal`, `issuer`, `audience`: whom the token identifies, who issued it, for what.
+    - `token_id`: its id in the logs of other systems (`jti` of a JWT, the version of a secret).
+    - `lease`: the id of the lease to revoke, if there is one.
+    - `issued`: seconds since 1970. Default: now.
+    - `changed`: returns whether the source has a newer token; called before each use, so it must be fast.
     """
 
     lifetime: float | None = None
@@ -50,74 +52,87 @@ class TokenInfo:
 
     @property
     def age(self) -> float:
-        """How many seconds from its issue on the token may be kept, before any margin."""
+        """Seconds to keep the token after its issue, without any safety margin."""
         return self.max_age if self.lifetime is None else min(self.lifetime, self.max_age)
 
 
 class Token:
-    """Holds a secret until `reveal()`; refuses to be copied, pickled or formatted.
+    """A secret that is only shown by `reveal()`; it cannot be copied, pickled or formatted.
 
-    The fingerprint tells two tokens apart within a run and says nothing about
-    them outside it: its key is random.
+    - `secret`: the secret.
+    - `info`: its metadata. Default: a password whose lifetime is unknown.
+
+    `fingerprint` identifies the token within this process. It is a hash with a random
+    key, so it says nothing about the secret.
+
+    Example:
+        >>> token = Token("correct horse", TokenInfo(lifetime=600, user="loader"))
+        >>> (token.user, token.scheme, token.reveal())
+        ('loader', 'password', 'correct horse')
+        >>> f"{token}"
+        Traceback (most recent call last):
+        ...
+        TypeError: a token is not text; call reveal() where the server needs it
+
     """
 
-    __slots__ = ("_epoch", "_secret", "fingerprint", "info")
+    __slots__ = ("_process", "_secret", "fingerprint", "info")
 
     def __init__(self, secret: str, info: TokenInfo | None = None) -> None:
         self._secret = secret
-        self._epoch = _epoch
+        self._process = _process
         self.info = info or TokenInfo()
         self.fingerprint = hashlib.blake2b(secret.encode(), key=_KEY, digest_size=6).hexdigest()
 
     @property
     def scheme(self) -> Scheme:
-        """How to show it to a server."""
+        """How to send the token to a server."""
         return self.info.scheme
 
     @property
     def user(self) -> str:
-        """The name to log in by, where the source chooses it; else empty."""
+        """The user to log in as, if the source chooses it; else empty."""
         return self.info.user
 
     def reveal(self) -> str:
-        """Return the secret, for the one call that hands it to the server.
+        """Return the secret, to pass it to the server at once.
 
         Raises CredentialError in a child that was forked after the token was made.
         """
-        if self._epoch is not _epoch:
-            raise CredentialError("a token does not outlive a fork; ask for one in the process that needs it")
+        if self._process is not _process:
+            raise CredentialError("a token cannot be used after a fork; call use() in the process that needs it")
         return self._secret
 
     def renewed(self, info: TokenInfo) -> Token:
-        """Return the same secret under a info that was extended."""
+        """Return the same secret with the metadata of the renewed lease."""
         return Token(self.reveal(), info)
 
     def digest(self, key: bytes) -> str:
-        """Return a fingerprint under a key that several processes share."""
+        """Return a fingerprint with a key that several processes share."""
         return hashlib.blake2b(self.reveal().encode(), key=key, digest_size=12).hexdigest()
 
     def __repr__(self) -> str:
-        """Show the fingerprint."""
+        """Return the fingerprint, never the secret."""
         return f"<Token {self.fingerprint}>"
 
     def __format__(self, spec: str) -> NoReturn:
-        """Refuse: a formatted token is a leak."""
-        raise TypeError("a token is not text; call reveal() where the server asks for it")
+        """Raise TypeError: formatting would leak the secret."""
+        raise TypeError("a token is not text; call reveal() where the server needs it")
 
     __str__ = __repr__
 
     def __getstate__(self) -> NoReturn:
-        """Refuse: a pickled or copied token is a leak."""
-        raise TypeError("a token cannot be pickled or copied; ship the credential's name instead")
+        """Raise TypeError: pickling or copying would leak the secret."""
+        raise TypeError("a token cannot be pickled or copied; pass the name of the credential instead")
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        """Refuse as well."""
+        """Raise TypeError."""
         self.__getstate__()
 
 
-def _forget_parent() -> None:
-    global _epoch  # noqa: PLW0603 - a name that `reveal()` finds without a call
-    _epoch = object()
+def _mark_inherited() -> None:
+    global _process  # noqa: PLW0603 - `reveal()` reads it without a call
+    _process = object()
 
 
-os.register_at_fork(after_in_child=_forget_parent)
+os.register_at_fork(after_in_child=_mark_inherited)

@@ -1,4 +1,4 @@
-"""Asks an identity provider over HTTP: verified, without redirects, and with an end."""
+"""HTTP requests to an identity provider: certificates verified, no redirects, limits on time and size."""
 
 from __future__ import annotations
 
@@ -19,37 +19,39 @@ except ImportError as missing:
     raise NotInstalled("oidc", missing) from missing
 
 _LIMIT = 1 << 20
-"""No answer of an identity provider is near a megabyte."""
+"""Maximum size of a response in bytes."""
 
-_PATIENCE = 20.0
-"""Seconds for the whole of an answer."""
+_TIMEOUT = 20.0
+"""Maximum time for a whole response, in seconds."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The status of an answer and the JSON object in it, which is never shown."""
+class Response:
+    """The status of a response and its JSON object, which may contain secrets and is not in the repr."""
 
     status: int
     content: dict[str, Any] = field(repr=False)
 
 
-def refuse_clear_text(url: str, name: str) -> str:
-    """Return the URL. Raises BadSetting unless it is https, or http to this machine."""
+def require_tls(url: str, name: str) -> str:
+    """Return the URL. Raises BadSetting unless its scheme is https, or http with a loopback host."""
     parts = urlsplit(url)
     if parts.username or parts.password or not parts.hostname:
-        raise BadSetting(f"credential {name!r}: {parts.scheme}://{parts.hostname or ''} must name a host and no user")
+        raise BadSetting(
+            f"credential {name!r}: {parts.scheme}://{parts.hostname or ''} must name a host and no user; correct it"
+        )
     if parts.scheme == "https" or (parts.scheme == "http" and config.is_loopback(parts.hostname)):
         return url
-    raise BadSetting(f"credential {name!r}: {url} would show secrets on the network; write https://")
+    raise BadSetting(f"credential {name!r}: {url} would send secrets unencrypted; use https://")
 
 
-def is_clear_text(url: str) -> bool:
-    """Tell whether a URL goes without TLS, and so must go past every proxy that the environment names."""
+def is_plaintext(url: str) -> bool:
+    """Return whether a URL is without TLS; then the proxies of the environment must not be used."""
     return urlsplit(url).scheme == "http"
 
 
 class Web:
-    """One identity provider, whose certificate is checked against `ca` or the system's authorities."""
+    """An HTTP client for one identity provider. `ca` is a file of CA certificates; by default the system's are used."""
 
     def __init__(self, name: str, ca: Path | None) -> None:
         self._name = name
@@ -60,47 +62,47 @@ class Web:
             retries=False,
         )
 
-    def get(self, url: str) -> Answer:
-        """Ask for a JSON object. Raises CredentialError if none comes."""
+    def get(self, url: str) -> Response:
+        """Send a GET request. Raises CredentialError unless the response is a JSON object."""
         return self._request("GET", url, None, {})
 
-    def post(self, url: str, fields: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        """Send a form. Raises CredentialError if no JSON object comes back."""
+    def post(self, url: str, fields: Mapping[str, str], headers: Mapping[str, str]) -> Response:
+        """POST a form. Raises CredentialError unless the response is a JSON object."""
         form = {"content-type": "application/x-www-form-urlencoded"}
         return self._request("POST", url, urlencode(fields), {**headers, **form})
 
-    def _request(self, method: str, url: str, body: str | None, headers: Mapping[str, str]) -> Answer:
-        refuse_clear_text(url, self._name)
+    def _request(self, method: str, url: str, body: str | None, headers: Mapping[str, str]) -> Response:
+        require_tls(url, self._name)
         accept = {"accept": "application/json", **headers}
         try:
             response = self._pool.request(method, url, body=body, headers=accept, redirect=False, preload_content=False)
-            text = self._all(response, url)
+            body = self._body(response, url)
         except urllib3.exceptions.HTTPError as error:
-            raise self._failed(url, f"does not answer ({type(error).__name__})") from None
-        return Answer(response.status, self._object(url, response.status, text))
+            raise self._error(url, f"does not answer ({type(error).__name__})") from None
+        return Response(response.status, self._object(url, response.status, body))
 
-    def _all(self, response: urllib3.BaseHTTPResponse, url: str) -> bytes:
-        """Read a body that ends in time and is not too large."""
-        text, end = b"", time.monotonic() + _PATIENCE
+    def _body(self, response: urllib3.BaseHTTPResponse, url: str) -> bytes:
+        """Read the whole body. Raises CredentialError if it is too large or takes too long."""
+        body, end = b"", time.monotonic() + _TIMEOUT
         try:
-            while part := response.read1(1 << 16, decode_content=True):
-                text += part
-                if len(text) > _LIMIT or time.monotonic() > end:
-                    raise self._failed(url, "does not come to an end of its answer")
+            while chunk := response.read1(1 << 16, decode_content=True):
+                body += chunk
+                if len(body) > _LIMIT or time.monotonic() > end:
+                    raise self._error(url, f"sent a response of more than {_LIMIT} bytes or {_TIMEOUT:.0f} s")
         finally:
             response.close()
-        return text
+        return body
 
-    def _object(self, url: str, status: int, text: bytes) -> dict[str, Any]:
-        if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own
-            raise self._failed(url, f"answers with a redirect ({status}), which is not followed")
+    def _object(self, url: str, status: int, body: bytes) -> dict[str, Any]:
+        if 300 <= status < 400:  # noqa: PLR2004 - HTTP status codes
+            raise self._error(url, f"redirects ({status}), which is not allowed; set the final address")
         try:
-            found = json.loads(text)
+            found = json.loads(body)
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise self._failed(url, f"answers {status} with something that is no JSON object")
+            raise self._error(url, f"returned {status} and no JSON object")
         return found
 
-    def _failed(self, url: str, reason: str) -> CredentialError:
+    def _error(self, url: str, reason: str) -> CredentialError:
         return CredentialError(f"credential {self._name!r}: {url} {reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from luigi_sinks.errors import CredentialError, NotInstalled, SinkError
 try:
     from elastic_transport import (
         ConnectionTimeout,
+        HttpHeaders,
         JsonSerializer,
         NodeConfig,
         TlsError,
@@ -68,6 +70,10 @@ class _Json(JsonSerializer):
         return {"errors": False} if data.startswith(b'{"errors":false,') else msgspec.json.decode(data)
 
 
+_API = re.compile(r"compatible-with=\d+")
+"""What a client asks for is the API of its own version. Servers of 8 know that of 8 only, those of 9 both."""
+
+
 def _node_class(settings: ElasticsearchSettings) -> type[Urllib3HttpNode]:
     """Make the class of the client's connections, which are ours."""
 
@@ -75,5 +81,11 @@ def _node_class(settings: ElasticsearchSettings) -> type[Urllib3HttpNode]:
         def __init__(self, config: NodeConfig) -> None:
             super().__init__(config)
             self.pool = open_pool(settings)
+
+        def perform_request(  # type: ignore[override]  # the rest is passed on as it is
+            self, method: str, target: str, body: Any, headers: HttpHeaders, **options: Any
+        ) -> Any:
+            asked = {name: _API.sub("compatible-with=8", value) for name, value in headers.items()}
+            return super().perform_request(method, target, body, HttpHeaders(asked), **options)
 
     return Node

@@ -124,7 +124,7 @@ def load(request, luigi_config, tmp_path):
 def test_a_required_log_that_cannot_be_written_stops_a_load_before_anything_is(load):
     told = load("before", required="true")
     assert told["error"].startswith("CredentialError: the audit log")
-    assert "there is no room for a whole line" in told["error"]
+    assert "there is no space for a whole line" in told["error"]
     assert (told["given"], told["states"], told["complete"]) == ([], [], False)
 
 

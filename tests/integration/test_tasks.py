@@ -147,7 +147,7 @@ def test_a_bad_row_is_named_in_luigis_log(january, monkeypatch, caplog):
 def test_no_rows_at_all_are_refused(january, monkeypatch, caplog):
     monkeypatch.setitem(GIVEN, "rows", lambda: rows(0))
     assert not build(january())
-    assert "there are no rows at all" in caplog.text
+    assert "there are no rows; nothing was published" in caplog.text
     assert not january().complete()
 
 

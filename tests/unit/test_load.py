@@ -126,7 +126,7 @@ def test_a_check_of_the_users_own_can_refuse_a_version(sink):
 def test_a_server_that_counts_other_rows_than_were_written_is_not_believed(sink, monkeypatch):
     seal = SQLiteStage.seal
     monkeypatch.setattr(SQLiteStage, "seal", lambda stage: replace(seal(stage), rows=2))
-    with pytest.raises(CheckFailed, match="counts 2 rows where 3 were written"):
+    with pytest.raises(CheckFailed, match="counts 2 rows, but 3 were written"):
         load(sink, "_all", JANUARY, [(1,), (2,), (3,)])
 
 

@@ -161,7 +161,7 @@ class TestRuns:
                 yield Source()
 
         assert not build(Confused(DAY))
-        assert "yield dependencies from run()" in caplog.text
+        assert "yield dependencies in run()" in caplog.text
 
     def test_a_second_family_on_one_partition_is_refused_unless_declared(self, caplog):
         class Other(Daily):
@@ -294,7 +294,7 @@ class TestDeclarations:
             output = Copy.output
 
         assert not build(Empty())
-        assert "Empty.rows() says what to load" in caplog.text
+        assert "define Empty.rows(); it returns the rows to load" in caplog.text
 
 
 SCRIPT = """

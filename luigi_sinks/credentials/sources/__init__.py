@@ -1,7 +1,7 @@
-"""Where tokens come from, one module a source; others add theirs by an entry point.
+"""The built-in sources of tokens, one module each; other packages add theirs by an entry point.
 
-The entry point's group is `luigi_sinks.credential_sources`, its name what stands in
-luigi.cfg as `source = NAME`, and its object an `Opener`.
+The group of the entry point is `luigi_sinks.credential_sources`, its name is NAME in
+`source = NAME` of luigi.cfg, and its object is an `Opener`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ BUILT_IN = {
     "sts_web_identity": "StsWebIdentity",
     "vault": "Vault",
 }
-"""The class of each source of ours, in the module of its name, which is imported when it is asked for."""
+"""The class of each built-in source. Its module has the source's name and is imported on first use."""
 
 
 def open_source(name: str, use: Use) -> Source:
-    """Make the source that the section of this credential describes. Raises BadSetting or NotInstalled."""
+    """Open the source that is configured for this credential. Raises BadSetting or NotInstalled."""
     kind = config.read_credential(name).get("source", "")
     return _opener(name, kind)(name, use)
 
@@ -44,9 +44,11 @@ def _opener(name: str, kind: str) -> Opener:
     if kind in others.names:
         return cast(Opener, others[kind].load())
     known = [*BUILT_IN, *others.names]
-    wrong = f"{kind!r} is no source; {did_you_mean(kind, known)}" if kind else f"sources are: {', '.join(known)}"
-    absent = "" if config.read_credential(name) else "; there is no such section, or nothing in it"
+    if not config.read_credential(name):
+        reason = "the section is missing or empty"
+    else:
+        reason = f"{kind!r} is not a source; {did_you_mean(kind, known)}" if kind else "`source` is missing"
     raise BadSetting(
-        f"[{section(name)}] in luigi.cfg must say where the credential comes from, for example: "
-        f"source = file, path = the file that holds it{absent}; {wrong}"
+        f"[{section(name)}] in luigi.cfg: {reason}. Set `source` to one of {', '.join(known)}, and its settings, "
+        "for example: source = file, path = FILE"
     )

@@ -1,4 +1,4 @@
-"""AWS STS: session keys of a role, for signing requests and for other credentials (`through`)."""
+"""AWS STS: temporary keys of an assumed role, to sign requests and for other credentials (`through`)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,25 @@ from luigi_sinks.credentials.token import Token, TokenInfo
 
 @dataclass(frozen=True)
 class AssumeRoleSettings:
-    """`role` is assumed for tasks whose owner has no `aws_role` in a section `[luigi_sinks.owner.NAME]`.
+    """The settings of `source = assume_role`.
+
+    - `region`: the AWS region. Required.
+    - `role`: the ARN of the role to assume for tasks whose owner has no `aws_role` in
+      `[luigi_sinks.owner.NAME]`. Default: empty; then each owner needs an `aws_role`.
+    - `source_identity`: the source identity that AWS records. Default: the task's owner.
+    - `duration`: the lifetime of the keys in seconds, 900 or more. Default: 3600.
+    - `through`: the NAME of an `assume_role` credential to sign with. Default: this process's own AWS identity.
+    - `endpoint`: the URL of the service. Default: the public endpoint of the region.
 
     The role must trust this process's identity with sts:AssumeRole, and with
-    sts:SetSourceIdentity if there is a source identity: `source_identity`, or
-    the task's owner. `duration` is in seconds, from 900 on.
+    sts:SetSourceIdentity if there is a source identity.
+
+    Example:
+        >>> from luigi_sinks import config
+        >>> config.use({"luigi_sinks.credential.aws": {"source": "assume_role", "region": "eu-west-1"}})
+        >>> read(AssumeRoleSettings, "aws").duration
+        3600
+
     """
 
     source: str
@@ -31,7 +45,7 @@ class AssumeRoleSettings:
 
 
 class AssumeRole:
-    """Assumes the role of a task's owner, under the name of the task's family."""
+    """Assumes the role of the task's owner, with the task's family as the session name."""
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
@@ -39,13 +53,15 @@ class AssumeRole:
         self._signer = Signer(name, use, region=settings.region, through=settings.through, endpoint=settings.endpoint)
 
     def scope(self, request: Request) -> Request:
-        """Depend on owner and task family, which AWS is told. Raises BadSetting if there is no role."""
+        """Return owner and task family, which AWS records. Raises BadSetting if no role is configured."""
         required(self._name, role=self._role(request))
         return Request(owner=request.owner, session=request.session)
 
     def fetch(self, request: Request) -> Token:
-        """Return the keys as JSON, in the form of the AWS SDKs' `credential_process`."""
-        return _token(self._signer.ask("sts", request, lambda sts: self._assume(sts, request)), self._settings.duration)
+        """Return the keys as JSON, in the format of the AWS SDKs' `credential_process`."""
+        return _token(
+            self._signer.call("sts", request, lambda sts: self._assume(sts, request)), self._settings.duration
+        )
 
     def _assume(self, sts: Any, request: Request) -> Any:
         identity = _name(self._settings.source_identity or request.owner)
@@ -60,15 +76,15 @@ class AssumeRole:
         return role_of(request.owner) or self._settings.role
 
 
-def _token(answer: Any, duration: int) -> Token:
-    keys = answer["Credentials"]
+def _token(response: Any, duration: int) -> Token:
+    keys = response["Credentials"]
     secret = {"Version": 1, **keys, "Expiration": keys["Expiration"].isoformat()}
-    who = answer.get("AssumedRoleUser", {}).get("Arn", "")
-    info = TokenInfo(lifetime=float(duration), principal=who, issuer="sts", token_id=keys["AccessKeyId"])
+    principal = response.get("AssumedRoleUser", {}).get("Arn", "")
+    info = TokenInfo(lifetime=float(duration), principal=principal, issuer="sts", token_id=keys["AccessKeyId"])
     return Token(json.dumps(secret), info)
 
 
 def _name(text: str) -> str:
-    """Fit a name to what STS takes: 2 to 64 letters, digits and some signs."""
-    fitting = re.sub(r"[^\w+=,.@-]", "-", text, flags=re.ASCII)[:64]
-    return fitting if len(fitting) != 1 else f"{fitting}-"
+    """Return the name in the form that STS accepts: 2 to 64 letters, digits and some punctuation."""
+    valid = re.sub(r"[^\w+=,.@-]", "-", text, flags=re.ASCII)[:64]
+    return valid if len(valid) != 1 else f"{valid}-"

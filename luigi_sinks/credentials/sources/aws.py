@@ -1,4 +1,4 @@
-"""What the sources that ask AWS share: who signs, and errors without secrets."""
+"""Shared by the AWS sources: the identity that signs, and errors without secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from luigi_sinks import owners
 from luigi_sinks.credentials.source import Refused, Request, Use
 from luigi_sinks.credentials.token import Token
-from luigi_sinks.credentials.web import is_clear_text, refuse_clear_text
+from luigi_sinks.credentials.web import is_plaintext, require_tls
 from luigi_sinks.errors import BadSetting, CredentialError, NotInstalled
 
 try:
@@ -22,19 +22,19 @@ except ImportError as missing:
 Result = TypeVar("Result")
 
 _CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"})
-_PAST_PROXIES = _CONFIG.merge(Config(proxies={}))
-"""For this machine itself: HTTP_PROXY of the environment would be shown all in clear text."""
+_WITHOUT_PROXIES = _CONFIG.merge(Config(proxies={}))
+"""For plaintext endpoints on this machine: HTTP_PROXY of the environment would receive the secrets."""
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
-_TELLING = {"AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "ValidationError"}
-"""Errors whose text is known to quote names only: one on a signature quotes the session token."""
+_SAFE_TO_SHOW = {"AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "ValidationError"}
+"""Errors whose message contains no secret. Others may: an error about a signature quotes the session token."""
 
 
 class Signer:
-    """Who signs: this process's own AWS identity, or a role that another credential assumes.
+    """Signs requests with this process's AWS identity, or with a role that another credential assumes.
 
-    `through` names that credential; it may be empty. The process's identity is
-    what the AWS SDK finds: the role of the instance, the pod or the function.
+    `through` names that credential; if empty, the process's identity signs: the role of
+    the instance, pod or function, as the AWS SDK finds it.
     """
 
     def __init__(self, name: str, use: Use, *, region: str, through: str, endpoint: str = "") -> None:
@@ -42,15 +42,15 @@ class Signer:
         self._use = use
         self._region = region
         self._through = through
-        self._endpoint = refuse_clear_text(endpoint, name) if endpoint else None
+        self._endpoint = require_tls(endpoint, name) if endpoint else None
         self._own: boto3.Session | None = None
 
     def scope(self, request: Request) -> dict[str, Any]:
-        """Return what of a request decides who signs."""
+        """Return the fields of a request that the signing identity depends on."""
         return {"owner": request.owner, "session": request.session} if self._through else {}
 
     def signed(self, request: Request, work: Callable[[boto3.Session], Result]) -> Result:
-        """Return `work(session)`. Raises CredentialError that says what AWS did not like."""
+        """Return `work(session)`. Raises CredentialError with the reason that AWS gives."""
         if not self._through:
             self._own = self._own or boto3.Session(region_name=self._region)
             return self._safely(self._own, work)
@@ -59,12 +59,12 @@ class Signer:
         )
         return result
 
-    def ask(self, service: str, request: Request, work: Callable[[Any], Result]) -> Result:
-        """Return `work(client)` of a service; raises what `signed` does."""
-        chosen = _PAST_PROXIES if self._endpoint and is_clear_text(self._endpoint) else _CONFIG
+    def call(self, service: str, request: Request, work: Callable[[Any], Result]) -> Result:
+        """Return `work(client)` with a client of the service; raises what `signed` does."""
+        options = _WITHOUT_PROXIES if self._endpoint and is_plaintext(self._endpoint) else _CONFIG
         return self.signed(
             request,
-            lambda session: work(session.client(service, endpoint_url=self._endpoint, config=chosen)),
+            lambda session: work(session.client(service, endpoint_url=self._endpoint, config=options)),
         )
 
     def _safely(self, session: boto3.Session, work: Callable[[boto3.Session], Result]) -> Result:
@@ -72,20 +72,20 @@ class Signer:
             return work(session)
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "unknown"))
-            said = f": {error.response['Error'].get('Message', '')}" if code in _TELLING else ""
-            reason = f"AWS refused {error.operation_name} ({code}){said}"
+            message = f": {error.response['Error'].get('Message', '')}" if code in _SAFE_TO_SHOW else ""
+            reason = f"AWS refused {error.operation_name} ({code}){message}"
             if self._through and code in _EXPIRED:
                 raise Refused(reason) from None
         except BotoCoreError as error:
-            reason = f"AWS could not be asked ({type(error).__name__})"
+            reason = f"the request to AWS failed ({type(error).__name__})"
         raise CredentialError(
-            f"credential {self._name!r}: {reason}; see that this process has an AWS identity, "
+            f"credential {self._name!r}: {reason}; check that this process has an AWS identity, "
             f"and section [luigi_sinks.credential.{self._name}]"
         ) from None
 
 
 def assumed(token: Token, region: str) -> boto3.Session:
-    """Return a session of the role that a token of the source `assume_role` stands for."""
+    """Return a session with the keys in a token of the source `assume_role`."""
     found = json.loads(token.reveal())
     return boto3.Session(
         aws_access_key_id=found["AccessKeyId"],
@@ -96,15 +96,15 @@ def assumed(token: Token, region: str) -> boto3.Session:
 
 
 def role_of(owner: str) -> str:
-    """Return the role in an owner's section of luigi.cfg; empty where there is none."""
+    """Return `aws_role` of the owner's section in luigi.cfg, or an empty string."""
     return owners.find(owner).aws_role
 
 
 def required(name: str, **values: str | int) -> None:
-    """Raise BadSetting for what neither the connection nor the credential's section says."""
-    lacking = [key for key, value in values.items() if not value]
-    if lacking:
+    """Raise BadSetting for values that neither the connection nor the credential's section sets."""
+    missing_keys = [key for key, value in values.items() if not value]
+    if missing_keys:
         raise BadSetting(
-            f"credential {name!r} needs {', '.join(lacking)}: from the connection that uses it, "
-            f"or from section [luigi_sinks.credential.{name}]"
+            f"credential {name!r} needs {', '.join(missing_keys)}; set it in the connection that uses it, "
+            f"or in section [luigi_sinks.credential.{name}]"
         )

@@ -1,4 +1,4 @@
-"""What a JSON web token says of itself, unverified: for the audit, and for when it may first be used."""
+"""The unverified claims of a JWT: for the audit log, and for the time from which it is valid."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 
-def of(token: str) -> dict[str, Any]:
-    """Return the unverified claims, or nothing where the token is no JWT."""
+def unverified(token: str) -> dict[str, Any]:
+    """Return the claims without verifying the signature; empty if the token is not a JWT."""
     try:
         _, payload, _ = token.split(".")
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -18,12 +18,12 @@ def of(token: str) -> dict[str, Any]:
 
 
 def text(claims: dict[str, Any], name: str) -> str:
-    """Return a claim as text, several values with spaces between; empty where it is missing."""
+    """Return a claim as text, a list joined by spaces; empty if the claim is missing."""
     value = claims.get(name, "")
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def starts(claims: dict[str, Any]) -> float:
-    """Return when a token becomes valid, in seconds since 1970; 0 where it does not say."""
+def not_before(claims: dict[str, Any]) -> float:
+    """Return when the token becomes valid, in seconds since 1970; 0 if it has no such claim."""
     value = claims.get("nbf", 0)
     return float(value) if isinstance(value, int | float) else 0.0

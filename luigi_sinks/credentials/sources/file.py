@@ -1,4 +1,4 @@
-"""A mounted file, as vault agents and Kubernetes write it; re-read when it changes."""
+"""A mounted file, as Vault Agent and Kubernetes write it; read again when it changes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,23 @@ from luigi_sinks.errors import CredentialError
 Stamp = tuple[int, int, int, int]
 
 _SKEW = 1.0
-"""How far, in seconds, the clock of who wrote a token may be before ours."""
+"""Seconds by which the clock of the token's issuer may be ahead of this machine's."""
 
 
 @dataclass(frozen=True)
 class FileSettings:
-    """`path` is the file that holds the secret and nothing else, `holds` what it is."""
+    """The settings of `source = file`.
+
+    - `path`: the file that contains the secret and nothing else. Required.
+    - `holds`: what the secret is: password, bearer or api_key. Default: password.
+
+    Example:
+        >>> from luigi_sinks import config
+        >>> config.use({"luigi_sinks.credential.db": {"source": "file", "path": "/run/secrets/db"}})
+        >>> read(FileSettings, "db").holds
+        'password'
+
+    """
 
     source: str
     path: Path
@@ -30,19 +41,19 @@ class FileSettings:
 
 
 class FileSource:
-    """Reads the secret that is the file's whole text, without the last newline."""
+    """Reads a secret from a file: the whole text, without trailing newlines."""
 
     def __init__(self, name: str, use: Use) -> None:  # noqa: ARG002 - it needs no other credential
         self._name = name
         settings = read(FileSettings, name)
         self._path, self._scheme = settings.path, settings.holds
 
-    def scope(self, request: Request) -> Request:  # noqa: ARG002 - the file is the same for all
-        """Depend on nothing."""
+    def scope(self, request: Request) -> Request:  # noqa: ARG002 - one file for all requests
+        """Return an empty scope: all requests share one token."""
         return Request()
 
     def fetch(self, request: Request) -> Token:  # noqa: ARG002
-        """Return what the file holds now. Raises CredentialError if that is nothing, or a token for later."""
+        """Read the file. Raises CredentialError if it is empty or unreadable, or its token is not valid yet."""
         path = str(self._path)
         stamp = _stamp(path)
         try:
@@ -51,26 +62,26 @@ class FileSource:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise CredentialError(f"credential {self._name!r}: cannot read {self._path}: {reason}") from None
         if not secret:
-            raise CredentialError(f"credential {self._name!r}: {self._path} is empty")
-        said = claims.of(secret) if self._scheme == "bearer" else {}
-        self._refuse_early(said)
+            raise CredentialError(f"credential {self._name!r}: {self._path} is empty; write the secret into it")
+        found = claims.unverified(secret) if self._scheme == "bearer" else {}
+        self._require_valid_now(found)
         info = TokenInfo(
             scheme=self._scheme,
-            principal=claims.text(said, "sub"),
-            issuer=claims.text(said, "iss"),
-            audience=claims.text(said, "aud"),
-            token_id=claims.text(said, "jti"),
+            principal=claims.text(found, "sub"),
+            issuer=claims.text(found, "iss"),
+            audience=claims.text(found, "aud"),
+            token_id=claims.text(found, "jti"),
             changed=partial(_changed, path, stamp),
         )
         return Token(secret, info)
 
-    def _refuse_early(self, said: dict[str, Any]) -> None:
-        """Refuse a token for later: not every server does, Elasticsearch for one does not look at `nbf`."""
-        early = claims.starts(said) - time.time()
+    def _require_valid_now(self, found: dict[str, Any]) -> None:
+        """Raise CredentialError if `nbf` lies in the future. Not every server checks this: Elasticsearch does not."""
+        early = claims.not_before(found) - time.time()
         if early > _SKEW:
             raise CredentialError(
-                f"credential {self._name!r}: the token in {self._path} is not valid for another {early:.0f} s; wait, "
-                "or set the clock right, here or where it was written"
+                f"credential {self._name!r}: the token in {self._path} becomes valid only in {early:.0f} s; wait, "
+                "or correct the clock of this machine or of the issuer"
             )
 
 
@@ -79,9 +90,9 @@ def _changed(path: str, stamp: Stamp | None) -> bool:
 
 
 def _stamp(path: str) -> Stamp | None:
-    """Tell one content of the file from the next: written in place, or replaced as Kubernetes does."""
+    """Return what changes whenever the file is overwritten, or replaced as Kubernetes does."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - it is asked before each use, and a Path costs a microsecond
+        found = os.stat(path)  # noqa: PTH116 - called before each use, and a Path costs a microsecond
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

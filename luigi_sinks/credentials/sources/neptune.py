@@ -1,4 +1,4 @@
-"""AWS Neptune: a signed request in the place of a Bolt password.
+"""AWS Neptune: a signed request that is sent as the Bolt password.
 
 https://docs.aws.amazon.com/neptune/latest/userguide/access-graph-opencypher-bolt.html
 """
@@ -21,7 +21,7 @@ except ImportError as missing:
     raise NotInstalled("aws", missing) from missing
 
 _LIFETIME = 300.0
-"""Seconds from its date on that AWS takes a signature:
+"""Seconds for which AWS accepts a signature:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html"""
 
 _SIGNED = ("Host", "Authorization", "X-Amz-Date", "X-Amz-Security-Token")
@@ -29,7 +29,19 @@ _SIGNED = ("Host", "Authorization", "X-Amz-Date", "X-Amz-Security-Token")
 
 @dataclass(frozen=True)
 class NeptuneSettings:
-    """`host` and `port` are those that are signed, if the connection goes through a proxy of another name."""
+    """The settings of `source = neptune`.
+
+    - `region`: the AWS region. Required.
+    - `host`, `port`: the server to sign for. Default: the connection's; set them if it goes through a proxy.
+    - `through`: the NAME of an `assume_role` credential to sign with. Default: this process's own AWS identity.
+
+    Example:
+        >>> from luigi_sinks import config
+        >>> config.use({"luigi_sinks.credential.graph": {"source": "neptune", "region": "eu-west-1"}})
+        >>> read(NeptuneSettings, "graph").region
+        'eu-west-1'
+
+    """
 
     source: str
     region: str
@@ -39,7 +51,7 @@ class NeptuneSettings:
 
 
 class Neptune:
-    """Signs a request for openCypher, which Neptune takes as a password."""
+    """Signs an openCypher request, which Neptune accepts as a password."""
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
@@ -47,13 +59,13 @@ class Neptune:
         self._signer = Signer(name, use, region=self._settings.region, through=self._settings.through)
 
     def scope(self, request: Request) -> Request:
-        """Depend on the server. Raises BadSetting where it is missing."""
+        """Return the server and the signing identity. Raises BadSetting if host or port is missing."""
         host, port = self._settings.host or request.host, self._settings.port or request.port
         required(self._name, host=host, port=port)
         return Request(host=host, port=port, **self._signer.scope(request))
 
     def fetch(self, request: Request) -> Token:
-        """Return the signed headers as JSON, for the user name that Neptune's guide gives."""
+        """Return the signed headers as JSON, for the user `username`, as the guide of Neptune says."""
         secret = self._signer.signed(request, lambda session: self._sign(session, request))
         info = TokenInfo(
             lifetime=_LIFETIME, user="username", issuer="neptune", audience=f"{request.host}:{request.port}"
@@ -63,7 +75,7 @@ class Neptune:
     def _sign(self, session: boto3.Session, request: Request) -> str:
         identity = session.get_credentials()
         if identity is None:
-            raise CredentialError(f"credential {self._name!r}: this process has no AWS identity")
+            raise CredentialError(f"credential {self._name!r}: this process has no AWS identity; give it a role")
         asked = AWSRequest(method="GET", url=f"https://{request.host}:{request.port}/opencypher")
         asked.headers.add_header("Host", f"{request.host}:{request.port}")
         SigV4Auth(identity.get_frozen_credentials(), "neptune-db", self._settings.region).add_auth(asked)

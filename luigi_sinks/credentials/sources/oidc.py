@@ -1,7 +1,7 @@
-"""OpenID Connect: an access token for this process, by client credentials (RFC 6749, 4.4).
+"""OpenID Connect: an access token for this process, by the client credentials grant (RFC 6749, 4.4).
 
-The client proves itself by a projected token file, by a signature of its private key
-(RFC 7523), or by a secret that another credential holds; never by one in luigi.cfg.
+The client authenticates with a projected token file, with a signature of its private key
+(RFC 7523), or with a client secret from another credential; never with one in luigi.cfg.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from luigi_sinks.credentials.source import Refused, Request, Use, read
 from luigi_sinks.credentials.sources import claims
 from luigi_sinks.credentials.sources.issuer import Issuer
 from luigi_sinks.credentials.token import Token, TokenInfo
-from luigi_sinks.credentials.web import Answer
+from luigi_sinks.credentials.web import Response
 from luigi_sinks.errors import CredentialError, NotInstalled
 
 try:
@@ -29,18 +29,35 @@ except ImportError as missing:
     raise NotInstalled("oidc", missing) from missing
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_ASSERTED_FOR = 60
+_ASSERTION_LIFETIME = 60
 _ATTEMPTS = 2
 _BUSY = {429, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True)
 class OidcSettings:
-    """`issuer` is the provider's address, below which its discovery document lies.
+    """The settings of `source = oidc`.
 
-    One of `token_file`, `private_key_file` and `client_secret_from` (the name of
-    another credential) says how the client proves itself. `audience` and `scope`
-    are asked for if they are given, and a token for another audience is refused.
+    - `issuer`: the URL of the identity provider, below which its discovery document is. Required.
+    - `client_id`: the id of this client. Required.
+    - `audience`: the audience to request; a token for another one is refused. Default: the connection's.
+    - `scope`: the scopes to request, separated by spaces. Default: none.
+    - `token_file`: a file with a projected token, which is sent as the client assertion.
+    - `private_key_file`: a PEM file with the private key that signs the client assertion.
+    - `client_secret_from`: the NAME of the credential that holds the client secret.
+    - `key_id`: the `kid` of the private key. Default: none.
+    - `algorithm`: the signature algorithm of the private key. Default: RS256.
+    - `ca`: a PEM file of CA certificates for the provider. Default: the system's.
+
+    Exactly one of `token_file`, `private_key_file` and `client_secret_from` is required.
+
+    Example:
+        >>> from luigi_sinks import config
+        >>> section = {"source": "oidc", "issuer": "https://idp.internal", "client_id": "loader", "key_id": "k1"}
+        >>> config.use({"luigi_sinks.credential.idp": {**section, "private_key_file": "/run/secrets/key.pem"}})
+        >>> read(OidcSettings, "idp").algorithm
+        'RS256'
+
     """
 
     source: str
@@ -57,19 +74,19 @@ class OidcSettings:
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.token_file, self.private_key_file, self.client_secret_from))) != 1:
-            raise ValueError("say one of token_file, private_key_file and client_secret_from")
+            raise ValueError("set exactly one of token_file, private_key_file and client_secret_from")
 
 
 @dataclass(frozen=True)
-class Proof:
-    """How a client shows who it is: fields of the form, and headers."""
+class ClientAuth:
+    """How the client authenticates: form fields and headers."""
 
     fields: Mapping[str, str] = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
 
 
 class Oidc:
-    """Asks an identity provider for access tokens."""
+    """Requests access tokens from an identity provider."""
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
@@ -78,43 +95,43 @@ class Oidc:
         self._issuer = Issuer(name, settings.issuer, settings.ca)
 
     def scope(self, request: Request) -> Request:
-        """Depend on whom the token is for."""
+        """Return the audience of the token."""
         return Request(audience=self._settings.audience or request.audience)
 
     def fetch(self, request: Request) -> Token:
-        """Ask for a token, and check that it is this issuer's and for this audience."""
+        """Request a token, and verify its issuer and audience. Raises CredentialError."""
         if not self._settings.client_secret_from:
-            return self._exchange(request, self._asserted)
+            return self._exchange(request, self._assertion)
         token: Token = self._use(
             self._settings.client_secret_from,
-            lambda secret: self._exchange(request, lambda: self._basic(secret), refusable=True),
+            lambda secret: self._exchange(request, lambda: self._basic(secret), can_refuse=True),
         )
         return token
 
-    def _exchange(self, request: Request, prove: Callable[[], Proof], *, refusable: bool = False) -> Token:
-        answer = self._answer(request, prove)
-        error = str(answer.content.get("error", ""))
-        if answer.status == 200:  # noqa: PLR2004 - HTTP's own
-            return self._token(answer.content, request)
-        if refusable and (answer.status == 401 or error == "invalid_client"):  # noqa: PLR2004
-            raise Refused("the identity provider does not take the client's secret")
-        known = error if error.isascii() and error.isidentifier() else "no reason"
-        raise self._failed(f"refuses the client {self._settings.client_id!r}: {answer.status}, {known}")
+    def _exchange(self, request: Request, authenticate: Callable[[], ClientAuth], *, can_refuse: bool = False) -> Token:
+        response = self._response(request, authenticate)
+        error = str(response.content.get("error", ""))
+        if response.status == 200:  # noqa: PLR2004 - HTTP status codes
+            return self._token(response.content, request)
+        if can_refuse and (response.status == 401 or error == "invalid_client"):  # noqa: PLR2004
+            raise Refused("the identity provider rejects the client secret")
+        reason = error if error.isascii() and error.isidentifier() else "no reason given"
+        raise self._error(f"rejects the client {self._settings.client_id!r}: {response.status}, {reason}")
 
-    def _answer(self, request: Request, prove: Callable[[], Proof]) -> Answer:
-        """Ask the token endpoint, once more if it is busy; each attempt has a proof of its own."""
-        asked = {"audience": request.audience, "scope": self._settings.scope}
-        form = {"grant_type": "client_credentials", **{key: value for key, value in asked.items() if value}}
+    def _response(self, request: Request, authenticate: Callable[[], ClientAuth]) -> Response:
+        """Call the token endpoint, and retry once if it is busy, with a new client assertion."""
+        optional = {"audience": request.audience, "scope": self._settings.scope}
+        form = {"grant_type": "client_credentials", **{key: value for key, value in optional.items() if value}}
         endpoint = self._issuer.token_endpoint()
         for attempt in range(_ATTEMPTS):
-            proof = prove()
-            answer = self._issuer.web.post(endpoint, {**form, **proof.fields}, proof.headers)
-            if answer.status not in _BUSY or attempt == _ATTEMPTS - 1:
+            auth = authenticate()
+            response = self._issuer.web.post(endpoint, {**form, **auth.fields}, auth.headers)
+            if response.status not in _BUSY or attempt == _ATTEMPTS - 1:
                 break
             time.sleep(0.2)
-        return answer
+        return response
 
-    def _asserted(self) -> Proof:
+    def _assertion(self) -> ClientAuth:
         settings = self._settings
         assertion = self._projected(settings.token_file) if settings.token_file else self._signed()
         fields = {
@@ -122,31 +139,31 @@ class Oidc:
             "client_assertion_type": _ASSERTION,
             "client_assertion": assertion,
         }
-        return Proof(fields, {})
+        return ClientAuth(fields, {})
 
     def _projected(self, path: Path) -> str:
         if found := self._content(path).strip():
             return found
-        raise CredentialError(f"credential {self._name!r}: token_file = {path} is empty")
+        raise CredentialError(f"credential {self._name!r}: token_file = {path} is empty; check who writes it")
 
     def _signed(self) -> str:
         settings, now = self._settings, int(time.time())
         assert settings.private_key_file is not None
-        who = {"iss": settings.client_id, "sub": settings.client_id, "aud": self._issuer.name}
-        when = {"iat": now, "exp": now + _ASSERTED_FOR, "jti": uuid4().hex}
+        claimed = {"iss": settings.client_id, "sub": settings.client_id, "aud": self._issuer.name}
+        times = {"iat": now, "exp": now + _ASSERTION_LIFETIME, "jti": uuid4().hex}
         header = {"kid": settings.key_id} if settings.key_id else None
         key = self._content(settings.private_key_file)
         try:
-            return jwt.encode({**who, **when}, key, algorithm=settings.algorithm, headers=header)
+            return jwt.encode({**claimed, **times}, key, algorithm=settings.algorithm, headers=header)
         except (jwt.PyJWTError, ValueError, TypeError, NotImplementedError, UnsupportedAlgorithm):
             raise CredentialError(
-                f"credential {self._name!r}: private_key_file = {settings.private_key_file} holds no key in PEM "
-                f"that signs by {settings.algorithm}"
+                f"credential {self._name!r}: private_key_file = {settings.private_key_file} is not a PEM key "
+                f"for {settings.algorithm}; correct private_key_file or algorithm"
             ) from None
 
-    def _basic(self, secret: Token) -> Proof:
+    def _basic(self, secret: Token) -> ClientAuth:
         pair = f"{quote(self._settings.client_id, safe='')}:{quote(secret.reveal(), safe='')}"
-        return Proof({}, {"authorization": "Basic " + base64.b64encode(pair.encode()).decode()})
+        return ClientAuth({}, {"authorization": "Basic " + base64.b64encode(pair.encode()).decode()})
 
     def _content(self, path: Path) -> str:
         try:
@@ -158,19 +175,19 @@ class Oidc:
     def _token(self, content: dict[str, Any], request: Request) -> Token:
         secret, kind = content.get("access_token"), str(content.get("token_type", "")).casefold()
         if not isinstance(secret, str) or not secret or kind != "bearer":
-            raise self._failed("answers without a bearer token")
-        if secret.count(".") == 2:  # noqa: PLR2004 - a JWT's three parts
+            raise self._error("returned no bearer token")
+        if secret.count(".") == 2:  # noqa: PLR2004 - a JWT has three parts
             self._issuer.check(secret, request.audience)
-        said, lifetime = claims.of(secret), content.get("expires_in")
+        found, lifetime = claims.unverified(secret), content.get("expires_in")
         info = TokenInfo(
             lifetime=float(lifetime) if isinstance(lifetime, int | float) else None,
             scheme="bearer",
-            principal=claims.text(said, "sub") or self._settings.client_id,
+            principal=claims.text(found, "sub") or self._settings.client_id,
             issuer=self._issuer.name,
-            audience=claims.text(said, "aud") or request.audience,
-            token_id=claims.text(said, "jti"),
+            audience=claims.text(found, "aud") or request.audience,
+            token_id=claims.text(found, "jti"),
         )
         return Token(secret, info)
 
-    def _failed(self, reason: str) -> CredentialError:
+    def _error(self, reason: str) -> CredentialError:
         return CredentialError(f"credential {self._name!r}: {self._issuer.name} {reason}")

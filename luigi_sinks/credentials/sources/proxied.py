@@ -1,7 +1,7 @@
-"""No secret at all: an identity-aware proxy in between says who this is.
+"""No secret: an identity-aware proxy between this process and the server authenticates it.
 
-Its token is empty. Clear text off loopback is refused by the stores, as with any
-credential.
+The token is empty. As with any credential, the stores refuse connections without TLS
+unless the host is a loopback address.
 """
 
 from __future__ import annotations
@@ -14,20 +14,30 @@ from luigi_sinks.credentials.token import Token, TokenInfo
 
 @dataclass(frozen=True)
 class ProxiedSettings:
-    """`user` is the name to log in by, where the proxy wants another than the connection's."""
+    """The settings of `source = proxied`.
+
+    - `user`: the user to log in as. Default: the connection's.
+
+    Example:
+        >>> from luigi_sinks import config
+        >>> config.use({"luigi_sinks.credential.proxy": {"source": "proxied", "user": "loader"}})
+        >>> read(ProxiedSettings, "proxy").user
+        'loader'
+
+    """
 
     source: str
     user: str = ""
 
 
 class Proxied:
-    """Gives tokens with nothing in them."""
+    """Returns tokens without a secret."""
 
     def __init__(self, name: str, use: Use) -> None:  # noqa: ARG002 - it needs no other credential
         self._user = read(ProxiedSettings, name).user
 
-    def scope(self, request: Request) -> Request:  # noqa: ARG002 - it is the same for all
-        """Depend on nothing."""
+    def scope(self, request: Request) -> Request:  # noqa: ARG002 - one token for all requests
+        """Return an empty scope: all requests share one token."""
         return Request()
 
     def fetch(self, request: Request) -> Token:  # noqa: ARG002

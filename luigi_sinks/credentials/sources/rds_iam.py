@@ -1,6 +1,6 @@
-"""AWS RDS: a password signed for one server and user, by IAM.
+"""AWS RDS: an IAM authentication token, used as the password of one user on one server.
 
-Signed locally, so CloudTrail does not know of it: our audit is the only record.
+It is signed locally, so CloudTrail does not record it; only our audit log does.
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
 """
 
@@ -26,7 +26,19 @@ _MAX_AGE = 600.0
 
 @dataclass(frozen=True)
 class RdsIamSettings:
-    """`host` and `port` are those that are signed, if the connection goes through a proxy of another name."""
+    """The settings of `source = rds_iam`.
+
+    - `region`: the AWS region. Required.
+    - `host`, `port`: the server to sign for. Default: the connection's; set them if it goes through a proxy.
+    - `through`: the NAME of an `assume_role` credential to sign with. Default: this process's own AWS identity.
+
+    Example:
+        >>> from luigi_sinks import config
+        >>> config.use({"luigi_sinks.credential.db": {"source": "rds_iam", "region": "eu-west-1"}})
+        >>> read(RdsIamSettings, "db").region
+        'eu-west-1'
+
+    """
 
     source: str
     region: str
@@ -36,7 +48,7 @@ class RdsIamSettings:
 
 
 class RdsIam:
-    """Signs passwords that RDS takes for 15 minutes, and keeps them for ten."""
+    """Signs passwords that RDS accepts for 15 minutes; they are cached for 10 minutes."""
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
@@ -44,13 +56,13 @@ class RdsIam:
         self._signer = Signer(name, use, region=self._settings.region, through=self._settings.through)
 
     def scope(self, request: Request) -> Request:
-        """Depend on the server and the user. Raises BadSetting where one of them is missing."""
+        """Return server, user and signing identity. Raises BadSetting if host, port or user is missing."""
         host, port = self._settings.host or request.host, self._settings.port or request.port
         required(self._name, host=host, port=port, user=request.user)
         return Request(host=host, port=port, user=request.user, **self._signer.scope(request))
 
     def fetch(self, request: Request) -> Token:
-        """Sign a password for the server and the user."""
+        """Sign a password for this user on this server. Raises CredentialError."""
         secret = self._signer.signed(request, lambda session: self._sign(session, request))
         info = TokenInfo(
             lifetime=_LIFETIME,
@@ -63,7 +75,7 @@ class RdsIam:
         return Token(secret, info)
 
     def _sign(self, session: boto3.Session, request: Request) -> str:
-        """Return what boto3's `generate_db_auth_token` does, without a client, which takes long to make."""
+        """Return the same as boto3's `generate_db_auth_token`, but without a client, which is slow to create."""
         identity = session.get_credentials()
         keys = identity and identity.get_frozen_credentials()
         asked = AWSRequest(

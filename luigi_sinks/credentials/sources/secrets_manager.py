@@ -1,4 +1,4 @@
-"""AWS Secrets Manager: the current version of a secret, read again once it is refused."""
+"""AWS Secrets Manager: the current version of a secret, read again when a server refuses it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,23 @@ from luigi_sinks.errors import CredentialError
 
 @dataclass(frozen=True)
 class SecretsManagerSettings:
-    """`secret_id` is its name or ARN.
+    """The settings of `source = secrets_manager`.
 
-    `field` and `user_field` name what to take where the secret is a JSON object,
-    as those that RDS rotates are; without `field` the whole text is the secret.
+    - `region`: the AWS region. Required.
+    - `secret_id`: the name or ARN of the secret. Required.
+    - `field`: the field with the password, if the secret is a JSON object, as those that RDS rotates.
+      Default: the whole text is the password.
+    - `user_field`: the field with the user, if the secret is a JSON object. Default: the connection's user.
+    - `through`: the NAME of an `assume_role` credential to sign with. Default: this process's own AWS identity.
+    - `endpoint`: the URL of the service. Default: the public endpoint of the region.
+
+    Example:
+        >>> from luigi_sinks import config
+        >>> section = {"source": "secrets_manager", "region": "eu-west-1", "secret_id": "prod/db"}
+        >>> config.use({"luigi_sinks.credential.db": {**section, "field": "password", "user_field": "username"}})
+        >>> read(SecretsManagerSettings, "db").secret_id
+        'prod/db'
+
     """
 
     source: str
@@ -30,7 +43,7 @@ class SecretsManagerSettings:
 
 
 class SecretsManager:
-    """Reads a secret that AWS keeps and may rotate."""
+    """Reads a secret, which AWS may rotate."""
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
@@ -38,23 +51,23 @@ class SecretsManager:
         self._signer = Signer(name, use, region=settings.region, through=settings.through, endpoint=settings.endpoint)
 
     def scope(self, request: Request) -> Request:
-        """Depend on who asks only."""
+        """Return the signing identity."""
         return Request(**self._signer.scope(request))
 
     def fetch(self, request: Request) -> Token:
-        """Read the version that is current."""
-        answer = self._signer.ask(
+        """Read the current version of the secret. Raises CredentialError."""
+        response = self._signer.call(
             "secretsmanager",
             request,
             lambda manager: manager.get_secret_value(SecretId=self._settings.secret_id, VersionStage="AWSCURRENT"),
         )
-        fields = self._fields(answer.get("SecretString"))
+        fields = self._fields(response.get("SecretString"))
         user = self._field(fields, self._settings.user_field) if self._settings.user_field else ""
-        info = TokenInfo(user=user, principal=user, issuer="secretsmanager", token_id=answer.get("VersionId", ""))
+        info = TokenInfo(user=user, principal=user, issuer="secretsmanager", token_id=response.get("VersionId", ""))
         return Token(self._field(fields, self._settings.field), info)
 
     def _fields(self, text: str | None) -> dict[str, Any]:
-        """Return the secret's fields; the whole text is the one without a name."""
+        """Return the fields of the secret; the key of the whole text is the empty string."""
         if not (self._settings.field or self._settings.user_field):
             return {"": text}
         try:
@@ -62,13 +75,15 @@ class SecretsManager:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise self._unusable("is no JSON object, so it has no fields")
+            raise self._unusable("is not a JSON object; remove field and user_field")
         return {"": text, **found}
 
     def _field(self, fields: dict[str, Any], name: str) -> str:
         value = fields.get(name)
         if not isinstance(value, str) or not value:
-            raise self._unusable(f"has no text in its field {name!r}" if name else "has no text")
+            raise self._unusable(
+                f"has no text in field {name!r}; correct the name" if name else "has no text; store it as a string"
+            )
         return value
 
     def _unusable(self, reason: str) -> CredentialError:

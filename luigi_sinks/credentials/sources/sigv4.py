@@ -1,4 +1,4 @@
-"""AWS keys to sign each request with, as Amazon OpenSearch Service wants it; and the signing.
+"""AWS keys that sign each request (Signature Version 4), for Amazon OpenSearch Service.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 """
@@ -27,7 +27,19 @@ except ImportError as missing:
 
 @dataclass(frozen=True)
 class SigV4Settings:
-    """`service` is the name that AWS signs for: `es` for OpenSearch Service, `aoss` for its serverless kind."""
+    """The settings of `source = sigv4`.
+
+    - `region`: the AWS region. Required.
+    - `service`: the service to sign for: `es` for OpenSearch Service, `aoss` for OpenSearch Serverless. Default: es.
+    - `through`: the NAME of an `assume_role` credential to sign with. Default: this process's own AWS identity.
+
+    Example:
+        >>> from luigi_sinks import config
+        >>> config.use({"luigi_sinks.credential.search": {"source": "sigv4", "region": "eu-west-1"}})
+        >>> read(SigV4Settings, "search").service
+        'es'
+
+    """
 
     source: str
     region: str
@@ -36,7 +48,7 @@ class SigV4Settings:
 
 
 class SigV4:
-    """Gives the keys of this process's AWS identity, or of the role that another credential assumes."""
+    """Returns the keys of this process's AWS identity, or of the role that another credential assumes."""
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
@@ -44,17 +56,17 @@ class SigV4:
         self._signer = Signer(name, use, region=self._settings.region, through=self._settings.through)
 
     def scope(self, request: Request) -> Request:
-        """Depend on who signs only."""
+        """Return the signing identity."""
         return Request(**self._signer.scope(request))
 
     def fetch(self, request: Request) -> Token:
-        """Return keys as JSON, for `signed`."""
+        """Return the keys as JSON, for `signed`. Raises CredentialError."""
         return self._signer.signed(request, self._token)
 
     def _token(self, session: boto3.Session) -> Token:
         identity = session.get_credentials()
         if identity is None:
-            raise CredentialError(f"credential {self._name!r}: this process has no AWS identity")
+            raise CredentialError(f"credential {self._name!r}: this process has no AWS identity; give it a role")
         keys = identity.get_frozen_credentials()
         secret = {
             "AccessKeyId": keys.access_key,
@@ -74,15 +86,15 @@ class SigV4:
 
 
 def _lifetime(identity: Any) -> float | None:
-    """Return for how many seconds the keys are good yet, which botocore keeps to itself; None where they do not end."""
+    """Return the seconds until the keys expire, from a private field of botocore; None if they do not expire."""
     expires: datetime | None = getattr(identity, "_expiry_time", None)
     return (expires - datetime.now(UTC)).total_seconds() if expires else None
 
 
 def signed(token: Token, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> dict[str, str]:
-    """Return the headers of a request, and those that sign it: it must be sent as it is, and soon.
+    """Return the headers of the request with those of its signature. Send it unchanged, within 5 minutes.
 
-    A space in the URL's query must be written as %20, as AWS reads `+` otherwise.
+    Write a space in the query of the URL as %20: AWS does not decode `+` as a space.
     """
     found = json.loads(token.reveal())
     keys = Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])

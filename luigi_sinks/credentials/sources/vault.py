@@ -1,7 +1,7 @@
 """HashiCorp Vault: leased database users, renewed and revoked, or a secret of KV version 2.
 
-Written and tested by the documented API, https://developer.hashicorp.com/vault/api-docs,
-against a stand-in: no real Vault was at hand.
+Written for the documented API, https://developer.hashicorp.com/vault/api-docs. Tested
+against an emulator only; not yet against a real Vault.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from luigi_sinks.credentials.source import Refused, Request, Use, read
 from luigi_sinks.credentials.token import Token, TokenInfo
-from luigi_sinks.credentials.web import is_clear_text, refuse_clear_text
+from luigi_sinks.credentials.web import is_plaintext, require_tls
 from luigi_sinks.errors import CredentialError, NotInstalled
 
 try:
@@ -35,13 +35,31 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class VaultSettings:
-    """`path` is what to read: the role of a database engine, or the path of a secret in KV version 2.
+    """The settings of `source = vault`.
 
-    Vault lets this process in by a JSON web token, which `jwt_from` names the
-    credential of, or by its AWS identity. `role` is Vault's for that login, which
-    must allow `path`, and sys/leases/renew and sys/leases/revoke.
-    `mount` and `auth_mount` are where Vault has the engine and the login.
-    `aws_header` is the server's X-Vault-AWS-IAM-Server-ID.
+    - `address`: the URL of Vault. Required.
+    - `role`: the Vault role to log in with. Required. Its policy must allow `path`,
+      sys/leases/renew and sys/leases/revoke.
+    - `path`: what to read: the role of a database engine, or the path of a KV secret. Required.
+    - `engine`: database or kv (version 2). Default: database.
+    - `mount`: where the engine is mounted. Default: database or secret, by `engine`.
+    - `auth`: how to log in: jwt, or aws with this process's AWS identity. Default: jwt.
+    - `auth_mount`: where the login is mounted. Default: jwt or aws, by `auth`.
+    - `jwt_from`: the NAME of the credential that is the JWT. Required if auth = jwt.
+    - `aws_region`: the region of the AWS login. Default: us-east-1.
+    - `aws_header`: the server's X-Vault-AWS-IAM-Server-ID. Default: not sent.
+    - `field`: the field of a KV secret with the password. Default: password.
+    - `user_field`: the field of a KV secret with the user. Default: the connection's user.
+    - `namespace`: the Vault namespace. Default: none.
+    - `ca`: a PEM file of CA certificates for Vault. Default: the system's.
+
+    Example:
+        >>> from luigi_sinks import config
+        >>> section = {"source": "vault", "address": "https://vault.internal", "role": "loader", "path": "flights"}
+        >>> config.use({"luigi_sinks.credential.db": {**section, "jwt_from": "jwt"}})
+        >>> read(VaultSettings, "db").engine
+        'database'
+
     """
 
     source: str
@@ -62,125 +80,125 @@ class VaultSettings:
 
     def __post_init__(self) -> None:
         if self.auth == "jwt" and not self.jwt_from:
-            raise ValueError("auth = jwt needs jwt_from, the name of the credential that is the JSON web token")
+            raise ValueError("auth = jwt needs jwt_from; set it to the name of the credential that is the JWT")
 
 
 @dataclass(frozen=True)
-class Login:
-    """A client that Vault let in, and for how many seconds; leases that it takes end with it."""
+class VaultSession:
+    """A logged-in client, and its lifetime in seconds. Leases that it takes expire with it."""
 
     client: Any
     lifetime: float
 
     def __reduce__(self) -> NoReturn:
-        """Refuse: the client would be pickled with its token."""
-        raise TypeError("a login at Vault cannot be pickled or copied; ship the credential's name instead")
+        """Raise TypeError: pickling would leak the client's token."""
+        raise TypeError("a Vault session cannot be pickled or copied; pass the name of the credential instead")
 
 
 class Vault:
-    """Reads a secret from Vault; what is leased is renewed and revoked."""
+    """Reads secrets from Vault; renews and revokes leases."""
 
     def __init__(self, name: str, use: Use) -> None:
         self._name = name
         self._use = use
         self._settings = read(VaultSettings, name)
-        refuse_clear_text(self._settings.address, name)
-        self._logins: dict[str, tuple[Login, float]] = {}
+        require_tls(self._settings.address, name)
+        self._sessions: dict[str, tuple[VaultSession, float]] = {}
 
-    def scope(self, request: Request) -> Request:  # noqa: ARG002 - the role is the section's
-        """Depend on nothing."""
+    def scope(self, request: Request) -> Request:  # noqa: ARG002 - all settings are in the section
+        """Return an empty scope: all requests share one token."""
         return Request()
 
     def fetch(self, request: Request) -> Token:  # noqa: ARG002
-        """Log in and read. Raises CredentialError."""
-        login = self._login()
-        read = self._read_lease if self._settings.engine == "database" else self._read_kv
+        """Log in and read the secret. Raises CredentialError."""
+        session = self._login()
+        read_secret = self._read_lease if self._settings.engine == "database" else self._read_kv
         with self._safely("reading the secret"):
-            return read(login)
+            return read_secret(session)
 
     def renew(self, token: Token) -> Token:
-        """Extend the lease, and the login that it ends with. Raises CredentialError if it has no long life left."""
+        """Renew the lease and its session. Raises CredentialError if less than half of the first duration is left."""
         lease = token.info.lease
-        if lease not in self._logins:
-            raise CredentialError(f"credential {self._name!r}: another process took the lease")
-        login, first = self._logins[lease]
+        if lease not in self._sessions:
+            raise CredentialError(f"credential {self._name!r}: another process holds the lease")
+        session, first = self._sessions[lease]
         with self._safely("renewing the lease"):
-            lived = float(login.client.auth.token.renew_self()["auth"]["lease_duration"] or first)
-            lasts = min(lived, float(login.client.sys.renew_lease(lease)["lease_duration"]))
-        if lasts < first / 2:
+            login_seconds = float(session.client.auth.token.renew_self()["auth"]["lease_duration"] or first)
+            seconds = min(login_seconds, float(session.client.sys.renew_lease(lease)["lease_duration"]))
+        if seconds < first / 2:
             raise CredentialError(f"credential {self._name!r}: Vault extends the lease no further")
-        return token.renewed(_info(token.user, lease, lasts))
+        return token.renewed(_info(token.user, lease, seconds))
 
     def revoke(self, lease: str) -> None:
-        """End the lease, and the login that took it."""
-        kept = self._logins.pop(lease, None)
-        login = kept[0] if kept else self._login()
-        # A login that took a lease and is not let in any more has ended, and the lease with it.
-        over = (InvalidRequest, InvalidPath, Forbidden) if kept else (InvalidRequest, InvalidPath)
+        """Revoke the lease, and the session that took it. Raises CredentialError."""
+        kept = self._sessions.pop(lease, None)
+        session = kept[0] if kept else self._login()
+        # If the session that took the lease is forbidden, it has expired, and the lease with it.
+        ignored = (InvalidRequest, InvalidPath, Forbidden) if kept else (InvalidRequest, InvalidPath)
         try:
-            with self._safely("revoking the lease"), suppress(*over):
-                login.client.sys.revoke_lease(lease)
+            with self._safely("revoking the lease"), suppress(*ignored):
+                session.client.sys.revoke_lease(lease)
         finally:
-            _leave(login)
+            _log_out(session)
 
-    def _read_lease(self, login: Login) -> Token:
+    def _read_lease(self, session: VaultSession) -> Token:
         mount = self._settings.mount or "database"
         try:
-            answer = login.client.secrets.database.generate_credentials(self._settings.path, mount_point=mount)
-            lasts, lease = min(login.lifetime, float(answer["lease_duration"])), answer["lease_id"]
-            token = Token(answer["data"]["password"], _info(answer["data"]["username"], lease, lasts))
+            response = session.client.secrets.database.generate_credentials(self._settings.path, mount_point=mount)
+            seconds, lease = min(session.lifetime, float(response["lease_duration"])), response["lease_id"]
+            token = Token(response["data"]["password"], _info(response["data"]["username"], lease, seconds))
         except BaseException:
-            _leave(login)  # and what it may have leased ends with it
+            _log_out(session)  # this also revokes any lease that it took
             raise
-        self._logins[lease] = login, lasts
+        self._sessions[lease] = session, seconds
         return token
 
-    def _read_kv(self, login: Login) -> Token:
+    def _read_kv(self, session: VaultSession) -> Token:
         mount = self._settings.mount or "secret"
         try:
-            answer = login.client.secrets.kv.v2.read_secret_version(
+            response = session.client.secrets.kv.v2.read_secret_version(
                 self._settings.path, mount_point=mount, raise_on_deleted_version=True
             )["data"]
         finally:
-            _leave(login)
-        user = self._field(answer["data"], self._settings.user_field) if self._settings.user_field else ""
-        version = f"{self._settings.path}@{answer['metadata']['version']}"
+            _log_out(session)
+        user = self._field(response["data"], self._settings.user_field) if self._settings.user_field else ""
+        version = f"{self._settings.path}@{response['metadata']['version']}"
         info = TokenInfo(user=user, principal=user, issuer="vault", token_id=version)
-        return Token(self._field(answer["data"], self._settings.field), info)
+        return Token(self._field(response["data"], self._settings.field), info)
 
     def _field(self, fields: dict[str, Any], name: str) -> str:
         value = fields.get(name)
         if not isinstance(value, str) or not value:
             raise CredentialError(
-                f"credential {self._name!r}: {self._settings.path} in Vault has no text in field {name!r}"
+                f"credential {self._name!r}: {self._settings.path} in Vault has no text in field {name!r}; correct it"
             )
         return value
 
-    def _login(self) -> Login:
-        """Log in anew: a login belongs to one lease, and ends with it."""
+    def _login(self) -> VaultSession:
+        """Log in. Each lease has its own session, which is revoked with it."""
         if self._settings.auth == "aws":
-            return self._logged_in(self._aws_login)
-        login: Login = self._use(self._settings.jwt_from, lambda jwt: self._logged_in(self._jwt_login, jwt))
-        return login
+            return self._open_session(self._aws_login)
+        session: VaultSession = self._use(self._settings.jwt_from, lambda jwt: self._open_session(self._jwt_login, jwt))
+        return session
 
-    def _logged_in(self, way: Callable[..., Any], *proof: Token) -> Login:
+    def _open_session(self, log_in: Callable[..., Any], *jwt: Token) -> VaultSession:
         client = hvac.Client(
             url=self._settings.address,
-            token="",  # else it takes one of the environment
+            token="",  # else hvac takes VAULT_TOKEN of the environment
             verify=str(self._settings.ca) if self._settings.ca else True,
             timeout=10,
             allow_redirects=False,
             namespace=self._settings.namespace or None,
-            session=_past_proxies() if is_clear_text(self._settings.address) else None,
+            session=_without_proxies() if is_plaintext(self._settings.address) else None,
         )
         with self._safely("logging in"):
             try:
-                answer = way(client, *proof)["auth"]
+                response = log_in(client, *jwt)["auth"]
             except (InvalidRequest, Forbidden, Unauthorized) as error:
-                if proof:
-                    raise Refused(f"Vault does not take the JSON web token ({type(error).__name__})") from None
+                if jwt:
+                    raise Refused(f"Vault rejects the JWT ({type(error).__name__})") from None
                 raise
-        return Login(client, float(answer["lease_duration"]) or float("inf"))
+        return VaultSession(client, float(response["lease_duration"]) or float("inf"))
 
     def _jwt_login(self, client: Any, jwt: Token) -> Any:
         mount = self._settings.auth_mount or "jwt"
@@ -189,7 +207,7 @@ class Vault:
     def _aws_login(self, client: Any) -> Any:
         from luigi_sinks.credentials.sources.aws import Signer  # noqa: PLC0415 - only this login needs the extra
 
-        def login(session: Any) -> Any:
+        def log_in(session: Any) -> Any:
             identity = session.get_credentials().get_frozen_credentials()
             return client.auth.aws.iam_login(
                 identity.access_key,
@@ -201,37 +219,37 @@ class Vault:
                 mount_point=self._settings.auth_mount or "aws",
             )
 
-        return Signer(self._name, self._use, region=self._settings.aws_region, through="").signed(Request(), login)
+        return Signer(self._name, self._use, region=self._settings.aws_region, through="").signed(Request(), log_in)
 
     @contextmanager
     def _safely(self, doing: str) -> Iterator[None]:
-        """Turn what hvac raises, which may quote an answer, into what names the kind of error only."""
+        """Raise CredentialError with the type of hvac's error only: its message may quote a secret."""
         try:
             yield
         except (VaultError, requests.RequestException) as error:
             kind = type(error).__name__
         except (KeyError, TypeError, ValueError):
-            kind = "its answer is not what is documented"
+            kind = "undocumented response"
         else:
             return
         raise CredentialError(
             f"credential {self._name!r}: {doing} at Vault {self._settings.address} failed ({kind}); "
-            f"see the role {self._settings.role!r} there and section [luigi_sinks.credential.{self._name}]"
+            f"check the role {self._settings.role!r} there and section [luigi_sinks.credential.{self._name}]"
         ) from None
 
 
-def _info(user: str, lease: str, lasts: float) -> TokenInfo:
-    return TokenInfo(lifetime=lasts, user=user, principal=user, issuer="vault", lease=lease)
+def _info(user: str, lease: str, seconds: float) -> TokenInfo:
+    return TokenInfo(lifetime=seconds, user=user, principal=user, issuer="vault", lease=lease)
 
 
-def _past_proxies() -> requests.Session:
-    """Return what asks this machine itself: HTTP_PROXY of the environment would be shown all in clear text."""
+def _without_proxies() -> requests.Session:
+    """Return a session for plaintext on this machine: HTTP_PROXY of the environment would receive the secrets."""
     session = requests.Session()
     session.trust_env = False
     return session
 
 
-def _leave(login: Login) -> None:
-    """End a login; where that fails it ends by itself."""
+def _log_out(session: VaultSession) -> None:
+    """Revoke a session; if that fails, it expires by itself."""
     with suppress(VaultError, requests.RequestException):
-        login.client.auth.token.revoke_self()
+        session.client.auth.token.revoke_self()

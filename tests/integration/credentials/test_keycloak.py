@@ -91,7 +91,7 @@ def test_another_clients_key_is_refused(configure, tmp_path):
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (tmp_path / "key.pem").write_bytes(pem)
     configure(client_id=realm.SIGNER, private_key_file=tmp_path / "key.pem")
-    with pytest.raises(CredentialError, match=r"refuses the client 'signer': 40[01], [a-z]+_client"):
+    with pytest.raises(CredentialError, match=r"rejects the client 'signer': 40[01], [a-z]+_client"):
         use("idp", claims)
 
 
@@ -105,7 +105,7 @@ def test_a_wrong_secret_is_refused(configure, tmp_path):
 
 def test_an_audience_that_the_token_is_not_for_is_refused(configure):
     configure(client_id=realm.USER, client_secret_from="idp_secret", audience="mariadb")
-    with pytest.raises(CredentialError, match=r"gave a token that is not right \(InvalidAudienceError\)"):
+    with pytest.raises(CredentialError, match=r"returned an invalid token \(InvalidAudienceError\)"):
         use("idp", claims)
 
 

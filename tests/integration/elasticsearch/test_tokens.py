@@ -240,7 +240,7 @@ def test_a_token_that_is_not_valid_before_later_is_not_shown_to_a_server_that_wo
 ):
     right = make_sink(settings=shown(sign()))
     load_rows(right, [{"id": 1}])
-    with pytest.raises(CredentialError, match=r"is not valid for another \d\d s; wait, or set the clock right"):
+    with pytest.raises(CredentialError, match=r"becomes valid only in \d\d s; wait, or correct the clock"):
         load_rows(make_sink(settings=shown(sign(nbf=int(time.time()) + 30))), [{"id": 2}])
     assert cluster.documents(dataset) == {"1": {"id": 1}}
     load_rows(right, [{"id": 3}])

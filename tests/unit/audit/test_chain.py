@@ -54,21 +54,21 @@ def changed(lines):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (changed, "audit, line 5: the record before it, 4, was changed"),
-        (lambda lines: lines.pop(3), "audit, line 4: records 4 to 4 are missing before it"),
-        (lambda lines: lines.pop(0), "audit, line 1: records 1 to 1 are missing before it"),
-        (lambda lines: lines.insert(4, lines[3]), "audit, line 5: record 4 stands after record 4"),
-        (lambda lines: lines.insert(4, b"{}\n"), "audit, line 5: is no record"),
-        (lambda lines: lines.insert(4, b"\n"), "audit, line 5: is no record"),
-        (lambda lines: lines.pop(), "audit: the log ends with record 9, and the anchor knows of 10"),
-        (lambda lines: lines.clear(), "audit: the log ends with record 0, and the anchor knows of 10"),
+        (changed, "audit, line 5: the previous record, 4, was changed"),
+        (lambda lines: lines.pop(3), "audit, line 4: records 4 to 4 are missing before this line"),
+        (lambda lines: lines.pop(0), "audit, line 1: records 1 to 1 are missing before this line"),
+        (lambda lines: lines.insert(4, lines[3]), "audit, line 5: record 4 comes after record 4"),
+        (lambda lines: lines.insert(4, b"{}\n"), "audit, line 5: is not a record"),
+        (lambda lines: lines.insert(4, b"\n"), "audit, line 5: is not a record"),
+        (lambda lines: lines.pop(), "audit: the log ends with record 9, but the anchor knows 10"),
+        (lambda lines: lines.clear(), "audit: the log ends with record 0, but the anchor knows 10"),
         (
             lambda lines: lines.append(lines.pop().replace(b'"n":9', b'"n":0')),
-            "audit, line 10: record 10 is not the one that was anchored",
+            "audit, line 10: record 10 differs from the one in the anchor",
         ),
         (
             lambda lines: lines.append(lines.pop()[:-5]),
-            "audit: the log ends with record 9, and the anchor knows of 10",
+            "audit: the log ends with record 9, but the anchor knows 10",
         ),
     ],
     ids=["edited", "deleted", "first-deleted", "doubled", "added", "blank", "cut", "emptied", "last-edited", "torn"],
@@ -87,7 +87,7 @@ def test_a_log_that_was_forged_as_a_whole_is_shown_by_its_anchor(written):
     written.path.unlink()
     for _ in range(10):
         Log(written.path).append({"n": "forged"})
-    assert faults(written) == ["audit, line 10: record 10 is not the one that was anchored"]
+    assert faults(written) == ["audit, line 10: record 10 differs from the one in the anchor"]
 
 
 @pytest.mark.parametrize("cut", [lambda lines: lines.pop(), list.clear])
@@ -145,7 +145,7 @@ def test_a_line_that_a_crash_tore_is_shown_and_the_rest_goes_on(written):
     with written.path.open("ab") as file:
         file.write(b'{"seq":11,"pre')
     written.append({"n": 11})
-    assert faults(written) == ["audit, line 11: is no record"]
+    assert faults(written) == ["audit, line 11: is not a record"]
     assert json.loads(written.path.read_text().splitlines()[-1])["seq"] == 11
 
 
@@ -158,7 +158,7 @@ def test_files_that_were_put_away_are_no_fault_if_one_says_so(tmp_path):
     assert verify(log.path).is_good
     last = json.loads(first.read_text().splitlines()[-1])["seq"]
     first.unlink()
-    assert faults(log) == [f"{rest[0].name}, line 1: records 1 to {last} are missing before it"]
+    assert faults(log) == [f"{rest[0].name}, line 1: records 1 to {last} are missing before this line"]
     assert verify(log.path, first=last + 1).is_good
 
 
@@ -169,7 +169,7 @@ def test_the_files_are_closed_to_others(written):
 
 def test_a_file_that_others_can_write_is_not_written(written):
     written.path.chmod(0o660)
-    with pytest.raises(PermissionError, match="must have mode 0600"):
+    with pytest.raises(PermissionError, match="set its mode to 0600"):
         written.append({})
 
 
@@ -182,7 +182,7 @@ def test_a_link_is_not_followed(tmp_path):
 def test_a_line_that_finds_no_room_leaves_nothing_behind(written, monkeypatch):
     before = written.path.read_bytes()
     whole = os.write
-    with monkeypatch.context() as full, pytest.raises(OSError, match="no room"):
+    with monkeypatch.context() as full, pytest.raises(OSError, match="no space for a whole line"):
         full.setattr(os, "write", lambda file, text: whole(file, text[:7]))
         written.append({"n": "lost"})
     assert written.path.read_bytes() == before

@@ -37,11 +37,11 @@ def test_a_log_that_is_whole_is_good(log):
     [
         (
             lambda lines: lines.__setitem__(1, lines[1].replace(":1}", ":7}")),
-            ", line 3: the record before it, 2, was changed",
+            ", line 3: the previous record, 2, was changed",
         ),
-        (lambda lines: lines.pop(1), ", line 2: records 2 to 2 are missing before it"),
-        (lambda lines: lines.pop(), ": the log ends with record 4, and the anchor knows of 5"),
-        (lambda lines: lines.insert(2, "{}"), ", line 3: is no record"),
+        (lambda lines: lines.pop(1), ", line 2: records 2 to 2 are missing before this line"),
+        (lambda lines: lines.pop(), ": the log ends with record 4, but the anchor knows 5"),
+        (lambda lines: lines.insert(2, "{}"), ", line 3: is not a record"),
     ],
     ids=["edited", "deleted", "cut", "added"],
 )

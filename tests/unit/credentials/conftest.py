@@ -5,7 +5,7 @@ import pytest
 
 from luigi_sinks import audit, running
 from luigi_sinks.credentials import Request, Token, TokenInfo
-from luigi_sinks.credentials.entry import Timing
+from luigi_sinks.credentials.cache import Timing
 from luigi_sinks.credentials.provider import PROVIDER, Provider
 from luigi_sinks.errors import CredentialError
 

@@ -125,7 +125,7 @@ def test_rds_signs_for_the_server_and_not_for_the_proxy_before_it(luigi_cfg):
 
 def test_rds_says_what_it_lacks(luigi_cfg):
     luigi_cfg(section("db", source="rds_iam", region="eu-west-1"))
-    with pytest.raises(BadSetting, match="credential 'db' needs port, user: from the connection that uses it"):
+    with pytest.raises(BadSetting, match="credential 'db' needs port, user; set it in the connection that uses it"):
         use("db", seen, host="db.example")
 
 
@@ -350,7 +350,7 @@ def test_without_an_identity_the_error_names_the_way_out(luigi_cfg, monkeypatch)
 
 def test_clear_text_to_an_endpoint_is_refused(luigi_cfg):
     luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint="http://sts.example"))
-    with pytest.raises(BadSetting, match=r"http://sts\.example would show secrets"):
+    with pytest.raises(BadSetting, match=r"http://sts\.example would send secrets"):
         use("es", seen, audience="a")
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from luigi_sinks.credentials import Refused, Token
-from luigi_sinks.credentials.entry import Timing
+from luigi_sinks.credentials.cache import Timing
 from luigi_sinks.credentials.provider import Provider
 from luigi_sinks.errors import BadSetting, CredentialError
 from luigi_sinks.running import Running
@@ -68,7 +68,7 @@ def test_a_token_is_good_while_its_replacement_fails(provider_of, source, clock,
     source.failing = True
     clock.now += 80
     assert provider.use("db", reveal) == "secret-1"
-    assert "the issuer is down; the token that is held is good for 10 s more" in caplog.text
+    assert "the issuer is down; the cached token is still valid for 10 s" in caplog.text
     assert provider.use("db", reveal) == "secret-1"
     assert len(source.fetched) == 2, "it does not ask again at once"
     source.failing = False
@@ -79,7 +79,7 @@ def test_a_token_is_good_while_its_replacement_fails(provider_of, source, clock,
 def test_a_token_that_is_stale_when_it_comes_is_no_token(provider_of, source, clock):
     provider = provider_of(source)
     source.info["lifetime"] = 0.0
-    with pytest.raises(CredentialError, match=r"'db': its source gave a token that lives 0.0 s only"):
+    with pytest.raises(CredentialError, match=r"'db': its source returned a token that lives only 0.0 s"):
         provider.use("db", reveal)
 
 
@@ -197,7 +197,7 @@ def test_a_token_that_was_inherited_does_not_show_itself():
     token = Token("inherited")
 
     def is_refused():
-        with pytest.raises(CredentialError, match="does not outlive a fork"):
+        with pytest.raises(CredentialError, match="cannot be used after a fork"):
             token.reveal()
         return True
 
@@ -225,5 +225,5 @@ def test_a_child_that_was_forked_in_the_midst_of_an_exchange_is_not_stuck(provid
 
 
 def test_a_provider_is_not_shipped_but_a_name_is():
-    with pytest.raises(TypeError, match="ship the credential's name"):
+    with pytest.raises(TypeError, match="pass the name of the credential"):
         pickle.dumps(Provider())

@@ -11,7 +11,7 @@ import urllib3
 from botocore.config import Config
 
 from luigi_sinks.credentials import exposure
-from luigi_sinks.credentials.sources.vault import Login
+from luigi_sinks.credentials.sources.vault import VaultSession
 
 
 class Silent(BaseHTTPRequestHandler):
@@ -102,5 +102,5 @@ def test_no_core_file_is_left_and_whoever_needs_one_may_still_raise_the_limit(be
 
 
 def test_a_login_at_vault_is_not_pickled():
-    with pytest.raises(TypeError, match="a login at Vault cannot be pickled or copied"):
-        pickle.dumps(Login(client=object(), lifetime=1.0))
+    with pytest.raises(TypeError, match="a Vault session cannot be pickled or copied"):
+        pickle.dumps(VaultSession(client=object(), lifetime=1.0))

@@ -80,7 +80,7 @@ def test_a_lease_that_could_not_be_revoked_stays_in_the_journal(provider_of, lea
     leasing.failing = True
     provider.end("First__1")
     assert noted() == ["lease-1"]
-    assert "the issuer is down; the lease ends by itself" in caplog.text
+    assert "the issuer is down; the lease expires by itself" in caplog.text
 
 
 def test_the_journal_is_closed_to_others_and_holds_no_secret(provider_of, leasing, leases):
@@ -131,7 +131,7 @@ def test_a_process_of_another_machine_is_not_taken_for_a_child(provider_of, leas
         elsewhere.setattr(socket, "gethostname", lambda: "another")
         elsewhere.setattr(os, "getpid", lambda: stranger.pid)
         elsewhere.setattr(os, "getppid", lambda me=os.getpid(): me)
-        journal.enter("lease-9", "db", "First__1")
+        journal.add("lease-9", "db", "First__1")
     provider_of(leasing).reap("First__1")
     assert stranger.poll() is None
     stranger.kill()
@@ -144,14 +144,14 @@ def test_a_lease_that_cannot_be_noted_is_given_back(provider_of, leasing, monkey
         raise OSError("no room")
 
     with monkeypatch.context() as context:
-        context.setattr(journal, "enter", full)
-        with pytest.raises(CredentialError, match=r"cannot be noted for its end \(no room\), so it was given back"):
+        context.setattr(journal, "add", full)
+        with pytest.raises(CredentialError, match=r"written to the journal \(no room\), so it was revoked"):
             provider_of(leasing).use("db", reveal)
     assert leasing.revoked == ["lease-1"]
 
 
 def test_the_parent_ends_a_child_that_does_not_before_it_revokes(provider_of, leasing, child, monkeypatch):
-    monkeypatch.setattr("luigi_sinks.credentials.provider._PATIENCE", 0.1)
+    monkeypatch.setattr("luigi_sinks.credentials.provider._GRACE", 0.1)
     provider_of(leasing).reap("First__1")
     child.join(5)
     assert (child.exitcode, leasing.revoked) == (-signal.SIGKILL, ["lease-1"])
@@ -225,7 +225,7 @@ if __name__ == "__main__":
     used = use("db", reveal)
     with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
         assert pool.apply(use, ("db", reveal)) == used == "by name"
-        leased = pool.apply(journal.enter, ("lease", "db", "Task__1"))
+        leased = pool.apply(journal.add, ("lease", "db", "Task__1"))
         assert (leased.parent, leased.pid != os.getpid(), leased.is_held) == (os.getpid(), True, True)
     assert [not each.is_held for each in journal.entries()] == [True]
 """

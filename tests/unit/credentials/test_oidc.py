@@ -70,7 +70,7 @@ def minted(name, key=KEY, kid="k1", **claims):
 
 @pytest.fixture
 def idp(serving):
-    issuer.published.clear()  # a port may be somebody else's again
+    issuer.metadata_by_issuer.clear()  # a port may be somebody else's again
     server = serving(Provider, asked=[], paths=[], says={}, drips=False)
     server.issuer = f"{server.address}/realm"
     server.claims, server.key, server.kid = {}, KEY, "k1"
@@ -142,7 +142,7 @@ def test_a_private_key_signs_an_assertion_of_its_own_for_each_attempt(idp, confi
     (tmp_path / "key.pem").write_bytes(pem)
     configure("key_id = mine", proof=f"private_key_file = {tmp_path}/key.pem")
     idp.says["/token"] = (503, {})
-    with pytest.raises(CredentialError, match="refuses the client 'loader': 503"):
+    with pytest.raises(CredentialError, match="rejects the client 'loader': 503"):
         use("es", seen)
     assertions = [form["client_assertion"][0] for form, _ in idp.asked]
     said = [jwt.decode(each, KEY.public_key(), algorithms=["RS256"], audience=idp.issuer) for each in assertions]
@@ -179,7 +179,7 @@ def test_a_key_that_is_new_is_looked_up(idp, configure, monkeypatch):
     with pytest.raises(CredentialError, match="signed by a key that it does not publish"):
         use("es", seen, audience="")
     assert idp.paths.count("/keys") == 1, "a stranger's tokens cause no storm"
-    monkeypatch.setattr(issuer, "_KEYS_KEPT_AT_LEAST", 0)
+    monkeypatch.setattr(issuer, "_KEY_REFRESH_INTERVAL", 0)
     assert use("es", seen, audience="")
 
 
@@ -211,7 +211,9 @@ def test_a_secret_that_was_replaced_is_read_again_once_the_old_one_is_refused(id
 )
 def test_a_token_that_is_not_right_is_refused(idp, configure, claims, complaint):
     idp.claims = claims
-    with pytest.raises(CredentialError, match=rf"'es': the issuer {idp.issuer} gave a token.*\({complaint}\)"):
+    with pytest.raises(
+        CredentialError, match=rf"'es': the issuer {idp.issuer} returned an invalid token \({complaint}\)"
+    ):
         use("es", seen, audience="es")
 
 
@@ -235,16 +237,16 @@ ELSEWHERE = ("location", "https://elsewhere.example/")
 @pytest.mark.parametrize(
     ("path", "answer", "complaint"),
     [
-        (DISCOVERY, (302, {}, ELSEWHERE), r"redirect \(302\), which is not followed"),
-        ("/token", (307, {}, ELSEWHERE), r"redirect \(307\), which is not followed"),
-        (DISCOVERY, (200, b"<html>canary</html>"), "answers 200 with something that is no JSON object"),
+        (DISCOVERY, (302, {}, ELSEWHERE), r"redirects \(302\), which is not allowed"),
+        ("/token", (307, {}, ELSEWHERE), r"redirects \(307\), which is not allowed"),
+        (DISCOVERY, (200, b"<html>canary</html>"), "returned 200 and no JSON object"),
         (DISCOVERY, (200, [1]), "no JSON object"),
-        (DISCOVERY, (200, b'{"a": "' + b"x" * (1 << 20) + b'"}'), "does not come to an end"),
-        (DISCOVERY, (200, {"issuer": "https://another"}), "calls itself otherwise"),
-        (DISCOVERY, (404, {}), "answers 404"),
-        ("/keys", (200, {"keys": "canary"}), "publishes keys that cannot be read"),
-        ("/token", (200, {}), "answers without a bearer token"),
-        ("/token", (200, {"access_token": "canary", "token_type": "mac"}), "answers without a bearer token"),
+        (DISCOVERY, (200, b'{"a": "' + b"x" * (1 << 20) + b'"}'), "sent a response of more than"),
+        (DISCOVERY, (200, {"issuer": "https://another"}), "has another issuer URL"),
+        (DISCOVERY, (404, {}), "returned 404"),
+        ("/keys", (200, {"keys": "canary"}), "publishes keys in an unknown format"),
+        ("/token", (200, {}), "returned no bearer token"),
+        ("/token", (200, {"access_token": "canary", "token_type": "mac"}), "returned no bearer token"),
         ("/token", (400, {"error": "unauthorized_client", "error_description": "canary"}), "400, unauthorized_client"),
         ("/token", (400, {"error": "canary with spaces"}), "400, no reason"),
     ],
@@ -260,10 +262,10 @@ def test_a_provider_that_answers_wrongly_is_an_error_that_repeats_nothing(
 
 
 def test_a_provider_that_drips_its_answer_is_not_waited_for(idp, configure, monkeypatch):
-    monkeypatch.setattr("luigi_sinks.credentials.web._PATIENCE", 0.2)
+    monkeypatch.setattr("luigi_sinks.credentials.web._TIMEOUT", 0.2)
     idp.drips = True
     started = time.monotonic()
-    with pytest.raises(CredentialError, match="does not come to an end of its answer"):
+    with pytest.raises(CredentialError, match="sent a response of more than"):
         use("es", seen)
     assert time.monotonic() - started < 2
 
@@ -271,13 +273,13 @@ def test_a_provider_that_drips_its_answer_is_not_waited_for(idp, configure, monk
 @pytest.mark.parametrize("what", ["token_endpoint", "jwks_uri"])
 def test_an_endpoint_in_clear_text_is_refused(idp, configure, what):
     idp.says[DISCOVERY][1][what] = "http://idp.example/x"
-    with pytest.raises(BadSetting, match=r"http://idp\.example/x would show secrets"):
+    with pytest.raises(BadSetting, match=r"http://idp\.example/x would send secrets"):
         use("es", seen)
 
 
 def test_an_issuer_in_clear_text_is_refused(configure):
     configure(name="http://idp.example")
-    with pytest.raises(BadSetting, match=r"http://idp\.example would show secrets on the network; write https"):
+    with pytest.raises(BadSetting, match=r"http://idp\.example would send secrets unencrypted; use https"):
         use("es", seen)
 
 
@@ -297,13 +299,13 @@ def test_a_client_proves_itself_in_one_way(configure, proof):
 
 def test_a_secret_in_the_section_itself_is_refused(configure):
     configure(proof="client_secret = canary")
-    with pytest.raises(BadSetting, match="holds a secret, 'client_secret'"):
+    with pytest.raises(BadSetting, match="contains a secret, 'client_secret'"):
         use("es", seen)
 
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(None, "cannot read .*: No such file"), (b"no key", "holds no key in PEM"), (b"\xff", "it is not ASCII text")],
+    [(None, "cannot read .*: No such file"), (b"no key", "is not a PEM key for"), (b"\xff", "it is not ASCII text")],
 )
 def test_a_key_that_cannot_be_read_is_named(configure, tmp_path, content, complaint):
     if content is not None:

@@ -81,7 +81,7 @@ def bearer(secret, luigi_cfg):
 @pytest.mark.parametrize("later", [30, float("inf")])
 def test_a_token_for_later_is_not_shown_to_anybody(bearer, later):
     bearer(nbf=time.time() + later)
-    with pytest.raises(CredentialError, match=r"'db': the token in .* is not valid for another (30|29|inf) s; wait"):
+    with pytest.raises(CredentialError, match=r"'db': the token in .* becomes valid only in (30|29|inf) s; wait"):
         use("db", refusing())
 
 

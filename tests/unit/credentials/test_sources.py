@@ -32,7 +32,7 @@ def test_a_third_party_adds_a_source_by_an_entry_point(luigi_cfg, monkeypatch):
 
 def test_a_source_that_is_misspelt_is_explained(luigi_cfg):
     luigi_cfg("[luigi_sinks.credential.db]\nsource = rdsiam\n")
-    with pytest.raises(BadSetting, match="'rdsiam' is no source; did you mean 'rds_iam'"):
+    with pytest.raises(BadSetting, match="'rdsiam' is not a source; did you mean 'rds_iam'"):
         use("db", print)
 
 
@@ -53,7 +53,7 @@ def test_an_extra_that_is_missing_is_named(luigi_cfg, monkeypatch, source, modul
 def test_every_source_refuses_a_key_that_it_does_not_know_and_says_which_it_takes(luigi_cfg, source):
     luigi_cfg(f"[luigi_sinks.credential.db]\nsource = {source}\ncolour = blue\n")
     with pytest.raises(
-        BadSetting, match=rf"\[luigi_sinks.credential.db\].*'colour'.*source = {source} it takes: \w"
+        BadSetting, match=rf"\[luigi_sinks.credential.db\].*'colour'.*the settings of source = {source} are: \w"
     ) as caught:
         open_source("db", use)
     assert "known are" not in str(caught.value)

@@ -253,7 +253,7 @@ def test_an_aws_identity_logs_in_too(vault, configure, monkeypatch):
 
 def test_a_login_that_is_refused_is_tried_with_the_tokens_successor(vault, configure, tmp_path):
     (tmp_path / "jwt").write_text("old")
-    with pytest.raises(CredentialError, match="'jwt' was refused by the server: Vault does not take"):
+    with pytest.raises(CredentialError, match="'jwt' was refused by the server: Vault rejects the JWT"):
         use("db", seen)
     (tmp_path / "jwt").write_text(vault.state.jwt)
     assert use("db", seen)[0].startswith("v-loader-")
@@ -334,7 +334,7 @@ def test_clear_text_off_this_machine_is_refused(luigi_cfg):
     luigi_cfg(
         "[luigi_sinks.credential.db]\nsource = vault\naddress = http://vault.internal\nrole = r\npath = p\nauth = aws"
     )
-    with pytest.raises(BadSetting, match=r"http://vault\.internal would show secrets on the network; write https"):
+    with pytest.raises(BadSetting, match=r"http://vault\.internal would send secrets unencrypted; use https"):
         use("db", seen)
 
 
