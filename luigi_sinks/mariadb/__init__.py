@@ -1,18 +1,13 @@
 """Versioned loads into MariaDB. Needs the extra `mariadb`.
 
-Beside the rooms that every store has there are `bad_rows`, `creation`, `format_1` and
-`session`, each with its reason in its docstring.
+Beside the rooms that every store has there are `bad_rows`, `creation`, `driver`,
+`format_1` and `session`, each with its reason in its docstring.
 """
 
 from typing import TYPE_CHECKING
 
 from luigi_sinks import lazy
-from luigi_sinks.errors import NotInstalled
-
-try:
-    import mariadb as _driver  # noqa: F401 - to say what is missing
-except ImportError as missing:
-    raise NotInstalled("mariadb", missing) from missing
+from luigi_sinks.mariadb import driver as _driver  # noqa: F401 - says what is missing
 
 if TYPE_CHECKING:
     from luigi_sinks.mariadb.catalog import MariaDBCatalog

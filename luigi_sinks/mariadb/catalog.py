@@ -15,7 +15,7 @@ from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.login import Login
 from luigi_sinks.mariadb import creation, format_1, reader
 from luigi_sinks.mariadb.connection import rows, run, transact
-from luigi_sinks.mariadb.errors import NO_SUCH_TABLE, suppressing
+from luigi_sinks.mariadb.errors import FORBIDDEN, NO_SUCH_TABLE, suppressing
 from luigi_sinks.mariadb.names import Names, hidden
 from luigi_sinks.mariadb.registry import COMMENT, OldFormat, Registry
 from luigi_sinks.mariadb.schema import SEQ
@@ -160,7 +160,7 @@ def _datasets(cursor: Any, hidden: str) -> set[str]:
         " WHERE TABLE_SCHEMA = ? AND TABLE_NAME LIKE '%\\_\\_log' AND TABLE_COMMENT LIKE ?"
     )
     found = {name.removesuffix("__log") for (name,) in rows(cursor, logs, (hidden, f"{COMMENT}%"))}
-    with suppressing({NO_SUCH_TABLE}):
+    with suppressing({NO_SUCH_TABLE} | FORBIDDEN):  # for a login without rights there, it holds none of its datasets
         found.update(format_1.datasets(cursor, hidden))
     return found
 

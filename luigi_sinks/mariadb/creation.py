@@ -264,7 +264,9 @@ def _view(cursor: Any, names: Names) -> str:
     for (definition,) in rows(cursor, query, (names.database, names.dataset)):
         if names.head in definition:
             return str(definition)
-        raise BadSetting(f"{names.view} is a view that luigi_sinks did not make; choose another table name, or rename or drop the view")
+        raise BadSetting(
+            f"{names.view} is a view that luigi_sinks did not make; choose another table name, or rename or drop the view"
+        )
     return ""
 
 

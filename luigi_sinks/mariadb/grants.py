@@ -54,12 +54,12 @@ class Grant:
 
     @property
     def listed(self) -> Sequence[str]:
-        """The privileges, those on columns gathered."""
+        """The privileges, those on columns gathered; `partition` is a word of SQL and must be quoted."""
         found: dict[str, list[str]] = {}
         for privilege in self.privileges:
             kind, _, column = privilege.partition(" (")
             found.setdefault(kind, []).extend([column[:-1]] if column else [])
-        return [f"{kind} ({', '.join(columns)})" if columns else kind for kind, columns in found.items()]
+        return [f"{kind} ({', '.join(map(quoted, columns))})" if columns else kind for kind, columns in found.items()]
 
 
 @dataclass(frozen=True, order=True)
