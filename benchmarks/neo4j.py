@@ -1,16 +1,16 @@
-"""Nodes and relationships a second into Neo4j: this package, the server's LOAD CSV, the usual Python way.
+"""Measures nodes and relationships per second into Neo4j: this package, LOAD CSV, the usual Python method.
 
     python benchmarks/neo4j.py [flights]
 
 Runs on the local servers (`python -m luigi_sinks.testing.servers up neo4j`) with the
-flights of 2013, 100,000 of them unless told otherwise: nodes of 20 properties, id among
-them as the key, and a relationship from each to its destination. Every way creates the
-same typed data under the same constraint and index. LOAD CSV reads a file, written
-beforehand, from the server's own disk in several transactions at once. The table shows
-the median of the rounds, and the ratio to the faster LOAD CSV.
+flights of 2013, by default 100,000: nodes of 20 properties, with `id` as the key, and a
+relationship from each to its destination. Each method creates the same typed data with the
+same constraint and index. LOAD CSV reads a prepared file from the server's disk in several
+parallel transactions. The table shows the median of the rounds, and the ratio to the faster
+LOAD CSV.
 """
 
-# ruff: noqa: E402 - the path comes first
+# ruff: noqa: E402 - sys.path must be changed before other imports
 
 import sys
 
@@ -65,11 +65,11 @@ MERGE_RELATIONSHIPS = f"UNWIND $rows AS r {ENDS} MERGE (a)-[t:TO__v]->(b) SET t.
 
 Row = Mapping[str, Any]
 Seconds = tuple[float, float]
-"""For the nodes, and for the relationships."""
+"""Seconds for the nodes, and for the relationships."""
 
 
 class Server:
-    """The local server, used as its own tools use it."""
+    """The local server, accessed with the driver."""
 
     def __init__(self, settings: Neo4jSettings, secret: str) -> None:
         self.settings = settings
@@ -82,19 +82,19 @@ class Server:
         )
 
     def run(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
-        """Run a query in a transaction of its own, or in those it makes."""
+        """Run a query in one transaction, or in those that it creates."""
         with self.driver.session() as session:
             return session.run(query, parameters).data()
 
     def write(self, query: str, rows: Sequence[Row]) -> None:
-        """Run a query for the rows, a batch a transaction."""
+        """Run a query for the rows, one transaction per batch."""
         with self.driver.session() as session:
             for first in range(0, len(rows), BATCH):
                 batch = rows[first : first + BATCH]
                 session.execute_write(lambda tx, batch=batch: tx.run(query, rows=batch, version="bench").consume())
 
     def read_file(self, path: Path, action: str, transactions: int) -> None:
-        """Run an action for the lines of a file."""
+        """Run an action for each line of a file."""
         self.run(
             f"LOAD CSV WITH HEADERS FROM $url AS r CALL (r) {{ {action} }} "
             f"IN {transactions} CONCURRENT TRANSACTIONS OF {BATCH} ROWS",
@@ -103,7 +103,7 @@ class Server:
         )
 
     def share(self, rows: Sequence[Row]) -> Path:
-        """Write a file where the server reads files."""
+        """Write a file to the import folder of the server."""
         folder = self.run("SHOW SETTINGS 'server.directories.import' YIELD value")[0]["value"]
         path = Path(folder) / f"bench_{secrets.token_hex(4)}.csv"
         with path.open("w", newline="") as file:
@@ -114,7 +114,7 @@ class Server:
         return path
 
     def clear(self) -> None:
-        """Delete what the last way made."""
+        """Delete the data of the last method."""
         for label in ("BenchFlight__v", "BenchAirport__v"):
             self.run(f"MATCH (n:{label})-[r]->() CALL (r) {{ DELETE r }} IN TRANSACTIONS OF {BATCH} ROWS")
             self.run(f"MATCH (n:{label}) CALL (n) {{ DELETE n }} IN TRANSACTIONS OF {BATCH} ROWS")
@@ -129,7 +129,7 @@ def flights(count: int) -> list[Row]:
 
 
 def parsed(number: int, line: Row) -> Row:
-    """Give a line's values their types."""
+    """Return the values of a line with their types."""
     known = {name: None if value in {"", "NA"} else value for name, value in line.items()}
     texts = {name: known[name] for name in TEXTS}
     numbers = {name: None if known[name] is None else int(known[name]) for name in NUMBERS}
@@ -138,7 +138,7 @@ def parsed(number: int, line: Row) -> Row:
 
 
 def by_sink(server: Server, rows: Sequence[Row], airports: Sequence[str]) -> Seconds:
-    """Load by this package, from the contract to publication."""
+    """Load with this package, from validation to publication."""
     nodes = [*(("BenchAirport", (faa,)) for faa in airports), *(("BenchFlight", row) for row in rows)]
     edges = [("TO", (row["id"], row["dest"], row["arr_delay"])) for row in rows]
     moments = [time.perf_counter()]
@@ -146,7 +146,7 @@ def by_sink(server: Server, rows: Sequence[Row], airports: Sequence[str]) -> Sec
     def graph() -> Iterator[Any]:
         yield from nodes
         yield edges[0]
-        moments.append(time.perf_counter())  # it is taken once all nodes are written
+        moments.append(time.perf_counter())  # the second edge is requested when all nodes are written
         yield from edges[1:]
 
     publish(server, graph())
@@ -155,55 +155,55 @@ def by_sink(server: Server, rows: Sequence[Row], airports: Sequence[str]) -> Sec
 
 
 def publish(server: Server, rows: Iterable[Any]) -> None:
-    """Load a graph that is new."""
+    """Load a new graph."""
     load(Neo4jSink(server.settings, f"bench_{secrets.token_hex(4)}", GRAPH), "_all", Origin("bench"), rows)
 
 
 def by_file(server: Server, path: Path, airports: Sequence[str], transactions: int) -> Seconds:
-    """Let the server read a file."""
+    """Load with LOAD CSV."""
     nodes = timed(lambda: server.read_file(path, CSV_NODE, transactions))
     add_airports(server, airports)
     return nodes, timed(lambda: server.read_file(path, CSV_RELATIONSHIP, transactions))
 
 
 def by_driver(server: Server, rows: Sequence[Row], airports: Sequence[str]) -> Seconds:
-    """Send maps and merge them by key, as is usual."""
+    """Load with the usual method: send maps, and MERGE them by key."""
     nodes = timed(lambda: server.write(MERGE_NODES, rows))
     add_airports(server, airports)
     return nodes, timed(lambda: server.write(MERGE_RELATIONSHIPS, rows))
 
 
 def add_airports(server: Server, airports: Sequence[str]) -> None:
-    """Create the other ends of the relationships."""
+    """Create the destinations of the relationships."""
     query = "UNWIND $rows AS r CREATE (:BenchAirport__v {_version: $version, faa: r})"
     server.run(query, rows=airports, version="bench")
 
 
 def timed(work: Callable[[], None]) -> float:
-    """Return how many seconds the work took."""
+    """Return the elapsed seconds of a call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def measured(server: Server, rows: Sequence[Row], path: Path) -> Iterator[tuple[str, Seconds]]:
-    """Yield what each way took, round by round."""
+    """Yield the seconds of each method in each round."""
     airports = sorted({row["dest"] for row in rows})
-    ways: dict[str, Callable[[], Seconds]] = {
+    methods: dict[str, Callable[[], Seconds]] = {
         "LOAD CSV, 2 transactions": lambda: by_file(server, path, airports, 2),
         "luigi_sinks": lambda: by_sink(server, rows, airports),
         "LOAD CSV, 4 transactions": lambda: by_file(server, path, airports, 4),
         "driver, MERGE from maps": lambda: by_driver(server, rows, airports),
     }
     for _ in range(ROUNDS):
-        for name, way in ways.items():
+        for name, method in methods.items():
             server.clear()
-            yield name, way()
+            yield name, method()
     server.clear()
 
 
 def show(count: int, seconds: Mapping[str, Sequence[Seconds]]) -> None:
-    """Print the median of the rounds as a table."""
+    """Print a table of the medians."""
     middle = {name: tuple(median(column) for column in zip(*taken, strict=True)) for name, taken in seconds.items()}
     tool = [min(column) for column in zip(*(middle[name] for name in middle if "CSV" in name), strict=True)]
     print(f"{'':26}{'nodes/s':>10}{'ratio':>7}{'relationships/s':>18}{'ratio':>7}")
@@ -213,13 +213,13 @@ def show(count: int, seconds: Mapping[str, Sequence[Seconds]]) -> None:
 
 
 def main() -> None:
-    """Measure and show."""
+    """Run the benchmark."""
     rows = flights(int(sys.argv[1]) if sys.argv[1:] else 100_000)
     servers.up(["neo4j"])
     get_config().read_string(servers.config())
     settings = config.read_connection(Neo4jSettings, "neo4j")
     server = Server(settings, Path(config.read_credential(settings.credential)["path"]).read_text().strip())
-    publish(server, [("BenchFlight", row) for row in rows[:1_000]])  # makes the constraint and the index
+    publish(server, [("BenchFlight", row) for row in rows[:1_000]])  # creates the constraint and the index
     path, seconds = server.share(rows), {}
     try:
         for name, taken in measured(server, rows, path):
@@ -227,7 +227,7 @@ def main() -> None:
     finally:
         path.unlink()
     show(len(rows), seconds)
-    print(f"most memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB, all rows included")
+    print(f"maximum memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB, all rows included")
 
 
 if __name__ == "__main__":

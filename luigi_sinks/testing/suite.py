@@ -1,11 +1,11 @@
-"""What every sink must do, as tests: subclass `SinkSuite` for a sink of your own.
+"""Contract tests of a sink. To test your own sink, subclass `SinkSuite`.
 
     class TestMySink(SinkSuite):
         def make_sink(self, dataset):
             return MySink(dataset, ...)
 
-The dataset has three fields: `id`, a 32-bit integer and the key; `name`, text of at
-most 20 characters, required; `amount`, a floating-point number that may be None.
+The dataset has three fields: `id`, the key, a 32-bit integer; `name`, required text of at
+most 20 characters; `amount`, a floating-point number or None.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ _CHANGES = [(state, rule) for state, by_rule in CHANGES.items() for rule in by_r
 
 
 class SinkSuite:
-    """The behaviour that the rest of the package relies on."""
+    """Tests the behaviour that the rest of the package relies on."""
 
     kind: ClassVar[str] = ""
-    """The kind of the rows, for sinks that know several."""
+    """The kind of the rows, for sinks with several kinds."""
 
     too_large: ClassVar[int] = 2**31
     too_long: ClassVar[str] = "x" * 21
 
     def make_sink(self, dataset: str) -> Sink:
-        """Return a sink for a dataset that was never loaded; called again for a second client."""
+        """Return a sink for a dataset without loads; called again for a second client of the same dataset."""
         raise NotImplementedError
 
     @pytest.fixture
     def sink(self) -> Sink:
-        """Return a sink for a fresh dataset."""
+        """Return a sink for a new dataset."""
         return self.make_sink(f"suite_{secrets.token_hex(4)}")
 
     # What readers see
@@ -517,27 +517,27 @@ class SinkSuite:
         with pytest.raises(BadRow):
             load(sink, WHOLE, ORIGIN, [None])
 
-    # The tools of these tests
+    # Helpers
 
     def load(self, sink: Sink, given: Any, partition: str = WHOLE) -> Version:
-        """Load rows; return the version that they became."""
+        """Load rows, and return the version."""
         load(sink, partition, ORIGIN, self.given(sink, given))
         return _known(sink.head(partition).version)
 
     def given(self, sink: Sink, some_rows: Any) -> Iterator[Any]:
-        """Give plain rows the form that the sink's users give them."""
+        """Return plain rows in the form in which users of the sink give them."""
         return (sink.contract.join(self.kind, row) for row in some_rows)
 
     def catalog(self, sink: Sink) -> Catalog:
-        """Open the dataset's catalog with the store's settings and the dataset's name alone."""
+        """Open the catalog of the dataset, from the store's settings and the name of the dataset only."""
         raise NotImplementedError
 
     def datasets(self, sink: Sink) -> Collection[str]:
-        """List the datasets of the store that the sink loads into."""
+        """Return the datasets of the store that the sink loads into."""
         raise NotImplementedError
 
     def told(self, act: Callable[[], object]) -> list[Event]:
-        """Return what listeners are told while something is done."""
+        """Return the events of a call."""
         events: list[Event] = []
         listener = listen(lambda event: events.append(event))  # noqa: PLW0108 - a listener is known by identity
         try:
@@ -547,27 +547,27 @@ class SinkSuite:
         return events
 
     def prune(self, catalog: Catalog, version: Version) -> None:
-        """Delete the rows of a version, as a login that may."""
+        """Delete the rows of a version, with a login that has permission."""
         versions.prune(catalog, version)
 
     def read(self, sink: Sink, version: Version, *, catalog: Catalog | None = None) -> list[Any]:
-        """Return a version's rows in the order of their keys."""
+        """Return the rows of a version, sorted by key."""
         split = (sink.contract.split(row) for row in (catalog or sink).read(version))
         return sorted((dict(row) for kind, row in split if kind == self.kind), key=_by_id)
 
     def write_all(self, sink: Sink, writer: Any, some_rows: Any) -> None:
-        """Push rows into a load."""
+        """Write rows to a load."""
         for row in self.given(sink, some_rows):
             writer.write(row)
 
     def part(self, sink: Sink, number: int, some_rows: Any) -> Part:
-        """Make a part as a load would."""
+        """Return a part as a load creates it."""
         accepted, _ = sink.contract.accept(self.kind, some_rows, 1)
         return Part(number, self.kind, 1, accepted)
 
     @contextmanager
     def staged(self, sink: Sink, some_rows: Any) -> Iterator[Stage]:
-        """Open a stage by hand, with some rows in it; abandon it in the end."""
+        """Open a stage without a load, write some rows, and abandon it at the end."""
         stage = _begin(sink)
         if some_rows:
             stage.write(self.part(sink, 0, some_rows))
@@ -575,7 +575,7 @@ class SinkSuite:
         versions.abandon(sink, stage.version)
 
     def publish(self, sink: Sink, some_rows: Any) -> Version:
-        """Stage and publish by hand, without a look at what else is being loaded."""
+        """Stage and publish without a load, and without checking for other loads."""
         head = sink.head(WHOLE)
         stage = _begin(sink)
         stage.write(self.part(sink, 0, some_rows))
@@ -583,23 +583,23 @@ class SinkSuite:
         return stage.version
 
     def attach(self, sink: Sink, stage: Stage) -> Stage:
-        """Open the same stage as another client does."""
+        """Open the same stage from another client."""
         return self.make_sink(sink.dataset).attach(stage.version)
 
     def approved(self, sink: Sink, stage: Stage) -> Version:
-        """Seal and approve; return the version."""
+        """Seal and approve a version, and return it."""
         stage.seal()
         sink.change(stage.version, rules.approve)
         return stage.version
 
     def head_record(self, sink: Sink) -> Record:
-        """Return the head's record."""
+        """Return the record of the head."""
         record = sink.head(WHOLE).record
         assert record is not None
         return record
 
     def race(self, sink: Sink, publishers: int) -> None:
-        """Let several approved versions be published at once; exactly one may win."""
+        """Publish several approved versions at the same time, and assert that exactly one wins."""
         before = sink.head(WHOLE)
         outcomes: list[Version | None] = []
         stages = [_begin(sink) for _ in range(publishers)]
@@ -621,11 +621,11 @@ class SinkSuite:
         assert sink.head(WHOLE).epoch == before.epoch + 1
 
     def refuses(self, sink: Sink, field: str, **changes: Any) -> None:
-        """Load 20 good rows and one with changes."""
+        """Assert that a load of 20 good rows and one changed row is refused at this field."""
         self.refuses_row(sink, field, {"id": 1_000, "name": "new", "amount": None, **changes})
 
     def refuses_row(self, sink: Sink, field: str, row: dict[str, Any]) -> None:
-        """Load 20 good rows and a bad one over a good version; then see that a rerun works."""
+        """Assert that a load with a bad row is refused, keeps the previous version, and can be rerun."""
         first = self.load(sink, rows(3))
         self.refused(sink, [*rows(20), row], 21, field)
         assert sink.head(WHOLE).version == first
@@ -634,31 +634,31 @@ class SinkSuite:
         assert self.head_record(sink).rows == 4
 
     def refused(self, sink: Sink, some_rows: list[dict[str, Any]], row: int, field: str) -> None:
-        """See that a load ends in an error that names dataset, row and field."""
+        """Assert that a load raises a BadRow with this dataset, row and field."""
         with pytest.raises(BadRow) as caught:
             self.load(sink, some_rows)
         assert (caught.value.dataset, caught.value.row, caught.value.field) == (sink.dataset, row, field)
 
 
 def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
-    """Return rows with keys in order."""
+    """Return rows with consecutive keys."""
     return [{"id": i, "name": f"name {i}", "amount": i / 4 if i % 5 else None} for i in range(start, start + count)]
 
 
 def failing_after(count: int) -> Iterator[dict[str, Any]]:
-    """Yield some rows, then fail."""
+    """Yield some rows, then raise an error."""
     yield from rows(count)
     raise ZeroDivisionError("the source broke")
 
 
 def refused(act: Callable[[], object]) -> None:
-    """Do what must end in a Conflict."""
+    """Assert that a call raises Conflict."""
     with pytest.raises(Conflict):
         act()
 
 
 def run_together(calls: list[Any]) -> None:
-    """Run the calls at the same time; raise the first error."""
+    """Run the calls in parallel, and raise the first error."""
     barrier, errors = threading.Barrier(len(calls)), []
 
     def run(call: Any) -> None:
@@ -678,7 +678,7 @@ def run_together(calls: list[Any]) -> None:
 
 
 def staged(sink: Sink, claim: Claim) -> Record:
-    """Return the record of a new version, as a load makes it."""
+    """Return the record of a new version, as a load creates it."""
     return rules.staged(new_version(sink.dataset, WHOLE), ORIGIN, claim, schema=sink.declared)
 
 

@@ -31,5 +31,5 @@ def test_readers_saw_january_corrected_and_taken_back_and_nothing_else(runs):
 
 
 def test_the_second_run_loads_nothing(runs):
-    assert "Done in an earlier run; nothing to load." in runs[1]
+    assert "Done in an earlier run: nothing to load." in runs[1]
     assert "0 versions were published" in runs[1]

@@ -131,7 +131,7 @@ def test_a_one_shot_iterator_is_refused_on_the_second_attempt(january, monkeypat
     monkeypatch.setattr(type(january()), "docs", lambda task: half_eaten, raising=False)
     assert not build(january())
     assert not build(january())
-    assert "Make a new one in each call" in caplog.text
+    assert "Return a new iterator in each call" in caplog.text
     assert not january().complete()
 
 

@@ -110,7 +110,7 @@ class TestRuns:
         task = HalfEaten(DAY)
         for _ in range(2):
             assert not build(task)
-        assert "Make a new one in each call" in caplog.text
+        assert "Return a new iterator in each call" in caplog.text
         assert history(task) == [State.FAILED, State.FAILED]
 
     def test_rows_that_return_nothing_are_explained(self, caplog):

@@ -140,7 +140,10 @@ def test_lists_are_rows_as_tuples_are():
 
 @pytest.mark.parametrize("row", [None, 3, "text", b"bytes", object()])
 def test_what_is_no_row_is_refused(row):
-    with pytest.raises(BadRow, match="pass a dict, a tuple, an Arrow table or a data frame"), writing(Stage()) as writer:
+    with (
+        pytest.raises(BadRow, match="pass a dict, a tuple, an Arrow table or a data frame"),
+        writing(Stage()) as writer,
+    ):
         writer.write(row)
 
 
