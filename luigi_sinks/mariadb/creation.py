@@ -265,7 +265,7 @@ def _view(cursor: Any, names: Names) -> str:
         if names.head in definition:
             return str(definition)
         raise BadSetting(
-            f"{names.view} is a view that luigi_sinks did not make; choose another table name, or rename or drop the view"
+            f"{names.view} is a view that luigi_sinks did not make; choose another table name, or drop it"
         )
     return ""
 
