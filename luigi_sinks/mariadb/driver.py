@@ -12,9 +12,12 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-import mariadb
-
 from luigi_sinks.errors import NotInstalled
+
+try:
+    import mariadb
+except ImportError as missing:
+    raise NotInstalled("mariadb", missing) from missing
 
 try:
     from mariadb import SyncCursor as Cursor
