@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.util import Finalize, register_after_fork
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakSet
 
 from luigi_sinks import running

@@ -18,7 +18,7 @@ def imported():
     return json.loads(subprocess.run([sys.executable, "-c", COST], check=True, capture_output=True, text=True).stdout)
 
 
-def test_all_public_names_are_there_and_sorted():
+def test_all_public_names_exist_and_are_sorted():
     assert sorted(luigi_sinks.__all__) == luigi_sinks.__all__
     assert all(hasattr(luigi_sinks, name) for name in luigi_sinks.__all__)
 
