@@ -1,10 +1,11 @@
-# Two commands do everything: `make demo` and `make test`.
+# Two commands do everything: `make demo` and `make test`. `make help` lists the others.
 
 PYTHON ?= python3
 SINKS ?= servers
 VENV := .venv
 RUN := $(VENV)/bin/python
-PIP := $(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --no-build-isolation --editable
+SERVERS := $(RUN) -m luigi_sinks.testing.servers
+PIP := $(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --build-constraint constraints.txt --editable
 AS_ROOT := $(shell test `id -u` = 0 || echo sudo)
 INSTALL := $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive \
 	apt-get install -qq --no-install-recommends
@@ -14,15 +15,19 @@ MAKEFLAGS += --jobs=2
 # Modules are compiled when one is first imported, for all the processes that import it later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo start test unit check bench up down purge clean system-packages proxy-packages
+.PHONY: help demo start test unit check bench up down purge clean server-packages proxy-packages
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z][a-z -]*\):.*  ## /\1:/p' $(MAKEFILE_LIST) | while IFS=: read -r names text; do printf '%-10s %s\n' "$$names" "$$text"; done
 
 demo: $(VENV)/example $(if $(filter servers,$(SINKS)),start)  ## load the flights into three stores, and show what is safe about it
 	$(RUN) examples/flights/demo.py --sinks $(SINKS)
 
 start: $(VENV)/servers
-	$(RUN) -m luigi_sinks.testing.servers up --passwordless
+	$(SERVERS) install --passwordless
+	$(SERVERS) up --passwordless
 
-test: $(VENV)/ready proxy-packages  ## the whole suite, on real servers
+test: $(VENV)/ready server-packages proxy-packages  ## the whole suite, on real servers
 	$(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/ready  ## the tests that need no server
@@ -32,29 +37,36 @@ check: $(VENV)/ready  ## style, types, and which way the imports point
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy luigi_sinks examples/flights tests/typing
-	$(VENV)/bin/pyright
+	$(VENV)/bin/pyright --pythonpath $(RUN)
 	$(VENV)/bin/lint-imports
 
 bench: export LUIGI_SINKS_SERVERS_JVM = tuned
-bench: $(VENV)/ready  ## rows a second, beside the stores' own bulk tools and the usual Python ways
-	$(RUN) -m luigi_sinks.testing.servers down
+bench: $(VENV)/ready server-packages  ## rows a second, beside the stores' own bulk tools and the usual Python ways
+	$(SERVERS) down
 	for store in mariadb elasticsearch neo4j; do $(RUN) benchmarks/$$store.py || exit 1; done
-	$(RUN) -m luigi_sinks.testing.servers down
+	$(SERVERS) down
 
-up down: $(VENV)/example  ## start or stop the servers
-	$(RUN) -m luigi_sinks.testing.servers $@
+up: $(VENV)/servers  ## start the servers
+	$(SERVERS) install
+	$(SERVERS) up
 
-purge: $(VENV)/example  ## stop the servers and remove their data
-	$(RUN) -m luigi_sinks.testing.servers down --purge
+down: $(VENV)/servers  ## stop the servers
+	$(SERVERS) down
+
+purge: $(VENV)/servers  ## stop the servers and remove their data
+	$(SERVERS) down --purge
 	rm -rf var
 
-clean:
+clean:  ## remove the virtual environment and what the demonstration has written
 	rm -rf $(VENV) var
 
 # pip would compile all modules, of which few are ever imported.
-$(VENV)/servers: pyproject.toml constraints.txt | system-packages
+$(VENV)/servers: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	|| { test `id -u` = 0 && $(INSTALL) python3-venv; } \
+	|| { echo "$(PYTHON) cannot make virtual environments: apt-get install python3-venv, or make PYTHON=ANOTHER_PYTHON" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --upgrade pip hatchling editables  # Python 3.11's own pip takes twice as long
+	$(VENV)/bin/pip install --quiet --upgrade pip  # Python 3.11's own takes twice as long
 	$(PIP) '.[servers]'
 	touch $@
 
@@ -66,17 +78,12 @@ $(VENV)/ready: $(VENV)/example
 	$(PIP) '.[dev]'
 	touch $@
 
-# MariaDB's server, what its Python driver is built with, and what its plugin for logins by tokens is compiled with.
-system-packages:
-	@command -v mariadbd >/dev/null && command -v mariadb_config >/dev/null && command -v gcc >/dev/null \
-	&& $(PYTHON) -c 'import ensurepip, os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
-	|| { $(INSTALL) mariadb-server libmariadb-dev gcc libc6-dev python3-dev python3-venv; }
-	@test -e /usr/include/mariadb/server/mysql/plugin_auth.h \
-	|| { $(INSTALL) libmariadbd-dev; } \
-	|| echo "without libmariadbd-dev there are no logins to MariaDB by tokens"
+# What all servers run on, and what MariaDB's plugin for logins by tokens is compiled with.
+server-packages: $(VENV)/servers
+	$(SERVERS) install --passwordless opensearch
 
 # The proxies that tests put before the servers. Of Apache it is the program only, without the package of its service.
-proxy-packages: $(VENV)/servers
+proxy-packages: server-packages
 	@test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -e /usr/bin/stunnel4 \
 	|| { $(INSTALL) apache2-bin libapache2-mod-auth-openidc stunnel4; } \
 	|| echo "without apache2-bin, libapache2-mod-auth-openidc and stunnel4 the tests of proxies fail"

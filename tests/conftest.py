@@ -15,6 +15,7 @@ import pytest
 from luigi.configuration import get_config
 
 from luigi_sinks.testing import servers
+from tests.pages import departures, page  # noqa: F401 - fixtures
 
 STATE = "LUIGI_SINKS_SERVERS_STATE"
 IN_MEMORY = Path("/dev/shm")

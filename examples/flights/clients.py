@@ -1,6 +1,7 @@
 """Plain clients of the stores, which see what any other program sees.
 
-They use luigi_sinks only to read luigi.cfg, and to get the tokens to log in with.
+They use luigi_sinks only to read luigi.cfg, to get the tokens to log in with, and to find
+where this machine has the plugins of MariaDB's driver.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ import ssl
 import urllib.request
 from typing import Any
 
-import mariadb
 import neo4j
 
 from luigi_sinks import config
 from luigi_sinks.credentials import Token, use
+from luigi_sinks.mariadb.driver import connect
 
 
 def sql(query: str) -> list[tuple[Any, ...]]:
     """Return the rows of an SQL query."""
     section = config.section("luigi_sinks.mariadb")
 
-    def connect(token: Token) -> list[tuple[Any, ...]]:
-        connection = mariadb.connect(
+    def ask(token: Token) -> list[tuple[Any, ...]]:
+        connection = connect(
             host=section["host"],
             port=int(section["port"]),
             user=section["user"],
@@ -36,7 +37,7 @@ def sql(query: str) -> list[tuple[Any, ...]]:
             cursor.execute(query)
             return list(cursor.fetchall())
 
-    return use(section["credential"], connect, host=section["host"], port=int(section["port"]), user=section["user"])
+    return use(section["credential"], ask, host=section["host"], port=int(section["port"]), user=section["user"])
 
 
 def search(path: str, body: dict[str, Any]) -> dict[str, Any]:

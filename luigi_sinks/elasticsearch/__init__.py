@@ -1,16 +1,39 @@
 """Versioned loads into Elasticsearch or OpenSearch: an index for each version, an alias for readers."""
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
+from luigi_sinks import lazy
 from luigi_sinks.errors import NotInstalled
 
-if not (find_spec("elasticsearch") or find_spec("opensearchpy")):  # which of them it takes, a connection says
-    raise NotInstalled("elasticsearch", "there is no client of Elasticsearch here, nor of OpenSearch ([opensearch])")
+if not (find_spec("elasticsearch") or find_spec("opensearchpy")):  # the settings of a connection choose one
+    raise NotInstalled("elasticsearch", "neither Elasticsearch's nor OpenSearch's client ([opensearch]) is installed")
 
-from luigi_sinks.elasticsearch.schema import Schema
-from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
-from luigi_sinks.elasticsearch.sink import ElasticsearchSink
-from luigi_sinks.elasticsearch.target import ElasticsearchTarget
-from luigi_sinks.elasticsearch.task import CopyToIndex
+if TYPE_CHECKING:
+    from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog
+    from luigi_sinks.elasticsearch.schema import Schema
+    from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
+    from luigi_sinks.elasticsearch.sink import ElasticsearchSink
+    from luigi_sinks.elasticsearch.target import ElasticsearchTarget
+    from luigi_sinks.elasticsearch.task import CopyToIndex
 
-__all__ = ["CopyToIndex", "ElasticsearchSettings", "ElasticsearchSink", "ElasticsearchTarget", "Schema"]
+__all__ = [
+    "CopyToIndex",
+    "ElasticsearchCatalog",
+    "ElasticsearchSettings",
+    "ElasticsearchSink",
+    "ElasticsearchTarget",
+    "Schema",
+]
+
+__getattr__ = lazy.attributes(
+    __name__,
+    {
+        "CopyToIndex": "task",
+        "ElasticsearchCatalog": "catalog",
+        "ElasticsearchSettings": "settings",
+        "ElasticsearchSink": "sink",
+        "ElasticsearchTarget": "target",
+        "Schema": "schema",
+    },
+)

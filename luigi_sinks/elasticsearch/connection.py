@@ -13,10 +13,10 @@ from luigi_sinks.elasticsearch.pool import CHANGE, LOOK
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import Unavailable
 
-if TYPE_CHECKING:  # whoever uses OpenSearch need not have it
+if TYPE_CHECKING:  # only one of the two products' clients has to be installed
     from elasticsearch import Elasticsearch
 
-__all__ = ["CHANGE", "LOOK", "Clash", "Missing", "Rejected", "TooLarge", "ask", "pause"]
+__all__ = ["CHANGE", "LOOK", "Clash", "Missing", "Rejected", "TooLarge", "administer", "ask", "pause"]
 
 T = TypeVar("T")
 
@@ -33,12 +33,12 @@ class Client(Protocol):
 def ask(
     settings: ElasticsearchSettings, call: Callable[[Elasticsearch], T], *, within: float = LOOK, tries: int = _TRIES
 ) -> T:
-    """Return the answer to a call that does no harm when it is repeated.
+    """Return the answer to a call that may be repeated.
 
-    It is tried again, for about a second, while the cluster is busy or a
-    connection breaks; a kept one may have died. Raises Unavailable when no answer
-    comes, Rejected when the answer is no, Forbidden when that is for want of a
-    privilege, and CredentialError when there is no token that the cluster takes.
+    `within` is how long to wait for an answer, in seconds. While the cluster is busy or
+    the connection breaks, the call is repeated, for about a second. Raises Unavailable
+    if no answer comes, Rejected if the cluster refuses the call, Forbidden if a
+    privilege is missing, and CredentialError if the cluster accepts no token.
     """
     client = _client(settings)
     for attempt in range(tries):
@@ -51,6 +51,11 @@ def ask(
     raise AssertionError("the last attempt returns or raises")
 
 
+def administer(settings: ElasticsearchSettings, call: Callable[[Elasticsearch], T]) -> T:
+    """Return the answer to a call that creates, changes or deletes an index, made as the publisher."""
+    return ask(settings.publisher, call, within=CHANGE)
+
+
 def pause(attempt: int) -> None:
     """Wait before the next attempt: twice as long each time, up to 5 s, spread so that clients do not meet."""
     time.sleep(min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.5))  # noqa: S311 - no secret hangs on it
@@ -58,7 +63,7 @@ def pause(attempt: int) -> None:
 
 _clients: dict[ElasticsearchSettings, Client] = {}
 _inherited: list[dict[ElasticsearchSettings, Client]] = []
-"""A child's copies of its parent's clients: never used, and never closed, which the parent would feel."""
+"""A child's copies of its parent's clients: never used, nor closed, which would end the parent's connections."""
 
 
 def _client(settings: ElasticsearchSettings) -> Client:
@@ -76,7 +81,7 @@ os.register_at_fork(after_in_child=_forget_inherited)
 
 
 def _open(settings: ElasticsearchSettings) -> Client:
-    """Make the client of the product, which alone of the two has to be installed."""
+    """Return a client of the product; only that product's client library is imported."""
     if settings.product == "opensearch":
         from luigi_sinks.elasticsearch import opensearch  # noqa: PLC0415
 

@@ -1,21 +1,22 @@
-"""The client of Elasticsearch."""
+"""Elasticsearch's client, a room of this store's own: the store takes two products."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
 
 from luigi_sinks.elasticsearch import errors
-from luigi_sinks.elasticsearch.pool import open_pool
+from luigi_sinks.elasticsearch.pool import CHANGE, LOOK, open_pool
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import CredentialError, NotInstalled, SinkError
 
 try:
     from elastic_transport import (
         ConnectionTimeout,
+        HttpHeaders,
         JsonSerializer,
         NodeConfig,
         TlsError,
@@ -30,24 +31,24 @@ T = TypeVar("T")
 
 
 class Client:
-    """Asks Elasticsearch by its own client."""
+    """Makes calls by Elasticsearch's own client."""
 
     def __init__(self, settings: ElasticsearchSettings) -> None:
         self._settings = settings
         client = Elasticsearch(settings.url, node_class=_node_class(settings), serializer=_Json(), max_retries=0)
-        self._within = cache(lambda within: client.options(request_timeout=within))  # it makes a client
+        self._by_timeout = {within: client.options(request_timeout=within) for within in (LOOK, CHANGE)}
 
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
         """Return the answer to one attempt at a call; raises what `errors` makes of any other."""
         try:
-            return call(self._within(within))
+            return call(self._by_timeout[within])
         except ApiError as error:
             raise errors.from_response(self._settings, error.status_code, error.body) from error
         except TransportError as error:
-            ours = error.__cause__
-            if not isinstance(ours, (CredentialError, SinkError)):
+            cause = error.__cause__
+            if not isinstance(cause, (CredentialError, SinkError)):
                 raise self._failure(error) from error
-        raise ours  # out here, or each of the two errors would be the other's cause
+        raise cause  # out here, or each of the two errors would be the other's cause
 
     def _failure(self, error: TransportError) -> SinkError:
         reason = str(error.message)
@@ -59,7 +60,7 @@ class Client:
 
 
 class _Json(JsonSerializer):
-    """Reads and writes JSON. Of a bulk answer without errors it reads no more than that."""
+    """Reads and writes JSON; does not parse the items of a bulk answer without errors."""
 
     def json_dumps(self, data: Any) -> bytes:
         return msgspec.json.encode(data)
@@ -68,12 +69,22 @@ class _Json(JsonSerializer):
         return {"errors": False} if data.startswith(b'{"errors":false,') else msgspec.json.decode(data)
 
 
+_API = re.compile(r"compatible-with=\d+")
+"""What a client asks for is the API of its own version. Servers of 8 know that of 8 only, those of 9 both."""
+
+
 def _node_class(settings: ElasticsearchSettings) -> type[Urllib3HttpNode]:
-    """Make the class of the client's connections, which are ours."""
+    """Return a class of nodes that use the connections of `pool`."""
 
     class Node(Urllib3HttpNode):
         def __init__(self, config: NodeConfig) -> None:
             super().__init__(config)
             self.pool = open_pool(settings)
+
+        def perform_request(  # type: ignore[override]  # the rest is passed on as it is
+            self, method: str, target: str, body: Any, headers: HttpHeaders, **options: Any
+        ) -> Any:
+            asked = {name: _API.sub("compatible-with=8", value) for name, value in headers.items()}
+            return super().perform_request(method, target, body, HttpHeaders(asked), **options)
 
     return Node

@@ -1,4 +1,4 @@
-"""What a cluster that does not answer, or answers no, means to us; the same for both products."""
+"""Maps failed requests to SinkErrors; the same for both products."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _BUSY = {429, 502, 503, 504}
 
 
 class TimedOut(Unavailable):
-    """No answer came in time: the call may be under way still."""
+    """No answer came in time; the call may still take effect."""
 
 
 class Rejected(SinkError):
-    """The server answered that the call cannot be done."""
+    """The cluster refused the call."""
 
     def __init__(self, status: int, kind: str, reason: str) -> None:
         self.status = status
@@ -38,7 +38,7 @@ class Clash(Rejected):
 
 
 class TooLarge(Rejected):
-    """The request is larger than the server takes."""
+    """The request is larger than the server accepts."""
 
 
 _KINDS: dict[int, type[Rejected]] = {
@@ -48,58 +48,60 @@ _KINDS: dict[int, type[Rejected]] = {
 }
 
 _CERTIFICATE_WANTED = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_HANDSHAKE_FAILURE")
-"""What OpenSSL reads from a peer that was shown no certificate, or another than it trusts."""
+"""What OpenSSL reports when the peer got no client certificate, or one that it does not trust."""
 
 
 def from_response(settings: ElasticsearchSettings, status: int, body: Any) -> SinkError:
-    """Make the error of an answer that is not the one asked for; `body` is its JSON, or its text."""
+    """Return the error for a response of another status than 2xx; `body` is its JSON, or its text."""
     kind, reason = _detail(body)
     if reason.lstrip().startswith("<"):
-        reason = "(so says a page, as proxies send it)"
+        reason = "(an HTML page, probably from a proxy)"
     if status in _BUSY:
         return Unavailable(f"{settings.where} is busy or not ready: {status} {reason}; try again later")
     if kind == "security_exception":
-        return Forbidden(f"{settings.where}: {reason}. `luigi-sinks grants` prints the role that this takes")
-    if status == HTTPStatus.FORBIDDEN and isinstance(body, Mapping) and not kind:  # by AWS, which stands before it
-        return Forbidden(f"{settings.where}: {reason}; see its access policy, and those of this identity")
+        return Forbidden(f"{settings.where}: {reason}. `luigi-sinks grants` prints the role that is needed")
+    if status == HTTPStatus.FORBIDDEN and isinstance(body, Mapping) and not kind:  # from AWS, before the cluster
+        return Forbidden(f"{settings.where}: {reason}; see its access policy, and the policies of this identity")
     return _KINDS.get(status, Rejected)(status, kind, reason)
 
 
 def no_response(settings: ElasticsearchSettings, reason: str) -> Unavailable:
-    """Make the error of a call that got no answer."""
-    tls = "" if settings.is_encrypted else ", and whether it wants TLS (tls_ca)"
+    """Return the error for a call that got no answer."""
+    tls = "" if settings.is_encrypted else ", and whether it requires TLS (tls_ca)"
     return Unavailable(
-        f"{settings.where} does not answer: {reason}; see if it runs, and host and port in luigi.cfg{tls}"
+        f"{settings.where} does not answer: {reason}; check that it runs, host and port in luigi.cfg{tls}"
     )
 
 
 def from_timeout(settings: ElasticsearchSettings, reason: str) -> TimedOut:
-    """Make the error of a call that got no answer in time."""
-    return TimedOut(f"{settings.where} does not answer: {reason}; see if it runs, and host and port in luigi.cfg")
+    """Return the error for a call that got no answer in time."""
+    return TimedOut(f"{settings.where} does not answer: {reason}; check that it runs, and host and port in luigi.cfg")
 
 
 def from_tls(settings: ElasticsearchSettings, reason: str) -> SinkError:
-    """Make the error of a TLS connection that could not be made."""
+    """Return the error for a TLS connection that failed."""
     where = settings.where
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return BadSetting(
-            f"{where}: {reason}; tls_ca in luigi.cfg must name the authority of its certificate, and host, or "
-            "tls_server_name, the name in it"
+            f"{where}: {reason}; tls_ca in luigi.cfg must name the authority of its certificate, and host (or "
+            "tls_server_name) the name in it"
         )
     if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
-        return BadSetting(f"{where} speaks no TLS, and a token is shown to nobody in clear text; turn TLS on there")
+        return BadSetting(
+            f"{where} does not support TLS, and credentials are never sent unencrypted; turn TLS on there"
+        )
     if any(each in reason for each in _CERTIFICATE_WANTED):
         return BadSetting(
-            f"{where} wants a certificate of ours that it trusts: {reason}; "
-            "see tls_certificate and tls_key in luigi.cfg"
+            f"{where} requires a client certificate that it trusts: {reason}; "
+            "set tls_certificate and tls_key in luigi.cfg"
         )
     return Unavailable(
-        f"{where}: the TLS connection failed: {reason}; see tls_ca, tls_certificate and tls_key in luigi.cfg"
+        f"{where}: the TLS connection failed: {reason}; check tls_ca, tls_certificate and tls_key in luigi.cfg"
     )
 
 
 def _detail(body: Any) -> tuple[str, str]:
-    """Return what kind of error it is, if it is one of the cluster's own, and why."""
+    """Return the type of an error that the cluster itself reports, or nothing, and the reason."""
     said = body if isinstance(body, Mapping) else {}
     error = said.get("error")
     if isinstance(error, Mapping):

@@ -2,14 +2,16 @@
 
 Privileges are named ones where those are narrow enough, and actions where they are
 not: `create_doc` would let the mapping be changed. Documents of a version are created
-and never overwritten, so its loader may neither index, update nor delete any.
+and never overwritten, so its loader can neither index, update nor delete any.
 
-Who may move an alias, which is what publishing is, may also delete the index it stands
-for, by the action `remove_index` of `_aliases`, see
-https://github.com/elastic/elasticsearch/issues/69422; and who may close a version to
-writes may open it again. So a loader that publishes cannot be kept from either. Where
-luigi.cfg names a `publish_credential`, the publisher alone may do both, and makes the
-indices too, as each is created with an alias.
+Permission to move an alias, which is what publishing is, also permits deleting its
+index, by the action `remove_index` of `_aliases`, see
+https://github.com/elastic/elasticsearch/issues/69422; and permission to block writes
+also permits unblocking them. So a loader that publishes has both. Where luigi.cfg
+names a `publish_credential`, only the publisher has them, and it creates the indices
+too, since each is created with an alias.
+
+An owner creates the registry, and upgrades one that an older release made.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ _PUBLISHING: Mapping[str, Sequence[str]] = {
 _OTHERS: Mapping[RoleKind, Mapping[str, Sequence[str]]] = {
     RoleKind.OWNER: {
         "heads": (_LOOK,),
-        "registry": ("indices:admin/create", _LOOK),
+        "registry": ("indices:admin/create", "index", "read", _LOOK, _REFRESH),
     },
     RoleKind.PRUNER: {
         "heads": (_LOOK,),
@@ -62,7 +64,7 @@ _TOGETHER = {
     **_OTHERS,
     RoleKind.LOADER: {
         "heads": (*_LOADING["heads"], *_PUBLISHING["heads"]),
-        # And to look, as at the heads: an alias that allows more than its index is refused.
+        # And to look, as at the heads: the server refuses an alias that allows more than its index.
         "versions": (*_LOADING["versions"], *_PUBLISHING["versions"], *_LOADING["heads"]),
         "registry": _LOADING["registry"],
     },
@@ -89,7 +91,7 @@ def roles(sinks: Iterable[ElasticsearchSink], name: str) -> list[Role]:
     for sink in sinks:
         if sink.settings.product != "elasticsearch":
             raise NoRoles(
-                f"{sink.dataset}: roles are written for Elasticsearch, not for OpenSearch yet; write those by hand"
+                f"{sink.dataset}: roles are printed for Elasticsearch, not yet for OpenSearch; write those by hand"
             )
     descriptors = ((role_kind, _descriptor(role_kind, sinks)) for role_kind in RoleKind)
     return [Role(role_kind.role(name), role_kind, found) for role_kind, found in descriptors if found["indices"]]
@@ -125,7 +127,7 @@ def iam_user(settings: ElasticsearchSettings) -> str:
 
 
 def create(sink: ElasticsearchSink, partition: str, role: str) -> None:
-    """Make the registry of a dataset. Roles are not taken here: a user has them all."""
+    """Make or upgrade the registry of a dataset. A user has all its roles at once, so none is taken here."""
     del partition, role
     sink.create()
 

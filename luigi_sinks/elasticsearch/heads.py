@@ -1,125 +1,130 @@
-"""Which versions readers see: the aliases, which are the authority.
+"""The pointer: which version of a partition readers see. A room of this store's own, since here it is aliases.
 
-An index that is no head has an alias of its own that says so. Whoever takes it
-away has the index: a publisher, which does it in the same step that moves the
-head, or someone who will delete it. So a call that was sent long ago can neither
-publish an index that is being deleted nor lose one that was published.
+An index that is not the head carries an alias of its own, a tag: `staged` before it
+was published, `retired` after. A publication removes the tag in the same call that
+moves the head, and a deletion removes it first, so only one of the two can happen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import CHANGE, Rejected, ask
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
-from luigi_sinks.errors import BadSetting, Unavailable
+from luigi_sinks.errors import Unavailable
+from luigi_sinks.record import Pointer
 from luigi_sinks.version import Version
 
 _LOOKS = 20
-"""At a head that moves again each time it is looked at."""
+"""How often to look at a head that moves each time."""
 
 _LOST = {"aliases_not_found_exception", "index_not_found_exception", "illegal_state_exception"}
 """What a stale move gets: an alias or index is gone, or, on a first one, the head has a write index already."""
 
 
 @dataclass(frozen=True)
-class Pointer:
-    """The version that is a partition's head, if any, and how often the head has moved."""
+class Sight:
+    """What the aliases say of a version: its partition's head, and whether it was the head before."""
 
-    version: Version | None = None
-    epoch: int = 0
+    head: Pointer
+    was_head: bool
 
 
 @dataclass(frozen=True)
-class Heads:
-    """The heads of one dataset."""
+class Aliases:
+    """The aliases of one dataset."""
 
     settings: ElasticsearchSettings
     dataset: str
 
     def pointer(self, partition: str) -> Pointer:
-        """Look at one partition's head."""
-        head = names.head(self.dataset, partition)
+        """Return the head of one partition."""
+        return self.pointers(partition).get(partition, Pointer())
+
+    def pointers(self, partition: str | None = None) -> Mapping[str, Pointer]:
+        """Return the heads of all partitions, or of one, by partition."""
+        head = names.head(self.dataset, partition or "*")
         for _ in range(_LOOKS):
-            found = self._behind(head)
-            if not found:
-                return Pointer()
-            for index, aliases in found.items():
-                for alias in aliases:
-                    if alias.startswith(f"{head}~"):
-                        return Pointer(names.version(index), int(alias.removeprefix(f"{head}~")))
-        raise Unavailable(f"{head} has no epoch, or moves all the time; see GET {head}/_alias")
+            found = [_pointer(index, aliases) for index, aliases in self._behind(head).items()]
+            known = {pointer.version.partition: pointer for pointer in found if pointer.version}
+            if len(known) == len(found):
+                return known
+        raise self._restless(head)
 
-    def versions(self, partition: str | None = None) -> set[Version]:
-        """Return the heads of all partitions, or that of one."""
-        return {names.version(index) for index in self._behind(names.head(self.dataset, partition or "*"))}
+    def look(self, version: Version) -> Sight:
+        """Return what the aliases say of a version, in one request."""
+        head, index = names.head(self.dataset, version.partition), names.index(version)
+        for _ in range(_LOOKS):
+            found = self._behind(f"{head},{index}")
+            was_head = names.tag(version, names.RETIRED) in found.get(index, ())
+            heads = [_pointer(each, aliases) for each, aliases in found.items() if each != index or head in aliases]
+            if not heads:  # of a version that was the head, the head may have moved while the server looked
+                return Sight(self.pointer(version.partition) if was_head else Pointer(), was_head)
+            if heads[0].version:
+                return Sight(heads[0], was_head)
+        raise self._restless(head)
 
-    def move(self, version: Version, tag: str, after: Pointer) -> bool:
+    def move(self, version: Version, tag: str, before: Pointer) -> bool:
         """Make the version, which carries the tag, the head in one step; return False if another came first.
 
-        A call whose answer was lost was repeated, and then lost to itself: look
-        at the pointer before you believe a False.
+        A call whose answer was lost is repeated, and then comes second to itself:
+        look at the pointer before you believe a False.
         """
+        head = names.head(self.dataset, version.partition)
         actions = [
             _remove(version, names.tag(version, tag)),
             _add(version, self.dataset, is_hidden=False),
-            _add(version, names.head(self.dataset, version.partition), is_write_index=True),
-            _add(version, names.epoch(self.dataset, version.partition, after.epoch + 1)),
+            _add(version, head, is_write_index=True),
+            _add(version, f"{head}~{before.epoch + 1}"),
         ]
-        if after.version is not None:
-            actions += self._leave(after.version, after.epoch)
+        if before.version is not None:
+            actions += [_remove(before.version, alias) for alias in (self.dataset, head, f"{head}~{before.epoch}")]
+            actions += [_add(before.version, names.tag(before.version, names.RETIRED))]
         return self._update(actions)
 
     def take(self, version: Version, tag: str) -> bool:
-        """Take the tag off a version's index, so that nobody else may; return False if it is gone."""
+        """Remove the tag from a version's index, so that nobody else can; return False if it is gone."""
         return self._update([_remove(version, names.tag(version, tag))])
 
     def give_back(self, version: Version, tag: str) -> None:
-        """Put a tag back that was taken for nothing."""
+        """Add a tag again that was removed for nothing."""
         self._update([_add(version, names.tag(version, tag))])
-
-    def mappings(self) -> dict[Version, dict[str, Any]]:
-        """Return the mapping of each head; raise BadSetting if the dataset's name stands for something else."""
-        found = ask(self.settings, lambda es: es.indices.get_mapping(index=self.dataset, ignore_unavailable=True))
-        others = sorted(index for index in found if not index.startswith(f"{self.dataset}~"))
-        if others == [self.dataset]:
-            raise self._taken("there is an index of this name. Delete it, or reindex it under another name")
-        if others:
-            raise self._taken(f"it stands for {', '.join(others)}. Take the alias off, or rename the data stream")
-        return {names.version(index): body["mappings"] for index, body in found.items()}
-
-    def _leave(self, version: Version, epoch: int) -> list[dict[str, Any]]:
-        return [
-            _remove(version, self.dataset),
-            _remove(version, names.head(self.dataset, version.partition)),
-            _remove(version, names.epoch(self.dataset, version.partition, epoch)),
-            _add(version, names.tag(version, names.RETIRED)),
-        ]
 
     def _update(self, actions: list[dict[str, Any]]) -> bool:
         try:
             ask(self.settings.publisher, lambda es: es.indices.update_aliases(actions=actions), within=CHANGE)
         except Rejected as rejected:
-            if rejected.kind in _LOST:
-                return False
             if rejected.kind == "invalid_alias_name_exception":
-                raise self._taken(f"{rejected.reason}. Delete it, or reindex it under another name") from rejected
-            raise
+                raise names.taken(
+                    self.dataset, f"{rejected.reason}. Delete it, or reindex it under another name"
+                ) from rejected
+            if rejected.kind not in _LOST:
+                raise
+            return False
         return True
 
-    def _behind(self, head: str) -> dict[str, list[str]]:
-        """Return the indices behind an alias, and all aliases of each.
+    def _behind(self, name: str) -> Mapping[str, Collection[str]]:
+        """Return the indices that a name stands for, and all aliases of each.
 
-        A server with security knows which aliases there are before it looks at the
-        index: one that comes in between is missing in its answer.
+        A server with security resolves the name before it looks at the index: an
+        alias that is added in between is missing in its answer.
         """
-        found = ask(self.settings, lambda es: es.indices.get_alias(index=head, ignore_unavailable=True))
-        return {index: list(body["aliases"]) for index, body in found.items()}
+        found = ask(self.settings, lambda es: es.indices.get_alias(index=name, ignore_unavailable=True))
+        return {index: body["aliases"] for index, body in found.items()}
 
-    def _taken(self, why: str) -> BadSetting:
-        return BadSetting(f"{self.dataset} is to be the alias that readers use, but {why}, or choose another dataset")
+    def _restless(self, head: str) -> Unavailable:
+        return Unavailable(f"{head} has no epoch, or moves all the time; see GET {head}/_alias")
+
+
+def _pointer(index: str, aliases: Collection[str]) -> Pointer:
+    """Return a head's index as a pointer; one without a version if the head moved away meanwhile."""
+    version = names.version(index)
+    epochs = f"{names.head(version.dataset, version.partition)}~"
+    found = [alias.removeprefix(epochs) for alias in aliases if alias.startswith(epochs)]
+    return Pointer(version, int(found[0])) if found else Pointer()
 
 
 def _remove(version: Version, alias: str) -> dict[str, Any]:

@@ -8,20 +8,25 @@
     flights~201301~head~17                         the same, and how often the head has moved
     flights~registry                               the index of the history
 
-All but the first are hidden: a wildcard of a reader does not find them.
+All but the first are hidden: a reader's wildcard does not find them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.version import Version
 
 STAGED = "staged"
 RETIRED = "retired"
 
+_REGISTRY = "~registry"
 _FORBIDDEN = re.compile(r'[\\/*?"<>|\s,#:~]')
+_VERSION = re.compile(r"[a-z0-9_]+~[a-z0-9_]+")
+"""A partition and a version's id."""
+
 _LONGEST = 255 - len("~~~") - 30 - len("v20261120t211605_k7f3q2") - len(RETIRED)
 
 
@@ -45,26 +50,55 @@ def head(dataset: str, partition: str) -> str:
     return f"{dataset}~{partition}~head"
 
 
-def epoch(dataset: str, partition: str, number: int) -> str:
-    """Return the alias that counts how often a partition's head has moved."""
-    return f"{head(dataset, partition)}~{number}"
-
-
 def registry(dataset: str) -> str:
-    """Return the index of the history."""
-    return f"{dataset}~registry"
+    """Return the index of the history; `*` stands for all datasets."""
+    return f"{dataset}{_REGISTRY}"
+
+
+def dataset(registry: str) -> str:
+    """Return the dataset whose history an index holds; empty for the index of something else."""
+    name = registry.removesuffix(_REGISTRY)
+    return "" if name == registry or _FORBIDDEN.search(name) else name
 
 
 def check_dataset(name: str) -> None:
     """Raise BadSetting for a name that no alias can have."""
     found = _FORBIDDEN.search(name)
     if found:
-        raise BadSetting(f"index {name!r} holds {found[0]!r}, which no name of Elasticsearch may; take - or _ for it")
+        raise BadSetting(
+            f"index {name!r} holds {found[0]!r}, which Elasticsearch allows in no name; use - or _ instead"
+        )
     if not name or name != name.lower() or name[0] in "-_+.":
         raise BadSetting(f"index {name!r} must be lower case and start with a letter or digit, as Elasticsearch asks")
     size = len(name.encode())
     if size > _LONGEST:
         raise BadSetting(
-            f"index {name!r} is {size} bytes long; with partition and version behind it, {_LONGEST} fit into the 255 "
-            "that Elasticsearch allows"
+            f"index {name!r} is {size} bytes long; use at most {_LONGEST}, since partition and version are appended "
+            "and Elasticsearch allows 255"
         )
+
+
+def check_version(dataset: str, version: Version) -> None:
+    """Raise Conflict for what is no version of the dataset.
+
+    A loader may write into a record what would name another dataset's index, or several.
+    """
+    if version.dataset != dataset or not _VERSION.fullmatch(f"{version.partition}~{version.id}"):
+        raise Conflict(
+            f"{version} is not a version of {dataset}; nothing was changed or deleted. If {registry(dataset)} holds "
+            "it, somebody wrote that document by hand: delete it"
+        )
+
+
+def check_free(dataset: str, indices: Iterable[str]) -> None:
+    """Raise BadSetting if the dataset's name stands for other indices than those of its versions."""
+    others = sorted(each for each in indices if not each.startswith(f"{dataset}~"))
+    if others == [dataset]:
+        raise taken(dataset, "there is an index of this name. Delete it, or reindex it under another name")
+    if others:
+        raise taken(dataset, f"it stands for {', '.join(others)}. Remove the alias, or rename the data stream")
+
+
+def taken(dataset: str, why: str) -> BadSetting:
+    """Return the error for a dataset whose name stands for something else."""
+    return BadSetting(f"readers are to use {dataset} as an alias, but {why}; or choose another name for the dataset")

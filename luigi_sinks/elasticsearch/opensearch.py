@@ -1,4 +1,4 @@
-"""The client of OpenSearch, which takes the calls of Elasticsearch's.
+"""OpenSearch's client, a room of this store's own: it takes the same calls as Elasticsearch's.
 
 The two differ in where they want the arguments, and in how an index is read at one
 point in time.
@@ -22,7 +22,7 @@ try:
 except ImportError as missing:
     raise NotInstalled("opensearch", missing) from missing
 
-if TYPE_CHECKING:  # whoever uses OpenSearch need not have it
+if TYPE_CHECKING:  # users of OpenSearch need not install it
     from elasticsearch import Elasticsearch
 
 T = TypeVar("T")
@@ -30,12 +30,15 @@ T = TypeVar("T")
 _WHOLE = ("document", "operations")
 """Arguments that are a call's body."""
 
-_FIELDS = ("actions", "aliases", "ids", "mappings", "pit", "query", "search_after", "settings", "size", "slice", "sort")
+_FIELDS = (
+    *("_meta", "actions", "aliases", "ids", "mappings", "pit", "query", "search_after", "settings", "size", "slice"),
+    "sort",
+)
 """Arguments that are fields of it; the others go into the URL."""
 
 
 class Client:
-    """Asks OpenSearch by its own client."""
+    """Makes calls by OpenSearch's own client."""
 
     def __init__(self, settings: ElasticsearchSettings) -> None:
         self._settings = settings
@@ -55,7 +58,7 @@ class Client:
                 raise error.info from None
             raise self._failure(error) from error
         except opensearchpy.SerializationError as error:
-            raise errors.no_response(self._settings, "what came back is no answer of OpenSearch's") from error
+            raise errors.no_response(self._settings, "the answer is not JSON, so it is not OpenSearch's") from error
         except opensearchpy.TransportError as error:
             raise errors.from_response(self._settings, int(error.status_code), error.info or error.error) from error
 
@@ -80,7 +83,7 @@ class _Namespace:
 
 
 class _Calls(_Namespace):
-    """Stands for Elasticsearch's client, as far as the sink uses it."""
+    """Has the part of Elasticsearch's client that the store uses."""
 
     def __init__(self, client: opensearchpy.OpenSearch, within: float) -> None:
         super().__init__(client, within)
@@ -88,7 +91,7 @@ class _Calls(_Namespace):
         self.cluster = _Namespace(client.cluster, within)
 
     def open_point_in_time(self, *, index: str, keep_alive: str) -> dict[str, str]:
-        """Say with the id how many shards there are, as they are read one after another."""
+        """Return an id that also tells how many shards there are: they are read one after another."""
         opened = self.create_pit(index=index, keep_alive=keep_alive, allow_partial_pit_creation=False)
         return {"id": f"{opened['_shards']['total']} {opened['pit_id']}"}
 
@@ -100,7 +103,7 @@ class _Calls(_Namespace):
         return self._page(search, **given) if "pit" in given else search(**given)
 
     def _page(self, search: Callable[..., Any], *, pit: Any, search_after: Any, sort: Any, **given: Any) -> Any:  # noqa: ARG002
-        """Give the next page of the first shard that has one: there is no order over all, as Elasticsearch has."""
+        """Return the next page of the first shard that has one: OpenSearch has no order over all shards."""
         shards, point = pit["id"].split()
         first, after = search_after or (0, None)
         for shard in range(first, int(shards)):
@@ -117,6 +120,8 @@ class _Calls(_Namespace):
 def _placed(given: Mapping[str, Any]) -> dict[str, Any]:
     """Put arguments where OpenSearch's client wants them."""
     present = {name: value for name, value in given.items() if value is not None}
+    if "meta" in present:
+        present["_meta"] = present.pop("meta")
     fields = {name: present.pop(name) for name in _FIELDS if name in present}
     whole = next((present.pop(name) for name in _WHOLE if name in present), fields)
     if "source" in present:
@@ -125,7 +130,7 @@ def _placed(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Json(Serializer):
-    """Reads and writes JSON. Of a bulk answer without errors it reads no more than that."""
+    """Reads and writes JSON; does not parse the items of a bulk answer without errors."""
 
     mimetype = "application/json"
 
@@ -140,13 +145,13 @@ class _Json(Serializer):
 
 
 def _connection_class(settings: ElasticsearchSettings) -> type[opensearchpy.Urllib3HttpConnection]:
-    """Make the class of the client's connections, which are ours."""
+    """Return a class of connections that are those of `pool`."""
 
     class Connection(opensearchpy.Urllib3HttpConnection):
         def _create_urllib3_pool(self) -> None:
             self.pool = open_pool(settings)
 
         def log_request_fail(self, *args: Any, **kwargs: Any) -> None:
-            """Say nothing: what failed is raised, and that nothing was found is often no failure."""
+            """Log nothing: what failed is raised, and a 404 is often no failure."""
 
     return Connection

@@ -1,7 +1,7 @@
-"""The connections to the cluster: each request says who asks, and each handshake is verified.
+"""The connections to the cluster, a room of this store's own: each request is authenticated, each handshake verified.
 
-They sign requests below the client library, so that it never holds a token, and
-can neither log one nor keep it in an error.
+Tokens are added below the client library, so that it never holds one, and can neither
+log it nor keep it in an error.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _CONNECT = 5.0
 
 
 def open_pool(settings: ElasticsearchSettings) -> urllib3.HTTPConnectionPool:
-    """Make the connections of one client."""
+    """Return the connections of one client."""
     return _TlsPool(settings) if settings.is_encrypted else _Pool(settings)
 
 
 class _Pool(urllib3.HTTPConnectionPool):
-    """Signs each request by itself.
+    """Authenticates each request by itself.
 
-    So a token that was replaced is picked up by all connections, and one that the
-    server refuses is fetched again and the request replayed, once.
+    So all connections use a new token as soon as there is one, and a request whose
+    token the server refuses is sent once more, with a new one.
     """
 
     def __init__(self, settings: ElasticsearchSettings, **options: Any) -> None:
@@ -57,34 +57,39 @@ class _Pool(urllib3.HTTPConnectionPool):
         timeout: float = LOOK,
         **options: Any,
     ) -> urllib3.BaseHTTPResponse:
-        """Send a request and read its answer; `timeout` is how long to wait for it, in seconds."""
+        """Send a request and return the answer; `timeout` is how long to wait for it, in seconds."""
+        settings, send = self._settings, super().urlopen
         options["timeout"] = urllib3.Timeout(connect=_CONNECT, read=timeout)
         url = url.replace("+", "%20")  # a signed space must be written so, and any may
-        headers = {**(headers or {}), **self._settings.more_headers, "x-opaque-id": running.current().correlation}
-        send = super().urlopen
+        headers = {**(headers or {}), **settings.more_headers, "x-opaque-id": running.current().correlation}
 
-        def perform(token: Token) -> urllib3.BaseHTTPResponse:
-            identity = _identity(self._settings, token, method, url, headers, body)
-            return _let_in(self._settings, token, send(method, url, body, {**headers, **identity}, **options))
+        def attempt(token: Token) -> urllib3.BaseHTTPResponse:
+            identity = _identity(settings, token, method, url, headers, body)
+            answer = send(method, url, body, {**headers, **identity}, **options)
+            if refusal := _refusal(settings, token, answer):
+                raise Refused(refusal)
+            logins.note(settings.address, settings.credential, token)
+            return answer
 
-        return _use(self._settings, perform)
+        who = {"user": settings.user, "audience": settings.audience, "owner": settings.owner}
+        return credentials.use(settings.credential, attempt, host=settings.host, port=settings.port, **who)
 
 
 class _TlsConnection(urllib3.connection.HTTPSConnection):
-    """Connects with the certificates that the files hold by then, also when it connects anew."""
+    """Reads the certificates from their files whenever it connects."""
 
     def __init__(self, *args: Any, settings: ElasticsearchSettings, **options: Any) -> None:
         super().__init__(*args, server_hostname=settings.tls_server_name or None, **options)
         self._settings = settings
 
     def connect(self) -> None:
-        """Shake hands, which verifies who is there."""
+        """Connect, and verify the server's certificate."""
         self.ssl_context = _tls(self._settings)
         super().connect()
 
 
 class _TlsPool(_Pool, urllib3.HTTPSConnectionPool):
-    """Does by TLS what `_Pool` does."""
+    """The same over TLS."""
 
     ConnectionCls = _TlsConnection
 
@@ -93,24 +98,10 @@ class _TlsPool(_Pool, urllib3.HTTPSConnectionPool):
         self.conn_kw["settings"] = settings
 
 
-def _use(
-    settings: ElasticsearchSettings, perform: Callable[[Token], urllib3.BaseHTTPResponse]
-) -> urllib3.BaseHTTPResponse:
-    return credentials.use(
-        settings.credential,
-        perform,
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        audience=settings.audience,
-        owner=settings.owner,
-    )
-
-
 def _identity(
     settings: ElasticsearchSettings, token: Token, method: str, url: str, headers: Mapping[str, str], body: Any
 ) -> Mapping[str, str]:
-    """Return the headers that say who asks, in the words that the kind of token takes."""
+    """Return the headers that authenticate a request, in the form of the token's scheme."""
     if token.scheme == "none":
         return {}
     if token.scheme == "signature":
@@ -124,8 +115,8 @@ def _basic(settings: ElasticsearchSettings, token: Token) -> str:
     user = token.user or settings.user
     if not user:
         raise BadSetting(
-            f"the section of {settings.where} in luigi.cfg says no user, and credential "
-            f"{settings.credential!r} is a password; add user = NAME, or publish_user for a publish_credential"
+            f"the section of {settings.where} in luigi.cfg has no user, and credential {settings.credential!r} is a "
+            "password; add user = NAME, or publish_user for a publish_credential"
         )
     return "Basic " + base64.b64encode(f"{user}:{token.reveal()}".encode()).decode()
 
@@ -137,18 +128,8 @@ _SCHEMES: dict[str, Callable[[ElasticsearchSettings, Token], str]] = {
 }
 
 
-def _let_in(
-    settings: ElasticsearchSettings, token: Token, answer: urllib3.BaseHTTPResponse
-) -> urllib3.BaseHTTPResponse:
-    """Return the answer. Raises Refused if the server did not take the token."""
-    if refusal := _refusal(settings, token, answer):
-        raise Refused(refusal)
-    logins.note(settings.address, settings.credential, token)
-    return answer
-
-
 def _refusal(settings: ElasticsearchSettings, token: Token, answer: urllib3.BaseHTTPResponse) -> str:
-    """Say what the server has against the token; nothing if it let us in."""
+    """Return why the server refuses the token; nothing if it accepts it."""
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return _not_let_in(settings, token, answer.headers.get("www-authenticate", ""))
     if answer.status == HTTPStatus.FORBIDDEN and token.scheme == "signature" and (said := signing.refusal(answer.data)):
@@ -158,7 +139,7 @@ def _refusal(settings: ElasticsearchSettings, token: Token, answer: urllib3.Base
 
 def _not_let_in(settings: ElasticsearchSettings, token: Token, challenge: str) -> str:
     if token.scheme == "none":
-        return f"{settings.where} lets nobody in without a token, and a proxied credential has none"
+        return f"{settings.where} requires a token, and a proxied credential has none; name another credential"
     name = token.user or settings.user or token.info.principal
     reason = f"{settings.where} does not let {repr(name) if name else 'the bearer of this token'} in"
     if said := _DESCRIPTION.search(challenge):
@@ -166,11 +147,11 @@ def _not_let_in(settings: ElasticsearchSettings, token: Token, challenge: str) -
     if token.scheme != "bearer" or not token.info.issuer:
         return reason
     asked = f"tokens of {token.info.issuer!r} for {token.info.audience!r}"
-    return f"{reason}; its realm, or the proxy before it, must take {asked}"
+    return f"{reason}; configure its realm, or the proxy before it, to accept {asked}"
 
 
 _DESCRIPTION = re.compile(r'error_description="([^"]+)"')
-"""Why a token is not taken, as RFC 6750 has it told, also by proxies."""
+"""Why a token is refused, in the words of RFC 6750, which proxies use too."""
 
 
 def _tls(settings: ElasticsearchSettings) -> ssl.SSLContext:

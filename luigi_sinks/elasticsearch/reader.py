@@ -12,7 +12,7 @@ from luigi_sinks.errors import Unavailable
 
 _PAGE = 2_000
 _KEEP_ALIVE = "1h"
-"""How long the cluster keeps the point in time from one page to the next: whoever reads may be slow with its rows."""
+"""How long the cluster keeps the point in time from one page to the next, since a consumer may be slow."""
 
 
 def documents(settings: ElasticsearchSettings, index: str) -> Iterator[Any]:
@@ -44,8 +44,8 @@ def _page(settings: ElasticsearchSettings, index: str, point: str, after: Any) -
         )
     except Missing as missing:
         raise Unavailable(
-            f"{index}: the cluster no longer keeps the point in time it is read from, as the reader paused for more "
-            "than an hour, or a node went; read it again from the start"
+            f"{index}: the cluster no longer keeps the point in time that is read, because the reader paused for more "
+            "than an hour, a node left, or the version was deleted; read it again from the start"
         ) from missing
     hits: list[Any] = answer["hits"]["hits"]
     return hits

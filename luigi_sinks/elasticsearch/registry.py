@@ -1,32 +1,39 @@
 """The history of a dataset: one hidden index, one document a version.
 
 A version's number is its document's id, taken by creating the next one, so no two
-versions share it. Every change of a record is seen by the searches that follow it:
-it refreshes the index, which is tiny. While a version is being loaded, a document
-for each of its parts says that the part was begun, and with how many rows; who looks
-for those refreshes the index first.
+versions share it. A document holds the whole record, as `luigi_sinks.stored` writes
+it, and beside it the few fields that are searched. Every change of a record refreshes
+the index, which is tiny, so the searches that follow find it. While a version is being
+loaded, a note for each of its parts says that the part was begun, and with how many
+rows; `forget_parts` refreshes the index before it looks for those.
+
+`_meta.format` of the mapping is the registry's own version. Releases before 0.2 wrote
+none, and their records can be read as they are until `upgrade` rewrites them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
-
+from luigi_sinks import record as rules
+from luigi_sinks import stored
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import CHANGE, Clash, Missing, Rejected, ask
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
-from luigi_sinks.errors import Conflict, Unavailable
+from luigi_sinks.errors import Conflict, Forbidden, SinkError, Unavailable
 from luigi_sinks.record import Record
 from luigi_sinks.version import Version
 
+FORMAT = 2
+
 _PAGE = 1_000
-_ATTEMPTS = 50
+_CHANGED = 409
 _MAPPING = {
     "dynamic": False,
+    "_meta": {"format": FORMAT},
     "properties": {
         "seq": {"type": "long"},
         "partition": {"type": "keyword"},
@@ -40,9 +47,10 @@ _MAPPING = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A record as it was found; the last two numbers say whether it has changed since."""
+    """A record as it was found under a key; the last two numbers tell whether it has changed since."""
 
     record: Record
+    key: str
     seq_no: int
     primary_term: int
 
@@ -60,9 +68,7 @@ class Registry:
         return names.registry(self.dataset)
 
     def create(self) -> None:
-        """Make the index, unless it is there: to look takes fewer rights."""
-        if ask(self.settings, lambda es: es.indices.exists(index=self.index)):
-            return
+        """Make the index; another load may have come first."""
         settings = {"hidden": True, "number_of_shards": 1, "auto_expand_replicas": "0-1"}
         try:
             ask(
@@ -74,35 +80,51 @@ class Registry:
             if rejected.kind != "resource_already_exists_exception":
                 raise
 
+    def upgrade(self, mapping: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+        """Bring an index that has this mapping to the present format, if it has an older one.
+
+        A record without a schema gets the mapping that its index has, or `schema` where
+        the index is deleted. After a failure half-way, call it again. Raises SinkError
+        for a newer format.
+        """
+        found = mapping.get("_meta", {}).get("format", 1)
+        if found == FORMAT:
+            return
+        if not isinstance(found, int) or found > FORMAT:
+            raise SinkError(f"{self.index} has format {found}, newer than this luigi_sinks; install a newer one")
+        try:
+            while not self._rewrite(schema):
+                pass
+            meta = {"format": FORMAT}
+            ask(self.settings, lambda es: es.indices.put_mapping(index=self.index, meta=meta), within=CHANGE)
+        except Forbidden as refusal:
+            raise Forbidden(
+                f"{self.index} was made by an older luigi_sinks, and this login is not permitted to upgrade it; run "
+                f"`luigi-sinks create` as the owner: {refusal}"
+            ) from refusal
+
     def add(self, record: Record) -> None:
         """Keep a new record under the next free number."""
         seq = self._last() + 1
-        if seq == 1:
-            self.create()
         while not self._create(str(seq), _document(replace(record, seq=seq)), refresh=True):
-            if self._found(record.version):  # by an earlier attempt, whose answer was lost
+            if self.entries(record.version):  # by an earlier attempt, whose answer was lost
                 return
             seq += 1
 
     def entry(self, version: Version) -> Entry:
-        """Return a version's record as it is now; raise Conflict if there is none."""
-        found = self._found(version)
-        if not found:
-            raise Conflict(f"{version} is not in the registry")
-        return found[0]
+        """Return a version's record as it is now. Raises Conflict if there is none."""
+        found = self.entries(version)
+        if version not in found:
+            raise rules.unknown(version)
+        return found[version]
 
-    def record(self, version: Version) -> Record:
-        """Return a version's record; raise Conflict if there is none."""
-        return self.entry(version).record
-
-    def change(self, version: Version, become: Callable[[Record], Record]) -> Record:
-        """Replace a record by what `become` makes of it, nothing having come between; return it."""
-        for _ in range(_ATTEMPTS):
-            entry = self.entry(version)
-            record = become(entry.record)
-            if record == entry.record or self.put(entry, record):
-                return record
-        raise Unavailable(f"{version}: its record is changed by too many at once; try again")
+    def entries(self, *versions: Version) -> Mapping[Version, Entry]:
+        """Return the records of versions as they are now; those that are not there are left out."""
+        found: dict[Version, Entry] = {}
+        for first in range(0, len(versions), _PAGE):
+            ids = [version.id for version in versions[first : first + _PAGE]]
+            found |= {hit.record.version: hit for hit in self._search([{"terms": {"version": ids}}])}
+        return {version: found[version] for version in versions if version in found}
 
     def put(self, entry: Entry, record: Record) -> bool:
         """Put a record in the place of one that was found; return False if that has changed meanwhile."""
@@ -111,7 +133,7 @@ class Registry:
                 self.settings,
                 lambda es: es.index(
                     index=self.index,
-                    id=str(record.seq),
+                    id=entry.key,
                     document=_document(record),
                     if_seq_no=entry.seq_no,
                     if_primary_term=entry.primary_term,
@@ -122,7 +144,7 @@ class Registry:
             return False
         return True
 
-    def pages(self, partition: str | None, update_ids: Collection[str] | None) -> Iterator[list[Entry]]:
+    def pages(self, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[list[Entry]]:
         """Yield the history in pages, oldest first."""
         filters: list[dict[str, Any]] = []
         if partition is not None:
@@ -131,7 +153,7 @@ class Registry:
             filters.append({"terms": {"update_id": sorted(update_ids)}})
         last, page = 0, None
         while page is None or len(page) == _PAGE:
-            page = self._search([*filters, {"range": {"seq": {"gt": last}}}], size=_PAGE)
+            page = self._search([*filters, {"range": {"seq": {"gt": last}}}])
             if page:
                 yield page
                 last = page[-1].record.seq
@@ -149,28 +171,56 @@ class Registry:
             raise Conflict(f"{version}: part {number} was begun with {known} rows before, and has {rows} now")
         return False
 
-    def forget_parts(self, version: Version) -> None:
-        """Delete the notes about a version's parts."""
+    def forget_parts(self, version: Version, *, is_fresh: bool = False) -> None:
+        """Delete the notes about a version's parts; `is_fresh` if the index was refreshed since the last was made."""
         query = {"term": {"part_of": version.id}}
         with suppress(Missing):  # no registry, no notes; one that is closed stays an error
-            is_last = False
-            while not is_last:
-                ask(self.settings, lambda es: es.indices.refresh(index=self.index))
-                keys = self._ids(query)
-                self._delete(keys)
-                is_last = len(keys) < _PAGE
+            while True:
+                if not is_fresh:
+                    ask(self.settings, lambda es: es.indices.refresh(index=self.index))
+                hits = ask(self.settings, lambda es: es.search(index=self.index, query=query, size=_PAGE, source=False))
+                keys = [hit["_id"] for hit in hits["hits"]["hits"]]
+                self._bulk([{"delete": {"_id": key}} for key in keys])
+                if len(keys) < _PAGE:
+                    return
+                is_fresh = False
 
-    def _delete(self, keys: Sequence[str]) -> None:
-        """Delete documents; one that is gone already is no error."""
-        if not keys:
-            return
-        deletes = [{"delete": {"_id": key}} for key in keys]
-        answer = ask(self.settings, lambda es: es.bulk(index=self.index, operations=deletes), within=CHANGE)
-        if answer["errors"]:
-            reasons = [item["delete"]["error"]["reason"] for item in answer["items"] if "error" in item["delete"]]
-            raise Unavailable(f"{self.index} lets nothing be deleted: {reasons[0]}")
+    def _rewrite(self, schema: Mapping[str, Any]) -> bool:
+        """Give every record a schema, in the present form; return False if one has changed meanwhile."""
+        found = ask(
+            self.settings,
+            lambda es: es.indices.get_mapping(
+                index=names.index(Version(self.dataset, "*", "v*")), expand_wildcards="all"
+            ),
+        )
+        is_done = True
+        for page in self.pages():
+            lines: list[Any] = []
+            for entry in page:
+                if not entry.record.schema:
+                    place = {"_id": entry.key, "if_seq_no": entry.seq_no, "if_primary_term": entry.primary_term}
+                    kept = found.get(names.index(entry.record.version), {})
+                    known = {**schema, "mapping": kept.get("mappings", schema["mapping"])}
+                    lines += [{"index": place}, _document(replace(entry.record, schema=known))]
+            is_done &= self._bulk(lines)
+        return is_done
 
-    def _create(self, key: str, document: dict[str, Any], *, refresh: bool = False) -> bool:
+    def _bulk(self, lines: Sequence[Any]) -> bool:
+        """Change documents; return False if one has changed meanwhile. One that is deleted already is no error."""
+        if not lines:
+            return True
+        answer = ask(
+            self.settings,
+            lambda es: es.bulk(index=self.index, operations=lines, refresh="index" in lines[0]),
+            within=CHANGE,
+        )
+        results = [result for item in answer["items"] for result in item.values()] if answer["errors"] else []
+        for error in (result["error"] for result in results if "error" in result and result["status"] != _CHANGED):
+            kind = Forbidden if error["type"] == "security_exception" else Unavailable
+            raise kind(f"{self.index} allows no change: {error['reason']}")
+        return not results
+
+    def _create(self, key: str, document: Mapping[str, Any], *, refresh: bool = False) -> bool:
         """Create a document; return False if there is one with the key."""
         try:
             ask(self.settings, lambda es: es.create(index=self.index, id=key, document=document, refresh=refresh))
@@ -178,14 +228,11 @@ class Registry:
             return False
         return True
 
-    def _found(self, version: Version) -> Sequence[Entry]:
-        return self._search([{"term": {"version": version.id}}], size=1)
-
     def _last(self) -> int:
         found = self._search([{"exists": {"field": "seq"}}], size=1, order="desc")
         return found[0].record.seq if found else 0
 
-    def _search(self, filters: Sequence[dict[str, Any]], *, size: int, order: str = "asc") -> list[Entry]:
+    def _search(self, filters: Sequence[Mapping[str, Any]], *, size: int = _PAGE, order: str = "asc") -> list[Entry]:
         try:
             answer = ask(
                 self.settings,
@@ -202,13 +249,6 @@ class Registry:
             return []
         return [_entry(hit) for hit in answer["hits"]["hits"]]
 
-    def _ids(self, query: dict[str, Any]) -> list[str]:
-        answer = ask(
-            self.settings,
-            lambda es: es.search(index=self.index, query=query, size=_PAGE, source=False),
-        )
-        return [hit["_id"] for hit in answer["hits"]["hits"]]
-
 
 def _document(record: Record) -> dict[str, Any]:
     return {
@@ -216,9 +256,10 @@ def _document(record: Record) -> dict[str, Any]:
         "partition": record.version.partition,
         "version": record.version.id,
         "update_id": record.origin.update_id,
-        "record": msgspec.to_builtins(record),
+        "record": stored.to_json(record),
     }
 
 
-def _entry(hit: dict[str, Any]) -> Entry:
-    return Entry(msgspec.convert(hit["_source"]["record"], Record), hit["_seq_no"], hit["_primary_term"])
+def _entry(hit: Mapping[str, Any]) -> Entry:
+    record = stored.from_json(hit["_source"]["record"], hit["_source"]["seq"])
+    return Entry(record, hit["_id"], hit["_seq_no"], hit["_primary_term"])

@@ -44,7 +44,7 @@ class DocumentShape:
         return list[types.struct("Document", self.properties, self.id_field)]  # type: ignore[misc]  # made at run time
 
     def accept(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """Check the documents, and return them as dicts of our own, which nobody changes before they are sent."""
+        """Check the documents, and return copies, which the caller cannot change before they are sent."""
         documents = [row if isinstance(row, dict) else self._named(index, row) for index, row in enumerate(rows)]
         try:
             msgspec.convert(documents, self._documents, dec_hook=types.checked, builtin_types=(bytes,))
@@ -97,7 +97,18 @@ class DocumentShape:
 
 @dataclass(frozen=True)
 class Schema:
-    """A mapping's properties, the settings of its indices, and the field that is the id."""
+    """What a user declared of an index, as `parse_schema` checked it.
+
+    `mapping` is whole, with its `properties`, and strict; `settings` are those of the
+    indices, without the prefix `index.`; `id_field` is the field whose value is the
+    document's id, empty if ids follow from the place in the load.
+
+    Example:
+        >>> schema = parse_schema("flights", {"id": {"type": "integer"}}, {"index.number_of_replicas": 0}, "id")
+        >>> schema.mapping["dynamic"], schema.settings
+        ('strict', {'number_of_replicas': 0})
+
+    """
 
     mapping: Mapping[str, Any]
     settings: Mapping[str, Any]
@@ -109,27 +120,36 @@ class Schema:
         found: Mapping[str, Any] = self.mapping["properties"]
         return found
 
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as JSON values, as each record keeps it."""
+        whole = {"mapping": self.mapping, "settings": self.settings, "id_field": self.id_field}
+        return msgspec.json.decode(msgspec.json.encode(whole), type=dict[str, Any])
+
     def contract(self, dataset: str) -> Contract:
         """Return what a document must look like."""
         return Contract(dataset, {"": DocumentShape(self.properties, self.id_field)})
 
     @property
     def loading(self) -> dict[str, Any]:
-        """The settings of an index while it is written: nobody searches it, and no copy is kept."""
+        """The settings of an index while it is written: no refresh and no replicas."""
         loading = {**self.settings, "hidden": True, "refresh_interval": "-1"}
-        if types.holds_vectors(self.properties):  # which the server would leave out of what it gives back
+        if types.holds_vectors(self.properties):  # the server would leave vectors out of _source
             loading.setdefault("mapping.exclude_source_vectors", False)
         return loading if "auto_expand_replicas" in self.settings else {**loading, "number_of_replicas": 0}
 
     @property
     def serving(self) -> dict[str, Any]:
-        """What of it changes before it is read: as the user says, or to the server's defaults."""
+        """The settings to change before it is read, to the user's values or the server's defaults."""
         serving = {name: self.settings.get(name) for name in ("refresh_interval", "number_of_replicas")}
         return {"refresh_interval": serving["refresh_interval"]} if "auto_expand_replicas" in self.settings else serving
 
 
 def parse_schema(name: str, mapping: Any, settings: Any, id_field: Any) -> Schema:
-    """Make a schema of what a user declared; raise BadSetting that names the index for what cannot work."""
+    """Return the schema that a user declared.
+
+    `mapping` is {"properties": {...}} or the properties themselves. Raises BadSetting,
+    which names the index and the field, for what cannot work.
+    """
     if not isinstance(mapping, Mapping) or not mapping:
         raise BadSetting(f'index {name!r}: set mapping = {{"properties": {{...}}}}; each field must have a type')
     whole = mapping if _is_whole(mapping) else {"properties": mapping}
@@ -166,7 +186,7 @@ def _check_properties(name: str, properties: Mapping[str, Any], place: str = "")
     for field_name, declaration in properties.items():
         where = f"index {name!r}: field {place + str(field_name)!r}"
         if not isinstance(field_name, str) or not field_name or "." in field_name:
-            raise BadSetting(f"{where}: a name is text without dots; nest properties instead")
+            raise BadSetting(f"{where}: use text without dots as its name; nest properties instead")
         if not isinstance(declaration, Mapping) or not (declaration.get("type") or "properties" in declaration):
             raise BadSetting(f'{where} has no type; write {{"type": "keyword"}}, for example')
         _check_properties(name, declaration.get("properties", {}), f"{place}{field_name}.")

@@ -1,4 +1,4 @@
-"""Where the cluster is, who we are there, and what stands in between."""
+"""Where the cluster is, the logins to it, and proxies in between."""
 
 from __future__ import annotations
 
@@ -17,24 +17,32 @@ _HEADER = re.compile(r"[A-Za-z0-9-]+")
 class ElasticsearchSettings:
     """The section `[luigi_sinks.elasticsearch]`.
 
-    `product` is elasticsearch, or opensearch, which may be Amazon's. TLS is on
-    unless the host is this machine's loopback and no `tls_ca` is given; without
-    `tls_ca` the system's authorities are trusted. `credential` names the section
-    that says where the token comes from; a password needs a `user` too, other
-    tokens say themselves whose they are. `audience` and `owner` are asked for where
-    the token's source has to know for what and for whom it is; a task's owner goes
-    before this one.
+    `host` and `port` (9200) locate the cluster; `product` is elasticsearch (the
+    default) or opensearch, Amazon's included. `credential` names the section
+    `[luigi_sinks.credential.NAME]` that says where the token comes from; a password
+    needs a `user` too. `audience` and `owner` are passed to sources that make a token
+    for one service or one team; a task's owner takes precedence over this one.
+
+    TLS is on, except for a host on this machine's loopback without a `tls_ca`.
+    `tls_ca` is a PEM file with the authorities to trust, by default the system's.
 
     `publish_credential` (and `publish_user`, for a password) names a second login, the
-    publisher's: with it goes what makes, guards, shows, hides or deletes a version, and
-    with `credential` only what reads and adds documents. So the server can refuse a
-    loader all that would harm a published version. Without it one login does both.
+    publisher's. It creates, blocks, publishes and deletes indices; `credential` then
+    only reads and adds documents, so that the server can refuse a loader whatever would
+    harm a published version. By default one login does both.
 
-    For a proxy in between that wants to know who asks: `tls_server_name` is the
-    name in its certificate where that is not `host`, `tls_certificate` and
-    `tls_key` are the files of ours, `headers` goes with each request
-    (`X-Team: data, X-Stage: test`), and the token goes in `token_header`: after
-    its scheme in an authorization header, alone in any other.
+    For an identity-aware proxy: `tls_server_name` is the name in its certificate where
+    that is not `host`; `tls_certificate` and `tls_key` are PEM files with a client
+    certificate; `headers` (`X-Team: data, X-Stage: test`) are sent with each request;
+    `token_header` (authorization) is the header for the token, which in an
+    authorization header follows its scheme, and in any other stands alone.
+
+    Raises ValueError, in luigi.cfg BadSetting, for settings that contradict each other.
+
+    Example:
+        >>> ElasticsearchSettings("es.example.org", credential="es").url
+        'https://es.example.org:9200'
+
     """
 
     host: str
@@ -55,20 +63,24 @@ class ElasticsearchSettings:
 
     def __post_init__(self) -> None:
         if self.publish_user and not self.publish_credential:
-            raise ValueError("publish_user is given without the publish_credential that it belongs to")
+            raise ValueError("publish_user is set without publish_credential; set both, or neither")
         if self.tls_key and not self.tls_certificate:
-            raise ValueError("tls_key is given without the tls_certificate that it belongs to")
+            raise ValueError("tls_key is set without tls_certificate; set both, or neither")
         if (self.tls_server_name or self.tls_certificate) and not self.is_encrypted:
-            raise ValueError("tls_server_name and tls_certificate need a tls_ca: on loopback there is no TLS without")
+            raise ValueError(
+                "tls_server_name and tls_certificate need TLS, which on loopback is off without tls_ca; set it"
+            )
         if not _HEADER.fullmatch(self.token_header):
-            raise ValueError(f"token_header = {self.token_header} is no header's name")
+            raise ValueError(f"token_header = {self.token_header} is not the name of a header")
         for name in self.more_headers:
             if _SECRET.search(name):
-                raise ValueError(f"headers must hold no secret, as {name!r} may; name a credential, and a token_header")
+                raise ValueError(
+                    f"headers must hold no secret, and {name!r} may hold one; set credential and token_header instead"
+                )
 
     @property
     def publisher(self) -> ElasticsearchSettings:
-        """The same connection for whoever publishes: these settings, unless a credential is named for it."""
+        """The publisher's settings: these, unless `publish_credential` names another login."""
         if not self.publish_credential:
             return self
         login, user = self.publish_credential, self.publish_user
@@ -81,28 +93,28 @@ class ElasticsearchSettings:
 
     @property
     def address(self) -> str:
-        """Where the cluster answers, for messages."""
+        """Host and port, for messages."""
         return f"{self.host}:{self.port}"
 
     @property
     def where(self) -> str:
-        """What answers there, for messages."""
+        """Product and address, for messages."""
         return f"{'OpenSearch' if self.product == 'opensearch' else 'Elasticsearch'} at {self.address}"
 
     @property
     def url(self) -> str:
-        """Where the cluster answers."""
+        """The URL of the cluster."""
         scheme = "https" if self.is_encrypted else "http"
         return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     @property
     def more_headers(self) -> dict[str, str]:
-        """The headers that go with each request."""
+        """`headers`, by name."""
         return dict(_header(line) for line in self.headers.split(",") if line.strip())
 
 
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = (part.strip() for part in line.partition(":"))
     if not colon or not _HEADER.fullmatch(name) or not value.isascii() or not value.isprintable():
-        raise ValueError(f"headers takes NAME: VALUE, several with commas between, not {line.strip()!r}")
+        raise ValueError(f"headers takes NAME: VALUE, separated by commas, not {line.strip()!r}")
     return name, value

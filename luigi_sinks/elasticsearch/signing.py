@@ -1,4 +1,4 @@
-"""Requests that are signed (SigV4), as Amazon OpenSearch Service takes them."""
+"""Requests signed by SigV4, for Amazon OpenSearch Service; a room of this store's own."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ def headers(
     plain: Mapping[str, str],
     body: bytes | None,
 ) -> dict[str, str]:
-    """Return the headers that sign a request; they are good for a few minutes.
+    """Return the headers that sign a request; they are valid for a few minutes.
 
-    Only what nobody on the way may change is signed. The server is told by the name
-    in its certificate where that is not the host, as behind a tunnel.
+    Only headers that no proxy may change are signed. The signed host is the name in the
+    server's certificate where that is not `host`, as behind a tunnel. Raises BadSetting
+    for Elasticsearch, which takes no signatures.
     """
     from luigi_sinks.credentials.sources import sigv4  # noqa: PLC0415 - only this needs the extra
 
     if settings.product != "opensearch":
         raise BadSetting(
-            f"credential {settings.credential!r} signs requests, which OpenSearch takes and Elasticsearch not: write "
+            f"credential {settings.credential!r} signs requests, which only OpenSearch accepts; set "
             "product = opensearch in the section of the connection, or name another credential"
         )
     named = {"host": settings.tls_server_name} if settings.tls_server_name else {}
@@ -40,13 +41,13 @@ def headers(
 
 
 def refusal(answer: bytes) -> str:
-    """Return AWS's words if a 403 means that it does not take the signature; else nothing."""
-    if not answer:  # to a HEAD, which is answered without words
+    """Return AWS's message if a 403 means that it refuses the signature; else nothing."""
+    if not answer:  # to a HEAD, whose response has no body
         return "403 Forbidden"
     try:
         said = msgspec.json.decode(answer, type=dict[str, object])
     except msgspec.MsgspecError:
         return ""
     message = str(said.get("message") or said.get("Message") or "")
-    # What begins otherwise is about who signed, and what they may do.
+    # A message that begins so is about the rights of the one who signed.
     return "" if message.startswith("User: ") else message

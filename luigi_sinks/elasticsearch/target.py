@@ -1,4 +1,4 @@
-"""The Luigi target that is a version of an index."""
+"""The Luigi target for a version of an index."""
 
 from __future__ import annotations
 
@@ -18,9 +18,18 @@ from luigi_sinks.target import TargetOptions, VersionedTarget
 class ElasticsearchTarget(VersionedTarget):
     """A version of one partition of an index.
 
-    Readers use the alias `index`. `mapping` is {"properties": {...}} or the
-    properties themselves, `settings` are those of the index, `id_field` is the
-    field whose value is the document's id.
+    `index` is the alias that readers use. `mapping` is {"properties": {...}} or the
+    properties themselves, and is always strict. `settings` are those of the index, such
+    as number_of_shards; the server's defaults otherwise. `id_field` is the field, a
+    keyword or an integer, whose value is the document's id; without one, rows may
+    repeat. `luigi_sinks.target.TargetOptions` lists what all targets take. Raises
+    BadSetting for a name, mapping or setting that cannot work.
+
+    Example:
+        >>> mapping = {"carrier": {"type": "keyword"}, "delay": {"type": "float"}}
+        >>> ElasticsearchTarget("delays", mapping=mapping, update_id="2013-01").contract.shapes[""].names
+        ('carrier', 'delay')
+
     """
 
     store = "elasticsearch"

@@ -11,7 +11,24 @@ from luigi_sinks.task_events import watch
 
 
 class CopyToIndex(CopyTask):
-    """Loads `docs()` as one version of an index."""
+    """Loads `docs()` as one version of an index.
+
+    Subclass it: set `index` and `mapping`, write `docs()`. `luigi_sinks.CopyTask` lists
+    what all such tasks take, `partition_by` and `owner` among them. `run()` raises what
+    `luigi_sinks.load.loading` does.
+
+    Example:
+        class Delays(elasticsearch.CopyToIndex):
+            month = luigi.MonthParameter()
+            partition_by = ("month",)
+            index = "delays"
+            mapping = {"id": {"type": "keyword"}, "delay": {"type": "float"}}
+            id_field = "id"
+
+            def docs(self):
+                yield {"id": "UA1-2013-01-01", "delay": 3.5}
+
+    """
 
     _store = "elasticsearch"
 
@@ -19,17 +36,17 @@ class CopyToIndex(CopyTask):
     """The alias that readers use."""
 
     mapping = setting(None)
-    """{"properties": {...}}, or the properties themselves. It is always strict."""
+    """{"properties": {...}}, or the properties themselves. It is always strict. Required."""
 
     settings = setting(None)
-    """Settings of the index, such as number_of_shards, number_of_replicas and analysis."""
+    """Settings of the index, such as number_of_shards, number_of_replicas and analysis; the server's by default."""
 
     id_field = setting("")
     """The field whose value is the document's id; without one, rows may repeat."""
 
     def docs(self) -> Iterable[Any]:
         """Return the documents: dicts, tuples in the mapping's order, or Arrow tables and data frames."""
-        raise NotImplementedError(f"{type(self).__name__}.docs() says what to load")
+        raise NotImplementedError(f"define {type(self).__name__}.docs(): it returns the documents to load")
 
     def rows(self) -> Iterable[Any]:
         """Return the documents."""

@@ -1,7 +1,7 @@
 """The types of a mapping, as msgspec checks them.
 
-Where Elasticsearch would bend a value ("5" for an integer, "20130101" for an
-instant in 1970), it is refused. Types that are not listed are left to the server.
+A value that Elasticsearch would convert silently ("5" for an integer, "20130101" to an
+instant in 1970) is refused. Types that are not listed are checked by the server.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 TERM_BYTES = 32_766
-"""Lucene's longest term. What is longer in bytes only, the server refuses."""
+"""Lucene's longest term. Text that is longer only in bytes is refused by the server."""
 
 ID_BYTES = 512
 """The longest `_id`."""
@@ -33,7 +33,7 @@ class Checked:
     """
 
     right: ClassVar[Checked]
-    """What stands for a right value: msgspec asks for an instance, and one is enough."""
+    """The instance that msgspec gets for a right value; one is enough."""
 
     def __init_subclass__(cls) -> None:
         cls.right = cls()
@@ -56,18 +56,18 @@ class IsoDate(Checked):
 
     @staticmethod
     def refuse(value: Any) -> str | None:
-        """Refuse what is neither, and digits in quotes, which the server takes for milliseconds."""
+        """Refuse other values, and digits in quotes, which the server would read as milliseconds."""
         if isinstance(value, str):
-            return None if _ISO.fullmatch(value) else f"{value[:40]!r} is no ISO date, such as 2013-01-31T05:00:00Z"
+            return None if _ISO.fullmatch(value) else f"{value[:40]!r} is not an ISO date, such as 2013-01-31T05:00:00Z"
         return FormattedDate.refuse(value)
 
 
 class FormattedDate(Checked):
-    """A date in a format of the user's."""
+    """A date in a format that the mapping sets."""
 
     @staticmethod
     def refuse(value: Any) -> str | None:
-        """Refuse what is not even text, a number or a date."""
+        """Refuse what is not text, a number or a date."""
         right = isinstance(value, (str, int, date)) and not isinstance(value, bool)
         return None if right else f"Expected a date, got {type(value).__name__}"
 
@@ -88,11 +88,11 @@ class Ip(Checked):
 
     @staticmethod
     def refuse(value: Any) -> str | None:
-        """Refuse what is none."""
+        """Refuse what is not an address."""
         try:
             ipaddress.ip_address(value if isinstance(value, str) else repr(value))
         except ValueError:
-            return f"{str(value)[:40]!r} is no IP address"
+            return f"{str(value)[:40]!r} is not an IP address"
         return None
 
 
@@ -101,7 +101,7 @@ class GeoPoint(Checked):
 
     @classmethod
     def check(cls, value: Any) -> None:
-        """Take a list that begins with a number for one point."""
+        """Read a list that begins with a number as one point."""
         is_point = isinstance(value, (list, tuple)) and len(value) > 0 and _is_number(value[0])
         super().check([_named(value)] if is_point else value)
 
@@ -112,7 +112,7 @@ class GeoPoint(Checked):
             return None
         point = _named(value) if isinstance(value, (list, tuple)) else value
         if not isinstance(point, Mapping) or not {"lat", "lon"} <= point.keys():
-            return 'is no point: give {"lat": ..., "lon": ...}, [lon, lat] or text'
+            return 'is not a point: give {"lat": ..., "lon": ...}, [lon, lat] or text'
         for name, limit in (("lat", 90), ("lon", 180)):
             if not _is_number(point[name]) or not abs(point[name]) <= limit:
                 return f"{name} must be a number from -{limit} to {limit}"
@@ -132,7 +132,7 @@ class DocumentId(Checked):
 
 
 class Unchecked(Checked):
-    """Whatever can be JSON; the server judges it."""
+    """Any JSON; the server checks it."""
 
     @classmethod
     def check(cls, value: Any) -> None:

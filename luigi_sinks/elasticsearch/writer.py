@@ -1,10 +1,10 @@
-"""The fast path: bytes to `_bulk`, each document at most once.
+"""Sends the documents of a part to `_bulk`, each at most once.
 
-A document is created, never overwritten, and its id follows from its key or from
-its place in the load. So an attempt whose answer was lost is simply repeated: the
-documents that had arrived are told by a 409. Where ids are the user's keys, a 409
-may also be a second row with the key. On the first attempt at a part it always
-is; on a later one the stored document is compared with ours.
+A document is created, never overwritten, and its id follows from its key or from its
+place in the load. So an attempt whose answer was lost is repeated, and a 409 marks the
+documents that had arrived. Where ids are the user's keys, a 409 may also be a second
+row with the key: always on the first attempt at a part; on a later one the stored
+document is compared with the row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch.connection import CHANGE, TooLarge, ask, pause
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
-from luigi_sinks.errors import BadRow, Conflict, Forbidden, Unavailable
+from luigi_sinks.errors import BadRow, Forbidden, Unavailable
 from luigi_sinks.sink import Part
 from luigi_sinks.version import Version
 
@@ -29,6 +29,10 @@ _EXISTS, _CLOSED, _OVERLOADED = 409, {403, 404}, {429, 503}
 _ANSWER = ("errors", "items.*.status", "items.*.error")
 _FIELD = re.compile(r'introduction of \[([^\]]+)\] within \[([^\]]+)\]|field \[([^\]]+)\]|field="([^"]+)"')
 _JSON = msgspec.json.Encoder()
+
+
+class Closed(Exception):
+    """The index takes no more documents; the version's record tells why."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,13 @@ class PartWriter:
     is_first_attempt: bool
 
     def write(self) -> None:
-        """Create the part's documents, those of an earlier attempt excepted."""
+        """Create the part's documents that no earlier attempt created. Raises Closed."""
         lines = [b'{"create":{"_id":%b}}\n%b\n' % pair for pair in zip(self._ids(), self._documents(), strict=True)]
         for first, last in _runs(lines):
             self._send(dict(enumerate(lines[first:last], first)))
 
     def _send(self, lines: dict[int, bytes]) -> None:
-        """Send lines by their index in the part; again those that the server had no room for."""
+        """Send lines, given by their index in the part; send those again that the server had no room for."""
         for attempt in range(_TRIES):
             statuses = self._bulk(lines)
             lines = {index: lines[index] for index, status in statuses.items() if status in _OVERLOADED}
@@ -61,7 +65,7 @@ class PartWriter:
         raise Unavailable(f"{self.version}: the cluster rejects documents because it is overloaded; try again later")
 
     def _bulk(self, lines: dict[int, bytes]) -> dict[int, int]:
-        """Return the status of each line that was not created; raise BadRow for one that never will be."""
+        """Return the status of each line that was not created. Raises BadRow for one that cannot be."""
         body = b"".join(lines.values())
         try:
             answer = ask(
@@ -89,17 +93,17 @@ class PartWriter:
         return {index: status for half in halves for index, status in self._bulk(half).items()}
 
     def _judge(self, index: int, result: Mapping[str, Any]) -> None:
-        """Raise for what no repetition mends."""
+        """Raise for an error that a retry cannot change."""
         status, error = result["status"], result["error"]
         if error.get("type") == "security_exception":
-            raise Forbidden(f"{self.version}: {_reason(error)}. `luigi-sinks grants` prints the role that this takes")
+            raise Forbidden(f"{self.version}: {_reason(error)}. `luigi-sinks grants` prints the role that is needed")
         if status in _CLOSED:
-            raise Conflict(f"{self.version} takes no more rows: it was sealed or abandoned")
+            raise Closed
         if status != _EXISTS and status not in _OVERLOADED:
             raise self._bad_row(index, _field(error), f"was refused by the server: {_reason(error)}")
 
     def _check_repeats(self, indices: Sequence[int]) -> None:
-        """Raise BadRow if one of the documents that were there before is not ours."""
+        """Raise BadRow if one of the documents that were there before is another row's."""
         if not indices or not self.id_field:
             return
         within = self.contract.first_repeat(self.part.kind, self.part.rows)
@@ -145,7 +149,7 @@ def _runs(lines: Sequence[bytes]) -> Iterator[tuple[int, int]]:
 
 
 def _field(error: Mapping[str, Any]) -> str:
-    """Find the field that the server's words name."""
+    """Return the field that the server's message names."""
     found = next(filter(None, map(_FIELD.search, _reasons(error))), None)
     if found is None:
         return ""
@@ -156,7 +160,7 @@ def _field(error: Mapping[str, Any]) -> str:
 
 
 def _reason(error: Mapping[str, Any]) -> str:
-    """Return the server's innermost words, which say it best, cut short: they may hold the whole value."""
+    """Return the server's innermost message, the most exact one, cut short since it may hold the whole value."""
     return list(_reasons(error))[-1][:300]
 
 

@@ -14,7 +14,7 @@ NO_SUCH_TABLE = 1146
 DUPLICATE_KEY = 1062
 NO_SUCH_ROLE = 1959
 LOCKED = {1205, 1213}
-REFUSED = {1045, 1698}
+_REFUSED = {1045, 1698}
 _FORBIDDEN = {1044, 1142, 1143, 1227, 1370}
 _NO_LOCAL_FILES = {1148, 4166}
 _OUT_OF_SERVICE = {1021, 1040, 1114, 1203, 1226, 1290, 1317, 1836, 1969}
@@ -22,6 +22,9 @@ _ENDED = {1053, 1158, 1159, 1160, 1161, 1927}
 
 _TLS = 2026
 """The client's number for all that can go wrong with TLS; only the text tells one from another."""
+
+_NO_PLUGIN = "could not be loaded"
+"""What the client says, under the number of a refused login, when it lacks the plugin that the server asks for."""
 
 _SILENT = "does it run, and is its section in luigi.cfg right?"
 _SHUT = (
@@ -34,8 +37,8 @@ def explained(settings: MariaDBSettings, error: Any) -> SinkError:
     place = f"MariaDB at {settings.address}"
     if error.errno == _TLS:
         return _tls_failure(place, str(error))
-    if error.errno in _NO_LOCAL_FILES:
-        return BadSetting(f"{place} takes no rows from clients ({error}); start it with local_infile = ON")
+    if _NO_PLUGIN in str(error) or error.errno in _NO_LOCAL_FILES:
+        return _setting_failure(place, error)
     if error.errno in _FORBIDDEN:
         return Forbidden(
             f"{place}: user {settings.user!r} lacks a right: {error}; `luigi-sinks grants` prints those that loads take"
@@ -46,6 +49,11 @@ def explained(settings: MariaDBSettings, error: Any) -> SinkError:
         way_out = _SHUT if "initial communication" in str(error) else _SILENT
         return Unavailable(f"{place} does not answer ({error}); {way_out}")
     return SinkError(f"{place}: {error}")
+
+
+def refuses_login(error: Any) -> bool:
+    """Tell whether the server does not take the token."""
+    return error.errno in _REFUSED and _NO_PLUGIN not in str(error)
 
 
 def is_refusal(error: Any) -> bool:
@@ -59,10 +67,19 @@ def is_lost(error: Any) -> bool:
     return isinstance(error, mariadb.InterfaceError) or is_clients or error.errno in _ENDED
 
 
+def _setting_failure(place: str, error: Any) -> SinkError:
+    if _NO_PLUGIN in str(error):
+        return BadSetting(
+            f"{place}: {error}; install Connector/C's plugins on this machine (Debian and Ubuntu: package libmariadb3, "
+            "Fedora and Red Hat: mariadb-connector-c), or the driver that is compiled here: pip install 'mariadb<2'"
+        )
+    return BadSetting(f"{place} takes no rows from clients ({error}); start it with local_infile = ON")
+
+
 def _tls_failure(place: str, reason: str) -> SinkError:
     if "SSL is required" in reason:
         return BadSetting(f"{place} speaks no TLS, and a token is shown to nobody in clear text; turn TLS on there")
-    if "ertificate" in reason:
+    if "ertificate" in reason or "ostname" in reason:
         return BadSetting(
             f"{place}: {reason}; tls_ca in luigi.cfg must name the authority of its certificate, and host a name in it"
         )

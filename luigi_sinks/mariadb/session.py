@@ -10,7 +10,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import mariadb
-from mariadb.cursors import Cursor
 
 from luigi_sinks import audit, owners
 from luigi_sinks.credentials import Refused, Token, use
@@ -18,7 +17,8 @@ from luigi_sinks.credentials.audit_entries import token_entry
 from luigi_sinks.credentials.logins import login_of
 from luigi_sinks.errors import BadSetting, Forbidden, SinkError
 from luigi_sinks.login import Login
-from luigi_sinks.mariadb.errors import NO_SUCH_ROLE, REFUSED, explained
+from luigi_sinks.mariadb.driver import Cursor, connect
+from luigi_sinks.mariadb.errors import NO_SUCH_ROLE, explained, refuses_login
 from luigi_sinks.mariadb.names import quoted
 from luigi_sinks.mariadb.settings import MariaDBSettings
 from luigi_sinks.running import Running, current
@@ -78,7 +78,7 @@ def login_of_session(connection: Any) -> Login:
 
 def _log_in(settings: MariaDBSettings, token: Token) -> Any:
     try:
-        connection = mariadb.connect(
+        connection = connect(
             host=settings.host,
             port=settings.port,
             user=token.user or settings.user,
@@ -91,7 +91,7 @@ def _log_in(settings: MariaDBSettings, token: Token) -> Any:
             **settings.tls,
         )
     except mariadb.Error as error:
-        if error.errno in REFUSED:
+        if refuses_login(error):
             raise Refused from SinkError(_not_let_in(settings, token, error))
         raise explained(settings, error) from error
     audit.record(token_entry("connection", settings.credential, token, server=settings.address))

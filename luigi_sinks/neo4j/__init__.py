@@ -1,16 +1,34 @@
-"""Loads versioned graphs into Neo4j."""
+"""Loads versioned graphs into Neo4j. Importing a sink, a catalog or the store imports no Luigi."""
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
+from luigi_sinks import lazy
 from luigi_sinks.errors import NotInstalled
 
 if find_spec("neo4j") is None:
-    raise NotInstalled("neo4j", "there is no driver of Neo4j here")
+    raise NotInstalled("neo4j", "the Neo4j driver is not installed")
 
-from luigi_sinks.neo4j.schema import Graph, Node, Relationship
-from luigi_sinks.neo4j.settings import Neo4jSettings
-from luigi_sinks.neo4j.sink import Neo4jSink
-from luigi_sinks.neo4j.target import Neo4jTarget
-from luigi_sinks.neo4j.task import CopyToGraph
+if TYPE_CHECKING:
+    from luigi_sinks.neo4j.catalog import Neo4jCatalog
+    from luigi_sinks.neo4j.schema import Graph, Node, Relationship
+    from luigi_sinks.neo4j.settings import Neo4jSettings
+    from luigi_sinks.neo4j.sink import Neo4jSink
+    from luigi_sinks.neo4j.target import Neo4jTarget
+    from luigi_sinks.neo4j.task import CopyToGraph
 
-__all__ = ["CopyToGraph", "Graph", "Neo4jSettings", "Neo4jSink", "Neo4jTarget", "Node", "Relationship"]
+__all__ = ["CopyToGraph", "Graph", "Neo4jCatalog", "Neo4jSettings", "Neo4jSink", "Neo4jTarget", "Node", "Relationship"]
+
+__getattr__ = lazy.attributes(
+    __name__,
+    {
+        "CopyToGraph": "task",
+        "Graph": "schema",
+        "Neo4jCatalog": "catalog",
+        "Neo4jSettings": "settings",
+        "Neo4jSink": "sink",
+        "Neo4jTarget": "target",
+        "Node": "schema",
+        "Relationship": "schema",
+    },
+)

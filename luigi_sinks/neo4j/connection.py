@@ -1,11 +1,13 @@
-"""Opens the driver, keeps it for the process, and calls it with the token of the moment."""
+"""Opens the driver, with TLS, keeps it for the process, and calls it with the token of the moment."""
 
 from __future__ import annotations
 
 import atexit
 import os
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import neo4j
@@ -14,18 +16,21 @@ from neo4j.exceptions import DriverError, Neo4jError
 from luigi_sinks import running
 from luigi_sinks.credentials import Token, logins, use
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.neo4j import errors, tls
+from luigi_sinks.neo4j import errors
 from luigi_sinks.neo4j.settings import Neo4jSettings
 
 Result = TypeVar("Result")
 
+Run = Callable[..., list[dict[str, Any]]]
+"""Runs a query with parameters by name, and returns its rows: alone, or within a transaction."""
+
 _FETCH = 2_000
 _KEPT_IDLE = 1.0
-"""Seconds that a connection may have been idle before it is asked whether it still stands."""
+"""Seconds that a kept connection may be idle before the driver checks that it is alive."""
 
 
 def open_driver(settings: Neo4jSettings) -> neo4j.Driver:
-    """Make a driver, which connects when it is used, each time with the token of that time.
+    """Return a driver, which connects when it is used, each time with the token of that time.
 
     A server that has stopped is noticed on a kept connection by asking first, and
     within a call when twice no sign of life came, which Neo4j gives each minute
@@ -33,7 +38,7 @@ def open_driver(settings: Neo4jSettings) -> neo4j.Driver:
     """
     return neo4j.GraphDatabase.driver(
         settings.address,
-        ssl_context=tls.context(settings) if settings.is_encrypted else None,
+        ssl_context=_tls_context(settings) if settings.is_encrypted else None,
         connection_timeout=5,
         connection_acquisition_timeout=6,
         liveness_check_timeout=_KEPT_IDLE,
@@ -41,25 +46,44 @@ def open_driver(settings: Neo4jSettings) -> neo4j.Driver:
     )
 
 
+def preflight(settings: Neo4jSettings) -> None:
+    """Log in, and run a query that reads nothing.
+
+    Raises Unavailable, Forbidden, CredentialError, or BadSetting for a setting or a database that is wrong.
+    """
+    query(settings, "RETURN 1")
+
+
 def query(settings: Neo4jSettings, cypher: str, **parameters: Any) -> list[dict[str, Any]]:
     """Run a query that may be run twice, in a transaction of its own or in those it makes; return its rows."""
     return _used(settings, lambda session: session.run(_named(cypher), parameters).data())
 
 
-def transact(settings: Neo4jSettings, work: Callable[[neo4j.Transaction], Result], *, version: str = "") -> Result:
-    """Run work in one transaction; once more if it is unknown whether that was committed, so it must bear it.
+def transact(settings: Neo4jSettings, work: Callable[..., Result], *args: Any, version: str = "") -> Result:
+    """Return the result of `work(tx, *args)` in one transaction.
 
-    The transaction carries the version's id, by which it can be found and ended.
-    Raises Unavailable if the server does not answer.
+    It runs once more if it is unknown whether the transaction was committed, so it
+    must be safe to repeat. A transaction that writes rows carries their `version`, by
+    which it is found and ended. Raises Unavailable if the server does not answer.
     """
 
     def once(session: neo4j.Session) -> Result:
         with session.begin_transaction(metadata=_metadata(version)) as tx:
-            result = work(tx)
+            result = work(tx, *args)
             tx.commit()
             return result
 
     return _used(settings, once)
+
+
+def alone(settings: Neo4jSettings) -> Run:
+    """Return what runs each query in a transaction of its own."""
+    return partial(query, settings)
+
+
+def within(tx: neo4j.Transaction) -> Run:
+    """Return what runs queries within a transaction."""
+    return lambda cypher, **parameters: tx.run(cypher, parameters).data()
 
 
 def stream(settings: Neo4jSettings, cypher: str, **parameters: Any) -> Iterator[list[Any]]:
@@ -75,7 +99,7 @@ def _named(cypher: str) -> neo4j.Query:
 
 
 def _metadata(version: str = "") -> dict[str, Any]:
-    """Return what the server shows of a transaction, in its own list and log: it joins them to our audit log."""
+    """Return what the server shows of a transaction in its list and log; it joins them to the audit log."""
     said = {"luigi_sinks": version, "correlation": running.current().correlation, "task": running.current().task_id}
     return {key: value for key, value in said.items() if value}
 
@@ -122,16 +146,16 @@ def _begun(settings: Neo4jSettings, token: Token, cypher: str, parameters: Any) 
 
 
 def _session(settings: Neo4jSettings, token: Token) -> neo4j.Session:
-    """Open a session of its own identity: a token that was replaced needs no new driver, and none is kept in it.
+    """Open a session with this token: a token that was replaced needs no new driver, and the driver keeps none.
 
-    A manager of tokens in the driver would not do: it is not asked again when the
-    server refuses to let a new connection in, nor within a transaction of ours.
+    The driver's own auth manager would not do: it is not asked again when the server
+    refuses a new connection, nor within an explicit transaction.
     """
     return _driver(settings).session(database=settings.database, auth=_auth(settings, token), fetch_size=_FETCH)
 
 
 def _auth(settings: Neo4jSettings, token: Token) -> neo4j.Auth:
-    """Say who asks, in the words that the kind of token takes."""
+    """Return the driver's form of a token."""
     match token.scheme:
         case "password":
             return neo4j.basic_auth(_user(settings, token), token.reveal())
@@ -141,8 +165,8 @@ def _auth(settings: Neo4jSettings, token: Token) -> neo4j.Auth:
             return neo4j.Auth("none", "", "")
         case _:
             raise BadSetting(
-                f"credential {settings.credential!r} gives a token of the kind {token.scheme!r}, and Neo4j takes none "
-                "such; name one that is a password, a bearer token, or proxied"
+                f"credential {settings.credential!r} gives a token of the kind {token.scheme!r}, which Neo4j does not "
+                "take; name a credential that is a password, a bearer token, or proxied"
             )
 
 
@@ -150,10 +174,43 @@ def _user(settings: Neo4jSettings, token: Token) -> str:
     user = token.user or settings.user
     if not user:
         raise BadSetting(
-            f"the section of Neo4j at {settings.address} in luigi.cfg says no user, and credential "
+            f"the section of Neo4j at {settings.address} in luigi.cfg has no user, and credential "
             f"{settings.credential!r} is a password; add user = NAME"
         )
     return user
+
+
+def _tls_context(settings: Neo4jSettings) -> ssl.SSLContext:
+    """Trust the CA of `tls_ca`, or those of the system. Raises BadSetting for a file that cannot be used."""
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)  # it verifies the certificate and its host name
+    context.settings = settings
+    try:
+        context.load_verify_locations(settings.tls_ca) if settings.tls_ca else context.load_default_certs()
+    except OSError as error:
+        raise BadSetting(f"tls_ca = {settings.tls_ca} {errors.SECTION}: {error}") from error
+    try:
+        context.load_own()
+    except OSError as error:
+        files = f"tls_certificate = {settings.tls_certificate} and tls_key = {settings.tls_key}"
+        raise BadSetting(f"{files} {errors.SECTION}: {error}") from error
+    return context
+
+
+class _Context(ssl.SSLContext):
+    """Wraps each socket of the driver, which has no setting for a server whose name differs from its host."""
+
+    settings: Neo4jSettings
+
+    def load_own(self) -> None:
+        """Read the client's certificate, as it is now."""
+        if self.settings.tls_certificate:
+            self.load_cert_chain(self.settings.tls_certificate, self.settings.tls_key)
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        """Shake hands with a certificate that may have been rotated since."""
+        self.load_own()
+        name = self.settings.tls_server_name or options.get("server_hostname")
+        return super().wrap_socket(*args, **{**options, "server_hostname": name})
 
 
 _drivers: dict[Neo4jSettings, neo4j.Driver] = {}
@@ -162,7 +219,7 @@ _lock = threading.Lock()
 
 
 def _driver(settings: Neo4jSettings) -> neo4j.Driver:
-    """Return the process's driver for these settings: making one for each look would cost a handshake."""
+    """Return the process's driver for these settings: a new one for each call would cost a handshake."""
     with _lock:
         if settings not in _drivers:
             _drivers[settings] = open_driver(settings)
@@ -170,7 +227,7 @@ def _driver(settings: Neo4jSettings) -> neo4j.Driver:
 
 
 def _forget() -> None:
-    """Leave a parent's drivers to the parent: closing one here would say goodbye on its connections."""
+    """Leave a parent's drivers to the parent: closing one here would end the parent's connections."""
     global _lock  # noqa: PLW0603 - the parent's may be held by a thread that is not here
     _lock = threading.Lock()
     _inherited.append(dict(_drivers))

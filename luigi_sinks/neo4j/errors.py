@@ -1,4 +1,4 @@
-"""What the driver's errors mean to whoever called."""
+"""Turns the driver's errors into those of this package: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from luigi_sinks.credentials import Refused
 from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, SinkError, Unavailable
 from luigi_sinks.neo4j.settings import Neo4jSettings
 
-_SECTION = "in the section [luigi_sinks.neo4j]"
+SECTION = "in the section [luigi_sinks.neo4j]"
+
 _NO_DATABASE = "Neo.ClientError.Database.DatabaseNotFound"
 _OUT_OF_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
 _TOO_OFTEN = "Neo.ClientError.Security.AuthenticationRateLimit"
 _TO_BE_CHANGED = "Neo.ClientError.Security.CredentialsExpired"
 _STALE_RIGHTS = "Neo.ClientError.Security.AuthorizationExpired"
 _NO_PROVIDER = {"Neo.ClientError.Security.AuthProviderFailed", "Neo.ClientError.Security.AuthProviderTimeout"}
-_OUR_CERTIFICATE = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA)")
+_NOT_CREATED = "Neo.DatabaseError.Schema."
+_CLIENT_CERTIFICATE = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA)")
 _NAME_DIFFERS = {62, 64}
 """OpenSSL's codes for a certificate of another host name, and of another address."""
 
 
 @contextmanager
 def explained(settings: Neo4jSettings) -> Iterator[None]:
-    """Turn what the driver raises into what the caller can act on; leave alone what speaks of the query.
+    """Map the driver's errors to SinkErrors; pass on those that are about the query itself.
 
-    Raises Refused for a token that is not, or no longer, good: another one may be.
+    Raises Refused for a token that is not, or no longer, valid: another one may be.
     """
     try:
         yield
@@ -38,7 +40,7 @@ def explained(settings: Neo4jSettings) -> Iterator[None]:
         raise Refused from error
     except driver.Forbidden as error:
         raise Forbidden(
-            f"{settings.address}: what credential {settings.credential!r} logs in as lacks a right: {error.message}; "
+            f"{settings.address}: the login of credential {settings.credential!r} lacks a right: {error.message}; "
             "`luigi-sinks grants` prints what a task needs"
         ) from error
     except ConfigurationError as error:
@@ -46,15 +48,15 @@ def explained(settings: Neo4jSettings) -> Iterator[None]:
     except ClientError as error:
         _explain(error, settings)
         raise
-    except (DriverError, Neo4jError, OSError) as error:  # the driver lets a socket's own errors through, here and there
+    except (DriverError, Neo4jError, OSError) as error:  # the driver lets some errors of a socket through
         raise _of_connection(error, settings) from error
 
 
 def is_retryable(error: Exception) -> bool:
-    """Tell whether the same call may go well at once.
+    """Tell whether the same call may succeed at once.
 
-    So it may where a connection broke that stood before, a lock was lost, or the
-    server only wants to look anew at what we may do.
+    That is so after a kept connection broke, after a lost lock, and where the server
+    only wants to read this login's rights again.
     """
     cause = error.__cause__ if isinstance(error, driver.ServiceUnavailable) else error
     broke = isinstance(cause, OSError)
@@ -63,13 +65,15 @@ def is_retryable(error: Exception) -> bool:
 
 
 def _explain(error: ClientError, settings: Neo4jSettings) -> None:
-    """Raise what a errors means that is not the query's fault."""
+    """Raise what an error means that is not about the query."""
     if error.code == _NO_DATABASE:
-        raise BadSetting(f"{settings.address} has no database {settings.database!r}") from error
+        raise BadSetting(
+            f"{settings.address} has no database {settings.database!r}; correct database {SECTION}"
+        ) from error
     if error.code == _TOO_OFTEN:
         raise CredentialError(
-            f"{settings.address} lets nobody in as credential {settings.credential!r} for some seconds, as several "
-            "attempts failed; mend the credential, and run again when dbms.security.auth_lock_time is over"
+            f"{settings.address} refuses all logins of credential {settings.credential!r} for some seconds, as several "
+            "attempts failed; correct the credential, and run again when dbms.security.auth_lock_time is over"
         ) from error
     if error.code == _TO_BE_CHANGED:
         raise CredentialError(
@@ -77,33 +81,41 @@ def _explain(error: ClientError, settings: Neo4jSettings) -> None:
             f"ALTER CURRENT USER SET PASSWORD, and credential {settings.credential!r} with it"
         ) from error
     if error.code in _NO_PROVIDER:
-        raise Unavailable(f"{settings.address} cannot ask the provider of identities: {error.message}") from error
+        raise Unavailable(f"{settings.address} cannot reach its identity provider: {error.message}") from error
 
 
 def _of_connection(error: Exception, settings: Neo4jSettings) -> SinkError:
-    root, address = _root(error), settings.address
+    root, address, code = _root(error), settings.address, getattr(error, "code", None) or ""
     if isinstance(root, ssl.SSLError) and (wrong := _of_tls(root, settings)):
-        return BadSetting(f"{address}: {wrong} {_SECTION}")
-    if getattr(error, "code", "") == _OUT_OF_MEMORY:
-        return Unavailable(f"{address}: {error}; set rows_per_transaction {_SECTION} lower, or give it more memory")
+        return BadSetting(f"{address}: {wrong} {SECTION}")
+    if code.startswith(_NOT_CREATED):
+        return BadSetting(
+            f"{address}: a constraint or index cannot be created, as rows of another load or dataset are in the way: "
+            f"{error}; use another label, or prune those rows"
+        )
+    if code == _OUT_OF_MEMORY:
+        return Unavailable(f"{address}: {error}; set rows_per_transaction {SECTION} lower, or give it more memory")
     return Unavailable(
-        f"{address}: {error}; see that the server runs, and that host, port and tls_ca {_SECTION} are right, "
-        "and tls_certificate where it wants one"
+        f"{address}: {error}; check that the server runs, that host, port and tls_ca {SECTION} are right, "
+        "and tls_certificate if the server wants one"
     )
 
 
 def _of_tls(error: ssl.SSLError, settings: Neo4jSettings) -> str:
-    """Say what to mend if no handshake will ever do; nothing if it was only cut short."""
+    """Say what to correct if no handshake can succeed; empty if one was only cut short."""
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _NAME_DIFFERS:
             return f"{error.verify_message}; set tls_server_name to the name in its certificate"
         return f"{error.verify_message}; it did not issue the server's certificate: tls_ca = {settings.tls_ca} is wrong"
-    if _OUR_CERTIFICATE.search(str(error.reason)):
+    if _CLIENT_CERTIFICATE.search(str(error.reason)):
         return (
-            f"{error.reason}; it does not take our certificate: tls_certificate = {settings.tls_certificate} is wrong"
+            f"{error.reason}; the server refuses the client certificate: tls_certificate = {settings.tls_certificate} "
+            "is wrong"
         )
     if "WRONG_VERSION" in str(error.reason):
-        return "it speaks no TLS, and nothing is sent without; enable it there, or correct the port"
+        return (
+            "the server does not support TLS, and credentials are never sent unencrypted; enable TLS, or correct port"
+        )
     return ""
 
 

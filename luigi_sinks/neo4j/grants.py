@@ -1,8 +1,8 @@
-"""What each kind of role may do in Neo4j Enterprise; Community Edition has no roles, so there all may do all.
+"""What each kind of role may do in Neo4j Enterprise; in Community Edition, which has no roles, every user may do all.
 
-Nothing here could be tried: there was no Enterprise server. To create a node with
-properties takes the right to set them, so the server does not keep a loader from
-changing what is there; from deleting it, it does.
+Not tested yet, for want of an Enterprise server. Creating a node with properties
+takes the right to set them, so the server cannot keep a loader from changing what is
+there; it does keep a loader from deleting it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from luigi_sinks.role_kind import RoleKind
 FORMAT, HEADING = "cypher", "// Neo4j at {}"
 """What `luigi-sinks grants` calls the language of roles, and what it prints above those of a server."""
 
-_VERSION, _MARKS = "`_SinkVersion`", "`_SinkBatch`"
-_RECORDS = ("`_SinkDataset`", "`_SinkHead`", _VERSION)
+_DATASET, _VERSION, _MARKS = "`_SinkDataset`", "`_SinkVersion`", "`_SinkBatch`"
+_RECORDS = (_DATASET, "`_SinkHead`", _VERSION)
 
 
 @dataclass(frozen=True)
 class Role:
-    """The role of one kind; `rights` are grants and denials without whom they are for, in order."""
+    """The role of one kind; `rights` are its grants and denials in order, without `TO` and the role."""
 
     name: str
     kind: RoleKind
@@ -47,7 +47,7 @@ def roles(sinks: Iterable[Neo4jSink], name: str) -> list[Role]:
 
 def text(roles: Iterable[Role]) -> str:
     """Return the roles as Cypher."""
-    note = "// For Neo4j Enterprise. Community Edition has no roles: there, whoever may log in may do everything."
+    note = "// For Neo4j Enterprise. Community Edition has no roles: there, every user may do everything."
     return "\n".join([note, *chain.from_iterable(map(_role, roles))]) + "\n"
 
 
@@ -72,7 +72,7 @@ def iam_user(settings: Neo4jSettings) -> str:
 
 
 def create(sink: Neo4jSink, partition: str, role: str) -> None:
-    """Make the constraints and indexes of a dataset. Roles are not taken here: a user has them all."""
+    """Make the constraints and indexes of a dataset, and upgrade its registry; a user has all its roles at once."""
     del partition, role
     sink.create()
 
@@ -85,14 +85,18 @@ def _by_database(sinks: Iterable[Neo4jSink]) -> dict[str, list[Graph]]:
 
 
 def _of_owner(database: str, labels: Sequence[str], types: Sequence[str]) -> Iterator[str]:
+    """Let constraints and indexes be made, and the registry of an older release be upgraded."""
     del labels, types
-    yield f"GRANT CONSTRAINT MANAGEMENT ON DATABASE {database}"
-    yield f"GRANT INDEX MANAGEMENT ON DATABASE {database}"
-    yield f"GRANT NAME MANAGEMENT ON DATABASE {database}"
+    for what in ("CONSTRAINT MANAGEMENT", "INDEX MANAGEMENT", "NAME MANAGEMENT"):
+        yield f"GRANT {what} ON DATABASE {database}"
+    for what in _elements(_RECORDS, ()):
+        yield f"GRANT MATCH {{*}} ON GRAPH {database} {what}"
+    for what in _elements((_DATASET, _VERSION), ()):
+        yield f"GRANT SET PROPERTY {{*}} ON GRAPH {database} {what}"
 
 
 def _of_loader(database: str, labels: Sequence[str], types: Sequence[str]) -> Iterator[str]:
-    """Let marks of parts be deleted, which is done when all have arrived, and others' transactions be awaited."""
+    """Let rows be written, the marks of batches be deleted once all have arrived, and transactions be awaited."""
     graph = f"ON GRAPH {database}"
     yield f"GRANT SHOW INDEX ON DATABASE {database}"
     yield f"GRANT SHOW TRANSACTION (*) ON DATABASE {database}"

@@ -1,210 +1,326 @@
-"""The nodes that remember versions, batches and heads, and the queries on them.
+"""The nodes that remember versions, chunks and heads, the queries on them, and the indexes that a dataset needs.
 
-`_SinkVersion` is one version's record, `_SinkHead` what readers of a partition
-see, `_SinkBatch` a batch of rows that arrived, `_SinkDataset` the counter that
-numbers a dataset's versions. `closed` tells that a version takes no more rows:
-"sealed", or "abandoned" for one whose rows are being deleted.
+`_SinkVersion` is one version's record: all of it as JSON in `record`, beside it what
+is searched: id, dataset, partition, seq, state, update_id and labels. `_SinkHead` is
+what readers of a partition see, `_SinkBatch` a chunk of rows that arrived.
+`_SinkDataset` numbers a dataset's versions; its `format` is that of the registry.
+Release 0.1 wrote format 1: no number, and each field of a record as a property. It is
+read as it is, and upgraded by the next load.
 
 Neo4j reads what is committed, without locks. So whatever depends on a version's
-state first takes the write lock of its node, and then reads. Who needs the
-head's lock too takes that one first.
+state first takes the write lock of its node, and then reads. What needs the lock of
+the head too takes that one first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 import neo4j
+from neo4j.exceptions import ClientError
 
-from luigi_sinks.claim import Claim
-from luigi_sinks.errors import Conflict
-from luigi_sinks.record import Head, Origin, Record
+from luigi_sinks import record as rules
+from luigi_sinks import stored
+from luigi_sinks.errors import BadSetting, Forbidden, SinkError
+from luigi_sinks.neo4j import connection
+from luigi_sinks.neo4j.connection import Run, within
+from luigi_sinks.neo4j.names import SUFFIX, VERSION, quoted
+from luigi_sinks.neo4j.schema import Graph
+from luigi_sinks.neo4j.settings import Neo4jSettings
+from luigi_sinks.record import Head, Pointer, Record, Transition
+from luigi_sinks.retry import retry_unavailable
 from luigi_sinks.version import State, Version
 
-SEALED, ABANDONED = "sealed", "abandoned"
+FORMAT = 2
 
-SCHEMA = {
-    "_SinkVersion by id": "CREATE CONSTRAINT {name} IF NOT EXISTS FOR (v:_SinkVersion) REQUIRE v.id IS UNIQUE",
-    "_SinkVersion by seq": "CREATE CONSTRAINT {name} IF NOT EXISTS "
-    "FOR (v:_SinkVersion) REQUIRE (v.dataset, v.seq) IS UNIQUE",
-    "_SinkVersion by partition": "CREATE INDEX {name} IF NOT EXISTS FOR (v:_SinkVersion) ON (v.dataset, v.partition)",
-    "_SinkVersion by update_id": "CREATE INDEX {name} IF NOT EXISTS FOR (v:_SinkVersion) ON (v.dataset, v.update_id)",
-    "_SinkHead": "CREATE CONSTRAINT {name} IF NOT EXISTS FOR (h:_SinkHead) REQUIRE (h.dataset, h.partition) IS UNIQUE",
-    "_SinkDataset": "CREATE CONSTRAINT {name} IF NOT EXISTS FOR (d:_SinkDataset) REQUIRE d.dataset IS UNIQUE",
-    "_SinkBatch": "CREATE CONSTRAINT {name} IF NOT EXISTS "
-    "FOR (b:_SinkBatch) REQUIRE (b.version, b.part, b.first) IS UNIQUE",
-}
-"""The names of constraints and indexes, and their DDL."""
+_FORMAT_1 = (
+    *("rerun", "partition_by", "family", "owner", "period", "params", "lease", "staged_at", "published_at"),
+    *("rows", "set_aside", "closed"),
+)
+"""The properties that a version has in format 1 alone."""
 
-_FIELDS = "v {.*, staged_at: toString(v.staged_at), published_at: toString(v.published_at)} AS record"
+DATASETS = "MATCH (d:_SinkDataset) RETURN d.dataset AS dataset"
 
-HEAD = f"""
-MATCH (h:_SinkHead {{dataset: $dataset, partition: $partition}}) MATCH (v:_SinkVersion {{id: h.version}})
-RETURN h.epoch AS epoch, {_FIELDS}"""
+_NODE = "v {.*, staged_at: toStringOrNull(v.staged_at), published_at: toStringOrNull(v.published_at)} AS node"
 
-_RECORD = f"MATCH (v:_SinkVersion {{id: $id}}) RETURN {_FIELDS}, v.closed AS closed"
+# Both properties of a head are read at once: another transaction may move it between two reads.
+_HEADS = f"""
+MATCH (h:_SinkHead {{dataset: $dataset}}) WHERE h.partition %s
+WITH h {{.version, .epoch}} AS head MATCH (v:_SinkVersion {{id: head.version}})
+RETURN head.epoch AS epoch, {_NODE}"""
+
+_VERSIONS = "MATCH (v:_SinkVersion {dataset: $dataset}) WHERE v.seq IS NOT NULL"
+
+_RECORD = f"""
+MATCH (v:_SinkVersion {{id: $id}})
+OPTIONAL MATCH (h:_SinkHead {{dataset: v.dataset, partition: v.partition}}) WITH v, h {{.version, .epoch}} AS head
+OPTIONAL MATCH (pointed:_SinkVersion {{id: head.version}})
+RETURN pointed.id AS head, head.epoch AS epoch, {_NODE}"""
 
 # A write takes the lock. It must not read: SET v.state = v.state would write back what it read before it waited.
 _LOCK_HEAD = """
 MERGE (h:_SinkHead {dataset: $dataset, partition: $partition}) ON CREATE SET h.epoch = 0
 SET h._lock = true REMOVE h._lock"""
-
 _LOCK_VERSION = "MATCH (v:_SinkVersion {id: $id}) SET v._lock = true REMOVE v._lock"
+_LOCK_DATASET = """
+MERGE (d:_SinkDataset {dataset: $dataset}) ON CREATE SET d.seq = 0, d.format = $format
+SET d._lock = true REMOVE d._lock"""
 
-_LOCK_DATASET = "MERGE (d:_SinkDataset {dataset: $dataset}) ON CREATE SET d.seq = 0 SET d._lock = true REMOVE d._lock"
+_REGISTER = """
+MATCH (d:_SinkDataset {dataset: $dataset}) MERGE (v:_SinkVersion {id: $id})
+ON CREATE SET d.seq = d.seq + 1, v += $properties, v.seq = d.seq"""
 
-_BEGIN = """
-MATCH (d:_SinkDataset {dataset: $dataset}) MERGE (v:_SinkVersion {id: $record.id})
-ON CREATE SET d.seq = d.seq + 1, v = $record, v.seq = d.seq, v.staged_at = datetime($staged_at)"""
+_STORE = "UNWIND $changed AS each MATCH (v:_SinkVersion {id: each.id}) SET v += each.properties"
 
-_PUBLISH = """
-MATCH (h:_SinkHead {dataset: $dataset, partition: $partition}) MATCH (v:_SinkVersion {id: $id})
-SET h.version = v.id, h.epoch = h.epoch + 1, v.state = $state,
-    v.published_at = coalesce(v.published_at, datetime($published_at))"""
-
-
-def head_of(rows: Collection[Mapping[str, Any]]) -> Head:
-    """Understand the answer to HEAD."""
-    return next((Head(_decoded(row["record"]), row["epoch"]) for row in rows), Head())
+_POINT = "MATCH (h:_SinkHead {dataset: $dataset, partition: $partition}) SET h.version = $version, h.epoch = $epoch"
 
 
-def records(partition: str | None, update_ids: Collection[str] | None) -> str:
-    """Return the query for a dataset's history."""
-    wanted = ["v.seq IS NOT NULL"]
-    if partition is not None:
-        wanted.append("v.partition = $partition")
-    if update_ids is not None:
-        wanted.append("v.update_id IN $update_ids")
-    return f"MATCH (v:_SinkVersion {{dataset: $dataset}}) WHERE {' AND '.join(wanted)} RETURN {_FIELDS} ORDER BY v.seq"
+def read_heads(run: Run, dataset: str, partition: str | None = None) -> dict[str, Head]:
+    """Return what readers see, by partition: of one partition, or of all."""
+    found = run(_HEADS % ("IS NOT NULL" if partition is None else "= $partition"), dataset=dataset, partition=partition)
+    return {row["node"]["partition"]: _head(row["node"], row["epoch"]) for row in found}
 
 
-def records_of(rows: Collection[Mapping[str, Any]]) -> Iterator[Record]:
-    """Understand the answer to `records`."""
-    return (_decoded(row["record"]) for row in rows)
+def read_records(
+    run: Run, dataset: str, *, partition: str | None = None, update_ids: Collection[str] | None = None, also: str = ""
+) -> Iterator[Record]:
+    """Yield a dataset's history, oldest first. The heads are read first, so that one version of each is the head."""
+    pointers = {partition: head.pointer for partition, head in read_heads(run, dataset, partition).items()}
+    wanted = "" if partition is None else " AND v.partition = $partition"
+    wanted += "" if update_ids is None else " AND v.update_id IN $update_ids"
+    query = f"{_VERSIONS}{wanted}{also} RETURN {_NODE} ORDER BY v.seq"
+    for row in run(query, dataset=dataset, partition=partition, update_ids=list(update_ids or ())):
+        node = row["node"]
+        yield rules.as_pointed(_decoded(node), pointers.get(node["partition"], Pointer()))
 
 
-def begin(tx: neo4j.Transaction, version: Version, origin: Origin, claim: Claim, labels: Collection[str]) -> None:
-    """Register a version under the next number of its dataset."""
-    record = {
-        **msgspec.to_builtins(origin),
-        **msgspec.to_builtins(version),
-        "params": _text(origin.params),
-        "claim": _text(claim),
-        "state": State.STAGED,
-        "labels": list(labels),
-    }
-    staged_at = datetime.now(UTC).isoformat()
-    tx.run(_LOCK_DATASET, dataset=version.dataset).consume()
-    tx.run(_BEGIN, dataset=version.dataset, record=record, staged_at=staged_at).consume()
+def read_record(run: Run, version: Version) -> tuple[Record, Pointer]:
+    """Return a version's record, and the pointer of its partition. Raises Conflict if there is no record."""
+    found = run(_RECORD, id=version.id)
+    if not found:
+        raise rules.unknown(version)
+    record, head = _decoded(found[0]["node"]), found[0]["head"]
+    pointer = Pointer(replace(record.version, id=head), found[0]["epoch"]) if head else Pointer()
+    return rules.as_pointed(record, pointer), pointer
 
 
-def locked(tx: neo4j.Transaction, version: Version) -> tuple[Record, str]:
-    """Return the record and what it is closed for, and keep others from changing either."""
+def register(tx: neo4j.Transaction, record: Record, labels: Collection[str]) -> None:
+    """Register a version under the next number of its dataset, once."""
+    version = record.version
+    known = {**msgspec.to_builtins(version), "update_id": record.origin.update_id, "labels": list(labels)}
+    tx.run(_LOCK_DATASET, dataset=version.dataset, format=FORMAT).consume()
+    tx.run(_REGISTER, dataset=version.dataset, id=version.id, properties={**known, **_properties(record)}).consume()
+
+
+def locked(tx: neo4j.Transaction, version: Version) -> tuple[Record, Pointer]:
+    """Do as `read_record` does, and let nobody else change the record before the transaction ends."""
     tx.run(_LOCK_VERSION, id=version.id).consume()
-    found = tx.run(_RECORD, id=version.id).single()
-    if found is None:
-        raise Conflict(f"{version} is not in the registry")
-    return _decoded(found["record"]), found["closed"] or ""
+    return read_record(within(tx), version)
 
 
-def change(tx: neo4j.Transaction, version: Version, **properties: Any) -> None:
-    """Set properties of a version's record."""
-    tx.run("MATCH (v:_SinkVersion {id: $id}) SET v += $properties", id=version.id, properties=properties).consume()
+def change(tx: neo4j.Transaction, version: Version, become: Transition) -> Record:
+    """Replace a version's record by what `become` makes of it and of the head."""
+    record, head = locked(tx, version)
+    changed = become(record, head)
+    if changed != record:
+        _store(tx, [changed])
+    return changed
 
 
-def renew(tx: neo4j.Transaction, version: Version, claim: Claim) -> None:
-    """Replace the claim on a version, unless it was left."""
-    record, _ = locked(tx, version)
-    change(tx, version, claim=_text(record.claimed(claim).claim))
+def publish(tx: neo4j.Transaction, version: Version, become: Transition) -> Record:
+    """Move the head to a version, if `become` allows it, and retire the head before."""
+    place: dict[str, Any] = {"dataset": version.dataset, "partition": version.partition}
+    tx.run(_LOCK_HEAD, place).consume()
+    record, before = locked(tx, version)
+    published = become(record, before)
+    if before.version != version:
+        now = Pointer(version, before.epoch + 1)
+        retired = [rules.retire(locked(tx, before.version)[0], now)] if before.version else []
+        tx.run(_POINT, **place, version=version.id, epoch=now.epoch).consume()
+        _store(tx, [published, *retired])
+    return published
 
 
-def seal(tx: neo4j.Transaction, version: Version) -> None:
-    """Let no more rows in."""
-    record, closed = locked(tx, version)
-    if not record.state.is_open or closed == ABANDONED:
-        raise Conflict(f"{version} is {closed or record.state}; it cannot be sealed")
-    change(tx, version, closed=SEALED)
+def upgrade(tx: neo4j.Transaction, dataset: str) -> None:
+    """Write a dataset's records in the present format, and note that. They keep what they say."""
+    run, place = within(tx), {"dataset": dataset}
+    old = " AND v.record IS NULL"
+    run("MATCH (d:_SinkDataset {dataset: $dataset}) SET d.format = $format", **place, format=FORMAT)
+    run(f"{_VERSIONS}{old} SET v._lock = true REMOVE v._lock", **place)
+    _store(tx, list(read_records(run, dataset, also=old)))
 
 
-def abandon(tx: neo4j.Transaction, version: Version) -> bool:
-    """Let neither rows nor readers in, unless the load is over; tell whether that is so."""
-    record, _ = locked(tx, version)
-    if record.state.is_open:
-        change(tx, version, closed=ABANDONED)
-    return record.state.is_open
+def is_old(run: Run, dataset: str) -> bool:
+    """Tell whether the registry of a dataset has an older format. Raises SinkError for a newer one."""
+    found = run("MATCH (d:_SinkDataset {dataset: $dataset}) RETURN coalesce(d.format, 1) AS format", dataset=dataset)
+    written = found[0]["format"] if found else FORMAT
+    if not isinstance(written, int) or written > FORMAT:
+        raise SinkError(
+            f"the registry of {dataset!r} has format {written}, and this luigi_sinks knows formats up to {FORMAT}; "
+            "install a newer luigi_sinks"
+        )
+    return written < FORMAT
 
 
-def approve(tx: neo4j.Transaction, version: Version) -> None:
-    """Record that the checks passed."""
-    record, closed = locked(tx, version)
-    if not record.state.is_open or closed != SEALED:
-        raise Conflict(f"{version} is {closed or record.state}; it cannot be approved")
-    change(tx, version, state=State.VALIDATED)
+def _store(tx: neo4j.Transaction, records: Sequence[Record]) -> None:
+    changed = [{"id": record.version.id, "properties": _properties(record)} for record in records]
+    tx.run(_STORE, changed=changed).consume()
 
 
-def fail(tx: neo4j.Transaction, version: Version) -> None:
-    """Record that the load failed and its rows are gone."""
-    record, _ = locked(tx, version)
-    if record.state.is_open:
-        change(tx, version, state=State.FAILED)
+def _properties(record: Record) -> dict[str, Any]:
+    """Return what changes with a record. None removes a property."""
+    return {**dict.fromkeys(_FORMAT_1), "state": record.state, "record": stored.encode(record)}
 
 
-def leave(tx: neo4j.Transaction, version: Version) -> None:
-    """Record that the load failed and its rows wait for a pruner."""
-    record, _ = locked(tx, version)
-    if record.state.is_open:
-        change(tx, version, state=State.ABANDONED, claim=_text(record.left().claim))
+def _head(node: Mapping[str, Any], epoch: int) -> Head:
+    record = _decoded(node)
+    return Head(rules.as_pointed(record, Pointer(record.version, epoch)), epoch)
 
 
-def retire(tx: neo4j.Transaction, version: Version) -> None:
-    """Record that the version is no longer the head, if that is so."""
-    record, _ = locked(tx, version)
-    if record.state is State.PUBLISHED and _head(tx, version).version != version:
-        change(tx, version, state=State.RETIRED)
+def _decoded(node: Mapping[str, Any]) -> Record:
+    """Return a record of any format. Its version is that of the node, as its id is under a constraint."""
+    text = str(node["record"]) if "record" in node else _format_1(node)
+    return replace(stored.decode(text, node["seq"]), version=Version(node["dataset"], node["partition"], node["id"]))
 
 
-def drop(tx: neo4j.Transaction, version: Version) -> None:
-    """Record that the version's rows are gone."""
-    locked(tx, version)
-    if _head(tx, version).version == version:
-        raise Conflict(f"{version} is the head; it cannot be dropped")
-    change(tx, version, state=State.DROPPED)
+def _format_1(node: Mapping[str, Any]) -> bytes:
+    """Return the properties of a node as JSON of format 1. `closed` stood beside the state of an open version."""
+    closed = {"sealed": State.SEALED, "abandoned": State.ABANDONED}.get(node.get("closed", ""))
+    is_closed = closed and (
+        node["state"] == State.STAGED or (node["state"], closed) == (State.VALIDATED, State.ABANDONED)
+    )
+    params, lease = (msgspec.Raw(str(node.get(name)).encode()) for name in ("params", "lease"))
+    origin = {**node, "params": params}
+    body = {**node, "version": node, "origin": origin, "lease": lease, "state": closed if is_closed else node["state"]}
+    return msgspec.json.encode(body, enc_hook=str)
 
 
-def publish(tx: neo4j.Transaction, version: Version, replacing: Head) -> None:
-    """Move the head if it still is `replacing`."""
-    tx.run(_LOCK_HEAD, dataset=version.dataset, partition=version.partition).consume()
-    record, closed = locked(tx, version)
-    current = _head(tx, version)
-    if current.version == version:
-        return
-    if (current.version, current.epoch) != (replacing.version, replacing.epoch):
-        raise Conflict(f"{version}: the head moved on to {current.version} meanwhile; nothing was published")
-    once = record.is_complete and record.state is State.RETIRED
-    if closed == ABANDONED or not (once or record.state is State.VALIDATED):
-        raise Conflict(f"{version} is {closed or record.state}; it cannot be published")
-    tx.run(
-        _PUBLISH,
-        dataset=version.dataset,
-        partition=version.partition,
-        id=version.id,
-        state=State.PUBLISHED,
-        published_at=datetime.now(UTC).isoformat(),
-    ).consume()
+# What a database needs
 
 
-def _head(tx: neo4j.Transaction, version: Version) -> Head:
-    return head_of(tx.run(HEAD, dataset=version.dataset, partition=version.partition).data())
+@dataclass(frozen=True)
+class Index:
+    """An index on the properties of a label; a unique one belongs to a constraint."""
+
+    name: str
+    label: str
+    properties: tuple[str, ...]
+    is_unique: bool = True
+
+    @property
+    def ddl(self) -> str:
+        """The command that creates it."""
+        name, node = quoted(self.name), f"(n:{quoted(self.label)})"
+        listed = ", ".join(f"n.{quoted(each)}" for each in self.properties)
+        if self.is_unique:
+            return f"CREATE CONSTRAINT {name} IF NOT EXISTS FOR {node} REQUIRE ({listed}) IS UNIQUE"
+        return f"CREATE INDEX {name} IF NOT EXISTS FOR {node} ON ({listed})"
 
 
-def _decoded(found: Mapping[str, Any]) -> Record:
-    params, claim = (msgspec.json.decode(found[name]) for name in ("params", "claim"))
-    parts = {"version": found, "origin": {**found, "params": params}, "claim": claim}
-    return msgspec.convert({**found, **parts}, Record)
+REGISTRY = (
+    Index("_SinkVersion by id", "_SinkVersion", ("id",)),
+    Index("_SinkVersion by seq", "_SinkVersion", ("dataset", "seq")),
+    Index("_SinkVersion by partition", "_SinkVersion", ("dataset", "partition"), is_unique=False),
+    Index("_SinkVersion by update_id", "_SinkVersion", ("dataset", "update_id"), is_unique=False),
+    Index("_SinkHead", "_SinkHead", ("dataset", "partition")),
+    Index("_SinkDataset", "_SinkDataset", ("dataset",)),
+    Index("_SinkBatch", "_SinkBatch", ("version", "part", "first")),
+)
+
+_FOUND = """
+SHOW INDEXES YIELD name, state, type, labelsOrTypes, properties, owningConstraint
+RETURN name, labelsOrTypes[0] AS label, coalesce(properties, []) AS properties,
+       owningConstraint IS NOT NULL AS is_unique, state = 'ONLINE' AND type = 'RANGE' AS is_ready"""
+
+_USES = "MATCH (v:_SinkVersion) WHERE $label IN v.labels AND NOT v.state IN $unused RETURN v.record AS record"
+_UNUSED = [State.ABANDONED, State.FAILED, State.DROPPING, State.DROPPED]
+_EXISTS = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
 
 
-def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+def prepare(settings: Neo4jSettings, dataset: str) -> None:
+    """Create the indexes of the registry that are missing, and upgrade the dataset's records."""
+    with _needs_owner(settings, dataset):
+        _create_missing(settings, REGISTRY)
+        if is_old(connection.alone(settings), dataset):
+            connection.transact(settings, upgrade, dataset)
+
+
+def prepare_graph(settings: Neo4jSettings, dataset: str, graph: Graph) -> None:
+    """Create the indexes of a graph that are missing, and drop those of other keys that no version needs."""
+    keys = {f"{kind.label}{SUFFIX}": kind.key.name for kind in graph.node_kinds.values()}
+    with _needs_owner(settings, dataset):
+        for name, label, key in _other_keys(settings, keys):
+            if not _is_used(settings, label.removesuffix(SUFFIX), key):
+                connection.query(settings, f"DROP CONSTRAINT {quoted(name)} IF EXISTS")
+        unique = [Index(f"{label} by {key}", label, (VERSION, key)) for label, key in keys.items()]
+        whole = [Index(f"{label} as a whole", label, (VERSION,), is_unique=False) for label in keys]
+        _create_missing(settings, (*unique, *whole))
+
+
+@contextmanager
+def _needs_owner(settings: Neo4jSettings, dataset: str) -> Iterator[None]:
+    """Say who has the right to prepare a database, if this login does not."""
+    try:
+        yield
+    except Forbidden as refusal:
+        raise Forbidden(
+            f"{settings.address}: the database is not ready for {dataset!r}, and this login may not change that; run "
+            f"`luigi-sinks create` as the owner: {refusal}"
+        ) from refusal
+
+
+def _create_missing(settings: Neo4jSettings, wanted: Sequence[Index]) -> None:
+    """Create indexes, which other processes may be creating too, and wait until they serve."""
+    found = connection.query(settings, _FOUND)
+    ready = [(row["label"], tuple(row["properties"]), row["is_unique"]) for row in found if row["is_ready"]]
+    missing = [each for each in wanted if (each.label, each.properties, each.is_unique) not in ready]
+    for index in missing:
+        for row in found:
+            if row["name"] == index.name and (row["label"], tuple(row["properties"])) != (
+                index.label,
+                index.properties,
+            ):
+                raise BadSetting(
+                    f"{settings.address}: another index or constraint is called {index.name!r}, on {row['label']} "
+                    f"{row['properties']}; drop it, or give it another name"
+                )
+        _create(settings, index)
+    if missing:
+        connection.query(settings, "CALL db.awaitIndexes(300)")
+
+
+def _create(settings: Neo4jSettings, index: Index) -> None:
+    """Create an index.
+
+    IF NOT EXISTS looks before it waits for another process, and several that wait for
+    a label's lock are a deadlock to the server, which is worth another try.
+    """
+    try:
+        retry_unavailable(connection.query, settings, index.ddl)
+    except ClientError as error:
+        if error.code != _EXISTS:
+            raise BadSetting(f"{settings.address}: {index.name!r} cannot be created: {error.message}") from error
+
+
+def _other_keys(settings: Neo4jSettings, keys: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield name, label and key of each constraint that an earlier declaration of the same labels left."""
+    for row in connection.query(settings, _FOUND):
+        label, properties = row["label"], row["properties"]
+        if row["is_unique"] and label in keys and properties[:1] == [VERSION] and properties[1:] != [keys[label]]:
+            yield row["name"], label, properties[-1]
+
+
+def _is_used(settings: Neo4jSettings, label: str, key: str) -> bool:
+    """Tell whether a version with rows, of any dataset, has nodes with this label and key, or may have."""
+    for row in connection.query(settings, _USES, label=label, unused=_UNUSED):
+        try:
+            graph = Graph.from_json(stored.decode(row["record"] or "", 0).schema)
+        except SinkError:  # it keeps no graph, or none that can be read
+            return True
+        if (label, key) in {(node.label, node.key) for node in graph.nodes}:
+            return True
+    return False

@@ -1,28 +1,38 @@
-"""The graph of a dataset, declared as data: nodes with keys, relationships between them."""
+"""The graph of a dataset, declared as data: nodes with keys, and relationships between them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+import msgspec
 
 from luigi_sinks.contract import Contract, Shape, TupleShape, WrongRow
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.neo4j.names import check_name
-from luigi_sinks.neo4j.types import Property, parse, parse_key
+from luigi_sinks.neo4j.types import Property, from_text, parse, parse_key
 
 START, END = "start", "end"
 
 MissingEnds = Literal["refuse", "set_aside"]
-"""What becomes of a relationship of which the node at one end is not in the version."""
+"""What to do with a relationship whose start or end node is not in the version."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """Nodes with one label and a key that is unique within a version.
+    """Nodes with one label, and a key that is unique within a version.
 
-    `properties` maps names to types; see `luigi_sinks.neo4j.types.parse`.
+    `properties` maps names to types, the key's among them. A type is int, float, str,
+    bool, bytes, date, datetime, time, a list of one of these (but bytes), or one of
+    them `| None`; `Annotated[str, Meta(max_length=3)]` adds bounds. A datetime or time
+    has no time zone unless it is declared with `Meta(tz=True)`.
+
+    Example:
+        >>> Node("Airport", key="faa", properties={"faa": str, "lat": float | None}).kind
+        'Airport'
+
     """
 
     label: str
@@ -31,15 +41,21 @@ class Node:
 
     @property
     def kind(self) -> str:
-        """What rows call it."""
+        """The name that rows use."""
         return self.label
 
 
 @dataclass(frozen=True)
 class Relationship:
-    """Relationships of one type between nodes of two labels, named by their keys.
+    """Relationships of one type, from nodes of label `start` to nodes of label `end`.
 
-    Rows call it by its type, or by `name` where several have the same type.
+    Rows name it by its type, or by `name` where several have the same type, and name
+    the two nodes by their keys.
+
+    Example:
+        >>> Relationship("ROUTE", "Airport", "Airport", properties={"flights": int}, name="FLIES").kind
+        'FLIES'
+
     """
 
     type: str
@@ -50,13 +66,13 @@ class Relationship:
 
     @property
     def kind(self) -> str:
-        """What rows call it."""
+        """The name that rows use."""
         return self.name or self.type
 
 
 @dataclass(frozen=True)
 class NodeKind:
-    """A node's declaration, checked and understood."""
+    """A checked declaration of nodes."""
 
     label: str
     key: Property
@@ -70,7 +86,7 @@ class NodeKind:
 
 @dataclass(frozen=True)
 class RelationshipKind:
-    """A relationship's declaration, checked and understood."""
+    """A checked declaration of relationships."""
 
     type: str
     start: NodeKind
@@ -88,12 +104,42 @@ class RelationshipKind:
         return TupleShape(tuple(each.field for each in (*self.ends, *self.properties)))
 
 
+Kind = NodeKind | RelationshipKind
+Declared = TypeVar("Declared", Node, Relationship)
+
+
 @dataclass(frozen=True)
 class Graph:
-    """All kinds of rows of a dataset. Raises BadSetting for what cannot work."""
+    """All kinds of rows of a dataset.
+
+    Raises BadSetting for a name or type that Neo4j cannot keep, a kind that is declared
+    twice, a key that is not a property, and a relationship to an undeclared label.
+
+    Example:
+        >>> airport = Node("Airport", key="faa", properties={"faa": str})
+        >>> list(Graph([airport], [Relationship("ROUTE", "Airport", "Airport")]).kinds)
+        ['Airport', 'ROUTE']
+
+    """
 
     nodes: Sequence[Node]
     relationships: Sequence[Relationship] = ()
+
+    @classmethod
+    def from_json(cls, schema: Mapping[str, Any]) -> Graph:
+        """Return the graph that `to_json` gave. Raises BadSetting for anything else: a loader may have written it."""
+        try:
+            kept = msgspec.convert(schema, _Kept)
+        except msgspec.ValidationError as error:
+            raise BadSetting(f"not a graph: {error}") from None
+        return cls([_typed(each) for each in kept.nodes], [_typed(each) for each in kept.relationships])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the graph as JSON values; the types of properties are text."""
+        return {
+            "nodes": [{**vars(each), "properties": self._texts(each)} for each in self.nodes],
+            "relationships": [{**vars(each), "properties": self._texts(each)} for each in self.relationships],
+        }
 
     def __post_init__(self) -> None:
         if not self.nodes:
@@ -103,7 +149,7 @@ class Graph:
         self.kinds  # noqa: B018 - checks what is declared
 
     @cached_property
-    def kinds(self) -> Mapping[str, NodeKind | RelationshipKind]:
+    def kinds(self) -> Mapping[str, Kind]:
         """The kinds by the names that rows use, nodes first."""
         return {**self.node_kinds, **self.relationship_kinds}
 
@@ -123,6 +169,9 @@ class Graph:
         ends = {kind: (each.start.label, each.end.label) for kind, each in self.relationship_kinds.items()}
         return GraphContract(dataset, shapes, ends, missing_ends)
 
+    def _texts(self, declared: Node | Relationship) -> dict[str, str]:
+        return {each.name: each.text for each in self.kinds[declared.kind].properties}
+
     def _relationship_kind(self, given: Relationship) -> RelationshipKind:
         check_name(given.type, "type")
         check_name(given.kind, "relationship")
@@ -139,6 +188,14 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class _Kept:
+    """A graph as JSON: the properties of its nodes and relationships map names to texts."""
+
+    nodes: list[Node]
+    relationships: list[Relationship]
+
+
+@dataclass(frozen=True)
 class GraphContract(Contract):
     """Rows are pairs of a kind and the row itself; nodes come before relationships."""
 
@@ -146,9 +203,9 @@ class GraphContract(Contract):
     missing_ends: MissingEnds
 
     def split(self, row: Any) -> tuple[str, Any]:
-        """Take a pair apart."""
+        """Return the kind and the row of a pair."""
         if not isinstance(row, (tuple, list)) or len(row) != 2 or not isinstance(row[0], str):  # noqa: PLR2004 - a pair
-            raise WrongRow(0, "", f"is no pair of a kind and a row, such as ({next(iter(self.shapes))!r}, {{...}})")
+            raise WrongRow(0, "", f"is not a pair of a kind and a row, such as ({next(iter(self.shapes))!r}, {{...}})")
         kind, values = row
         if kind not in self.shapes:
             raise WrongRow(0, "", f"is of kind {kind!r}, which is not declared; {did_you_mean(kind, self.shapes)}")
@@ -166,18 +223,18 @@ class GraphContract(Contract):
 
     @property
     def sets_aside(self) -> bool:
-        """Tell whether relationships without an end are left out."""
+        """Tell whether relationships with a missing end are left out."""
         return self.missing_ends == "set_aside"
 
     def join(self, kind: str, row: Mapping[str, Any]) -> Any:
-        """Make a pair."""
+        """Return a pair."""
         return kind, row
 
 
 def _node_kind(node: Node) -> NodeKind:
     check_name(node.label, "label")
     if node.key not in node.properties:
-        raise BadSetting(f"{node.label}: key {node.key!r} is no property; {did_you_mean(node.key, node.properties)}")
+        raise BadSetting(f"{node.label}: key {node.key!r} is not a property; {did_you_mean(node.key, node.properties)}")
     properties = _properties(node.label, node.properties, node.key)
     return NodeKind(node.label, next(each for each in properties if each.name == node.key), properties)
 
@@ -192,6 +249,11 @@ def _property(owner: str, name: str, declared: Any, *, is_key: bool) -> Property
         return parse_key(name, declared) if is_key else parse(name, declared)
     except BadSetting as error:
         raise BadSetting(f"{owner}: {error}") from None
+
+
+def _typed(kept: Declared) -> Declared:
+    """Return a declaration with types in the place of their texts."""
+    return replace(kept, properties={name: from_text(text) for name, text in kept.properties.items()})
 
 
 def _refuse_repeats(names: Sequence[Any], what: str) -> None:

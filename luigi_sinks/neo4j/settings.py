@@ -1,4 +1,4 @@
-"""Where the server is, who we are there, and what stands in between."""
+"""The section of luigi.cfg that says how to reach a Neo4j database."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ from luigi_sinks import config
 
 @dataclass(frozen=True)
 class Neo4jSettings:
-    """The section `[luigi_sinks.neo4j]`.
+    """The section `[luigi_sinks.neo4j]`, or `[luigi_sinks.neo4j.NAME]` for a second connection.
 
-    TLS is on, verified by CA and host name, unless the host is a loopback address
-    and no `tls_ca` is given; without `tls_ca` the system's CAs are trusted.
-    `credential` names the section that says where the token comes from; a password
-    needs a `user` too, other tokens say themselves whose they are. `audience` and
-    `owner` are asked for where the token's source has to know for what and for
-    whom it is; a task's owner goes before this one.
+    - `host` and `port` (7687) are those of the server's Bolt connector; `database` is "neo4j".
+    - `credential` names the section that selects the token source; a password needs a `user` too.
+    - `audience` and `owner` are passed to sources that need them; a task's owner replaces this one.
+    - `tls_ca` is a file of CAs to trust; the default is the system's. TLS is on, and verifies
+      certificate and host name, except on a loopback address without `tls_ca`.
+    - `tls_server_name` is the name in the server's certificate where it is not `host`.
+    - `tls_certificate` and `tls_key` are files of a client certificate, read for each connection.
+    - `scheme` is "bolt", or "neo4j" to find the leader of a cluster at the addresses that the
+      server names; that needs TLS.
+    - `rows_per_transaction` (10,000) bounds the server's memory: about 3.5 kB for a row of ten
+      properties.
 
-    For a proxy in between that wants to know who asks: `tls_server_name` is the
-    name in its certificate where that is not `host`, `tls_certificate` and
-    `tls_key` are the files of ours, read anew for each connection.
+    Raises ValueError for settings that cannot work together; as a section, BadSetting.
 
-    `scheme = neo4j` finds the leader of a cluster, at addresses that the server
-    names, and so needs TLS. `rows_per_transaction` bounds the server's memory:
-    about 3.5 kB for each row of ten properties.
+    Example:
+        >>> settings = Neo4jSettings("db.internal", credential="neo4j_token", tls_ca=Path("/etc/ssl/db-ca.pem"))
+        >>> settings.address
+        'bolt://db.internal:7687'
+
     """
 
     host: str
@@ -49,7 +54,7 @@ class Neo4jSettings:
         if self.tls_key and not self.tls_certificate:
             raise ValueError("tls_key is given without the tls_certificate that it belongs to")
         if (self.tls_server_name or self.tls_certificate) and not self.is_encrypted:
-            raise ValueError("tls_server_name and tls_certificate need a tls_ca: on loopback there is no TLS without")
+            raise ValueError("tls_server_name and tls_certificate need a tls_ca: without it, loopback has no TLS")
         if self.scheme == "neo4j" and not self.is_encrypted:
             raise ValueError(
                 "scheme = neo4j without TLS would send the credential in clear text to whatever addresses the server "
@@ -58,12 +63,12 @@ class Neo4jSettings:
 
     @property
     def address(self) -> str:
-        """Where the server is, for the driver and for messages."""
+        """The server's address, for the driver and for messages."""
         return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     @property
     def publisher(self) -> Neo4jSettings:
-        """The same connection for whoever publishes: here one login does all."""
+        """The connection that publishes: the same."""
         return self
 
     @property

@@ -5,27 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, TypeVar, Unpack, get_args
+from typing import Any, Unpack, get_args
 
 from luigi_sinks import config
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.neo4j.names import LONGEST
-from luigi_sinks.neo4j.schema import Graph, MissingEnds, Node, Relationship
+from luigi_sinks.neo4j.schema import Declared, Graph, MissingEnds, Node, Relationship
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.neo4j.sink import Neo4jSink
 from luigi_sinks.target import TargetOptions, VersionedTarget
-
-Declared = TypeVar("Declared", Node, Relationship)
 
 
 class Neo4jTarget(VersionedTarget):
     """One output: a version of a graph, or of one partition of it.
 
-    Rows are pairs of a kind and a row: `("Airport", {"faa": "JFK", ...})` for a
-    node, then `("ROUTE", {"start": "JFK", "end": "LAX", ...})` for a relationship
-    between nodes of the same version. `missing_ends` says what becomes of a
-    relationship without one: "refuse" the load, or "set_aside" what cannot stand.
+    Rows are pairs of a kind and a row: `("Airport", {"faa": "JFK", ...})` for a node,
+    then `("ROUTE", {"start": "JFK", "end": "LAX", ...})` for a relationship between
+    nodes of the same version.
+
+    `graph` is the dataset's name, `nodes` and `relationships` declare its kinds of rows.
+    `publish` is "pointer": a head node names the version to read. `missing_ends` says
+    what to do with a relationship whose start or end node is not in the version:
+    "refuse" the load (the default), or "set_aside" the relationship and count it. The
+    other options are those of `luigi_sinks.target.TargetOptions`. Raises BadSetting for
+    a declaration that cannot work.
+
+    Example:
+        >>> airport = Node("Airport", key="faa", properties={"faa": str})
+        >>> Neo4jTarget("flights", nodes=(airport,), update_id="2026-01")
+        Neo4jTarget(flights/_all, update_id='2026-01')
+
     """
 
     store = "neo4j"
@@ -43,7 +53,7 @@ class Neo4jTarget(VersionedTarget):
         _check_graph(graph)
         _check_publish(graph, publish)
         _check_missing_ends(graph, missing_ends)
-        self._graph = _understood(graph, nodes, relationships)
+        self._graph = parse_schema(graph, nodes, relationships)
         self._missing_ends: MissingEnds = missing_ends
         super().__init__(graph, options)
 
@@ -59,7 +69,8 @@ class Neo4jTarget(VersionedTarget):
         return Neo4jSink(settings, self.dataset, self._graph, self._missing_ends)
 
 
-def _understood(graph: str, nodes: Sequence[Node], relationships: Sequence[Relationship]) -> Graph:
+def parse_schema(graph: str, nodes: Sequence[Node], relationships: Sequence[Relationship]) -> Graph:
+    """Return the graph that is declared. Raises BadSetting that names it."""
     try:
         return Graph(_all(Node, "nodes", nodes), _all(Relationship, "relationships", relationships))
     except BadSetting as error:
@@ -68,20 +79,20 @@ def _understood(graph: str, nodes: Sequence[Node], relationships: Sequence[Relat
 
 def _all(kind: type[Declared], setting: str, given: Any) -> tuple[Declared, ...]:
     if not isinstance(given, (tuple, list)) or not all(isinstance(each, kind) for each in given):
-        raise BadSetting(f"{setting} = {given!r} is no tuple of {kind.__name__}(...)")
+        raise BadSetting(f"{setting} = {given!r} is not a tuple of {kind.__name__}(...)")
     return tuple(given)
 
 
 def _check_graph(graph: Any) -> None:
     if not isinstance(graph, str) or not graph.strip() or not graph.isprintable():
-        raise BadSetting(f"graph {graph!r} is no name; set graph to a text, such as 'flights'")
+        raise BadSetting(f"graph {graph!r} is not a name; set graph to a text, such as 'flights'")
     if len(graph) > LONGEST:
-        raise BadSetting(f"graph {graph[:20]!r}... has {len(graph)} characters; it may have at most {LONGEST}")
+        raise BadSetting(f"graph {graph[:20]!r}... has {len(graph)} characters; use at most {LONGEST}")
 
 
 def _check_publish(graph: str, publish: Any) -> None:
     if publish == "live":
-        raise BadSetting(f"graph {graph!r}: publish = 'live' comes later; set publish = 'pointer'")
+        raise BadSetting(f"graph {graph!r}: publish = 'live' is not supported yet; set publish = 'pointer'")
     if publish != "pointer":
         raise BadSetting(f"graph {graph!r}: publish = {publish!r} is unknown; set publish = 'pointer'")
 

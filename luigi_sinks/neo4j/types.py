@@ -7,6 +7,7 @@ own encoding of them takes 35 to 45 µs for each.
 from __future__ import annotations
 
 import copyreg
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -49,6 +50,16 @@ class Property:
     def field(self) -> Field:
         """The property as the contract sees it."""
         return Field(self.name, self.type, _refuse_odd_offset if self.function in {"datetime", "time"} else None)
+
+    @property
+    def text(self) -> str:
+        """The type as the registry keeps it, such as `list[zoned datetime] | None`.
+
+        Bounds are left out: they are checked when a row is written, not when it is read.
+        """
+        zone = "zoned " if self.base is not date and self.function == self.base.__name__ else ""
+        plain = f"{zone}{self.base.__name__}"
+        return f"{f'list[{plain}]' if self.is_list else plain}{' | None' if self.is_optional else ''}"
 
     def loaded(self, sent: str) -> str:
         """Return the Cypher expression for the value that is stored."""
@@ -96,6 +107,23 @@ def parse_key(name: str, declared: Any) -> Property:
     if longest > LONGEST_KEY:
         raise BadSetting(f"key {name!r} may have {longest} characters; an index takes at most {LONGEST_KEY}")
     return found
+
+
+def from_text(text: object) -> Any:
+    """Return the type that `Property.text` describes. Raises BadSetting for any other text.
+
+    Example:
+        >>> from_text("list[date] | None")
+        list[datetime.date] | None
+
+    """
+    found = _TEXT.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise BadSetting(f"{text!r} is not a type; Neo4j keeps {_KNOWN}")
+    base = next(each for each in _SCALARS if each.__name__ == found["base"])
+    item = Annotated[base, Meta(tz=True)] if found["zoned"] else base
+    kind = list[item] if found["list"] else item  # type: ignore[valid-type]  # made at run time
+    return kind | None if found["optional"] else kind
 
 
 def _parse(name: str, declared: Any, metas: tuple[Any, ...]) -> Property:
@@ -156,6 +184,11 @@ _SCALARS: Mapping[Any, Callable[[Any, tuple[Any, ...]], Property]] = {
     datetime: _clock,
     time: _clock,
 }
+
+_TEXT = re.compile(
+    r"(?P<list>list\[)?(?P<zoned>zoned (?=datetime|time))?"
+    rf"(?P<base>{'|'.join(each.__name__ for each in _SCALARS)})(?(list)\])(?P<optional> \| None)?"
+)
 
 
 def _bounded(metas: tuple[Any, ...], lowest: float, highest: float) -> tuple[Any, ...]:

@@ -1,47 +1,62 @@
-"""The fast path: the rows of a part as lists, unwound into nodes and relationships.
+"""Writes the rows of a part as lists, unwound into nodes and relationships; ends writing; deletes what was written.
 
-A part goes in batches, each in one transaction with a node that marks it. The
-mark is under a constraint, so a batch whose commit got no answer is written
-again safely: either its mark is there, or nothing of it is.
+A part is written in batches, each in one transaction with a node that marks it. The
+mark is under a constraint, so a batch whose commit got no answer can be written
+again: either its mark is there, or nothing of it is.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import msgspec
 import neo4j
 from neo4j.exceptions import ConstraintError
 
+from luigi_sinks import record as rules
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadRow, Conflict, Unavailable
-from luigi_sinks.neo4j import connection, cypher
-from luigi_sinks.neo4j.schema import END, START, NodeKind, RelationshipKind
+from luigi_sinks.neo4j import connection, cypher, registry
+from luigi_sinks.neo4j.connection import Run
+from luigi_sinks.neo4j.schema import END, START, Kind, NodeKind, RelationshipKind
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.sink import Part
-from luigi_sinks.version import State, Version
+from luigi_sinks.version import Version
 
 EXAMPLES = 5
 
+_PATIENCE = 60.0
+"""Seconds to wait for the transactions of other writers."""
+
 _MARK = """
-MATCH (v:_SinkVersion {id: $version})
 MERGE (b:_SinkBatch {version: $version, part: $part, first: $first}) ON CREATE SET b.rows = $rows, b.of = $of
-RETURN v.state AS state, v.closed AS closed, b.rows AS rows, b.of AS of"""
+RETURN b.rows AS rows, b.of AS of"""
 
 _SET_ASIDE = """
 MATCH (b:_SinkBatch {version: $version, part: $part, first: $first})
 SET b.set_aside = $count, b.examples = $examples"""
 
+_BATCHES = "MATCH (b:_SinkBatch) WHERE b.version = $version AND b.part IS NOT NULL AND b.first IS NOT NULL"
 
-Kind = NodeKind | RelationshipKind
+_COUNT_SET_ASIDE = f"""
+{_BATCHES} WITH b ORDER BY b.part, b.first RETURN sum(b.set_aside) AS set_aside, collect(b.examples) AS examples"""
+
+_DELETE_MARKS = f"{_BATCHES} CALL (b) {{ DELETE b }} IN TRANSACTIONS OF 10000 ROWS"
+
+_AT_WORK = """
+SHOW TRANSACTIONS YIELD transactionId, metaData, status
+WHERE metaData.luigi_sinks = $version AND NOT status STARTS WITH 'Terminated'
+RETURN collect(transactionId) AS ids"""
+
+_LABELS = "MATCH (v:_SinkVersion {id: $version}) RETURN v.labels AS labels"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows of a part that one transaction writes, from the offset `first` on."""
+    """The rows of a part that one transaction writes, from the offset `first`."""
 
     part: Part
     first: int
@@ -49,7 +64,7 @@ class Batch:
 
     @property
     def mark(self) -> dict[str, Any]:
-        """What its mark says."""
+        """The properties of its mark."""
         return {"part": self.part.number, "first": self.first, "rows": len(self.rows), "of": len(self.part.rows)}
 
     def row_number(self, index: int) -> int:
@@ -70,30 +85,33 @@ class PartWriter:
         """Write a part, batch by batch; errors as for `Stage.write`."""
         for batch in _batches(part, self.settings.rows_per_transaction):
             try:
-                connection.transact(self.settings, partial(self._write, batch), version=self.version.id)
+                connection.transact(self.settings, self._write, batch, version=self.version.id)
             except ConstraintError as error:
                 raise self._duplicate(batch, error) from None
 
-    def _write(self, batch: Batch, tx: neo4j.Transaction) -> None:
-        if not self._mark(batch, tx):
+    def _write(self, tx: neo4j.Transaction, batch: Batch) -> None:
+        if not self._mark(tx, batch):
             return
         rows = msgspec.to_builtins(batch.rows, builtin_types=(bytes,))
         made = tx.run(cypher.create(self.kind), version=self.version.id, rows=rows).consume().counters
         if isinstance(self.kind, RelationshipKind) and made.relationships_created < len(rows):
-            self._miss(batch, tx, rows, len(rows) - made.relationships_created)
+            self._miss(tx, batch, rows, len(rows) - made.relationships_created)
         rows.clear()  # the driver's transaction and result refer to each other, and to these, until gc comes by
 
-    def _mark(self, batch: Batch, tx: neo4j.Transaction) -> bool:
-        """Mark the batch as arrived; tell whether it was not before."""
+    def _mark(self, tx: neo4j.Transaction, batch: Batch) -> bool:
+        """Mark the batch as arrived; tell whether it was not before.
+
+        The record is not locked, as parts are written at once: sealing first changes
+        it, and then waits for the transactions that may have read it before.
+        """
+        rules.accept_rows(*registry.read_record(connection.within(tx), self.version))
         result = tx.run(_MARK, {"version": self.version.id, **batch.mark})
-        found = result.single()
-        if found is None or found["state"] != State.STAGED or found["closed"]:
-            raise Conflict(f"{self.version} takes no more rows: it was sealed or abandoned")
+        found = result.single(strict=True)
         if found["rows"] != len(batch.rows) or found["of"] != len(batch.part.rows):
             raise Conflict(f"{self.version}: part {batch.part.number} was written with {found['of']} rows before")
         return result.consume().counters.nodes_created == 1
 
-    def _miss(self, batch: Batch, tx: neo4j.Transaction, rows: Sequence[Any], count: int) -> None:
+    def _miss(self, tx: neo4j.Transaction, batch: Batch, rows: Sequence[Any], count: int) -> None:
         """Refuse relationships whose ends are not there, or note how many were set aside."""
         assert isinstance(self.kind, RelationshipKind)
         ends = [row[:2] for row in rows]
@@ -124,7 +142,7 @@ class PartWriter:
         if repeat is None:
             repeat = self._first_existing(batch)
         if repeat is None:
-            return Unavailable(f"{self.version}: another load that was undone meanwhile stood in the way: {error}")
+            return Unavailable(f"{self.version}: a row that was deleted meanwhile was in the way: {error}")
         return self.contract.duplicate(batch.part.first_row + repeat, shape.key, shape.key_of(rows[repeat]))
 
     def _first_existing(self, batch: Batch) -> int | None:
@@ -160,3 +178,43 @@ def _batches(part: Part, most: int) -> Iterator[Batch]:
     count = -(-len(part.rows) // most)
     size = -(-len(part.rows) // count)
     return (Batch(part, first, part.rows[first : first + size]) for first in range(0, len(part.rows), size))
+
+
+def count_set_aside(run: Run, version: Version) -> tuple[int, list[str]]:
+    """Return how many relationships were set aside, and examples, as the marks of the batches say."""
+    (found,) = run(_COUNT_SET_ASIDE, version=version.id)
+    return found["set_aside"], [example for some in found["examples"] for example in some]
+
+
+def await_writers(settings: Neo4jSettings, version: Version) -> None:
+    """Wait until no transaction writes rows of the version any more. Raises Unavailable if one goes on."""
+    deadline = time.monotonic() + _PATIENCE
+    while _at_work(settings, version):
+        if time.monotonic() > deadline:
+            raise Unavailable(f"{version}: another process is still writing a part of it; run again when it has ended")
+        time.sleep(0.1)
+
+
+def end_writers(settings: Neo4jSettings, version: Version) -> None:
+    """End the transactions that write rows of the version."""
+    if ids := _at_work(settings, version):
+        connection.query(settings, "TERMINATE TRANSACTIONS $ids", ids=ids)
+        await_writers(settings, version)
+
+
+def delete(settings: Neo4jSettings, version: Version) -> None:
+    """Delete what a version has in the store besides its record, in many transactions."""
+    found = connection.query(settings, _LABELS, version=version.id)
+    labels = [label for row in found for label in row["labels"]]
+    for query in (*map(cypher.delete_relationships, labels), *map(cypher.delete_nodes, labels)):
+        connection.query(settings, query, version=version.id)
+    delete_marks(settings, version)
+
+
+def delete_marks(settings: Neo4jSettings, version: Version) -> None:
+    """Delete the marks of a version's batches, once it takes no more of them."""
+    connection.query(settings, _DELETE_MARKS, version=version.id)
+
+
+def _at_work(settings: Neo4jSettings, version: Version) -> Any:
+    return connection.query(settings, _AT_WORK, version=version.id)[0]["ids"]

@@ -1,20 +1,19 @@
 """The examples of the README work as they are."""
 
 import re
+import tomllib
 from datetime import date
 from pathlib import Path
 
 import luigi
 import pytest
-from typer.testing import CliRunner
 
-from luigi_sinks import config, mariadb
-from luigi_sinks.cli.app import app
+from luigi_sinks.testing.servers import versions
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXPECTED = {
-    "Departures": [{"id": 1, "carrier": "UA"}],
     "Delays": [{"id": 1, "carrier": "UA"}],
     "Airports": [
         ("Airport", {"faa": "JFK", "lat": 40.6}),
@@ -22,57 +21,47 @@ EXPECTED = {
         ("ROUTE", {"start": "JFK", "end": "LAX", "flights": 11262}),
     ],
 }
+SUPPORT = re.findall(r"^\| ([\w() ]+) \| ([\d.]*) ?\| `([\w\[\]-]+)` \| (\S+) \| (\S+) \|$", README, re.MULTILINE)
+TESTED = {
+    "MariaDB": versions.MARIADB_IMAGE.partition(":")[2],
+    "Elasticsearch": versions.ELASTICSEARCH.version,
+    "OpenSearch": versions.OPENSEARCH.version,
+    "Neo4j Community": versions.NEO4J.version,
+    "(all)": "",
+}
 
 
-def task_of(snippet):
-    names = {"__name__": "readme"}
-    exec(snippet, names)
-    (family,) = (value for value in names.values() if getattr(value, "__module__", "") == "readme")
-    return family(**{name: date(2013, 1, 1) for name, _ in family.get_params() if name in {"month", "day"}})
+def test_the_first_load_and_the_three_ways_in_work_as_they_stand(page, memory):
+    found = page("README.md").run()
+    for family, rows in EXPECTED.items():
+        kind = getattr(found, family)
+        task = kind(**{name: date(2013, 1, 1) for name, _ in kind.get_params() if name == "day"})
+        assert luigi.build([task], local_scheduler=True, no_lock=True, log_level="WARNING")
+        assert list(task.output().open("r")) == rows
 
 
-def test_there_are_three_ways_in():
-    assert len(SNIPPETS) == 3
+def test_it_can_be_read_in_two_minutes():
+    prose = re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE)
+    assert len(prose.split()) <= 750
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS)
-def test_a_snippet_loads_its_rows(snippet, memory):
-    task = task_of(snippet)
-    assert luigi.build([task], local_scheduler=True, no_lock=True, log_level="WARNING")
-    assert list(task.output().open("r")) == EXPECTED[task.task_family]
+def test_the_versions_it_calls_tested_are_those_that_are_tested():
+    assert {store for store, *_ in SUPPORT} == TESTED.keys()
+    constraints = (ROOT / "constraints.txt").read_text().splitlines()
+    accepted = {
+        *PROJECT["dependencies"],
+        *(each for extra in PROJECT["optional-dependencies"].values() for each in extra),
+    }
+    for store, server, client, bounds, tested in SUPPORT:
+        assert TESTED[store].startswith(server), store
+        assert f"{client}{bounds}" in accepted, f"README.md and pyproject.toml differ in {client}"
+        assert f"{client.partition('[')[0]}=={tested}" in constraints, (
+            f"README.md and constraints.txt differ in {client}"
+        )
 
 
-def test_the_configuration_is_understood(luigi_cfg):
-    luigi_cfg(re.search(r"```ini\n(.*?)```", README, re.DOTALL)[1])
-    settings = config.read_connection(mariadb.MariaDBSettings, "mariadb")
-    assert (settings.host, settings.credential) == ("db.internal", "db")
-    assert config.read_credential("db")["source"] == "file"
-
-
-@pytest.mark.parametrize("command", re.findall(r"^luigi-sinks (grants \w+ --format \w+)", README, re.MULTILINE))
-def test_grants_are_printed_for_the_tasks(command, luigi_cfg, tmp_path, monkeypatch):
-    owned = SNIPPETS[0].replace('table = "departures"', 'table, owner = "departures", "flight_ops"')
-    (tmp_path / f"{command.split()[1]}.py").write_text(owned)
-    monkeypatch.syspath_prepend(tmp_path)
-    luigi_cfg("\n".join(re.findall(r"```ini\n(.*?)```", README, re.DOTALL)))
-    printed = CliRunner().invoke(app, command.split())
-    assert "GRANT INSERT, SELECT ON `flights__v`.`departures__g1` TO `flight_ops`;" in printed.output
-
-
-@pytest.mark.parametrize("command", re.findall(r"^luigi-sinks ([^#\n]+)", README, re.MULTILINE))
-def test_every_command_and_option_is_there(command):
-    words = [word for word in command.split() if word not in {"my_tasks", "sql", "NAME"}]
-    shown = CliRunner().invoke(app, [*(word for word in words if word[0] != "-"), "--help"], env={"COLUMNS": "200"})
-    assert shown.exit_code == 0
-    assert all(word in shown.output for word in words)
-
-
-@pytest.mark.parametrize("target", re.findall(r"(?:^|`)make (\w+)", README, re.MULTILINE))
-def test_every_make_target_is_there(target):
-    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
-    assert re.search(rf"^([\w -]+ )?{target}( [\w -]+)?:", makefile, re.MULTILINE)
-
-
-@pytest.mark.parametrize("path", re.findall(r"`((?:examples|luigi_sinks)/[\w/.]+)`", README))
-def test_every_file_it_names_is_there(path):
-    assert (Path(__file__).parents[2] / path).exists()
+@pytest.mark.parametrize(
+    "extra", re.findall(r"`([\w-]+)`", README[README.index("More extras") : README.index("## A first")])
+)
+def test_every_extra_it_names_is_there(extra):
+    assert extra in PROJECT["optional-dependencies"] | PROJECT["scripts"]

@@ -46,7 +46,9 @@ def history():
 
 
 def test_a_stale_bare_target_is_refused():
-    with pytest.raises(BadSetting, match="neither task nor update_id, so a task could take"):
+    with pytest.raises(
+        BadSetting, match="neither task nor update_id, so a task could take the version of another task"
+    ):
         Target()
 
 

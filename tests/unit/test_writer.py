@@ -140,7 +140,10 @@ def test_lists_are_accepted_as_rows():
 
 @pytest.mark.parametrize("row", [None, 3, "text", b"bytes", object()])
 def test_values_that_are_not_rows_are_refused(row):
-    with pytest.raises(BadRow, match="; pass a dict, a tuple, an Arrow table"), writing(Stage()) as writer:
+    with (
+        pytest.raises(BadRow, match="pass a dict, a tuple, an Arrow table or a data frame"),
+        writing(Stage()) as writer,
+    ):
         writer.write(row)
 
 

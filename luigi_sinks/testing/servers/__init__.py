@@ -20,7 +20,7 @@ from luigi_sinks.errors import NotInstalled
 if absent := [name for name in ("cryptography", "jwt", "platformdirs", "rich", "trustme") if find_spec(name) is None]:
     raise NotInstalled("servers", f"the local servers need {', '.join(absent)}")
 
-from luigi_sinks.testing.servers import compose, local
+from luigi_sinks.testing.servers import compose, local, needs
 from luigi_sinks.testing.servers import state as states
 from luigi_sinks.testing.servers.aws import SERVER as AWS
 from luigi_sinks.testing.servers.bolt_gate import SERVER as BOLT_GATE
@@ -50,6 +50,7 @@ __all__ = [
     "config",
     "down",
     "env",
+    "install",
     "last_log_lines",
     "passwordless_config",
     "require_tokens",
@@ -89,13 +90,21 @@ def up(names: Sequence[str] = ALL) -> list[Status]:
     servers = _chosen(names)
     with states.opened() as state:
         if state.way is None:
-            state.remember(way="compose" if compose.available() else "processes")
+            state.remember(way=_first_way())
         # All at once: servers are told of each other before they start.
         states.choose_ports(state, [name for name in EVERY if name not in state.ports])
         states.make_passwords(state, list(EVERY))
         for way, its in _by_way(servers, state):
             way.up(its, state)
         return [Status(server.name, Condition.UP, state.address(server)) for server in servers]
+
+
+def install(names: Sequence[str] = ALL) -> None:
+    """Install by apt what these servers need and this machine lacks, as far as apt has it.
+
+    Raises NotReady when apt fails; what apt does not have, `up` names.
+    """
+    needs.install(local.missing(_processes(_chosen(names))))
 
 
 def down(*, purge: bool = False) -> None:
@@ -165,6 +174,17 @@ def _known(state: State) -> list[Server]:
 def _way(server: Server, state: State) -> Way:
     """Tell how a server is run: what has no image, a program of this installation, is a process in any case."""
     return compose if state.way == "compose" and server.name in IMAGES else local
+
+
+def _first_way() -> str:
+    return "compose" if compose.available() else "processes"
+
+
+def _processes(servers: Sequence[Server]) -> list[Server]:
+    """Choose those that are, or would be, processes of this machine."""
+    state = states.find()
+    way = (state and state.way) or _first_way()
+    return [server for server in servers if way == "processes" or server.name not in IMAGES]
 
 
 def _by_way(servers: Sequence[Server], state: State) -> Iterator[tuple[Way, list[Server]]]:

@@ -1,5 +1,5 @@
 # ruff: noqa: T201 - printing is what it is for
-"""`python -m luigi_sinks.testing.servers up|down|status|env|config`."""
+"""`python -m luigi_sinks.testing.servers up|install|down|status|env|config`."""
 
 import argparse
 import logging
@@ -30,9 +30,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="start servers; does nothing for those that run")
-    up.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(servers.EVERY)}")
-    up.add_argument("--passwordless", action="store_true", help="and what logging in by tokens takes")
+    _add_names(up)
     up.set_defaults(run=_up)
+    install = commands.add_parser("install", help="install by apt what servers need")
+    _add_names(install)
+    install.set_defaults(run=lambda chosen: servers.install(_names(chosen)))
     down = commands.add_parser("down", help="end the servers; their data is kept")
     down.add_argument("--purge", action="store_true", help="remove all data and secrets too")
     down.set_defaults(run=lambda chosen: servers.down(purge=chosen.purge))
@@ -46,9 +48,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_names(command: argparse.ArgumentParser) -> None:
+    command.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(servers.EVERY)}")
+    command.add_argument("--passwordless", action="store_true", help="and what logging in by tokens takes")
+
+
+def _names(chosen: argparse.Namespace) -> Sequence[str]:
+    return [*chosen.names, *(servers.PASSWORDLESS if chosen.passwordless else ())] or servers.ALL
+
+
 def _up(chosen: argparse.Namespace) -> None:
-    names = [*chosen.names, *(servers.PASSWORDLESS if chosen.passwordless else ())]
-    for each in servers.up(names or servers.ALL):
+    for each in servers.up(_names(chosen)):
         print(each)
 
 

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.server import Place
 
 SOURCE = Path(__file__).with_suffix(".c")
@@ -11,11 +12,11 @@ HEADERS = (Path("/usr/include/mariadb/server"), Path("/usr/include/mysql/server"
 FILE = "authentication_plugin.so"
 
 
-def missing() -> Sequence[str]:
-    """Ask for the compiler and the server's headers."""
-    if _headers() and shutil.which("gcc"):
-        return []
-    return ["MariaDB's logins by tokens of AWS: apt-get install libmariadbd-dev gcc libc6-dev"]
+def missing() -> Sequence[Need]:
+    """Ask for the compiler and the server's headers, with which come those of the C library."""
+    what = "MariaDB's logins by tokens of AWS"
+    lacking = {"gcc": shutil.which("gcc") is None, "libmariadbd-dev": _headers() is None}
+    return [Need(what, (package,)) for package, is_lacking in lacking.items() if is_lacking]
 
 
 def shared_object(place: Place) -> Path:

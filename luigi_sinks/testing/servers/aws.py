@@ -9,12 +9,12 @@ import os
 import sys
 import urllib.request
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 
 import msgspec
 
 from luigi_sinks.testing.servers import authentication_plugin
 from luigi_sinks.testing.servers.account import ourselves
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Place, Server
 
@@ -26,10 +26,9 @@ BRIEF = "brief"
 LIFETIMES = {ROLE: 3600.0, BRIEF: 4.0}
 
 
-def missing() -> Sequence[str]:
-    """Ask for PyJWT, and for what MariaDB's part in it is compiled with."""
-    packages = () if find_spec("jwt") else ("PyJWT, for what stands in for AWS: pip install 'luigi-sinks[oidc]'",)
-    return [*packages, *authentication_plugin.missing()]
+def missing() -> Sequence[Need]:
+    """Ask for what MariaDB's part in it is compiled with."""
+    return authentication_plugin.missing()
 
 
 def prepare(place: Place) -> None:

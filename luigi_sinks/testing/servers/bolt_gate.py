@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from luigi_sinks.testing.servers import bolt, keycloak, neo4j
 from luigi_sinks.testing.servers.account import ourselves
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Place, Server
 
 CONFIG = "gate.json"
 
 
-def missing() -> Sequence[str]:
+def missing() -> Sequence[Need]:
     """Ask for nothing: it is a program of this installation."""
     return []
 

@@ -21,6 +21,7 @@ import platformdirs
 
 from luigi_sinks.testing.servers.errors import DownloadFailed
 from luigi_sinks.testing.servers.lock import locked
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.versions import Download
 
 Show = Callable[[int], None]
@@ -58,11 +59,11 @@ def home(download: Download, cache: Path) -> Path:
     return cache / f"{download.name}-{download.version}"
 
 
-def missing(download: Download, cache: Path) -> list[str]:
+def missing(download: Download, cache: Path) -> list[Need]:
     """Ask for Maven, unless the download is there."""
     if home(download, cache).exists() or shutil.which("mvn"):
         return []
-    return ["Maven, for the download: apt-get install maven"]
+    return [Need("Maven, for the download", ("maven",))]
 
 
 def fetch(download: Download, cache: Path, show: Show) -> Path:

@@ -1,5 +1,7 @@
 """Elasticsearch with security and TLS on, a trial licence, one superuser, and users that log in by tokens.
 
+Where Java is older than 21 it is version 8.19, which is the last that runs on 17.
+
 It takes the tokens of the Keycloak of the same state folder, whose first key it has in a
 file: it would not start without a Keycloak that it had to fetch the keys from.
 The trial ends 30 days after the first start: `down --purge` begins a new one.
@@ -16,9 +18,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 
 from luigi_sinks.testing.servers import java, keycloak, versions
 from luigi_sinks.testing.servers.lock import locked
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Login, Place, Server
 
@@ -32,16 +36,15 @@ USERS = {OWNER: (keycloak.USER, keycloak.SIGNER, keycloak.BRIEF), PRUNER: ("prun
 """Who has a role, by the names in tokens; Keycloak has no clients for the last two."""
 
 HEAP = "512m"
+JAVA_FOR_9, JAVA_FOR_8 = 21, 17
+"""The lowest versions of Java that Elasticsearch 9 and 8 run on."""
+
 HASH_ROUNDS = 10_000
 
 
-def missing() -> Sequence[str]:
-    """Ask for a JDK."""
-    if java.find(21):
-        return []
-    return [
-        "a JDK of version 21 or later, for Elasticsearch: unpack one below /usr/lib/jvm, or name it in ES_JAVA_HOME"
-    ]
+def missing() -> Sequence[Need]:
+    """Ask for Java."""
+    return java.missing("Elasticsearch", JAVA_FOR_8)
 
 
 def prepare(place: Place) -> None:
@@ -81,7 +84,7 @@ def command(place: Place) -> Command:
         (place.home / "bin" / "elasticsearch",),
         {
             "PATH": os.environ.get("PATH", os.defpath),
-            "ES_JAVA_HOME": str(java.find(21)),
+            "ES_JAVA_HOME": str(_jdk()),
             "ES_JAVA_OPTS": " ".join((f"-Xms{HEAP}", f"-Xmx{HEAP}", *java.options())),
             "CLI_JAVA_OPTS": " ".join(java.BRIEF),
             "ES_PATH_CONF": str(place.folder / "config"),
@@ -209,11 +212,23 @@ def _yaml(place: Place) -> str:
     return "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
 
 
+def _jdk() -> Path | None:
+    """Find the JDK that ES_JAVA_HOME names, or else one that runs the newer version."""
+    named = Path(os.environ.get("ES_JAVA_HOME", os.devnull))
+    return named if java.version(named) >= JAVA_FOR_8 else java.find(JAVA_FOR_9) or java.find(JAVA_FOR_8)
+
+
+def _download() -> versions.Download:
+    """Choose the version that the JDK runs."""
+    jdk = _jdk()
+    return versions.ELASTICSEARCH_8 if jdk and java.version(jdk) < JAVA_FOR_9 else versions.ELASTICSEARCH
+
+
 SERVER = Server(
     name="elasticsearch",
     user=USER,
     database=None,
-    download=versions.ELASTICSEARCH,
+    download=_download(),
     patience=180,
     missing=missing,
     prepare=prepare,

@@ -1,4 +1,4 @@
-"""Which installed JDK fits, and what its virtual machine spends time on.
+"""Which installed Java fits, and what its virtual machine spends time on.
 
 Servers here live for minutes on few processors, and would spend most of them on compiling
 for speed that comes too late. So their code is compiled once, at once, and garbage collected
@@ -10,15 +10,19 @@ has to be told that garbage does not count. For measurements the variable
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from luigi_sinks.testing.servers.errors import ServersError
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.server import Place
 
 INSTALLED = Path("/usr/lib/jvm")
 VARIABLE = "LUIGI_SINKS_SERVERS_JVM"
 BRIEF = ("-XX:TieredStopAtLevel=1", "-XX:-UseG1GC", "-XX:+UseSerialGC")
+SUPPORTED = (21, 25, 17)
+"""Versions that Debian and Ubuntu have packages of, the first choice first."""
+
 RELEASE = re.compile(r'^JAVA_VERSION="(?:1\.)?(\d+)', re.MULTILINE)
 
 
@@ -50,6 +54,16 @@ def find(lowest: int, highest: int = 99) -> Path | None:
     """Find the home of a JDK between these major versions, or None: one that is named, or the newest."""
     fitting = (home for home in _homes() if lowest <= version(home) <= highest)
     return next(fitting, None)
+
+
+def missing(program: str, lowest: int, highest: int = 99) -> Sequence[Need]:
+    """Ask for a Java between these major versions, unless one is installed."""
+    if find(lowest, highest):
+        return []
+    versions = f"version {lowest} or later" if highest == 99 else f"version {lowest} to {highest}"  # noqa: PLR2004
+    packages = (f"openjdk-{each}-jre-headless" for each in SUPPORTED if lowest <= each <= highest)
+    otherwise = f"unpack a JDK below {INSTALLED}, or name one in JAVA_HOME"
+    return [Need(f"Java of {versions}, for {program}", tuple(packages), otherwise)]
 
 
 def version(home: Path) -> int:

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 from luigi_sinks.testing.servers import java, versions
 from luigi_sinks.testing.servers.account import Account, ourselves
 from luigi_sinks.testing.servers.lock import locked
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Place, Server
 
@@ -43,6 +44,7 @@ AUDIENCES = ("elasticsearch", "neo4j")
 LIFESPAN = 20
 BRIEF_LIFESPAN = 4
 HEAP = "512m"
+JAVA = (17, 25)
 
 
 def issuer(port: int) -> str:
@@ -50,11 +52,9 @@ def issuer(port: int) -> str:
     return f"https://{HOST}:{port}/realms/{REALM}"
 
 
-def missing() -> Sequence[str]:
-    """Ask for a JDK."""
-    if _jdk():
-        return []
-    return ["a JDK of version 17 to 25, for Keycloak: apt-get install openjdk-17-jdk-headless"]
+def missing() -> Sequence[Need]:
+    """Ask for Java."""
+    return java.missing("Keycloak", *JAVA)
 
 
 def prepare(place: Place) -> None:
@@ -137,7 +137,7 @@ def _environment(*options: str) -> dict[str, str]:
 
 
 def _jdk() -> Path | None:
-    return java.find(17, 25)
+    return java.find(*JAVA)
 
 
 def command(place: Place) -> Command:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from luigi_sinks.testing.servers import download, process
-from luigi_sinks.testing.servers.errors import NotReady, ServersError, StartFailed
+from luigi_sinks.testing.servers import download, needs, process
+from luigi_sinks.testing.servers.errors import ServersError, StartFailed
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.progress import fetch_all
 from luigi_sinks.testing.servers.server import Place, Server
 from luigi_sinks.testing.servers.state import State, choose_ports, make_passwords
 from luigi_sinks.testing.servers.status import Condition
+from luigi_sinks.testing.servers.versions import Download
 
 log = logging.getLogger(__name__)
 
@@ -82,15 +84,21 @@ def _runs(server: Server, state: State) -> bool:
     return bool(known and known.alive)
 
 
+def missing(servers: Sequence[Server]) -> list[Need]:
+    """List what must be installed before these servers can start."""
+    cache = download.cache_root()
+    needed = [need for server in servers for need in server.missing()]
+    return needed + [need for each in _downloads(servers) for need in download.missing(each, cache)]
+
+
 def _provide(servers: Sequence[Server]) -> None:
     """Name everything that is missing, and bring what can be downloaded."""
-    downloads = [server.download for server in servers if server.download]
-    cache = download.cache_root()
-    needed = [sentence for server in servers for sentence in server.missing()]
-    needed += [sentence for each in downloads for sentence in download.missing(each, cache)]
-    if needed:
-        raise NotReady("\n".join(["the servers need:", *dict.fromkeys(needed)]))
-    fetch_all(downloads, cache)
+    needs.refuse(missing(servers))
+    fetch_all(_downloads(servers), download.cache_root())
+
+
+def _downloads(servers: Sequence[Server]) -> list[Download]:
+    return [server.download for server in servers if server.download]
 
 
 def _bring_up(server: Server, state: State) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from luigi_sinks.testing.servers import authentication_plugin, aws
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Login, Place, Server
 
@@ -82,11 +83,11 @@ connect-timeout = 5
 """
 
 
-def missing() -> Sequence[str]:
+def missing() -> Sequence[Need]:
     """Ask for the package when one of its programs is not there."""
     if all(_program(name) for name in PROGRAMS):
         return []
-    return ["MariaDB: apt-get install mariadb-server"]
+    return [Need("MariaDB", ("mariadb-server",))]
 
 
 def prepare(place: Place) -> None:

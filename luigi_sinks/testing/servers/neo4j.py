@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from luigi_sinks.testing.servers import bolt, java, keycloak, versions
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Login, Place, Server
 
@@ -14,6 +15,7 @@ DATABASE = "neo4j"
 GATE = "bolt_gate"
 AUDIENCE = "neo4j"
 HEAP = "1g"
+JAVA = (17, 25)
 HASH_ROUNDS = 1024
 FOLDERS = ("conf", "data", "data/dbms", "import", "logs", "plugins", "run")
 OPENED = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")
@@ -39,11 +41,9 @@ dbms.usage_report.enabled=false
 """
 
 
-def missing() -> Sequence[str]:
-    """Ask for a JDK."""
-    if java.find(17, 25):
-        return []
-    return ["a JDK of version 17 to 25, for Neo4j: apt-get install openjdk-17-jdk-headless"]
+def missing() -> Sequence[Need]:
+    """Ask for Java."""
+    return java.missing("Neo4j", *JAVA)
 
 
 def prepare(place: Place) -> None:
@@ -69,7 +69,7 @@ def command(place: Place) -> Command:
     opened = (f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in OPENED)
     return Command(
         (
-            f"{java.find(17, 25)}/bin/java",
+            f"{java.find(*JAVA)}/bin/java",
             f"-Xmx{HEAP}",
             *java.options(),
             *java.archive(place),

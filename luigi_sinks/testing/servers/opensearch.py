@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Sequence
 
 from luigi_sinks.testing.servers import java, versions
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Place, Server
 
@@ -16,11 +17,9 @@ HEAP = "512m"
 JAVA = (21, 25)
 
 
-def missing() -> Sequence[str]:
-    """Ask for a JDK."""
-    if java.find(*JAVA):
-        return []
-    return ["a JDK of version 21 to 25, for OpenSearch: unpack one below /usr/lib/jvm, or name it in ES_JAVA_HOME"]
+def missing() -> Sequence[Need]:
+    """Ask for Java."""
+    return java.missing("OpenSearch", *JAVA)
 
 
 def prepare(place: Place) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from luigi_sinks.testing.servers.account import Account
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.versions import Download
 
@@ -67,7 +68,7 @@ def nothing(_: Place) -> Mapping[str, str]:
 class Server:
     """A kind of server, as its module describes it.
 
-    `missing` lists sentences on what must be installed; `prepare` makes what is not made
+    `missing` lists what must be installed; `prepare` makes what is not made
     yet and writes the configuration, before every start, and `prepare_container` makes what
     a container mounts instead; `answers` sends a real request
     as the user, and is False for as long as the server is not ready. `login`, which stores
@@ -80,7 +81,7 @@ class Server:
     database: str | None
     download: Download | None
     patience: float
-    missing: Callable[[], Sequence[str]]
+    missing: Callable[[], Sequence[Need]]
     prepare: Callable[[Place], None]
     prepare_container: Callable[[Place], None]
     command: Callable[[Place], Command]

@@ -19,6 +19,7 @@ import msgspec
 
 from luigi_sinks.testing.servers import aws, opensearch
 from luigi_sinks.testing.servers.account import ourselves
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Place, Server
 from luigi_sinks.testing.servers.signature_relay import Config
@@ -29,7 +30,7 @@ KEYS = "keys.json"
 LIFE = timedelta(days=30)
 
 
-def missing() -> Sequence[str]:
+def missing() -> Sequence[Need]:
     """Ask for nothing: it is a program of this installation."""
     return []
 

@@ -33,6 +33,16 @@ ELASTICSEARCH = Download(
         "63454c2af939c65e075663826371e3d4344dca43a55a8aab9594f9a64b01d2c7"
     ),
 )
+ELASTICSEARCH_8 = Download(
+    name="elasticsearch",
+    version="8.19.5",
+    artifacts=ELASTICSEARCH.artifacts,
+    megabytes=97,
+    sha512=(
+        "2f5f82f2b75c1a0e66784cdf1a05694c84c1bf6012529c649b8e59a5c88e2404"
+        "578834f50770aa4882d6c51c67377f250f47dfc9a0c6f217a429fa8b222a0b0c"
+    ),
+)
 ELASTICSEARCH_IMAGE = f"elasticsearch:{ELASTICSEARCH.version}"
 
 NEO4J = Download(

@@ -21,6 +21,7 @@ from luigi_sinks import Origin, config, load
 from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
 from luigi_sinks.elasticsearch.schema import parse_schema
 
+KEPT = Path(__file__).with_name("registry_format_1.json")
 MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
 
 
@@ -108,6 +109,33 @@ def load_rows():
     return load_them
 
 
+@pytest.fixture
+def restore(cluster, dataset):
+    """Return a function that brings a kept dataset back under the name of the test's."""
+
+    def restore(kept):
+        text = KEPT.read_text().replace(kept, dataset)
+        for index, found in json.loads(text)["indices"].items():
+            if not index.startswith(f"{dataset}~"):
+                continue
+            settings = {name: value for name, value in found["settings"].items() if name != "blocks"}
+            made = {"settings": settings, "mappings": found["mappings"]}
+            assert cluster("PUT", f"/{index}", made)["acknowledged"]
+            lines = [line for key, body in found["documents"].items() for line in ({"create": {"_id": key}}, body)]
+            sent = cluster("POST", f"/{index}/_bulk?refresh=true", b"".join(map(_line, lines)))
+            assert not sent["errors"]
+            cluster("PUT", f"/{index}/_settings", {"blocks": found["settings"].get("blocks", {})})
+            for alias, options in found["aliases"].items():
+                action = {"add": {"index": index, "alias": alias, **options}}
+                assert cluster("POST", "/_aliases", {"actions": [action]})["acknowledged"]
+
+    return restore
+
+
+def _line(value):
+    return json.dumps(value).encode() + b"\n"
+
+
 @dataclass
 class Fault:
     """What befalls the requests that it matches: no answer comes, or another one."""
@@ -116,6 +144,7 @@ class Fault:
     times: int
     status: int = 0
     is_sent: bool = True
+    body: dict | None = None
 
 
 class Proxy(ThreadingHTTPServer):
@@ -153,9 +182,9 @@ class Proxy(ThreadingHTTPServer):
         """Cut the connection before the request goes on."""
         self.faults.append(Fault(lambda m, p, _: m == method and path in p, times, is_sent=False))
 
-    def refuse(self, status, matches, times=10**9):
+    def refuse(self, status, matches, times=10**9, body=None):
         """Answer by ourselves."""
-        self.faults.append(Fault(matches, times, status, is_sent=False))
+        self.faults.append(Fault(matches, times, status, is_sent=False, body=body))
 
     def before(self, method, path, act):
         """Have something else happen once, before the first such request goes on."""
@@ -191,7 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is None:
             self._reply(*answer)
         elif fault.status:
-            self._reply(fault.status, {"X-Elastic-Product": "Elasticsearch"}, b"")
+            body = json.dumps(fault.body).encode() if fault.body else b""
+            headers = {"X-Elastic-Product": "Elasticsearch", **({"Content-Type": "application/json"} if body else {})}
+            self._reply(fault.status, headers, body)
         else:
             self.close_connection = True
 

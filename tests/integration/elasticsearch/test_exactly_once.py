@@ -4,7 +4,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from luigi_sinks import BadRow, State
+from luigi_sinks import BadRow, State, versions
+from luigi_sinks import record as rules
 from luigi_sinks.claim import held
 from luigi_sinks.errors import Conflict, Unavailable
 from luigi_sinks.record import Origin
@@ -24,7 +25,6 @@ STEPS = [
     ("PUT", "registry/_create/v"),
     ("PUT", "registry/_doc"),
     ("PUT", "registry/_bulk"),
-    ("POST", "registry/_refresh"),
     ("PUT", "~v"),
     ("PUT", "_bulk"),
     ("PUT", "_block"),
@@ -48,6 +48,24 @@ def test_a_lost_answer_doubles_nothing(make_sink, dataset, cluster, proxy, load_
         (False, State.RETIRED, 10),
         (True, State.PUBLISHED, 2_500),
     ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "registry/_refresh"), ("PUT", "registry/_bulk"), ("DELETE", "~v"), ("POST", "_aliases")],
+)
+def test_an_answer_that_is_lost_while_a_load_is_abandoned_leaves_nothing(
+    make_sink, dataset, cluster, proxy, load_rows, method, path
+):
+    sink = make_sink(settings=proxy.settings)
+    proxy.lose_answers(method, path)
+    with pytest.raises(ZeroDivisionError):
+        load_rows(sink, (d if d["id"] < 2_500 else 1 / 0 for d in documents(3_000)))
+    assert not proxy.faults[0].times, "the step was never taken"
+    assert [record.state for record in sink.records()] == [State.FAILED]
+    cluster("POST", f"/{dataset}~registry/_refresh")
+    assert cluster.indices(dataset) == [f"{dataset}~registry"]
+    assert cluster.count(f"{dataset}~registry") == 1
 
 
 def test_documents_without_a_key_are_not_doubled_either(make_sink, dataset, cluster, proxy, load_rows):
@@ -124,8 +142,8 @@ def test_rows_without_a_key_may_repeat(make_sink, dataset, cluster, load_rows):
 
 def test_a_late_write_to_an_abandoned_version_makes_no_index(sink, dataset, cluster):
     with staged(sink) as stage:
-        stage.abandon()
-        with pytest.raises(Conflict):
+        versions.abandon(sink, stage.version)
+        with pytest.raises(Conflict, match="is failed; it takes no more rows"):
             stage.write(part(sink, 0, documents(5)))
     assert cluster.indices(dataset) == [f"{dataset}~registry"]
 
@@ -142,9 +160,9 @@ def test_the_notes_about_parts_are_gone_after_the_load(sink, dataset, cluster, l
 def staged(sink):
     version = new_version(sink.dataset, "_all")
     with held(version.id) as claim:
-        stage = sink.begin(version, Origin("Load_1"), claim)
+        stage = sink.begin(rules.staged(version, Origin("Load_1"), claim, schema=sink.declared))
     yield stage
-    stage.abandon()
+    versions.abandon(sink, version)
 
 
 def part(sink, number, rows, first_row=1):

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 import pytest
 from luigi.configuration import get_config
 
-from luigi_sinks import BadSetting, Conflict, Forbidden, Origin, State, load
-from luigi_sinks.elasticsearch import ElasticsearchSink, grants, names
+from luigi_sinks import BadSetting, Conflict, Forbidden, Origin, State, load, versions
+from luigi_sinks.elasticsearch import ElasticsearchCatalog, ElasticsearchSink, grants, names
+from luigi_sinks.elasticsearch.catalog import datasets
 from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.role_kind import RoleKind
 from luigi_sinks.testing.loader_suite import LoaderSuite
@@ -145,6 +146,15 @@ class TestLoader(LoaderSuite):
 
     def make_sink(self, dataset):
         return self.people.sink(RoleKind.LOADER, dataset)
+
+    def catalog(self, sink):
+        return ElasticsearchCatalog(sink.settings, sink.dataset)
+
+    def datasets(self, sink):
+        return datasets(sink.settings)
+
+    def prune(self, catalog, version):
+        versions.prune(ElasticsearchCatalog(self.people.settings[RoleKind.PRUNER], catalog.dataset), version)
 
     def test_none_in_a_required_field_is_refused(self, sink):
         """No field but the id is required here."""
@@ -292,7 +302,7 @@ def attempt(published, people, method, path, body, by=RoleKind.LOADER):
 
 
 def test_who_may_move_an_alias_may_delete_its_index(sink, people, cluster):
-    """So it is in Elasticsearch 9.2; once this fails, the docstring of `grants` is to be mended."""
+    """So it is in Elasticsearch 9.2; once this fails, correct the docstring of `grants`."""
     load(sink, WHOLE, Origin("Load_1"), rows(3))
     index = names.index(sink.head(WHOLE).version)
     people.clients[RoleKind.LOADER]("POST", "/_aliases", {"actions": [{"remove_index": {"index": index}}]})
@@ -307,9 +317,9 @@ def test_a_pruner_deletes_retired_and_left_versions_and_no_others(sink, people, 
     left, retired, head = list(sink.records())
     pruner = people.sink(RoleKind.PRUNER, sink.dataset)
     for record in (left, retired):
-        pruner.drop(record.version)
+        versions.prune(pruner, record.version)
     with pytest.raises(Conflict, match="is the head"):
-        pruner.drop(head.version)
+        versions.prune(pruner, head.version)
     assert [r.state for r in sink.records()] == [State.DROPPED, State.DROPPED, State.PUBLISHED]
     assert cluster.indices(f"{sink.dataset}~") == sorted([names.index(head.version), names.registry(sink.dataset)])
     assert cluster.count(names.registry(sink.dataset)) == 3
@@ -323,6 +333,15 @@ def test_a_pruner_deletes_retired_and_left_versions_and_no_others(sink, people, 
 def test_an_owner_makes_the_registry_and_loads_nothing(sink, people):
     with pytest.raises(Forbidden):
         load(people.sink(RoleKind.OWNER, sink.dataset), WHOLE, Origin("Load_1"), rows(1))
+
+
+def test_an_owner_upgrades_what_an_older_release_made(people, dataset, restore):
+    restore("old_months")
+    people.sink(RoleKind.OWNER, dataset).create()
+    sink = people.sink(RoleKind.LOADER, dataset)
+    assert all(record.schema for record in sink.records())
+    load(sink, "201301", Origin("Load_201301", family="Load", partition_by=("month",)), rows(2))
+    assert sink.head("201301").epoch == 4
 
 
 def test_a_loader_makes_no_registry(people, dataset):

@@ -2,10 +2,12 @@
 
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 
 import pytest
 
-from luigi_sinks import State
+from luigi_sinks import State, versions
+from luigi_sinks import record as rules
 from luigi_sinks.claim import held
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.errors import Conflict
@@ -20,7 +22,7 @@ def documents(count):
 
 def test_a_version_that_the_alias_names_is_published_though_its_record_is_not(sink, dataset, cluster):
     with approved(sink, 4) as stage:
-        sink.heads.move(stage.version, names.STAGED, sink.heads.pointer("_all"))
+        sink.aliases.move(stage.version, names.STAGED, sink.aliases.pointer("_all"))
         assert stored_states(cluster, dataset) == ["validated"]
         (record,) = sink.records(update_ids={"Load_1"})
         assert (record.state, record.is_complete) == (State.PUBLISHED, True)
@@ -29,7 +31,7 @@ def test_a_version_that_the_alias_names_is_published_though_its_record_is_not(si
 
 def test_the_head_is_published_though_its_record_is_not(sink):
     with approved(sink, 4) as stage:
-        sink.heads.move(stage.version, names.STAGED, sink.heads.pointer("_all"))
+        sink.aliases.move(stage.version, names.STAGED, sink.aliases.pointer("_all"))
         head = sink.head("_all")
         assert (head.version, head.epoch, head.record.state) == (stage.version, 1, State.PUBLISHED)
 
@@ -37,7 +39,7 @@ def test_the_head_is_published_though_its_record_is_not(sink):
 def test_what_the_alias_left_is_retired_though_its_record_says_published(sink, dataset, cluster, load_rows):
     first = load_rows(sink, documents(3))
     with approved(sink, 4) as stage:
-        sink.heads.move(stage.version, names.STAGED, sink.heads.pointer("_all"))
+        sink.aliases.move(stage.version, names.STAGED, sink.aliases.pointer("_all"))
         assert stored_states(cluster, dataset) == ["published", "validated"]
         states = {record.version: record.state for record in sink.records()}
         assert states == {first: State.RETIRED, stage.version: State.PUBLISHED}
@@ -45,7 +47,7 @@ def test_what_the_alias_left_is_retired_though_its_record_says_published(sink, d
 
 def test_a_load_after_such_a_crash_keeps_both_versions(sink, dataset, cluster, load_rows):
     with approved(sink, 4) as stage:
-        sink.heads.move(stage.version, names.STAGED, sink.heads.pointer("_all"))
+        sink.aliases.move(stage.version, names.STAGED, sink.aliases.pointer("_all"))
     third = load_rows(sink, documents(6))
     assert [record.state for record in sink.records()] == [State.RETIRED, State.PUBLISHED]
     assert cluster.count(dataset) == 6
@@ -55,26 +57,26 @@ def test_a_load_after_such_a_crash_keeps_both_versions(sink, dataset, cluster, l
 
 def test_abandoning_what_the_alias_names_keeps_it(sink, dataset, cluster):
     with approved(sink, 4) as stage:
-        sink.heads.move(stage.version, names.STAGED, sink.heads.pointer("_all"))
-        stage.abandon()
+        sink.aliases.move(stage.version, names.STAGED, sink.aliases.pointer("_all"))
+        versions.abandon(sink, stage.version)
         assert cluster.count(dataset) == 4
         assert sink.head("_all").record.state is State.PUBLISHED
 
 
 def test_a_publication_that_arrives_after_the_version_was_abandoned_does_nothing(sink, dataset, cluster, load_rows):
     load_rows(sink, documents(3))
-    before = sink.heads.pointer("_all")
+    before = sink.aliases.pointer("_all")
     with approved(sink, 4) as stage:
-        assert sink.heads.take(stage.version, names.STAGED)  # as abandon() does before it deletes the index
-        assert not sink.heads.move(stage.version, names.STAGED, before)
-    assert sink.heads.pointer("_all") == before
+        assert sink.aliases.take(stage.version, names.STAGED)  # as delete_rows() does before it deletes the index
+        assert not sink.aliases.move(stage.version, names.STAGED, before)
+    assert sink.aliases.pointer("_all") == before
     assert cluster.count(dataset) == 3
 
 
 def test_a_version_whose_deletion_was_cut_short_is_abandoned_again(sink, dataset, cluster):
     with approved(sink, 4) as stage:
-        sink.heads.take(stage.version, names.STAGED)
-        stage.abandon()
+        sink.aliases.take(stage.version, names.STAGED)
+        versions.abandon(sink, stage.version)
         assert [record.state for record in sink.records()] == [State.FAILED]
         assert cluster.indices(dataset) == [f"{dataset}~registry"]
 
@@ -82,19 +84,19 @@ def test_a_version_whose_deletion_was_cut_short_is_abandoned_again(sink, dataset
 def test_a_version_that_is_being_dropped_cannot_be_published_again(sink, load_rows):
     first = load_rows(sink, documents(3))
     load_rows(sink, documents(5))
-    sink.heads.take(first, names.RETIRED)  # as drop() does before it deletes the index
+    sink.aliases.take(first, names.RETIRED)  # as delete_rows() does before it deletes the index
     with pytest.raises(Conflict):
         sink.publish(first, replacing=sink.head("_all"))
-    sink.drop(first)
+    versions.prune(sink, first)
     assert next(sink.records()).state is State.DROPPED
 
 
 def test_a_dropped_version_has_no_index_and_reading_it_says_so(sink, dataset, cluster, load_rows):
     first = load_rows(sink, documents(3))
     load_rows(sink, documents(5))
-    sink.drop(first)
+    versions.prune(sink, first)
     assert names.index(first) not in cluster.indices(dataset)
-    with pytest.raises(Conflict, match="its index is deleted"):
+    with pytest.raises(Conflict, match="is dropped; it has no rows to read"):
         next(sink.read(first))
 
 
@@ -119,7 +121,7 @@ def test_what_changes_in_a_record_while_its_version_is_published_stays(make_sink
     sink, honest = make_sink(settings=proxy.settings), make_sink()
     with approved(honest, 4) as stage:
         later = next(honest.records()).claim.given_up()
-        proxy.before("POST", "_aliases", lambda: stage.renew(later))
+        proxy.before("POST", "_aliases", lambda: honest.change(stage.version, partial(rules.renew, claim=later)))
         sink.publish(stage.version, replacing=Head())
         assert stored_states(cluster, dataset) == ["published"]
         assert next(honest.records()).claim == later
@@ -131,16 +133,16 @@ def test_a_version_is_not_recorded_as_left_by_who_saw_it_before_it_came_back(
     sink, honest = make_sink(settings=proxy.settings), make_sink()
     first = load_rows(honest, documents(3))
     with approved(honest, 4) as stage:
-        honest.heads.move(stage.version, names.STAGED, honest.heads.pointer("_all"))
+        honest.aliases.move(stage.version, names.STAGED, honest.aliases.pointer("_all"))
         proxy.before("PUT", "registry/_doc", lambda: honest.publish(first, replacing=honest.head("_all")))
         states = [record.state for record in sink.records()]
         assert states == stored_states(cluster, dataset) == [State.PUBLISHED, State.RETIRED]
 
 
-def test_a_load_that_died_before_its_index_was_made_is_cleared(sink, load_rows):
+def test_a_load_that_died_before_its_index_was_made_is_cleared(sink, cluster, load_rows):
     version = new_version(sink.dataset, "_all")
     with approved(sink, 1) as stage:
-        sink.delete_index(stage.version)
+        cluster("DELETE", f"/{names.index(stage.version)}")
         load_rows(sink, documents(3))
     assert sink.head("_all").version != version
     assert [record.state for record in sink.records()] == [State.FAILED, State.PUBLISHED]
@@ -153,7 +155,7 @@ def forge(cluster, dataset):
     def forge(version, **named):
         (hit,) = cluster("GET", f"/{dataset}~registry/_search?q=version:{version.id}")["hits"]["hits"]
         document = hit["_source"]
-        document["record"].update(state="staged", published_at=None, version={**asdict(version), **named})
+        document["record"].update(state="staged", publications=[], version={**asdict(version), **named})
         document["version"] = document["record"]["version"]["id"]
         assert cluster("PUT", f"/{dataset}~registry/_doc/{hit['_id']}?refresh=true", document)["result"] == "updated"
 
@@ -177,7 +179,7 @@ def test_a_forged_record_has_no_retired_version_deleted_and_is_put_right(sink, l
 def test_a_forged_record_has_no_head_deleted(sink, load_rows, cluster, dataset, forge):
     first = load_rows(sink, documents(3))
     forge(first)
-    sink.attach(first).abandon()
+    versions.abandon(sink, first)
     assert cluster.count(dataset) == 3
     assert sink.head("_all").record.state is State.PUBLISHED
 
@@ -197,8 +199,8 @@ def test_a_forged_record_has_no_index_deleted_that_it_does_not_name_rightly(
     before = cluster.indices(dataset)
     forge(first, **STRANGE[what](head))
     forged = next(sink.records()).version
-    for deleting in (lambda: load_rows(sink, documents(6)), lambda: sink.drop(forged)):
-        with pytest.raises(Conflict, match="is no version of it; nothing was deleted"):
+    for deleting in (lambda: load_rows(sink, documents(6)), lambda: versions.prune(sink, forged)):
+        with pytest.raises(Conflict, match=r"is not a version of .*; nothing was changed or deleted"):
             deleting()
     assert cluster.indices(dataset) == before
     assert cluster.count(dataset) == 5
@@ -208,13 +210,13 @@ def test_a_forged_record_has_no_index_deleted_that_it_does_not_name_rightly(
 def approved(sink, count):
     version = new_version(sink.dataset, "_all")
     with held(version.id) as claim:
-        stage = sink.begin(version, Origin("Load_1", family="Load"), claim)
+        stage = sink.begin(rules.staged(version, Origin("Load_1", family="Load"), claim, schema=sink.declared))
     accepted, _ = sink.contract.accept("", documents(count), 1)
     stage.write(Part(0, "", 1, accepted))
     stage.seal()
-    stage.approve()
+    sink.change(version, rules.approve)
     yield stage
-    stage.abandon()
+    versions.abandon(sink, version)
 
 
 def stored_states(cluster, dataset):

@@ -11,8 +11,7 @@ import pytest
 import trustme
 from luigi.configuration import get_config
 
-from luigi_sinks import CredentialError
-from luigi_sinks.credentials import audit
+from luigi_sinks import CredentialError, running
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import BadSetting, Unavailable
 
@@ -86,7 +85,9 @@ def test_a_server_of_another_name_sees_no_token_unless_the_name_is_expected(by_t
 
 def test_a_server_without_tls_sees_no_token(start_proxy, shown):
     plain = start_proxy()
-    with pytest.raises((BadSetting, Unavailable), match="speaks no TLS"):
+    with pytest.raises(
+        (BadSetting, Unavailable), match="does not support TLS, and credentials are never sent unencrypted"
+    ):
         health(shown(CANARY, port=plain.server_port))
     assert plain.headers == []
 
@@ -140,7 +141,7 @@ def test_a_proxy_gets_the_token_where_it_wants_it(start_proxy, shown, cluster, h
 
 def test_every_request_carries_what_joins_the_clusters_log_to_ours(proxy, make_sink, load_rows):
     load_rows(make_sink(settings=proxy.settings), [{"id": 1}])
-    assert {headers["x-opaque-id"] for headers in proxy.headers} == {audit.correlation()}
+    assert {headers["x-opaque-id"] for headers in proxy.headers} == {running.current().correlation}
 
 
 def test_a_proxy_that_sends_to_its_login_page_is_not_followed(proxy, shown):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from luigi_sinks import BadRow, BadSetting
+from luigi_sinks import BadRow, BadSetting, CheckFailed, State
 from luigi_sinks.record import Head
 
 REFUSED = {
@@ -37,7 +37,9 @@ def test_a_field_inside_another_is_named_by_its_path(make_sink, load_rows):
 
 def test_an_index_where_the_alias_should_be_is_said_and_left_alone(sink, dataset, cluster, load_rows):
     cluster("PUT", f"/{dataset}")
-    with pytest.raises(BadSetting, match=f"{dataset} is to be the alias.*there is an index of this name. Delete it"):
+    with pytest.raises(
+        BadSetting, match=f"readers are to use {dataset} as an alias, but there is an index of this name. Delete"
+    ):
         load_rows(sink, [{"id": 1}])
     assert cluster.indices(dataset) == [dataset]
 
@@ -55,6 +57,30 @@ def test_a_field_that_another_partition_holds_as_another_type_is_refused(make_si
         load_rows(other, [{"id": 2, "name": 2}], "201302")
     load_rows(other, [{"id": 1, "name": 1}], "201301")
     assert len(list(other.records())) == 2
+
+
+FAILURES = {
+    "rows that end in an error": (lambda: (row for row in [{"id": 1, "name": 1}, 1 // 0]), ZeroDivisionError),
+    "a row that is wrong": (lambda: [{"id": 1, "name": 1}, {"id": 2, "name": "two"}], BadRow),
+    "no rows": (list, CheckFailed),
+}
+
+
+@pytest.mark.parametrize("what", FAILURES)
+def test_a_first_load_that_fails_freezes_nothing(what, make_sink, load_rows, cluster, dataset):
+    rows, error = FAILURES[what]
+    wrong, right = make_sink(mapping={"id": {"type": "long"}, "name": {"type": "integer"}}), make_sink()
+    for partition in ("201301", "201302"):
+        with pytest.raises(error):
+            load_rows(wrong, rows(), partition)
+    assert cluster.indices(dataset) == [f"{dataset}~registry"]
+    for partition in ("201302", "201301"):
+        load_rows(right, [{"id": int(partition), "name": "one"}], partition)
+    assert cluster.count(dataset) == 2
+    assert [(record.state, record.schema == right.declared) for record in right.records()] == [
+        *(2 * [(State.FAILED, False)]),
+        *(2 * [(State.PUBLISHED, True)]),
+    ]
 
 
 def test_a_mapping_that_the_server_refuses_leaves_a_failed_record(make_sink, load_rows):

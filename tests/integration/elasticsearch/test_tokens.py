@@ -16,7 +16,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from luigi_sinks import CredentialError, audited, config, writer
+from luigi_sinks import CredentialError, config, versions, writer
 from luigi_sinks.elasticsearch import ElasticsearchSettings
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import Forbidden
@@ -175,9 +175,9 @@ def test_a_load_names_the_loader_s_token_and_what_moves_or_deletes_a_version_the
 ):
     loader, publisher = passwordless(), passwordless(client_id=realm.BRIEF)
     sink = make_sink(settings=replace(loader, publish_credential=publisher.credential))
-    first, _ = (load_rows(sink, [{"id": 1}], listeners=(partial(audited.load, sink),)) for _ in range(2))
-    audited.roll_back(sink, first)
-    audited.prune(sink, next(record.version for record in sink.records() if record.version != first))
+    first, _ = (load_rows(sink, [{"id": 1}]) for _ in range(2))
+    versions.roll_back(sink, first)
+    versions.prune(sink, next(record.version for record in sink.records() if record.version != first))
     for settings, actions in ((loader, {"load"}), (publisher, {"publish", "rollback", "prune"})):
         known = {line["token"] for line in events(settings.credential, "connection")}
         told = [line.get("token") for action in actions for line in events(None, action) if line["outcome"] != "begun"]

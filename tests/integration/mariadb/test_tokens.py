@@ -394,7 +394,7 @@ def test_a_token_is_not_shown_to_a_server_without_tls(between):
 
 def test_a_token_is_not_shown_to_a_server_that_vouches_for_itself(between):
     seen = []
-    with pytest.raises(BadSetting, match=r"self-signed certificate.*tls_ca in luigi.cfg must name"):
+    with pytest.raises(BadSetting, match=r"self.signed certificate.*tls_ca in luigi.cfg must name"):
         current_user(between(showing(self_signed(), seen)).settings)
     assert seen == []
 

@@ -11,12 +11,17 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
-from luigi_sinks import Conflict, Unavailable, load
+from luigi_sinks import Conflict, Unavailable, load, versions
+from luigi_sinks import record as rules
 from luigi_sinks.claim import held
-from luigi_sinks.neo4j import Graph, Neo4jSink, Node, connection, registry
+from luigi_sinks.neo4j import Graph, Neo4jSink, Node, connection, registry, writer
+from luigi_sinks.neo4j.catalog import datasets
+from luigi_sinks.record import Publication
 from luigi_sinks.sink import Part
 from luigi_sinks.testing.suite import ORIGIN, WHOLE, run_together
 from luigi_sinks.version import State, new_version
@@ -39,11 +44,21 @@ def part(number, count):
 
 @contextlib.contextmanager
 def staged(sink):
-    version = new_version(sink.dataset, WHOLE)
-    with held(version.id) as claim:
-        stage = sink.begin(version, ORIGIN, claim)
+    stage = begin(sink)
     yield stage
-    stage.abandon()
+    versions.abandon(sink, stage.version)
+
+
+def begin(sink, partition=WHOLE):
+    version = new_version(sink.dataset, partition)
+    with held(version.id) as claim:
+        return sink.begin(rules.staged(version, ORIGIN, claim, schema=sink.declared))
+
+
+def approved(sink, stage):
+    stage.seal()
+    sink.change(stage.version, rules.approve)
+    return stage.version
 
 
 class Proxy:
@@ -136,9 +151,7 @@ def test_a_publication_whose_answer_is_lost_happens_once(sink, proxy):
         head = sink.head(WHOLE)
         with staged(sink) as stage:
             stage.write(part(0, 10))
-            stage.seal()
-            stage.approve()
-            over_proxy.publish(stage.version, replacing=head)
+            over_proxy.publish(approved(sink, stage), replacing=head)
             assert (sink.head(WHOLE).version, sink.head(WHOLE).epoch) == (stage.version, head.epoch + 1)
 
     over_proxy.head(WHOLE)
@@ -163,16 +176,18 @@ def test_a_server_that_is_down_is_unavailable_from_every_call_and_soon(sink):
         calls = [
             lambda: down.head(WHOLE),
             lambda: list(down.records()),
-            lambda: down.begin(new_version(sink.dataset, WHOLE), ORIGIN, claim),
+            down.heads,
+            lambda: down.record(head.version),
+            lambda: down.begin(rules.staged(new_version(sink.dataset, WHOLE), ORIGIN, claim)),
             lambda: down.publish(head.version, replacing=head),
-            lambda: down.retire(head.version),
-            lambda: down.drop(head.version),
+            lambda: down.change(head.version, rules.retire),
+            lambda: down.delete_rows(head.version),
+            lambda: down.count(head.version),
             lambda: next(down.read(head.version)),
+            lambda: datasets(down.settings),
+            lambda: connection.preflight(down.settings),
             lambda: stage.write(part(0, 1)),
-            lambda: stage.renew(claim),
             stage.seal,
-            stage.approve,
-            stage.abandon,
         ]
     start = time.monotonic()
     for call in calls:
@@ -195,11 +210,11 @@ def test_a_server_that_accepts_and_says_nothing_is_unavailable(sink):
 
 def test_what_a_crash_left_of_an_abandoned_version_goes_with_the_next_load(sink, cypher, monkeypatch):
     with monkeypatch.context() as crash:
-        crash.setattr("luigi_sinks.neo4j.rows.delete", _crash)
+        crash.setattr(writer, "delete", _crash)
         with pytest.raises(ZeroDivisionError):
             load(sink, WHOLE, ORIGIN, _failing())
     (left,) = sink.records()
-    assert left.state is State.STAGED
+    assert left.state is State.ABANDONED
     load(sink, WHOLE, ORIGIN, things(3))
     assert cypher("MATCH (n:Thing__v {_version: $id}) RETURN count(n)", id=left.version.id) == [(0,)]
     assert [record.state for record in sink.records()] == [State.FAILED, State.PUBLISHED]
@@ -209,13 +224,12 @@ def test_what_is_being_abandoned_can_neither_be_written_nor_published(sink, monk
     head = sink.head(WHOLE)
     with staged(sink) as stage:
         stage.write(part(0, 1))
-        stage.seal()
-        stage.approve()
+        approved(sink, stage)
         with monkeypatch.context() as crash:
-            crash.setattr("luigi_sinks.neo4j.rows.delete", _crash)
+            crash.setattr(writer, "delete", _crash)
             with pytest.raises(ZeroDivisionError):
-                stage.abandon()
-        for call in (lambda: stage.write(part(1, 1)), stage.seal, stage.approve):
+                versions.abandon(sink, stage.version)
+        for call in (lambda: stage.write(part(1, 1)), stage.seal, lambda: sink.change(stage.version, rules.approve)):
             with pytest.raises(Conflict):
                 call()
         with pytest.raises(Conflict, match="abandoned"):
@@ -235,7 +249,7 @@ def test_abandoning_ends_a_part_that_is_under_way(sink, driver, cypher):
     with staged(sink) as stage, driver.session() as session:
         writer = session.begin_transaction(metadata={"luigi_sinks": stage.version.id})
         writer.run("CREATE (:Thing__v {_version: $id, id: 1})", id=stage.version.id).consume()
-        stage.abandon()
+        versions.abandon(sink, stage.version)
         with pytest.raises(Exception, match="terminated"):
             writer.commit()
     assert cypher("MATCH (n:Thing__v {_version: $id}) RETURN count(n)", id=stage.version.id) == [(0,)]
@@ -364,17 +378,17 @@ def test_an_abandon_that_waits_behind_a_publication_leaves_the_head_alone(sink):
     published, release = threading.Event(), threading.Event()
     with staged(sink) as stage:
         stage.write(part(0, 10))
-        stage.seal()
-        stage.approve()
-        head = sink.head(WHOLE)
+        approved(sink, stage)
+        publication = Publication(0, datetime.now(UTC))
+        become = partial(rules.publish, replacing=sink.head(WHOLE).pointer, publication=publication)
 
         def publish(tx):
-            registry.publish(tx, stage.version, head)
+            registry.publish(tx, stage.version, become)
             published.set()
             release.wait(20)
 
         publisher = threading.Thread(target=connection.transact, args=(sink.settings, publish))
-        abandoner = threading.Thread(target=sink.attach(stage.version).abandon)
+        abandoner = threading.Thread(target=versions.abandon, args=(sink, stage.version))
         publisher.start()
         assert published.wait(20)
         abandoner.start()
@@ -387,10 +401,5 @@ def test_an_abandon_that_waits_behind_a_publication_leaves_the_head_alone(sink):
 
 
 def test_loads_of_a_dataset_that_begin_at_once_get_numbers_of_their_own(sink):
-    def begin(number):
-        version = new_version(sink.dataset, f"p{number}")
-        with held(version.id) as claim:
-            sink.begin(version, ORIGIN, claim)
-
-    run_together([lambda number=number: begin(number) for number in range(8)])
+    run_together([lambda number=number: begin(sink, f"p{number}") for number in range(8)])
     assert sorted(record.seq for record in sink.records()) == list(range(1, 9))

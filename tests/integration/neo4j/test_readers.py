@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import pytest
 from msgspec import Meta
 
 from luigi_sinks import BadRow, load
-from luigi_sinks.neo4j import Graph, Neo4jSink, Node, Relationship, cypher
+from luigi_sinks.neo4j import Graph, Neo4jCatalog, Neo4jSink, Node, Relationship, cypher
 from luigi_sinks.testing.suite import ORIGIN, WHOLE
 
 ZONED = Annotated[datetime, Meta(tz=True)]
@@ -81,6 +82,23 @@ def test_every_type_comes_back_as_it_was_given(settings, dataset):
     ]
     load(sink, WHOLE, ORIGIN, given)
     assert sorted(map(repr, sink.read(sink.head(WHOLE).version))) == sorted(map(repr, given))
+
+
+def test_rows_of_which_no_record_keeps_the_graph_are_read_by_what_the_server_knows(settings, dataset):
+    """So it is for what release 0.1 loaded."""
+    sink = Neo4jSink(settings, dataset, TYPED)
+    given = [("Typed", FULL), ("Typed", SPARSE), ("Day", {"day": date(2013, 1, 1)})]
+    given += [("ON", {"start": FULL["id"], "end": date(2013, 1, 1), "since": FULL["zoned"], "raw": b"\x01"})]
+    load(sink, WHOLE, ORIGIN, given)
+    version = sink.head(WHOLE).version
+    sink.change(version, lambda record, _: replace(record, schema={}))
+    catalog = Neo4jCatalog(settings, dataset)
+    assert sorted(repr(_sorted(row)) for row in catalog.read(version)) == sorted(repr(_sorted(row)) for row in given)
+    assert catalog.count(version) == 4
+
+
+def _sorted(row):
+    return row[0], sorted(row[1].items())
 
 
 def test_values_are_stored_as_neo4j_s_own_types(settings, dataset, cypher):

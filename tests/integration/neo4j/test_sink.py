@@ -6,7 +6,8 @@ import pytest
 from msgspec import Meta
 
 from luigi_sinks import config
-from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node
+from luigi_sinks.neo4j import Graph, Neo4jCatalog, Neo4jSettings, Neo4jSink, Node
+from luigi_sinks.neo4j.catalog import datasets
 from luigi_sinks.testing.suite import SinkSuite
 
 PROPERTIES = {
@@ -26,3 +27,9 @@ class TestNeo4jSink(SinkSuite):
 
     def make_sink(self, dataset):
         return Neo4jSink(config.read_connection(Neo4jSettings, "neo4j"), dataset, ITEMS)
+
+    def catalog(self, sink):
+        return Neo4jCatalog(sink.settings, sink.dataset)
+
+    def datasets(self, sink):
+        return datasets(sink.settings)

@@ -5,7 +5,8 @@ import pytest
 from luigi_sinks import Unavailable, config
 from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
 from luigi_sinks.elasticsearch.schema import parse_schema
-from luigi_sinks.sink import Sink
+from luigi_sinks.elasticsearch.store import STORE
+from luigi_sinks.sink import Catalog, Sink
 from luigi_sinks.testing.suite import SinkSuite
 
 MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
@@ -17,6 +18,13 @@ class TestOpenSearchSink(SinkSuite):
     def make_sink(self, dataset: str) -> Sink:
         settings = config.read_connection(ElasticsearchSettings, "elasticsearch", "opensearch")
         return ElasticsearchSink(settings, dataset, parse_schema(dataset, MAPPING, {}, "id"))
+
+    def catalog(self, sink: Sink) -> Catalog:
+        return STORE.catalog(sink.dataset, "opensearch")
+
+    def datasets(self, sink: Sink) -> list[str]:
+        del sink
+        return STORE.datasets("opensearch")
 
     def test_none_in_a_required_field_is_refused(self, sink: Sink) -> None:
         """No field but the id is required here: None, or nothing, is how a document has no value."""

@@ -168,13 +168,18 @@ PUBLISHER_IN_ELASTICSEARCH = {
     ],
 }
 CYPHER = """\
-// For Neo4j Enterprise. Community Edition has no roles: there, whoever may log in may do everything.
+// For Neo4j Enterprise. Community Edition has no roles: there, every user may do everything.
 
 CREATE ROLE `flight_ops_owner` IF NOT EXISTS;
 GRANT ACCESS ON DATABASE `neo4j` TO `flight_ops_owner`;
 GRANT CONSTRAINT MANAGEMENT ON DATABASE `neo4j` TO `flight_ops_owner`;
 GRANT INDEX MANAGEMENT ON DATABASE `neo4j` TO `flight_ops_owner`;
 GRANT NAME MANAGEMENT ON DATABASE `neo4j` TO `flight_ops_owner`;
+GRANT MATCH {*} ON GRAPH `neo4j` NODES `_SinkDataset` TO `flight_ops_owner`;
+GRANT MATCH {*} ON GRAPH `neo4j` NODES `_SinkHead` TO `flight_ops_owner`;
+GRANT MATCH {*} ON GRAPH `neo4j` NODES `_SinkVersion` TO `flight_ops_owner`;
+GRANT SET PROPERTY {*} ON GRAPH `neo4j` NODES `_SinkDataset` TO `flight_ops_owner`;
+GRANT SET PROPERTY {*} ON GRAPH `neo4j` NODES `_SinkVersion` TO `flight_ops_owner`;
 
 CREATE ROLE `flight_ops` IF NOT EXISTS;
 GRANT ACCESS ON DATABASE `neo4j` TO `flight_ops`;

@@ -134,7 +134,7 @@ def test_a_mapping_may_be_given_whole_or_as_its_properties():
         ({"a": {"type": "long"}}, "b", "id_field = 'b' must be a keyword or an integer"),
         ({"a": {"type": "float"}}, "a", "id_field = 'a' must be a keyword or an integer"),
         ({"a": "long"}, "", "field 'a' has no type"),
-        ({"a.b": {"type": "long"}}, "", "field 'a.b': a name is text without dots"),
+        ({"a.b": {"type": "long"}}, "", "field 'a.b': use text without dots"),
         ({"a": {"properties": {"b": {}}}}, "", "field 'a.b' has no type"),
         ({"dynamic": True, "properties": {"a": {"type": "long"}}}, "", "always strict"),
         ({"_source": {"enabled": False}, "properties": {"a": {"type": "long"}}}, "", "_source"),

@@ -57,9 +57,9 @@ def test_more_headers_are_pairs_with_commas_between():
         ({"headers": "X Team: a"}, "NAME: VALUE"),
         ({"token_header": "no header"}, "token_header"),
         ({"tls_key": "client.key"}, "tls_certificate"),
-        ({"publish_user": "publisher"}, "without the publish_credential"),
-        ({"host": "127.0.0.1", "tls_server_name": "db"}, "need a tls_ca"),
-        ({"host": "127.0.0.1", "tls_certificate": "client.pem"}, "need a tls_ca"),
+        ({"publish_user": "publisher"}, "without publish_credential; set both"),
+        ({"host": "127.0.0.1", "tls_server_name": "db"}, "without tls_ca; set it"),
+        ({"host": "127.0.0.1", "tls_certificate": "client.pem"}, "without tls_ca; set it"),
     ],
 )
 def test_what_cannot_work_is_refused_where_it_is_read(settings, reason):

@@ -25,11 +25,11 @@ def said(code, message="no"):
         ("ClientError.Security.Forbidden", Forbidden, "'ours' .*lacks a right: no; `luigi-sinks grants` prints"),
         ("ClientError.Security.AuthenticationRateLimit", CredentialError, "'ours' .*auth_lock_time"),
         ("ClientError.Security.CredentialsExpired", CredentialError, "'loader' changed .*ALTER CURRENT USER"),
-        ("ClientError.Security.AuthProviderFailed", Unavailable, "provider of identities"),
+        ("ClientError.Security.AuthProviderFailed", Unavailable, "identity provider"),
         ("ClientError.Database.DatabaseNotFound", BadSetting, "has no database 'neo4j'"),
         ("TransientError.General.MemoryPoolOutOfMemoryError", Unavailable, "set rows_per_transaction"),
-        ("TransientError.General.DatabaseUnavailable", Unavailable, "see that the server runs"),
-        ("DatabaseError.General.UnknownError", Unavailable, "see that the server runs"),
+        ("TransientError.General.DatabaseUnavailable", Unavailable, "check that the server runs"),
+        ("DatabaseError.General.UnknownError", Unavailable, "check that the server runs"),
     ],
 )
 def test_what_the_server_answers_becomes_what_the_caller_can_act_on(code, meaning, way_out):
@@ -62,5 +62,5 @@ def test_only_what_has_passed_by_then_is_tried_again_with_the_same_token(code, a
 def test_a_socket_s_own_error_which_the_driver_lets_through_is_a_connection_that_broke():
     gone = OSError(errno.ENOTCONN, "Transport endpoint is not connected")
     assert is_retryable(gone)
-    with pytest.raises(Unavailable, match="not connected; see that the server runs"), explained(SETTINGS):
+    with pytest.raises(Unavailable, match="not connected; check that the server runs"), explained(SETTINGS):
         raise gone

@@ -55,7 +55,7 @@ def test_what_a_proxy_vouches_for_logs_in_as_nobody():
 
 
 def test_a_password_without_a_user_names_the_way_out():
-    with pytest.raises(BadSetting, match=r"says no user, and credential 'c' is a password; add user = NAME"):
+    with pytest.raises(BadSetting, match=r"has no user, and credential 'c' is a password; add user = NAME"):
         auth(Token("x"))
 
 

@@ -113,4 +113,5 @@ def test_a_session_is_no_longer_than_with_aws(sts):
 
 def test_the_compiler_and_the_headers_are_asked_for_where_they_are_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(authentication_plugin, "HEADERS", (tmp_path,))
-    assert "apt-get install libmariadbd-dev gcc" in aws.missing()[0]
+    monkeypatch.setenv("PATH", "")
+    assert [need.packages for need in aws.missing()] == [("gcc",), ("libmariadbd-dev",)]

@@ -9,6 +9,7 @@ from luigi_sinks.testing.servers import local
 from luigi_sinks.testing.servers import state as states
 from luigi_sinks.testing.servers.__main__ import main
 from luigi_sinks.testing.servers.account import Account
+from luigi_sinks.testing.servers.needs import Need
 
 START = """
 import runpy, sys
@@ -122,6 +123,23 @@ def test_up_for_logins_by_tokens_starts_the_identity_provider_too(monkeypatch):
     monkeypatch.setattr(servers, "up", lambda names: given.extend(names) or [])
     main(["up", "--passwordless"])
     assert {*servers.ALL, "keycloak"} <= set(given)
+
+
+def test_install_installs_what_the_named_servers_lack(monkeypatch):
+    lacking, installed = Need("luck", ("luck",)), []
+    monkeypatch.setattr(local, "missing", lambda servers: [lacking] * len(servers))
+    monkeypatch.setattr(servers.needs, "install", installed.extend)
+    monkeypatch.setattr(servers.compose, "available", lambda: False)
+    assert main(["install", "neo4j", "keycloak"]) == 0
+    assert installed == [lacking, lacking]
+
+
+def test_what_runs_in_a_container_needs_nothing_installed(monkeypatch):
+    asked = []
+    monkeypatch.setattr(local, "missing", lambda servers: asked.extend(each.name for each in servers) or [])
+    monkeypatch.setattr(servers.compose, "available", lambda: True)
+    assert main(["install", "--passwordless"]) == 0
+    assert asked == ["bolt_gate", "aws"]
 
 
 def test_a_dead_server_is_told_with_its_last_lines_and_a_code(monkeypatch, capsys):

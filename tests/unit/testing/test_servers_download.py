@@ -12,6 +12,7 @@ import pytest
 
 from luigi_sinks.testing.servers import download, progress
 from luigi_sinks.testing.servers.errors import DownloadFailed
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.versions import Download
 
 JARS = Download(name="jars", version="1", artifacts=("some.group:thing:jar",), megabytes=1)
@@ -167,7 +168,7 @@ def test_without_a_terminal_a_download_is_told_in_plain_lines(maven, cache, capl
 
 def test_maven_is_asked_for_only_while_something_is_to_be_downloaded(cache, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert download.missing(JARS, cache) == ["Maven, for the download: apt-get install maven"]
+    assert download.missing(JARS, cache) == [Need("Maven, for the download", ("maven",))]
     (cache / "jars-1").mkdir(parents=True)
     assert download.missing(JARS, cache) == []
 

@@ -4,22 +4,6 @@ from luigi_sinks.testing.servers import java
 from luigi_sinks.testing.servers.errors import ServersError
 
 
-@pytest.fixture
-def jdk(tmp_path, monkeypatch):
-    for name in ("ES_JAVA_HOME", "JAVA_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(java, "INSTALLED", tmp_path / "jvm")
-
-    def install(name, version):
-        home = tmp_path / "jvm" / name
-        (home / "bin").mkdir(parents=True)
-        (home / "bin" / "java").touch()
-        (home / "release").write_text(f'IMPLEMENTOR="Somebody"\nJAVA_VERSION="{version}"\n')
-        return home
-
-    return install
-
-
 def test_the_first_that_fits_is_taken(jdk):
     jdk("jdk-17", "17.0.15")
     newer = jdk("jdk-25", "25.0.3")
@@ -60,6 +44,18 @@ def test_a_folder_without_a_program_is_no_jdk(jdk):
     home = jdk("jdk-21", "21")
     (home / "bin" / "java").unlink()
     assert java.version(home) == 0
+
+
+def test_what_is_missing_is_a_need_with_the_packages_that_have_it(jdk):
+    jdk("jdk-16", "16")
+    (need,) = java.missing("a server", 17)
+    assert need.what == "Java of version 17 or later, for a server"
+    assert need.packages == ("openjdk-21-jre-headless", "openjdk-25-jre-headless", "openjdk-17-jre-headless")
+    (need,) = java.missing("a server", 21, 24)
+    assert need.what == "Java of version 21 to 24, for a server"
+    assert need.packages == ("openjdk-21-jre-headless",)
+    jdk("jdk-21", "21")
+    assert java.missing("a server", 17) == []
 
 
 def test_servers_are_made_for_a_brief_life_unless_they_are_measured(monkeypatch):

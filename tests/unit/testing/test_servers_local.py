@@ -12,6 +12,7 @@ from luigi_sinks.testing.servers import local, process
 from luigi_sinks.testing.servers import state as states
 from luigi_sinks.testing.servers.account import Account
 from luigi_sinks.testing.servers.errors import NotReady, StartFailed
+from luigi_sinks.testing.servers.needs import Need
 from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import Server
 from luigi_sinks.testing.servers.status import Condition
@@ -134,16 +135,22 @@ def test_a_pid_file_of_an_earlier_boot_ends_nobody(state):
 
 
 def test_all_that_is_missing_is_told_at_once_and_once(state):
-    jdk, maven = "a JDK", "Maven"
-    servers = [a_server("one", missing=lambda: [jdk, maven]), a_server("two", missing=lambda: [maven, "MariaDB"])]
+    java, maven, mariadb = (Need(name, (), "here") for name in ("Java", "Maven", "MariaDB"))
+    servers = [a_server("one", missing=lambda: [java, maven]), a_server("two", missing=lambda: [maven, mariadb])]
     with pytest.raises(NotReady) as told:
         local.up(servers, state)
-    assert str(told.value).splitlines() == ["the servers need:", "a JDK", "Maven", "MariaDB"]
+    assert str(told.value).splitlines() == [
+        "the servers need:",
+        "Java: here",
+        "Maven: here",
+        "MariaDB: here",
+        "or run the demonstration without servers: make demo SINKS=memory",
+    ]
 
 
 def test_what_runs_needs_nothing_more(state):
     local.up([a_server()], state)
-    local.up([a_server(missing=lambda: ["a JDK"])], state)
+    local.up([a_server(missing=lambda: [Need("Java", ("java",))])], state)
 
 
 def test_servers_start_side_by_side(state):

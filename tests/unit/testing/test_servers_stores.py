@@ -57,8 +57,26 @@ def bare_machine(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("bare_machine")
 @pytest.mark.parametrize("name", IMAGES)
 def test_a_bare_machine_is_told_in_a_sentence_what_to_install(name):
-    (sentence,) = EVERY[name].missing()
-    assert any(way in sentence for way in ("apt-get install", "ES_JAVA_HOME"))
+    (need,) = EVERY[name].missing()
+    assert any(way in str(need) for way in ("Debian has it in the package", "name one in JAVA_HOME"))
+
+
+@pytest.mark.parametrize(
+    ("installed", "named", "version", "java_home"),
+    [
+        ([17], None, "8.19.5", "17"),
+        ([17, 21], None, "9.2.0", "21"),
+        ([17, 21], "17", "8.19.5", "17"),
+        ([17, 21], "8", "9.2.0", "21"),
+        ([], None, "9.2.0", None),
+    ],
+)
+def test_elasticsearch_is_the_newest_that_java_runs(jdk, monkeypatch, place, installed, named, version, java_home):
+    homes = {str(each): str(jdk(str(each), str(each))) for each in (8, *installed)}
+    if named:
+        monkeypatch.setenv("ES_JAVA_HOME", homes[named])
+    assert elasticsearch._download().version == version
+    assert elasticsearch.command(place).environment["ES_JAVA_HOME"] == str(homes.get(java_home))
 
 
 def test_what_has_no_image_is_a_program_of_ours_and_runs_as_ourselves(place):

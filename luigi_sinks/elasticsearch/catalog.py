@@ -1,0 +1,249 @@
+"""The versions of a dataset in Elasticsearch.
+
+The aliases are the authority: they move in one call, and the records follow. So each
+record is corrected by what the aliases say wherever it is read, and the correction is
+stored; a crash between the two steps leaves nothing to repair.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, ClassVar
+
+from luigi_sinks import record as rules
+from luigi_sinks.credentials import logins
+from luigi_sinks.elasticsearch import names, reader
+from luigi_sinks.elasticsearch.connection import CHANGE, Missing, administer, ask
+from luigi_sinks.elasticsearch.heads import Aliases, Sight
+from luigi_sinks.elasticsearch.registry import Entry, Registry
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
+from luigi_sinks.errors import Conflict, Forbidden, SinkError, Unavailable
+from luigi_sinks.login import Login
+from luigi_sinks.record import Head, Pointer, Publication, Record, Transition, as_pointed
+from luigi_sinks.version import Version
+
+_log = logging.getLogger("luigi_sinks")
+
+_ATTEMPTS = 50
+
+
+def datasets(settings: ElasticsearchSettings) -> list[str]:
+    """Return the names of the datasets whose registries this login may look at, sorted."""
+    found = ask(
+        settings,
+        lambda es: es.indices.get_alias(index=names.registry("*"), expand_wildcards="all", ignore_unavailable=True),
+    )
+    return sorted(filter(None, map(names.dataset, found)))
+
+
+@dataclass(frozen=True)
+class ElasticsearchCatalog:
+    """One dataset: an alias for its readers, an index for each version, a hidden registry.
+
+    `settings` say where the cluster is, `dataset` is the alias that readers use.
+    Raises BadSetting for a name that no alias can have.
+
+    Example:
+        >>> from luigi_sinks import config
+        >>> from luigi_sinks.elasticsearch import ElasticsearchCatalog, ElasticsearchSettings
+        >>> settings = config.read_connection(ElasticsearchSettings, "elasticsearch")  # doctest: +SKIP
+        >>> for record in ElasticsearchCatalog(settings, "flights").records():  # doctest: +SKIP
+        ...     print(record.version, record.state, record.rows)
+
+    """
+
+    store: ClassVar[str] = "elasticsearch"
+
+    settings: ElasticsearchSettings
+    dataset: str
+
+    def __post_init__(self) -> None:
+        names.check_dataset(self.dataset)
+
+    @property
+    def login(self) -> Login:
+        """As whom the cluster knows who loads and reads."""
+        return _login(self.settings)
+
+    @property
+    def publisher(self) -> Login:
+        """As whom the cluster knows who publishes and drops."""
+        return _login(self.settings.publisher)
+
+    @property
+    def aliases(self) -> Aliases:
+        """The pointer."""
+        return Aliases(self.settings, self.dataset)
+
+    @property
+    def registry(self) -> Registry:
+        """The history."""
+        return Registry(self.settings, self.dataset)
+
+    def head(self, partition: str) -> Head:
+        """Return what readers of the partition see now."""
+        return self._heads({partition: self.aliases.pointer(partition)})[partition]
+
+    def heads(self) -> Mapping[str, Head]:
+        """Return what readers see now, by partition."""
+        return self._heads(self.aliases.pointers())
+
+    def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
+        """Yield the history, oldest first."""
+        for page in self.registry.pages(partition, update_ids):
+            heads = self.aliases.pointers(partition)  # after the records: what was published in between shows
+            for entry in page:
+                head = heads.get(entry.record.version.partition, Pointer())
+                yield self._corrected(entry, as_pointed(entry.record, head, at=_now()))
+
+    def record(self, version: Version) -> Record:
+        """Return a version's record."""
+        entry, sight = self.look(version)
+        return self._corrected(entry, seen(entry, sight))
+
+    def change(self, version: Version, become: Transition) -> Record:
+        """Replace the record by what `become` makes of it; look again whenever it has changed meanwhile."""
+        for _ in range(_ATTEMPTS):
+            entry, sight = self.look(version)
+            record = become(seen(entry, sight), sight.head)
+            if record == entry.record or self.registry.put(entry, record):
+                return record
+        raise Unavailable(f"{version}: others change its record all the time; try again")
+
+    def publish(self, version: Version, *, replacing: Head, by: str = "", why: str = "") -> Record:
+        """Move the head if it still is `replacing`, then write both records."""
+        names.check_version(self.dataset, version)
+        entries = self.registry.entries(version, *filter(None, [replacing.version]))
+        if version not in entries:
+            raise rules.unknown(version)
+        sight = self.aliases.look(version)
+        record, head = seen(entries[version], sight), sight.head
+        published = self._published(record, head, replacing, by, why)
+        if head.version == version:
+            return self._corrected(entries[version], published)
+        if not self.aliases.move(version, _tag(record), head):
+            now = self.aliases.pointer(version.partition)
+            if now.version != version:
+                raise rules.overtaken(version, now)
+        published = self._published(record, head, replacing, by, why)  # once more: the publisher is known by now
+        try:
+            self._follow(entries, published, head)
+        except Exception as error:  # noqa: BLE001 - whatever it is, readers see the version
+            _log.warning(
+                "%s is published; the next read corrects its record, which was not written: %s", version, error
+            )
+        return published
+
+    def delete_rows(self, version: Version) -> None:
+        """Delete the index of a version that is not the head.
+
+        A record is not trusted with it, as a loader can write one: while it tells of a
+        load, an index whose aliases say that readers saw it stays.
+        """
+        entry, sight = self.look(version)
+        if sight.head.version == version:
+            raise Conflict(f"{version} is the head; its rows cannot be deleted")
+        tag = _tag(seen(entry, sight))
+        is_shown = sight.was_head and entry.record.state.is_open
+        is_taken = not is_shown and self.aliases.take(version, tag)
+        if is_shown or not (is_taken or self.aliases.look(version) == sight):
+            raise Conflict(f"{version} was published; its rows are not deleted on the word of a record that denies it")
+        try:
+            administer(self.settings, lambda es: es.indices.delete(index=names.index(version), ignore_unavailable=True))
+        except Forbidden:
+            if is_taken and tag == names.RETIRED:
+                self.aliases.give_back(version, tag)
+            raise
+        self.registry.forget_parts(version)
+
+    def count(self, version: Version) -> int:
+        """Return how many documents the cluster counts now."""
+        names.check_version(self.dataset, version)
+        try:
+            answer = ask(self.settings, lambda es: es.count(index=names.index(version)), within=CHANGE)
+        except Missing:
+            return 0
+        if answer["_shards"]["failed"]:
+            raise Unavailable(f"{version}: some shards did not answer the count; try again")
+        return int(answer["count"])
+
+    def read(self, version: Version) -> Iterator[Any]:
+        """Yield the version's documents as they were given."""
+        rules.readable(self.record(version))
+        try:
+            yield from reader.documents(self.settings, names.index(version))
+        except Missing:
+            raise Conflict(f"{version} has no rows to read: its index is deleted") from None
+
+    def look(self, version: Version) -> tuple[Entry, Sight]:
+        """Return a version's record as it is stored, and what the aliases say after that."""
+        names.check_version(self.dataset, version)
+        return self.registry.entry(version), self.aliases.look(version)
+
+    def _heads(self, pointers: Mapping[str, Pointer]) -> Mapping[str, Head]:
+        """Return heads with their records."""
+        wanted = [pointer.version for pointer in pointers.values() if pointer.version]
+        found, heads = self.registry.entries(*wanted), dict.fromkeys(pointers, Head())
+        for version in wanted:
+            if version not in found:
+                raise rules.unknown(version)
+            record, pointer = found[version].record, pointers[version.partition]
+            is_right = record == as_pointed(record, pointer)
+            heads[version.partition] = Head(record if is_right else self.record(version), pointer.epoch)
+        return heads
+
+    def _published(self, record: Record, head: Pointer, replacing: Head, by: str, why: str) -> Record:
+        publication = Publication(0, _now(), by or self.publisher.principal, why)
+        return rules.publish(record, head, replacing=replacing.pointer, publication=publication)
+
+    def _follow(self, entries: Mapping[Version, Entry], published: Record, before: Pointer) -> None:
+        """Write the records of the new head and of the one before."""
+        *_, publication = published.publications
+        if not self.registry.put(entries[published.version], published):  # its claim was renewed, or a reader was here
+            self.change(published.version, partial(_explained, publication=publication))
+        if before.version and (entry := entries.get(before.version)):
+            self._corrected(entry, rules.retire(as_pointed(entry.record, before), Pointer(published.version)))
+
+    def _corrected(self, entry: Entry, record: Record) -> Record:
+        """Store a record as the aliases have it, if this login may; they were looked at after the entry."""
+        try:
+            if record == entry.record or self.registry.put(entry, record):
+                return record
+            return self.change(record.version, rules.retire)
+        except SinkError as error:
+            _log.debug("%s: its record is corrected in memory only: %s", record.version, error)
+            return record
+
+
+def _login(settings: ElasticsearchSettings) -> Login:
+    """Return the login in use; a password does not say whose it is, so the settings do."""
+    login = logins.last(settings.address, settings.credential)
+    return replace(login, principal=login.principal or settings.user) if login.token else login
+
+
+def seen(entry: Entry, sight: Sight) -> Record:
+    """Return the record as the aliases have it: they also tell of a version that was the head before."""
+    record = entry.record
+    if sight.was_head and record.state.is_open:
+        record = as_pointed(record, Pointer(record.version), at=_now())
+    return as_pointed(record, sight.head, at=_now())
+
+
+def _explained(record: Record, head: Pointer, *, publication: Publication) -> Record:
+    """Return the record with this publication in the place of what a reader noted of it."""
+    del head
+    others = (each for each in record.publications if each.epoch != publication.epoch)
+    return replace(record, publications=(*others, publication))
+
+
+def _tag(record: Record) -> str:
+    """Return the tag that the index of a version carries, unless it is the head."""
+    return names.RETIRED if record.publications else names.STAGED
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,24 @@
+"""What the core and the command line know of this store."""
+
+from __future__ import annotations
+
+from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog, datasets
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
+from luigi_sinks.stores import Store
+
+
+def preflight(settings: ElasticsearchSettings) -> None:
+    """Make a call that every login of this store is permitted and that the cluster answers from memory."""
+    datasets(settings)
+
+
+STORE = Store(
+    name="elasticsearch",
+    title="Elasticsearch",
+    settings=ElasticsearchSettings,
+    open_catalog=ElasticsearchCatalog,
+    list_datasets=datasets,
+    preflight=preflight,
+    target="luigi_sinks.elasticsearch.target:ElasticsearchTarget",
+    grants="luigi_sinks.elasticsearch.grants",
+)

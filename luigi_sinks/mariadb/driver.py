@@ -1,0 +1,61 @@
+"""The driver `mariadb`: 2.0 as a wheel, or 1.1 compiled against the system's Connector/C.
+
+The wheel brings a Connector/C and an OpenSSL of its own, which look for plugins and for
+certificate authorities where the system that built them keeps such files. `connect` says where
+they are on this one. docs/mariadb-driver.md compares the two.
+"""
+
+from __future__ import annotations
+
+import ssl
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import mariadb
+
+from luigi_sinks.errors import NotInstalled
+
+try:
+    from mariadb import SyncCursor as Cursor
+except ImportError:  # before 2.0
+    from mariadb.cursors import Cursor
+
+__all__ = ["Cursor", "connect"]
+
+_KIND = getattr(mariadb, "__impl__", "c")
+"""`c` is compiled here, `binary` is the wheel, `python` is 2.0 without either."""
+
+if _KIND == "python":
+    raise NotInstalled(
+        "mariadb",
+        "the driver mariadb 2 runs as pure Python, which connects without TLS even if tls_ca is set: that is refused. "
+        "Install its compiled part, mariadb[binary], and unset MARIADB_PYTHON_CONNECTOR",
+    )
+
+_PLUGINS = (
+    f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}/libmariadb3/plugin",  # Debian, Ubuntu: package libmariadb3
+    "/usr/lib64/mariadb/plugin",  # Fedora, Red Hat: package mariadb-connector-c
+    "/usr/lib/mariadb/plugin",
+)
+
+
+def connect(**options: Any) -> Any:
+    """Return a new connection; the options are those of `mariadb.connect`."""
+    if _KIND == "binary":
+        options = {**_plugins(), **_authorities(options), **options}
+    return mariadb.connect(**options)
+
+
+def _plugins() -> dict[str, str]:
+    """Say where this system has Connector/C's plugins; without them the wheel knows native passwords only."""
+    found = [folder for folder in _PLUGINS if Path(folder).is_dir()]
+    return {"plugin_dir": found[0]} if found else {}
+
+
+def _authorities(options: dict[str, Any]) -> dict[str, str]:
+    """Say where this system has the authorities to trust, unless the options name others."""
+    if not options.get("ssl_verify_cert") or options.get("ssl_ca"):
+        return {}
+    known = ssl.get_default_verify_paths()
+    return {name: path for name, path in (("ssl_ca", known.cafile), ("ssl_capath", known.capath)) if path}

@@ -1,0 +1,103 @@
+"""The versions of a dataset in Neo4j, by its name alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, ClassVar
+
+from luigi_sinks import record as rules
+from luigi_sinks.credentials import logins
+from luigi_sinks.errors import Conflict
+from luigi_sinks.login import Login
+from luigi_sinks.neo4j import connection, reader, registry, writer
+from luigi_sinks.neo4j.connection import Run
+from luigi_sinks.neo4j.settings import Neo4jSettings
+from luigi_sinks.record import Head, Publication, Record, Transition
+from luigi_sinks.version import Version
+
+
+def datasets(settings: Neo4jSettings) -> list[str]:
+    """Return the names of all datasets in the database. Raises as `Neo4jCatalog` does."""
+    return [row["dataset"] for row in connection.query(settings, registry.DATASETS)]
+
+
+@dataclass(frozen=True)
+class Neo4jCatalog:
+    """The versions of one dataset: its heads, its history and its rows.
+
+    `settings` say how to reach the database, `dataset` is the name that readers use.
+    Each call raises Unavailable if the server does not answer, Forbidden if it does not
+    allow the call to this login, and CredentialError if it refuses the credential.
+
+    Example:
+        >>> from luigi_sinks.neo4j import Neo4jCatalog, Neo4jSettings
+        >>> flights = Neo4jCatalog(Neo4jSettings("db.internal", "neo4j_token"), "flights")
+        >>> flights.dataset
+        'flights'
+
+    """
+
+    store: ClassVar[str] = "neo4j"
+
+    settings: Neo4jSettings
+    dataset: str
+
+    @property
+    def login(self) -> Login:
+        """As whom the server knows this process; the user of the settings if the token names nobody."""
+        last = logins.last(self.settings.address, self.settings.credential)
+        return replace(last, principal=last.principal or self.settings.user) if last.token else last
+
+    @property
+    def publisher(self) -> Login:
+        """The same."""
+        return self.login
+
+    def head(self, partition: str) -> Head:
+        """Return what readers of the partition see now."""
+        return registry.read_heads(self._run, self.dataset, partition).get(partition, Head())
+
+    def heads(self) -> Mapping[str, Head]:
+        """Return what readers see now, by partition."""
+        return registry.read_heads(self._run, self.dataset)
+
+    def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
+        """Yield the history, oldest first."""
+        return registry.read_records(self._run, self.dataset, partition=partition, update_ids=update_ids)
+
+    def record(self, version: Version) -> Record:
+        """Return a version's record. Raises Conflict if there is none."""
+        return registry.read_record(self._run, version)[0]
+
+    def change(self, version: Version, become: Transition) -> Record:
+        """Replace the record by what `become` makes of it and of the head, in one transaction."""
+        return connection.transact(self.settings, registry.change, version, become)
+
+    def publish(self, version: Version, *, replacing: Head, by: str = "", why: str = "") -> Record:
+        """Move the head if it still is `replacing`, and retire that, in one transaction."""
+        publication = Publication(0, datetime.now(UTC), by or self.publisher.principal, why)
+        become = partial(rules.publish, replacing=replacing.pointer, publication=publication)
+        return connection.transact(self.settings, registry.publish, version, become)
+
+    def delete_rows(self, version: Version) -> None:
+        """Delete the nodes, relationships and chunks of a version that is not the head, in many transactions."""
+        if self.head(version.partition).version == version:
+            raise Conflict(f"{version} is the head; its rows cannot be deleted")
+        writer.end_writers(self.settings, version)
+        writer.delete(self.settings, version)
+
+    def count(self, version: Version) -> int:
+        """Count nodes and relationships on the server."""
+        return reader.count(self._run, version, reader.kinds(self._run, self.record(version)))
+
+    def read(self, version: Version) -> Iterator[Any]:
+        """Yield the version's rows as they were given, nodes first: pairs of a kind and a mapping."""
+        record = rules.readable(self.record(version))
+        yield from reader.read(self.settings, version, reader.kinds(self._run, record))
+
+    @property
+    def _run(self) -> Run:
+        return connection.alone(self.settings)

@@ -1,0 +1,19 @@
+"""What the core and the command line know of Neo4j."""
+
+from __future__ import annotations
+
+from luigi_sinks.neo4j.catalog import Neo4jCatalog, datasets
+from luigi_sinks.neo4j.connection import preflight
+from luigi_sinks.neo4j.settings import Neo4jSettings
+from luigi_sinks.stores import Store
+
+STORE = Store(
+    name="neo4j",
+    title="Neo4j",
+    settings=Neo4jSettings,
+    open_catalog=Neo4jCatalog,
+    list_datasets=datasets,
+    preflight=preflight,
+    target="luigi_sinks.neo4j.target:Neo4jTarget",
+    grants="luigi_sinks.neo4j.grants",
+)
