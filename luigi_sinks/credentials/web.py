@@ -78,7 +78,9 @@ class Web:
             response = self._pool.request(method, url, body=body, headers=accept, redirect=False, preload_content=False)
             body = self._body(response, url)
         except urllib3.exceptions.HTTPError as error:
-            raise self._error(url, f"does not answer ({type(error).__name__})") from None
+            raise self._error(
+                url, f"does not answer ({type(error).__name__}); check the address, its certificate and `ca`"
+            ) from None
         return Response(response.status, self._object(url, response.status, body))
 
     def _body(self, response: urllib3.BaseHTTPResponse, url: str) -> bytes:
@@ -101,7 +103,7 @@ class Web:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise self._error(url, f"returned {status} and no JSON object")
+            raise self._error(url, f"returned {status} and no JSON object; check the address")
         return found
 
     def _error(self, url: str, reason: str) -> CredentialError:
