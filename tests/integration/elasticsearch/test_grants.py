@@ -162,7 +162,6 @@ class TestLoader(LoaderSuite):
         given = [{"id": 1, "name": None, "amount": 1.5}, {"id": 2}]
         assert self.read(sink, self.load(sink, given)) == given
 
-
     def test_the_catalog_lists_the_dataset(self, sink):
         """It is there since its owner made the registry; those that are others' are not shown."""
         load(sink, WHOLE, Origin("Load_1"), rows(1))
