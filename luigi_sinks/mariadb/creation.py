@@ -264,9 +264,7 @@ def _view(cursor: Any, names: Names) -> str:
     for (definition,) in rows(cursor, query, (names.database, names.dataset)):
         if names.head in definition:
             return str(definition)
-        raise BadSetting(
-            f"{names.view} is a view that luigi_sinks did not make; choose another table name, or drop it"
-        )
+        raise BadSetting(f"{names.view} is a view that luigi_sinks did not make; choose another table name, or drop it")
     return ""
 
 
