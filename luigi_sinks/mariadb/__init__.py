@@ -1,20 +1,25 @@
-"""Versioned loads into MariaDB. Needs the extra `mariadb`."""
+"""Versioned loads into MariaDB. Needs the extra `mariadb`.
 
-from luigi_sinks.errors import NotInstalled
+Beside the rooms that every store has there are `bad_rows`, `creation`, `driver`,
+`format_1` and `session`, each with its reason in its docstring.
+"""
 
-try:
-    import mariadb as _driver  # noqa: F401 - to say what is missing
-except ImportError as missing:
-    raise NotInstalled("mariadb", missing) from missing
+from typing import TYPE_CHECKING
 
-from luigi_sinks.mariadb.schema import Schema, parse_schema
-from luigi_sinks.mariadb.settings import MariaDBSettings
-from luigi_sinks.mariadb.sink import MariaDBSink, MariaDBStage
-from luigi_sinks.mariadb.target import MariaDBTarget
-from luigi_sinks.mariadb.task import CopyToTable
+from luigi_sinks import lazy
+from luigi_sinks.mariadb import driver as _driver  # noqa: F401 - says what is missing
+
+if TYPE_CHECKING:
+    from luigi_sinks.mariadb.catalog import MariaDBCatalog
+    from luigi_sinks.mariadb.schema import Schema, parse_schema
+    from luigi_sinks.mariadb.settings import MariaDBSettings
+    from luigi_sinks.mariadb.sink import MariaDBSink, MariaDBStage
+    from luigi_sinks.mariadb.target import MariaDBTarget
+    from luigi_sinks.mariadb.task import CopyToTable
 
 __all__ = [
     "CopyToTable",
+    "MariaDBCatalog",
     "MariaDBSettings",
     "MariaDBSink",
     "MariaDBStage",
@@ -22,3 +27,17 @@ __all__ = [
     "Schema",
     "parse_schema",
 ]
+
+__getattr__ = lazy.attributes(
+    __name__,
+    {
+        "CopyToTable": "task",
+        "MariaDBCatalog": "catalog",
+        "MariaDBSettings": "settings",
+        "MariaDBSink": "sink",
+        "MariaDBStage": "sink",
+        "MariaDBTarget": "target",
+        "Schema": "schema",
+        "parse_schema": "schema",
+    },
+)

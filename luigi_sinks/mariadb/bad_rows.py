@@ -7,7 +7,7 @@ from typing import Any
 
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadRow, SinkError, Unavailable
-from luigi_sinks.mariadb.connection import DUPLICATE_KEY
+from luigi_sinks.mariadb.errors import DUPLICATE_KEY
 from luigi_sinks.mariadb.schema import Schema
 from luigi_sinks.mariadb.writer import Complaint
 from luigi_sinks.sink import Part

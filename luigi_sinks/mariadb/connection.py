@@ -7,30 +7,19 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import mariadb
 
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Unavailable
-from luigi_sinks.mariadb.errors import DUPLICATE_KEY, LOCKED, NO_SUCH_TABLE, explained, is_lost, is_refusal
+from luigi_sinks.mariadb.errors import LOCKED, explained, is_lost
 from luigi_sinks.mariadb.session import CommentingCursor, login_of_session, open_session
 from luigi_sinks.mariadb.settings import MariaDBSettings
 
-__all__ = [
-    "DUPLICATE_KEY",
-    "NO_SUCH_TABLE",
-    "MariaDBSettings",
-    "explained",
-    "is_refusal",
-    "rows",
-    "run",
-    "stream",
-    "transact",
-]
-
 Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 
 _ATTEMPTS = 3
 _ROWS_AT_ONCE = 100
@@ -40,8 +29,13 @@ _opened: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 """When each connection was opened, by the monotonic clock."""
 
 
-def run(settings: MariaDBSettings, work: Callable[[Any], Result]) -> Result:
-    """Return `work(cursor)`, which must be safe to repeat.
+def run(
+    settings: MariaDBSettings,
+    work: Callable[Concatenate[Any, Arguments], Result],
+    *args: Arguments.args,
+    **kwargs: Arguments.kwargs,
+) -> Result:
+    """Return `work(cursor, ...)`, which must be safe to repeat.
 
     It is repeated when it lost a race for locks, and once when the connection was
     lost. Raises Unavailable if that does not help.
@@ -49,7 +43,7 @@ def run(settings: MariaDBSettings, work: Callable[[Any], Result]) -> Result:
     for attempt in range(_ATTEMPTS):
         try:
             with _returned(settings, _taken(settings)) as connection, connection.cursor(CommentingCursor) as cursor:
-                return work(cursor)
+                return work(cursor, *args, **kwargs)
         except mariadb.Error as error:
             if is_lost(error):
                 _idle.pop(settings, None)
@@ -59,12 +53,17 @@ def run(settings: MariaDBSettings, work: Callable[[Any], Result]) -> Result:
     raise AssertionError("every attempt returns or raises")
 
 
-def transact(settings: MariaDBSettings, work: Callable[[Any], Result]) -> Result:
-    """Return `work(cursor)` of one transaction; raises what `run` raises."""
+def transact(
+    settings: MariaDBSettings,
+    work: Callable[Concatenate[Any, Arguments], Result],
+    *args: Arguments.args,
+    **kwargs: Arguments.kwargs,
+) -> Result:
+    """Return `work(cursor, ...)` of one transaction; raises what `run` raises."""
 
     def transaction(cursor: Any) -> Result:
         cursor.execute("START TRANSACTION")
-        result = work(cursor)
+        result = work(cursor, *args, **kwargs)
         cursor.execute("COMMIT")
         return result
 

@@ -1,7 +1,9 @@
-"""Says what the driver's errors mean."""
+"""Turns the driver's errors into SinkErrors."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import mariadb
@@ -11,11 +13,13 @@ from luigi_sinks.mariadb.settings import MariaDBSettings
 
 # Error numbers of the server, https://mariadb.com/kb/en/mariadb-error-code-reference/
 NO_SUCH_TABLE = 1146
+ABSENT = {NO_SUCH_TABLE, 1054}
+"""A table or a column is not there."""
 DUPLICATE_KEY = 1062
 NO_SUCH_ROLE = 1959
 LOCKED = {1205, 1213}
 _REFUSED = {1045, 1698}
-_FORBIDDEN = {1044, 1142, 1143, 1227, 1370}
+FORBIDDEN = {1044, 1142, 1143, 1227, 1370}
 _NO_LOCAL_FILES = {1148, 4166}
 _OUT_OF_SERVICE = {1021, 1040, 1114, 1203, 1226, 1290, 1317, 1836, 1969}
 _ENDED = {1053, 1158, 1159, 1160, 1161, 1927}
@@ -39,7 +43,7 @@ def explained(settings: MariaDBSettings, error: Any) -> SinkError:
         return _tls_failure(place, str(error))
     if _NO_PLUGIN in str(error) or error.errno in _NO_LOCAL_FILES:
         return _setting_failure(place, error)
-    if error.errno in _FORBIDDEN:
+    if error.errno in FORBIDDEN:
         return Forbidden(
             f"{place}: user {settings.user!r} lacks a right: {error}; `luigi-sinks grants` prints those that loads take"
         )
@@ -56,9 +60,19 @@ def refuses_login(error: Any) -> bool:
     return error.errno in _REFUSED and _NO_PLUGIN not in str(error)
 
 
+@contextmanager
+def suppressing(numbers: Collection[int]) -> Iterator[None]:
+    """Suppress the server's errors of these numbers."""
+    try:
+        yield
+    except mariadb.Error as error:
+        if error.errno not in numbers:
+            raise
+
+
 def is_refusal(error: Any) -> bool:
     """Tell whether the server understood a statement and said no to what it asks for."""
-    return not is_lost(error) and error.errno not in LOCKED | _OUT_OF_SERVICE | _FORBIDDEN
+    return not is_lost(error) and error.errno not in LOCKED | _OUT_OF_SERVICE | FORBIDDEN
 
 
 def is_lost(error: Any) -> bool:

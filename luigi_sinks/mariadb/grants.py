@@ -1,8 +1,8 @@
-"""What each kind of role may do in MariaDB, to the table and to the column.
+"""The rights of each kind of role in MariaDB, by table and by column.
 
-The loader adds rows and moves heads, and nothing that it may do changes a row that
-is there. Roles are shared by all datasets of an owner; the registry is shared by all
-datasets of a database, whose versions are all that a loader can change there.
+The loader adds rows and moves heads; no right of its role changes a row that is there.
+Roles are shared by all datasets of an owner. Each dataset has a registry of its own,
+and the loader cannot choose a version's number there.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any
 
 from luigi_sinks import config
 from luigi_sinks.hcl import Code, block, label
-from luigi_sinks.mariadb import creation
-from luigi_sinks.mariadb.connection import MariaDBSettings, rows, run
+from luigi_sinks.mariadb import creation, format_1
+from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.names import Names, quoted
 from luigi_sinks.mariadb.schema import SEQ
+from luigi_sinks.mariadb.settings import MariaDBSettings
 from luigi_sinks.mariadb.sink import MariaDBSink
 from luigi_sinks.role_kind import RoleKind
 
@@ -25,7 +26,8 @@ FORMAT, HEADING = "sql", "-- MariaDB at {}"
 """What `luigi-sinks grants` calls the language of roles, and what it prints above those of a server."""
 
 _ALL = "*"
-_RECORD = ("UPDATE (claim)", "UPDATE (published_at)", "UPDATE (row_count)", "UPDATE (state)")
+_REGISTER = ("INSERT (id)", "INSERT (partition)", "INSERT (record)", "INSERT (update_id)")
+_RECORD = "UPDATE (record)"
 _GRANT = re.compile(r"GRANT (?P<privileges>.+) ON (?P<place>.+) TO .+?(?P<more> WITH GRANT OPTION)?")
 _PRIVILEGE = re.compile(r"([A-Z ]+?)(?: \(([^)]*)\))?(?:, |$)")
 
@@ -52,12 +54,12 @@ class Grant:
 
     @property
     def listed(self) -> Sequence[str]:
-        """The privileges, those on columns gathered."""
+        """The privileges, those on columns gathered; `partition` is a word of SQL and must be quoted."""
         found: dict[str, list[str]] = {}
         for privilege in self.privileges:
             kind, _, column = privilege.partition(" (")
             found.setdefault(kind, []).extend([column[:-1]] if column else [])
-        return [f"{kind} ({', '.join(columns)})" if columns else kind for kind, columns in found.items()]
+        return [f"{kind} ({', '.join(map(quoted, columns))})" if columns else kind for kind, columns in found.items()]
 
 
 @dataclass(frozen=True, order=True)
@@ -70,12 +72,16 @@ class User:
 
 @dataclass(frozen=True)
 class Role:
-    """The role of one kind, what is granted to it, and the users who take it, as far as luigi.cfg names them."""
+    """The role of one kind, what is granted to it, and the users who take it, as far as luigi.cfg names them.
+
+    `upgrade` is what it needs beside that to upgrade tables of luigi_sinks 0.1, once.
+    """
 
     name: str
     kind: RoleKind
     grants: Sequence[Grant]
     users: Sequence[User] = ()
+    upgrade: Sequence[Grant] = ()
 
     @property
     def rights(self) -> frozenset[str]:
@@ -93,6 +99,7 @@ def roles(sinks: Iterable[MariaDBSink], name: str) -> list[Role]:
             role_kind,
             _merged(grant for sink in sinks for grant in _GRANTS[role_kind](sink.names)),
             users if role_kind is RoleKind.LOADER else (),
+            _merged(grant for sink in sinks for grant in _upgrade(sink.names)) if role_kind is RoleKind.OWNER else (),
         )
         for role_kind in _GRANTS
     ]
@@ -132,14 +139,14 @@ def rights(settings: MariaDBSettings, role: str) -> frozenset[str]:
 
 
 def create(sink: MariaDBSink, partition: str, role: str) -> None:
-    """Make the tables and the view of a dataset, as the role if there is one."""
+    """Make or upgrade the tables and the view of a dataset, as the role if there is one."""
+    run(sink.settings, _create, sink, partition, role)
 
-    def work(cursor: Any) -> None:
-        if role:
-            cursor.execute(f"SET ROLE {quoted(role)}")
-        creation.create(cursor, sink.names, sink.schema, partition)
 
-    run(sink.settings, work)
+def _create(cursor: Any, sink: MariaDBSink, partition: str, role: str) -> None:
+    if role:
+        cursor.execute(f"SET ROLE {quoted(role)}")
+    creation.prepare(cursor, sink.names, sink.schema, partition)
 
 
 def iam_user(settings: MariaDBSettings) -> str:
@@ -152,27 +159,37 @@ def _source(settings: MariaDBSettings) -> str:
 
 
 def _of_owner(names: Names) -> Iterator[Grant]:
-    """Grant what makes tables and view; a grant on what is not there yet must have CREATE."""
-    yield Grant(names.hidden, _ALL, ("CREATE TEMPORARY TABLES",))
-    for table in ("_versions", "_parts", names.base_table):
-        yield Grant(names.hidden, table, ("CREATE", "SELECT"))
+    """Grant what makes tables and view, also once more. They are not there yet, so no grant can name columns."""
+    yield Grant(names.hidden, _ALL, ("CREATE TEMPORARY TABLES", "LOCK TABLES"))
+    yield Grant(names.hidden, names.log_table, ("CREATE", "SELECT", "UPDATE"))
+    yield Grant(names.hidden, names.part_table, ("CREATE", "DROP", "SELECT"))
+    yield Grant(names.hidden, names.base_table, ("CREATE", "DROP", "SELECT"))
     yield Grant(names.database, names.head_table, ("CREATE", "SELECT"))
-    yield Grant(names.database, names.dataset, ("CREATE", "CREATE VIEW", "SELECT", "SHOW VIEW"))
+    yield Grant(names.database, names.dataset, ("CREATE", "CREATE VIEW", "DROP", "SELECT", "SHOW VIEW"))
+
+
+def _upgrade(names: Names) -> Iterator[Grant]:
+    """Grant an owner what moves records of luigi_sinks 0.1."""
+    yield Grant(names.hidden, format_1.VERSIONS, ("SELECT", "UPDATE (state)"))
+    yield Grant(names.hidden, format_1.PARTS, ("SELECT",))
+    yield Grant(names.hidden, names.log_table, ("INSERT",))
+    yield Grant(names.hidden, names.part_table, ("INSERT",))
+    yield Grant(names.database, names.head_table, ("ALTER",))
 
 
 def _of_loader(names: Names) -> Iterator[Grant]:
     """Grant what adds rows and moves heads, and temporary tables, by which the server says what columns mean."""
     yield Grant(names.hidden, _ALL, ("CREATE TEMPORARY TABLES",))
-    yield Grant(names.hidden, "_versions", ("INSERT", "SELECT", *_RECORD))
-    yield Grant(names.hidden, "_parts", ("INSERT", "SELECT"))
+    yield Grant(names.hidden, names.log_table, (*_REGISTER, "SELECT", _RECORD))
+    yield Grant(names.hidden, names.part_table, ("INSERT", "SELECT"))
     yield Grant(names.hidden, names.base_table, ("INSERT", "SELECT"))
     yield Grant(names.database, names.head_table, ("INSERT", "SELECT", "UPDATE"))
     yield Grant(names.database, names.dataset, ("SELECT", "SHOW VIEW"))
 
 
 def _of_pruner(names: Names) -> Iterator[Grant]:
-    yield Grant(names.hidden, "_versions", ("SELECT", *_RECORD))
-    yield Grant(names.hidden, "_parts", ("DELETE", "SELECT (seq)"))
+    yield Grant(names.hidden, names.log_table, ("SELECT", _RECORD))
+    yield Grant(names.hidden, names.part_table, ("DELETE", "SELECT (seq)"))
     yield Grant(names.hidden, names.base_table, ("DELETE", f"SELECT ({SEQ})"))
     yield Grant(names.database, names.head_table, ("SELECT",))
 
@@ -181,7 +198,7 @@ _GRANTS = {RoleKind.OWNER: _of_owner, RoleKind.LOADER: _of_loader, RoleKind.PRUN
 
 
 def _merged(grants: Iterable[Grant]) -> list[Grant]:
-    """Leave each place one grant, sorted: datasets of one database share its registry."""
+    """Return one grant for each place, sorted."""
     found: dict[tuple[str, str], set[str]] = {}
     for grant in grants:
         found.setdefault((grant.database, grant.table), set()).update(grant.privileges)
@@ -189,9 +206,9 @@ def _merged(grants: Iterable[Grant]) -> list[Grant]:
 
 
 _COMMENTS = {
-    RoleKind.OWNER: "-- Owner: for whoever runs `luigi-sinks create`, which has to be done before you go on.",
+    RoleKind.OWNER: "-- Owner: runs `luigi-sinks create`; do that before you go on.",
     RoleKind.LOADER: "-- Loader: adds versions and publishes them; changes and deletes no rows.",
-    RoleKind.PRUNER: "-- Pruner: deletes the rows of versions, and can read nothing else of them than the version.",
+    RoleKind.PRUNER: "-- Pruner: deletes the rows of versions, of which it can read the version's number only.",
 }
 
 
@@ -200,6 +217,10 @@ def _role(role: Role) -> Iterator[str]:
     yield f"CREATE ROLE IF NOT EXISTS {quoted(role.name)};"
     for grant in role.grants:
         yield f"GRANT {', '.join(grant.listed)} ON {grant.place} TO {quoted(role.name)};"
+    if role.upgrade:
+        yield "-- If luigi-sinks 0.1 loaded these tables, grant this too, for the first `luigi-sinks create` only:"
+    for grant in role.upgrade:
+        yield f"-- GRANT {', '.join(grant.listed)} ON {grant.place} TO {quoted(role.name)};"
     for user in role.users:
         if user.source == "rds_iam":
             how = "IDENTIFIED VIA AWSAuthenticationPlugin USING 'RDS' REQUIRE SSL"

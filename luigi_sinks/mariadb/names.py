@@ -1,4 +1,4 @@
-"""What a dataset's tables are called, quoted for SQL."""
+"""Names a dataset's tables, quoted for SQL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _ALLOWED = re.compile("[\x01-\ud7ff\ue000-\uffff]+")
 
 @dataclass(frozen=True)
 class Names:
-    """The physical names of a dataset: view and pointer in its database, all else in `DATABASE__v`."""
+    """The tables of a dataset: view and pointer in its database, all others in `DATABASE__v`.
+
+    No suffix is longer than that of the pointer, for which `check_name` leaves room.
+    """
 
     database: str
     dataset: str
@@ -24,7 +27,7 @@ class Names:
         for name in (self.database, self.dataset):
             if "'" in name or '"' in name:
                 raise BadSetting(
-                    f"{name!r}: the driver takes the quote for the start of a text; use letters, digits and _"
+                    f"{name!r}: the driver takes the quote for the start of a string; use letters, digits and _"
                 )
 
     @property
@@ -44,7 +47,7 @@ class Names:
 
     @property
     def base_table(self) -> str:
-        """The rows of all versions, unquoted; g1 is the first generation of columns."""
+        """The rows of all versions, unquoted; `g1` stands for the first generation of columns."""
         return f"{self.dataset}__g1"
 
     @property
@@ -53,29 +56,44 @@ class Names:
         return qualified(self.hidden, self.base_table)
 
     @property
-    def versions(self) -> str:
-        """The registry of all datasets of the database."""
-        return qualified(self.hidden, "_versions")
+    def log_table(self) -> str:
+        """The registry, unquoted: one row for each version."""
+        return f"{self.dataset}__log"
+
+    @property
+    def log(self) -> str:
+        """The registry."""
+        return qualified(self.hidden, self.log_table)
+
+    @property
+    def part_table(self) -> str:
+        """The parts that arrived whole, unquoted."""
+        return f"{self.dataset}__part"
 
     @property
     def parts(self) -> str:
-        """The parts that arrived, each whole."""
-        return qualified(self.hidden, "_parts")
+        """The parts that arrived whole."""
+        return qualified(self.hidden, self.part_table)
 
     @property
     def hidden(self) -> str:
         """The database that readers do not use, unquoted."""
-        return f"{self.database}__v"
+        return hidden(self.database)
+
+
+def hidden(database: str) -> str:
+    """Return the database that holds what readers do not use."""
+    return f"{database}__v"
 
 
 def check_name(name: str, what: str, suffix: str = "") -> None:
-    """Refuse a name that MariaDB cannot hold: https://mariadb.com/kb/en/identifier-names/."""
+    """Raise BadSetting for a name that MariaDB does not allow: https://mariadb.com/kb/en/identifier-names/."""
     longest = _LONGEST - len(suffix)
     if len(name) > longest:
-        room = f", as {suffix!r} must fit behind it" if suffix else ""
+        room = f", since {suffix!r} is appended to it" if suffix else ""
         raise BadSetting(f"{what} {name!r} has {len(name)} characters; MariaDB takes at most {longest}{room}")
     if not _ALLOWED.fullmatch(name) or name.endswith(" "):
-        raise BadSetting(f"{what} {name!r}: MariaDB allows no such name; use letters, digits and _")
+        raise BadSetting(f"{what} {name!r}: MariaDB does not allow this name; use letters, digits and _")
 
 
 def quoted(name: str) -> str:

@@ -1,41 +1,44 @@
 # ruff: noqa: S608 - names are quoted, values are bound
-"""The tables that remember versions, parts and heads, and the queries on them."""
+"""The tables that remember a dataset's versions, parts and heads, and the queries on them.
+
+Each dataset has a registry of its own, so that a login may be kept from those of others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mariadb
 import msgspec
 
-from luigi_sinks.claim import Claim
-from luigi_sinks.errors import Conflict
-from luigi_sinks.mariadb.connection import DUPLICATE_KEY, NO_SUCH_TABLE, rows
+from luigi_sinks import record as rules
+from luigi_sinks import stored
+from luigi_sinks.mariadb import format_1
+from luigi_sinks.mariadb.connection import rows
+from luigi_sinks.mariadb.errors import ABSENT, DUPLICATE_KEY, FORBIDDEN, suppressing
 from luigi_sinks.mariadb.names import Names
-from luigi_sinks.record import Head, Origin, Record
-from luigi_sinks.version import State, Version
+from luigi_sinks.record import Head, Pointer, Record, Transition, as_pointed
+from luigi_sinks.version import Version
+
+FORMAT = 2
+"""The version of these tables, kept in the comment of the log. Format 1 is described in format_1.py."""
+
+COMMENT = "luigi_sinks registry, format "
 
 _TABLE = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin"
 
-VERSIONS = f"""(
+LOG = f"""(
   seq INTEGER UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
-  dataset VARCHAR(64) NOT NULL,
-  part VARCHAR(30) NOT NULL,
-  id VARCHAR(32) NOT NULL,
-  state VARCHAR(10) NOT NULL,
-  row_count BIGINT UNSIGNED,
-  staged_at DATETIME(6) NOT NULL,
-  published_at DATETIME(6),
+  `partition` VARCHAR(30) NOT NULL,
+  id VARCHAR(32) NOT NULL UNIQUE KEY,
   update_id TEXT NOT NULL,
-  origin JSON NOT NULL,
-  claim JSON NOT NULL,
-  UNIQUE KEY (dataset, id),
-  KEY (dataset, part),
-  KEY (dataset, update_id(200))
-) {_TABLE}"""
+  record JSON NOT NULL,
+  state VARCHAR(10) AS (JSON_VALUE(record, '$.state')),
+  KEY (`partition`),
+  KEY (update_id(200))
+) {_TABLE} COMMENT = '{COMMENT}{FORMAT}'"""
 
 PARTS = f"""(
   seq INTEGER UNSIGNED NOT NULL,
@@ -45,133 +48,147 @@ PARTS = f"""(
 ) {_TABLE}"""
 
 HEAD = f"""(
-  part VARCHAR(30) NOT NULL PRIMARY KEY,
+  `partition` VARCHAR(30) NOT NULL PRIMARY KEY,
   seq INTEGER UNSIGNED,
   version VARCHAR(32),
   epoch BIGINT UNSIGNED NOT NULL,
   KEY (seq)
 ) {_TABLE}"""
 
-_FIELDS = "v.part, v.id, v.seq, v.state, v.row_count, v.staged_at, v.published_at, v.origin, v.claim"
+_RECORDS = """
+SELECT l.seq, l.`partition`, l.id, l.record, h.epoch
+FROM {log} l LEFT JOIN {head} h ON h.`partition` = l.`partition` AND h.seq = l.seq"""
+
+_HEADS = """
+SELECT l.seq, l.`partition`, l.id, l.record, h.epoch
+FROM {head} h LEFT JOIN {log} l ON l.`partition` = h.`partition` AND l.seq = h.seq"""
+
+_LOG = "SELECT l.seq, l.`partition`, l.id, l.record FROM {log} l"
+
+
+class OldFormat(Exception):
+    """The registry must be upgraded before it is changed."""
 
 
 @dataclass(frozen=True)
 class Registry:
-    """What is known of one dataset.
+    """What is known of one dataset; nothing before its tables exist.
 
-    What locks belongs into a transaction, and whoever locks a head and a version
-    locks the head first. Before the first load there are no tables; that reads
-    as nothing known.
+    Methods that lock belong into a transaction. Each locks a head before a record.
     """
 
     names: Names
 
-    def head(self, cursor: Any, partition: str) -> Head:
-        """Return a partition's head."""
-        return self._head(cursor, partition, "")
+    def head(self, cursor: Any, partition: str, lock: str | None = None) -> Head:
+        """Return a partition's head; `lock` is a locking clause of SELECT."""
+        for row in self._found(cursor, _HEADS, "h.`partition` = ?", (partition,), lock):
+            return Head(self._pointed(*row) if row[0] else None, row[-1])
+        return Head()
+
+    def heads(self, cursor: Any) -> dict[str, Head]:
+        """Return all heads, by partition."""
+        found = self._found(cursor, _HEADS, "l.seq IS NOT NULL")
+        return {partition: Head(self._pointed(*row), row[-1]) for row in found for partition in row[1:2]}
+
+    def records(self, cursor: Any, partition: str | None, update_ids: Collection[str] | None) -> list[Record]:
+        """Return the history, oldest first, of one partition or of some outputs."""
+        where, values = "TRUE", list[str]()
+        if partition is not None:
+            where, values = "l.`partition` = ?", [partition]
+        if update_ids is not None:
+            where = f"{where} AND l.update_id IN ({', '.join('?' * len(update_ids)) or 'NULL'})"
+            values += update_ids
+        return [self._pointed(*row) for row in self._found(cursor, _RECORDS, f"{where} ORDER BY l.seq", values)]
+
+    def record(self, cursor: Any, version: Version, lock: str | None = None) -> Record:
+        """Return a version's record. Raises Conflict if there is none."""
+        where, values = "l.`partition` = ? AND l.id = ?", (version.partition, version.id)
+        for row in self._found(cursor, _RECORDS if lock is None else _LOG, where, values, lock):
+            return self._pointed(*row) if lock is None else self._plain(*row)
+        raise rules.unknown(version)
+
+    def lock(self, cursor: Any, version: Version, lock: str = "FOR UPDATE") -> tuple[Record, Pointer]:
+        """Lock a version's record, and return it with the pointer of its partition's head.
+
+        The head is not locked: a publication of this version locks the record too, and looks at it then.
+        """
+        record = self.record(cursor, version, lock)
+        pointer = self.head(cursor, version.partition).pointer
+        return as_pointed(record, pointer), pointer
+
+    def change(self, cursor: Any, version: Version, become: Transition) -> Record:
+        """Replace a version's record by what `become` makes of it."""
+        record, pointer = self.lock(cursor, version)
+        changed = become(record, pointer)
+        if changed != record:
+            self.store(cursor, changed)
+        return changed
 
     def lock_head(self, cursor: Any, partition: str) -> Head:
-        """Return a partition's head and keep it from moving; make its row if there is none."""
-        cursor.execute(
-            f"INSERT INTO {self.names.head} (part, epoch) VALUES (?, 0) ON DUPLICATE KEY UPDATE part = part",
-            (partition,),
-        )
-        return self._head(cursor, partition, "FOR UPDATE")
+        """Return a partition's head and keep it from moving; makes its row if there is none."""
+        made = "(`partition`, epoch) VALUES (?, 0) ON DUPLICATE KEY UPDATE `partition` = `partition`"
+        cursor.execute(f"INSERT INTO {self.names.head} {made}", (partition,))
+        return self.head(cursor, partition, "FOR UPDATE")
 
     def move_head(self, cursor: Any, record: Record) -> None:
         """Point a locked head at a version."""
         cursor.execute(
-            f"UPDATE {self.names.head} SET seq = ?, version = ?, epoch = epoch + 1 WHERE part = ?",
+            f"UPDATE {self.names.head} SET seq = ?, version = ?, epoch = epoch + 1 WHERE `partition` = ?",
             (record.seq, record.version.id, record.version.partition),
         )
 
-    def records(self, cursor: Any, partition: str | None, update_ids: Collection[str] | None) -> list[Record]:
-        """Return the history, oldest first, of one partition or of some outputs."""
-        if update_ids is not None and not update_ids:
-            return []
-        where, values = "v.dataset = ?", [self.names.dataset]
-        if partition is not None:
-            where, values = f"{where} AND v.part = ?", [*values, partition]
-        if update_ids is not None:
-            marks = ", ".join("?" * len(update_ids))
-            where, values = f"{where} AND v.update_id IN ({marks})", [*values, *update_ids]
-        query = f"SELECT {_FIELDS} FROM {self.names.versions} v WHERE {where} ORDER BY v.seq"
-        return [self._record(row) for row in _rows_if_any(cursor, query, values)]
-
     def add(self, cursor: Any, record: Record) -> None:
-        """Register a version, once. ON DUPLICATE KEY would take the right to change each of these columns."""
-        origin, claim = msgspec.json.encode(record.origin).decode(), msgspec.json.encode(record.claim).decode()
-        values = (
-            self.names.dataset,
-            record.version.partition,
-            record.version.id,
-            str(record.state),
-            _naive(record.staged_at),
-            record.origin.update_id,
-            origin,
-            claim,
-        )
-        try:
-            cursor.execute(
-                f"INSERT INTO {self.names.versions} (dataset, part, id, state, staged_at, update_id, origin, claim)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
-            )
-        except mariadb.Error as error:
-            if error.errno != DUPLICATE_KEY:  # by an earlier attempt, whose answer was lost
-                raise
+        """Register a version, once. The server numbers it: a loader may not write `seq`."""
+        values = (record.version.partition, record.version.id, record.origin.update_id, stored.encode(record))
+        query = f"INSERT INTO {self.names.log} (`partition`, id, update_id, record) VALUES (?, ?, ?, ?)"
+        with suppressing({DUPLICATE_KEY}):  # by an earlier attempt, whose answer was lost
+            cursor.execute(query, values)
 
-    def record(self, cursor: Any, version: Version, lock: str = "") -> Record:
-        """Return a version's record; `lock` is a locking clause of SELECT."""
-        query = f"SELECT {_FIELDS} FROM {self.names.versions} v WHERE v.dataset = ? AND v.id = ? {lock}"
-        for row in _rows_if_any(cursor, query, (self.names.dataset, version.id)):
-            return self._record(row)
-        raise Conflict(f"{version} is not in the registry")
+    def complete(self, cursor: Any, schema: Mapping[str, Any]) -> None:
+        """Give a schema to the records of format 1, which have none: others than this one were refused."""
+        cursor.execute(
+            f"UPDATE {self.names.log} SET record = JSON_INSERT(record, '$.schema', JSON_COMPACT(?))"
+            " WHERE record NOT LIKE '%\"schema\"%'",
+            (msgspec.json.encode(schema).decode(),),
+        )
 
     def store(self, cursor: Any, record: Record) -> None:
-        """Replace what may change of a record."""
-        cursor.execute(
-            f"UPDATE {self.names.versions} SET state = ?, row_count = ?, published_at = ?, claim = ? WHERE seq = ?",
-            (
-                str(record.state),
-                record.rows,
-                record.published_at and _naive(record.published_at),
-                msgspec.json.encode(record.claim).decode(),
-                record.seq,
-            ),
-        )
+        """Replace a record."""
+        cursor.execute(f"UPDATE {self.names.log} SET record = ? WHERE seq = ?", (stored.encode(record), record.seq))
 
-    def _head(self, cursor: Any, partition: str, lock: str) -> Head:
-        query = (
-            f"SELECT h.epoch, {_FIELDS} FROM {self.names.head} h LEFT JOIN {self.names.versions} v USING (seq)"
-            f" WHERE h.part = ? {lock}"
-        )
-        for epoch, *row in _rows_if_any(cursor, query, (partition,)):
-            return Head(self._record(row) if row[0] else None, epoch)
-        return Head()
+    def log(self, cursor: Any) -> list[Record]:
+        """Return all records as they are stored, without a look at the heads: for who has locked the log alone."""
+        return [self._plain(*row) for row in self._found(cursor, _LOG, "TRUE", (), "")]
 
-    def _record(self, row: Any) -> Record:
-        part, id_, seq, state, count, staged_at, published_at, origin, claim = row
-        return Record(
-            version=Version(self.names.dataset, part, id_),
-            seq=seq,
-            state=State(state),
-            origin=msgspec.json.decode(origin, type=Origin),
-            claim=msgspec.json.decode(claim, type=Claim),
-            staged_at=staged_at.replace(tzinfo=UTC),
-            rows=count,
-            published_at=published_at and published_at.replace(tzinfo=UTC),
-        )
+    def _found(
+        self, cursor: Any, query: str, where: str, values: Sequence[Any] = (), lock: str | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Return rows of the registry, whichever its format is.
 
+        A `lock`, though it be empty, means that something is to be changed: raises OldFormat for format 1.
+        """
+        present = f"{query.format(log=self.names.log, head=self.names.head)} WHERE {where} {lock or ''}"
+        try:
+            return rows(cursor, present, values)
+        except mariadb.Error as error:
+            if error.errno not in ABSENT | FORBIDDEN:
+                raise
+            tables = format_1.look(cursor, self.names)
+            if not tables.are_old and error.errno in FORBIDDEN:
+                raise
+        if tables.are_old and lock is not None:
+            raise OldFormat
+        if tables.are_old:
+            log, head = format_1.as_format_2(self.names, tables)
+            with suppressing(ABSENT):  # they were upgraded in between
+                return rows(cursor, f"{query.format(log=log, head=head)} WHERE {where}", (self.names.dataset, *values))
+        return rows(cursor, present, values) if tables.are_there else []
 
-def _rows_if_any(cursor: Any, query: str, values: Any) -> list[tuple[Any, ...]]:
-    try:
-        return rows(cursor, query, values)
-    except mariadb.Error as error:
-        if error.errno == NO_SUCH_TABLE:
-            return []
-        raise
+    def _plain(self, seq: int, partition: str, id_: str, body: str, *_: Any) -> Record:
+        """Return a record as it is stored; the columns that a loader cannot change say whose it is."""
+        return replace(stored.decode(body, seq), version=Version(self.names.dataset, partition, id_))
 
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)
+    def _pointed(self, *row: Any) -> Record:
+        """Return a record as the pointer has it; the row ends in the head's epoch, NULL for what is not the head."""
+        record = self._plain(*row)
+        return as_pointed(record, Pointer() if row[-1] is None else Pointer(record.version, row[-1]))

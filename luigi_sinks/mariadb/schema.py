@@ -1,5 +1,4 @@
-# ruff: noqa: S608 - names are quoted, values are bound
-"""What a user's columns mean: the table that holds all versions, and the contract for rows."""
+"""Turns a user's columns into the table that holds all versions, and into the contract for rows."""
 
 from __future__ import annotations
 
@@ -16,9 +15,8 @@ from sqlalchemy.schema import CreateColumn
 
 from luigi_sinks.contract import Field, TupleShape
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.mariadb.names import Names, check_name, quoted
+from luigi_sinks.mariadb.names import check_name, quoted
 from luigi_sinks.mariadb.types import Codec, codec
-from luigi_sinks.version import WHOLE
 
 Columns = sa.Table | Sequence[sa.Column[Any]]
 
@@ -30,13 +28,14 @@ _DIALECT = MariaDBDialect(paramstyle="qmark")
 class Schema:
     """The columns of a dataset.
 
-    `columns` maps each column that readers see to its DDL, `types` each that is
-    loaded, which computed ones are not, to its type; `optional` are those that
-    may be NULL. `unique` and `indexes` map the names of keys to columns, PRIMARY
-    among the unique ones if there is one.
+    `columns` maps each column that readers see to its DDL, `described` to the same as
+    JSON; `types` maps each that is loaded, which computed ones are not, to its type of
+    SQLAlchemy; `optional` are those that may be NULL. `unique` and `indexes` map the
+    names of keys to columns, PRIMARY among the unique ones if there is one.
     """
 
     columns: Mapping[str, str]
+    described: Mapping[str, Mapping[str, Any]]
     types: Mapping[str, Any]
     optional: Collection[str]
     unique: Mapping[str, Sequence[str]]
@@ -54,6 +53,15 @@ class Schema:
         """The form of a row."""
         each = tuple(Field(name, codec.type, codec.refuse) for name, codec in self.codecs.items())
         return TupleShape(each, tuple(self.unique.get("PRIMARY", ())))
+
+    @cached_property
+    def declared(self) -> Mapping[str, Any]:
+        """All of this as JSON: columns with types in MariaDB's words, keys, collation."""
+        unique, indexes = (
+            {str(name): [str(column) for column in key] for name, key in keys.items()}
+            for keys in (self.unique, self.indexes)
+        )
+        return {"columns": self.described, "unique": unique, "indexes": indexes, "collation": self.collation}
 
     def __reduce__(self) -> Any:
         """Pickle what was given: a codec's functions cannot travel, but are made again."""
@@ -78,35 +86,30 @@ class Schema:
         for name, columns in self.indexes.items():
             yield f"KEY {quoted(name)} {_listed((SEQ, *columns))}"
 
-    def view(self, names: Names, *, whole: bool) -> str:
-        """Return the query of the view, for a dataset of one partition or of many.
-
-        With 300,000 of 900,000 rows at the head, 100 keys in a row take 0.4 ms by
-        the first query and 97 by the second, max(key) 0.2 and 54, a sum 54 and 66
-        (10.11): the first knows the version before the server plans. It cannot
-        serve several partitions.
-        """
-        columns = ", ".join(f"f.{quoted(name)}" for name in self.columns)
-        if whole:
-            seq = f"SELECT h.seq FROM {names.head} h WHERE h.part = '{WHOLE}'"
-            return f"SELECT {columns} FROM {names.base} f WHERE f.{SEQ} = ({seq})"
-        return f"SELECT {columns} FROM {names.head} h JOIN {names.base} f ON f.{SEQ} = h.seq"
-
 
 def parse_schema(dataset: str, columns: Columns) -> Schema:
-    """Understand the columns of a dataset; raises BadSetting that names the first that cannot work."""
+    """Return what SQLAlchemy columns or a Table mean. Raises BadSetting that names the first that cannot work.
+
+    Example:
+        >>> from sqlalchemy import Column, Integer, String
+        >>> schema = parse_schema("flights", [Column("id", Integer, primary_key=True), Column("carrier", String(2))])
+        >>> schema.declared["columns"]["carrier"]
+        {'type': 'VARCHAR(2)', 'nullable': True}
+
+    """
     try:
-        return _understood(columns, _given(columns))
+        return _parse(columns, _given(columns))
     except BadSetting as error:
         raise BadSetting(f"table {dataset!r}: {error}") from None
 
 
-def _understood(columns: Columns, given: Sequence[sa.Column[Any]]) -> Schema:
+def _parse(columns: Columns, given: Sequence[sa.Column[Any]]) -> Schema:
     _refuse_names([column.name for column in given])
     _refuse_constraints(columns, given)
     keys = sorted(_keys(columns, given))
     schema = Schema(
         columns={column.name: _ddl(column) for column in given},
+        described={str(column.name): _described(column) for column in given},
         types={column.name: column.type for column in given if column.computed is None},
         optional={column.name for column in given if _is_optional(column)},
         unique=_primary(columns, given) | {name: key for is_unique, key, name in keys if is_unique},
@@ -132,24 +135,24 @@ def _refuse_names(names: Sequence[str]) -> None:
     for name in names:
         check_name(name, "column")
         if name.casefold() == SEQ:
-            raise BadSetting(f"column {name!r}: the name is taken by the version's number")
+            raise BadSetting(f"column {name!r}: the name is reserved for the version's number")
         if folded[name.casefold()] > 1:
-            raise BadSetting(f"column {name!r} is there twice: MariaDB does not tell upper case from lower in columns")
+            raise BadSetting(f"column {name!r} is declared twice: MariaDB ignores the case of column names")
 
 
 def _refuse_constraints(columns: Columns, given: Sequence[sa.Column[Any]]) -> None:
     for column in given:
         for key in column.foreign_keys:
             raise BadSetting(
-                f"column {column.name!r} has a foreign key to {key.target_fullname}, which versions that come and go "
-                "cannot keep; remove it, and let a check of the task say what it said"
+                f"column {column.name!r} has a foreign key to {key.target_fullname}, which versions cannot keep; "
+                "remove it, and test the same in one of the task's checks"
             )
     rules = chain(
         columns.constraints if isinstance(columns, sa.Table) else (), *(column.constraints for column in given)
     )
     for rule in rules:
         if isinstance(rule, sa.CheckConstraint):
-            raise BadSetting(f"CHECK ({rule.sqltext}) is not carried over; write it as one of the task's checks")
+            raise BadSetting(f"CHECK ({rule.sqltext}) is not supported; test the same in one of the task's checks")
 
 
 def _codec(name: str, kind: Any) -> Codec:
@@ -163,8 +166,16 @@ def _is_optional(column: sa.Column[Any]) -> bool:
     return bool(column.nullable) and not column.primary_key
 
 
+def _described(column: sa.Column[Any]) -> dict[str, Any]:
+    """Describe a column as JSON; what later compares or makes a table by it must check each value."""
+    found = {"type": column.type.compile(dialect=_DIALECT), "nullable": _is_optional(column)}
+    if column.computed is not None:
+        found |= {"computed": str(column.computed.sqltext), "persisted": bool(column.computed.persisted)}
+    return found | ({"comment": column.comment} if column.comment else {})
+
+
 def _ddl(column: sa.Column[Any]) -> str:
-    """Let SQLAlchemy write a copy, which belongs to no table and does not count up."""
+    """Return the DDL of a copy that belongs to no table and has no AUTO_INCREMENT."""
     computed = [] if column.computed is None else [sa.Computed(column.computed.sqltext, column.computed.persisted)]
     copy: sa.Column[Any] = sa.Column(
         column.name, column.type, *computed, nullable=_is_optional(column), autoincrement=False, comment=column.comment

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -95,7 +96,8 @@ def _log_in(settings: MariaDBSettings, token: Token) -> Any:
             raise Refused from SinkError(_not_let_in(settings, token, error))
         raise explained(settings, error) from error
     audit.record(token_entry("connection", settings.credential, token, server=settings.address))
-    _logins[connection] = login_of(token)
+    login = login_of(token)
+    _logins[connection] = replace(login, principal=login.principal or settings.user)
     return connection
 
 

@@ -7,8 +7,8 @@ from typing import Unpack
 
 from luigi_sinks import config
 from luigi_sinks.contract import Contract
-from luigi_sinks.mariadb.connection import MariaDBSettings
 from luigi_sinks.mariadb.schema import Columns, parse_schema
+from luigi_sinks.mariadb.settings import MariaDBSettings
 from luigi_sinks.mariadb.sink import MariaDBSink
 from luigi_sinks.target import TargetOptions, VersionedTarget
 

@@ -1,17 +1,18 @@
-"""How the values of each type of column are checked, sent and read back.
+"""How the values of each type of column are checked and sent.
 
-What would come back otherwise is refused: nothing is rounded, cut or padded. The
-one exception is FLOAT, which keeps 24 bits of a number by its nature.
+A value that would not come back as it was given is refused: nothing is rounded, cut or
+padded. The one exception is FLOAT, which keeps 24 bits of a number.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 import uuid
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from decimal import Decimal
 from functools import partial, singledispatch
 from typing import Annotated, Any, Literal
@@ -20,7 +21,6 @@ import msgspec
 from msgspec import Meta
 
 from luigi_sinks.errors import BadSetting, NotInstalled
-from luigi_sinks.mariadb.text import awkward_text
 
 try:
     import sqlalchemy as sa
@@ -35,34 +35,33 @@ _BYTES |= {"LONGBLOB": 2**32}
 _SINGLE_PRECISION = 24
 _LARGEST_SINGLE = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 _LARGEST_DOUBLE = struct.unpack("<d", b"\xff\xff\xff\xff\xff\xff\xef\x7f")[0]
+_CONTROL = re.compile(r"[\0-\x1f]")
+_AS_IN_JSON = frozenset("\b\t\n\r")
+_SPELLING = str.maketrans({"\\": r"\\", '"': r"\""})
 
 
 @dataclass(frozen=True)
 class Codec:
     """One type of column.
 
-    `type` is what msgspec checks, and `refuse` what it cannot see. Values travel
-    as JSON; `spell` changes those of a column whose JSON the server would read
-    otherwise. `load` turns what the server read into the column's value in SQL,
-    `select` the column's value into one that the driver brings home whole, and
-    `value` that into what was given.
+    `type` is what msgspec checks, and `refuse` gives a reason against a value that
+    msgspec accepts. Values travel as JSON; `spell` changes those of a column whose JSON
+    the server would read as something else. `load` turns what the server read into the
+    column's value in SQL. `luigi_sinks.mariadb.reader` reads the values back.
     """
 
     type: Any
     refuse: Callable[[Any], str | None] | None = None
     spell: Callable[[Sequence[Any]], Sequence[Any]] | None = None
     load: str = ""
-    select: str = "{}"
-    value: Callable[[Any], Any] | None = None
 
     def optional(self) -> Codec:
         """Return the same for a column that may be NULL."""
-        refuse, value = self.refuse, self.value
+        refuse = self.refuse
         return replace(
             self,
             type=self.type | None,
             refuse=refuse and (lambda given: None if given is None else refuse(given)),
-            value=value and (lambda found: None if found is None else value(found)),
         )
 
 
@@ -85,7 +84,7 @@ def _(kind: sa.Integer) -> Codec:
 @codec.register
 def _(kind: sa.Boolean) -> Codec:
     del kind
-    return Codec(bool, load="{} = 'true'", value=bool)
+    return Codec(bool, load="{} = 'true'")
 
 
 @codec.register(sa.Float)
@@ -93,8 +92,7 @@ def _(kind: Any) -> Codec:
     if getattr(kind, "scale", None) is not None:
         raise BadSetting(f"{kind!r} rounds what it is given; use Double or Numeric")
     if kind.__visit_name__ in {"float", "FLOAT"} and (kind.precision or 0) <= _SINGLE_PRECISION:
-        # As text the server would show six digits only.
-        return Codec(_between(_LARGEST_SINGLE), select="CAST({} AS DOUBLE)")
+        return Codec(_between(_LARGEST_SINGLE))
     return Codec(_between(_LARGEST_DOUBLE))
 
 
@@ -124,13 +122,13 @@ def _does_not_fit(before: int, after: int, unsigned: bool, value: Decimal) -> st
 def _(kind: sa.String) -> Codec:
     if kind.length is None:
         raise BadSetting("a String needs its length: String(20); or use Text")
-    return Codec(Annotated[str, Meta(max_length=kind.length)], spell=awkward_text)
+    return Codec(Annotated[str, Meta(max_length=kind.length)], spell=_awkward_text)
 
 
 @codec.register
 def _(kind: sa.CHAR | sa.NCHAR) -> Codec:
     refuse = lambda value: "ends in a space, which CHAR does not keep" if value.endswith(" ") else None  # noqa: E731
-    return Codec(Annotated[str, Meta(max_length=kind.length or 1)], refuse, awkward_text)
+    return Codec(Annotated[str, Meta(max_length=kind.length or 1)], refuse, _awkward_text)
 
 
 @codec.register
@@ -145,8 +143,8 @@ def _(kind: mysql.SET) -> Codec:
 @codec.register(mysql.LONGTEXT)
 def _(kind: Any) -> Codec:
     if kind.length is not None:
-        return Codec(Annotated[str, Meta(max_length=kind.length)], spell=awkward_text)
-    return Codec(str, partial(_is_too_long, _BYTES.get(kind.__visit_name__, 2**16)), awkward_text)
+        return Codec(Annotated[str, Meta(max_length=kind.length)], spell=_awkward_text)
+    return Codec(str, partial(_is_too_long, _BYTES.get(kind.__visit_name__, 2**16)), _awkward_text)
 
 
 def _is_too_long(limit: int, value: str) -> str | None:
@@ -159,7 +157,7 @@ def _is_too_long(limit: int, value: str) -> str | None:
 def _(kind: sa.Enum) -> Codec:
     if kind.enum_class is not None:
         raise BadSetting("an Enum of a class is not supported; list its texts: Enum('a', 'b')")
-    return Codec(Literal[tuple(kind.enums)], spell=awkward_text)
+    return Codec(Literal[tuple(kind.enums)], spell=_awkward_text)
 
 
 @codec.register(sa.LargeBinary)
@@ -184,7 +182,7 @@ def _binary(length: Meta) -> Codec:
 
 def _spelled_bytes(values: Sequence[Any]) -> Sequence[Any]:
     """Hand base64 as text: it may spell null, which the text as a whole must not."""
-    return awkward_text([None if value is None else b64encode(value).decode() for value in values])
+    return _awkward_text([None if value is None else b64encode(value).decode() for value in values])
 
 
 @codec.register
@@ -204,7 +202,7 @@ def _(kind: sa.DateTime) -> Codec:
 def _(kind: sa.Time) -> Codec:
     if kind.timezone:
         raise BadSetting("MariaDB keeps no time zone; use Time() and give naive times")
-    return Codec(Annotated[time, Meta(tz=False)], refuse=_finer_than(kind), value=_time_of_day)
+    return Codec(Annotated[time, Meta(tz=False)], refuse=_finer_than(kind))
 
 
 @codec.register
@@ -223,19 +221,15 @@ def _finer_than(kind: Any) -> Callable[[Any], str | None]:
     return lambda value: reason if value.microsecond % step else None
 
 
-def _time_of_day(found: timedelta) -> time:
-    return (datetime.min + found).time()  # noqa: DTZ901 - no date is meant
-
-
 @codec.register
 def _(kind: sa.JSON) -> Codec:
     del kind
     plain = dict[str, Any] | list[Any] | str | int | float | bool
-    return Codec(plain, _changes_in_json, _spelled_json, value=msgspec.json.decode)
+    return Codec(plain, _changes_in_json, _spelled_json)
 
 
 def _spelled_json(values: Sequence[Any]) -> Sequence[Any]:
-    return awkward_text([None if value is None else msgspec.json.encode(value).decode() for value in values])
+    return _awkward_text([None if value is None else msgspec.json.encode(value).decode() for value in values])
 
 
 def _changes_in_json(value: Any) -> str | None:
@@ -254,4 +248,21 @@ def _(kind: Any) -> Codec:
         raise BadSetting("a Uuid must be native: Uuid()")
     if not kind.as_uuid:
         raise BadSetting("a Uuid of text is not supported; use Uuid(), which takes text too")
-    return Codec(uuid.UUID, value=uuid.UUID)
+    return Codec(uuid.UUID)
+
+
+def _awkward_text(values: Sequence[Any]) -> Sequence[Any]:
+    r"""Return a column of text, spelled out in the form that LOAD DATA reads if its JSON is not that.
+
+    The server takes `\f` for an f and `\u0007` for u0007, and `null` becomes NULL
+    on its way. It takes control characters as they are, and any other letter
+    behind a backslash for itself: `nul\l`.
+    """
+    whole = "".join(value for value in values if value is not None)
+    if "null" not in whole and (whole.isprintable() or _AS_IN_JSON.issuperset(_CONTROL.findall(whole))):
+        return values
+    return [msgspec.Raw(b"NULL" if value is None else _spelled(value)) for value in values]
+
+
+def _spelled(value: str) -> bytes:
+    return f'"{value.translate(_SPELLING)}"'.replace("null", r"nul\l").encode()

@@ -18,9 +18,12 @@ import trustme
 from luigi.configuration import get_config
 from sqlalchemy import Column, Integer, String
 
-from luigi_sinks import BadSetting, Conflict, CredentialError, Origin, Unavailable, load
+from luigi_sinks import BadSetting, Conflict, CredentialError, Origin, Unavailable, load, versions
+from luigi_sinks import record as rules
 from luigi_sinks.claim import Claim, held
+from luigi_sinks.errors import SinkError
 from luigi_sinks.mariadb import MariaDBSink, connection, parse_schema
+from luigi_sinks.mariadb.store import STORE
 from luigi_sinks.record import Head
 from luigi_sinks.sink import Part
 from luigi_sinks.testing.suite import run_together
@@ -139,7 +142,7 @@ def meanwhile(call, *args):
 def begin(sink):
     version = new_version(sink.dataset, WHOLE)
     with held(version.id) as claim:
-        return sink.begin(version, ORIGIN, claim)
+        return sink.begin(rules.staged(version, ORIGIN, claim, schema=sink.declared))
 
 
 @pytest.mark.parametrize("disturb", [lose_the_answer, kill_the_connection])
@@ -158,7 +161,7 @@ def test_a_publication_whose_commit_was_disturbed_is_settled(sink, far, proxy, a
     stage = begin(sink)
     stage.write(Part(0, "", 1, LARGE[:100]))
     stage.seal()
-    stage.approve()
+    sink.change(stage.version, rules.approve)
     far.head(WHOLE)
     with commit_waiting(ask, lambda: far.publish(stage.version, replacing=Head())):
         disturb(ask, proxy)
@@ -212,8 +215,8 @@ def test_what_was_dropped_is_a_conflict_to_its_reader_and_not_empty(sink):
     load(sink, WHOLE, ORIGIN, LARGE[:5])
     first = sink.head(WHOLE).version
     load(sink, WHOLE, ORIGIN, LARGE[:7])
-    sink.drop(first)
-    with pytest.raises(Conflict, match="is dropped: it has no rows here"):
+    versions.prune(sink, first)
+    with pytest.raises(Conflict, match="is dropped; it has no rows to read"):
         next(sink.read(first))
 
 
@@ -224,9 +227,12 @@ def test_a_look_is_one_round_trip_on_a_kept_connection(sink):
         ((_, count),) = connection.run(sink.settings, lambda cursor: connection.rows(cursor, query))
         return int(count)
 
-    before = questions()
     assert list(sink.records(update_ids={ORIGIN.update_id})) == []
-    assert questions() == before + 2  # the look and the question
+    load(sink, WHOLE, ORIGIN, LARGE[:5])
+    for wanted in (ORIGIN.update_id, "another"):
+        before = questions()
+        assert len(list(sink.records(update_ids={wanted}))) == (wanted == ORIGIN.update_id)
+        assert questions() == before + 2  # the look and the question
 
 
 def test_a_store_that_is_down_is_unavailable_from_every_call_and_quickly(sink):
@@ -238,14 +244,20 @@ def test_a_store_that_is_down_is_unavailable_from_every_call_and_quickly(sink):
     start = time.monotonic()
     for call in (
         lambda: down.head(WHOLE),
+        down.heads,
         lambda: list(down.records()),
         lambda: list(down.records(update_ids={"x"})),
-        lambda: down.begin(version, ORIGIN, claim),
+        lambda: down.record(version),
+        lambda: down.begin(rules.staged(version, ORIGIN, claim)),
         lambda: down.attach(version),
+        lambda: down.change(version, rules.retire),
         lambda: down.publish(version, replacing=Head()),
-        lambda: down.retire(version),
-        lambda: down.drop(version),
+        lambda: down.delete_rows(version),
+        lambda: down.count(version),
         lambda: next(down.read(version)),
+        lambda: versions.prune(down, version),
+        lambda: STORE.list_datasets(down.settings),
+        lambda: STORE.preflight(down.settings),
     ):
         with pytest.raises(Unavailable, match=f"MariaDB at 127.0.0.1:{port} does not answer"):
             call()
@@ -407,13 +419,13 @@ def test_a_version_whose_rows_are_being_deleted_can_neither_be_sealed_nor_approv
         stage.write(Part(0, "", 1, LARGE[:5]))
         if is_sealed:
             stage.seal()
-        with monkeypatch.context() as cut, pytest.raises(Unavailable):
-            cut.setattr(MariaDBSink, "delete_rows", lambda *_: (_ for _ in ()).throw(Unavailable("cut")))
-            stage.abandon()
+        with monkeypatch.context() as cut, pytest.raises(SinkError, match="cut"):
+            cut.setattr(MariaDBSink, "delete_rows", lambda *_: (_ for _ in ()).throw(SinkError("cut")))
+            versions.abandon(sink, stage.version)
         with pytest.raises(Conflict):
             stage.seal()
         with pytest.raises(Conflict):
-            stage.approve()
+            sink.change(stage.version, rules.approve)
         load(sink, WHOLE, ORIGIN, LARGE[:7])
     states = [record.state for record in sink.records()]
     assert states == [State.FAILED, State.RETIRED, State.FAILED, State.PUBLISHED]

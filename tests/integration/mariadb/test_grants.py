@@ -11,9 +11,10 @@ import pytest
 from luigi.configuration import get_config
 from sqlalchemy import Column, Double, Integer, String
 
-from luigi_sinks import Conflict, Forbidden, Origin, State, load
+from luigi_sinks import Conflict, Forbidden, Origin, State, load, versions
 from luigi_sinks.credentials import use
-from luigi_sinks.mariadb import MariaDBSink, grants, parse_schema
+from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, grants, parse_schema
+from luigi_sinks.mariadb.store import STORE
 from luigi_sinks.role_kind import RoleKind
 from luigi_sinks.testing.loader_suite import LoaderSuite, left_for_a_pruner
 from luigi_sinks.testing.suite import failing_after, rows
@@ -149,14 +150,28 @@ class TestLoader(LoaderSuite):
     denied = "DELETE command denied"
 
     @pytest.fixture(autouse=True)
-    def _dataset(self, make_dataset, request):
-        parted = any(word in request.node.name for word in ("partitions", "records_are_found"))
+    def _dataset(self, make_dataset, people, request):
+        parted = any(word in request.node.name for word in ("partitions", "records_are_found", "history_and_rows"))
+        self.people = people
         self.make_dataset, self.made, self.partition = make_dataset, {}, "201301" if parted else WHOLE
 
     def make_sink(self, dataset):
         if dataset not in self.made:
             self.made[dataset] = self.make_dataset(dataset, self.partition)
         return replace(self.made[dataset])
+
+    def catalog(self, sink):
+        return MariaDBCatalog(sink.settings, sink.dataset)
+
+    def datasets(self, sink):
+        return STORE.list_datasets(sink.settings)
+
+    def prune(self, catalog, version):
+        versions.prune(MariaDBCatalog(self.people.settings[RoleKind.PRUNER], catalog.dataset), version)
+
+    def test_the_catalog_lists_the_dataset(self, sink):
+        assert sink.dataset in self.datasets(sink)  # its owner made it
+        assert f"{sink.dataset}_new" not in self.datasets(sink)
 
 
 def test_tasks_load_reload_and_try_again_with_what_is_printed(granted, people, luigi_sinks, caplog):
@@ -193,12 +208,14 @@ def test_tasks_load_reload_and_try_again_with_what_is_printed(granted, people, l
         "CREATE TRIGGER {hidden}.spoil BEFORE INSERT ON {base} FOR EACH ROW SET NEW.name = 'spoilt'",
         "DELETE FROM {base}",
         "DELETE FROM {view}",
-        "DELETE FROM {versions}",
+        "DELETE FROM {log}",
+        "DELETE FROM {parts}",
         "DELETE FROM {head}",
         "UPDATE {base} SET name = 'spoilt'",
         "UPDATE {view} SET name = 'spoilt'",
-        "UPDATE {versions} SET id = 'spoilt'",
-        "UPDATE {versions} SET seq = 77",
+        "UPDATE {log} SET id = 'spoilt'",
+        "UPDATE {log} SET seq = 77",
+        "INSERT INTO {log} (seq, `partition`, id, update_id, record) VALUES (4294967295, '_all', 'x', 'x', '{{}}')",
         "REPLACE INTO {base} (id, name, _seq) VALUES (0, 'spoilt', {seq})",
         "INSERT INTO {base} (id, name, _seq) VALUES (0, 'spoilt', {seq}) ON DUPLICATE KEY UPDATE name = 'spoilt'",
         "INSERT INTO {base} (id, name, _seq) VALUES (0, 'spoilt', {seq})",
@@ -211,7 +228,7 @@ def test_tasks_load_reload_and_try_again_with_what_is_printed(granted, people, l
 def test_the_server_keeps_a_loader_from_what_is_published(sink, people, as_loader, statement):
     load(sink, WHOLE, Origin("Load_1"), rows(3))
     head = sink.head(WHOLE)
-    names = {name: getattr(sink.names, name) for name in ("base", "head", "view", "versions", "hidden")}
+    names = {name: getattr(sink.names, name) for name in ("base", "head", "view", "log", "parts", "hidden")}
     with pytest.raises(mariadb.Error):
         as_loader(statement.format(**names, seq=head.record.seq, role=people.role))
     assert sink.head(WHOLE) == head
@@ -226,11 +243,11 @@ def test_a_pruner_deletes_retired_and_left_versions_and_no_others(sink, people, 
     left, retired, head = list(sink.records())
     pruner = people.sink(RoleKind.PRUNER, sink.dataset)
     for record in (left, retired):
-        pruner.drop(record.version)
+        versions.prune(pruner, record.version)
         with pytest.raises(Conflict):
             list(sink.read(record.version))
     with pytest.raises(Conflict, match="is the head"):
-        pruner.drop(head.version)
+        versions.prune(pruner, head.version)
     assert [r.state for r in sink.records()] == [State.DROPPED, State.DROPPED, State.PUBLISHED]
     with pytest.raises(Forbidden):
         list(pruner.read(head.version))
@@ -269,13 +286,13 @@ def test_check_finds_nothing_where_all_is_granted(granted, luigi_sinks, settings
 def test_check_finds_what_is_missing_and_what_is_too_much(granted, luigi_sinks, settings, admin, people):
     base, head = f"`{settings.database}__v`.`{luigi_sinks.table}__g1`", f"`{luigi_sinks.table}__head`"
     admin.execute(f"REVOKE UPDATE ON {settings.database}.{head} FROM {people.role}")
-    admin.execute(f"REVOKE UPDATE (claim) ON {settings.database}__v._versions FROM {people.role}")
+    admin.execute(f"REVOKE UPDATE (record) ON {settings.database}__v.{luigi_sinks.table}__log FROM {people.role}")
     admin.execute(f"GRANT DELETE, UPDATE (name) ON {base} TO {people.role}")
     checked = check(luigi_sinks, settings)
     assert checked.exit_code == 1
     found = [line.partition(": ")[2] for line in checked.output.splitlines() if line[0] == "-"]
     assert found == [
-        f"{people.role}: UPDATE (claim) ON `{settings.database}__v`.`_versions`",
+        f"{people.role}: UPDATE (record) ON `{settings.database}__v`.`{luigi_sinks.table}__log`",
         f"{people.role}: UPDATE ON `{settings.database}`.{head}",
     ]
     assert f": {people.role}: DELETE ON {base}" in checked.output

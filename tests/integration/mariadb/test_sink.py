@@ -1,7 +1,8 @@
 import pytest
 from sqlalchemy import Column, Double, Integer, String
 
-from luigi_sinks.mariadb import MariaDBSink, parse_schema
+from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, parse_schema
+from luigi_sinks.mariadb.store import STORE
 from luigi_sinks.testing.suite import SinkSuite
 
 COLUMNS = [
@@ -18,3 +19,9 @@ class TestMariaDBSink(SinkSuite):
 
     def make_sink(self, dataset):
         return MariaDBSink(self.settings, dataset, parse_schema(dataset, COLUMNS))
+
+    def catalog(self, sink):
+        return MariaDBCatalog(self.settings, sink.dataset)
+
+    def datasets(self, sink):
+        return STORE.list_datasets(self.settings)

@@ -27,9 +27,9 @@ from cryptography import x509
 from luigi.configuration import get_config
 from sqlalchemy import Column, Integer, String
 
-from luigi_sinks import BadSetting, CredentialError, Unavailable, audited, config, load
+from luigi_sinks import BadSetting, CredentialError, Unavailable, audit, config, load, running, versions
+from luigi_sinks import record as rules
 from luigi_sinks.claim import held
-from luigi_sinks.credentials import audit
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.errors import Forbidden
 from luigi_sinks.mariadb import CopyToTable, MariaDBSettings, MariaDBSink, connection, parse_schema
@@ -176,7 +176,7 @@ def test_what_loads_and_publishes_is_named_with_the_token_that_its_session_logge
 
 def test_a_session_that_was_kept_is_named_with_its_own_token_though_there_is_a_later_one(sink, lines):
     items = sink()
-    versions = [load_one(items), load_one(items)]
+    loaded = [load_one(items), load_one(items)]
 
     def log_in_once_more(_):
         time.sleep(1.01)  # signatures of one second are the same
@@ -186,8 +186,8 @@ def test_a_session_that_was_kept_is_named_with_its_own_token_though_there_is_a_l
     connection.run(items.settings, log_in_once_more)
     earlier, later = (line["token"] for line in signings(lines))
     assert earlier != later
-    audited.prune(items, versions[0])
-    assert [line.get("token") for line in lines("prune")] == [None, earlier]
+    versions.prune(items, loaded[0])
+    assert [line.get("token") for line in lines("prune")] == [later, earlier]  # the first is told before any session
 
 
 def load_one(sink):
@@ -208,13 +208,13 @@ def test_a_load_over_five_lives_of_the_keys_does_not_notice(sink, lines, brief, 
     version = new_version(table.dataset, WHOLE)
     begun = time.monotonic()
     with held(version.id) as claim:
-        stage, parts = table.begin(version, ORIGIN, claim), 0
+        stage, parts = table.begin(rules.staged(version, ORIGIN, claim, schema=table.declared)), 0
         while time.monotonic() < begun + 5 * brief:
             stage.write(Part(parts, "", parts + 1, [(parts, "x")]))
             parts += 1
             time.sleep(pause)
         assert stage.seal().rows == parts
-        stage.approve()
+        table.change(version, rules.approve)
         table.publish(version, replacing=Head())
     took = time.monotonic() - begun
     assert ask(f"SELECT COUNT(*), COUNT(DISTINCT id) FROM {table.dataset}") == [(parts, parts)]
@@ -531,4 +531,4 @@ def test_each_statement_of_a_task_tells_the_server_what_the_audit_log_calls_it(l
 def test_the_process_list_shows_who_asks(login):
     query = "SELECT INFO FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()"
     ((info,),) = connection.run(login(), lambda cursor: connection.rows(cursor, query))
-    assert info == f"{query} /* luigi_sinks correlation={audit.correlation()} */"
+    assert info == f"{query} /* luigi_sinks correlation={running.current().correlation} */"

@@ -85,32 +85,39 @@ APART = CFG.replace("host = search.internal\n", "host = search.internal\npublish
 SQL = """\
 CREATE DATABASE IF NOT EXISTS `flights__v`;
 
--- Owner: for whoever runs `luigi-sinks create`, which has to be done before you go on.
+-- Owner: runs `luigi-sinks create`; do that before you go on.
 CREATE ROLE IF NOT EXISTS `flight_ops_owner`;
-GRANT CREATE, CREATE VIEW, SELECT, SHOW VIEW ON `flights`.`departures` TO `flight_ops_owner`;
+GRANT CREATE, CREATE VIEW, DROP, SELECT, SHOW VIEW ON `flights`.`departures` TO `flight_ops_owner`;
 GRANT CREATE, SELECT ON `flights`.`departures__head` TO `flight_ops_owner`;
-GRANT CREATE TEMPORARY TABLES ON `flights\\_\\_v`.* TO `flight_ops_owner`;
-GRANT CREATE, SELECT ON `flights__v`.`_parts` TO `flight_ops_owner`;
-GRANT CREATE, SELECT ON `flights__v`.`_versions` TO `flight_ops_owner`;
-GRANT CREATE, SELECT ON `flights__v`.`departures__g1` TO `flight_ops_owner`;
+GRANT CREATE TEMPORARY TABLES, LOCK TABLES ON `flights\\_\\_v`.* TO `flight_ops_owner`;
+GRANT CREATE, DROP, SELECT ON `flights__v`.`departures__g1` TO `flight_ops_owner`;
+GRANT CREATE, SELECT, UPDATE ON `flights__v`.`departures__log` TO `flight_ops_owner`;
+GRANT CREATE, DROP, SELECT ON `flights__v`.`departures__part` TO `flight_ops_owner`;
+-- If luigi-sinks 0.1 loaded these tables, grant this too, for the first `luigi-sinks create` only:
+-- GRANT ALTER ON `flights`.`departures__head` TO `flight_ops_owner`;
+-- GRANT SELECT ON `flights__v`.`_parts` TO `flight_ops_owner`;
+-- GRANT SELECT, UPDATE (`state`) ON `flights__v`.`_versions` TO `flight_ops_owner`;
+-- GRANT INSERT ON `flights__v`.`departures__log` TO `flight_ops_owner`;
+-- GRANT INSERT ON `flights__v`.`departures__part` TO `flight_ops_owner`;
 
 -- Loader: adds versions and publishes them; changes and deletes no rows.
 CREATE ROLE IF NOT EXISTS `flight_ops`;
 GRANT SELECT, SHOW VIEW ON `flights`.`departures` TO `flight_ops`;
 GRANT INSERT, SELECT, UPDATE ON `flights`.`departures__head` TO `flight_ops`;
 GRANT CREATE TEMPORARY TABLES ON `flights\\_\\_v`.* TO `flight_ops`;
-GRANT INSERT, SELECT ON `flights__v`.`_parts` TO `flight_ops`;
-GRANT INSERT, SELECT, UPDATE (claim, published_at, row_count, state) ON `flights__v`.`_versions` TO `flight_ops`;
 GRANT INSERT, SELECT ON `flights__v`.`departures__g1` TO `flight_ops`;
+GRANT INSERT (`id`, `partition`, `record`, `update_id`), SELECT, UPDATE (`record`) ON `flights__v`.`departures__log` \
+TO `flight_ops`;
+GRANT INSERT, SELECT ON `flights__v`.`departures__part` TO `flight_ops`;
 -- On Amazon RDS: CREATE USER `loader` IDENTIFIED VIA AWSAuthenticationPlugin USING 'RDS' REQUIRE SSL;
 GRANT `flight_ops` TO `loader`;
 
--- Pruner: deletes the rows of versions, and can read nothing else of them than the version.
+-- Pruner: deletes the rows of versions, of which it can read the version's number only.
 CREATE ROLE IF NOT EXISTS `flight_ops_pruner`;
 GRANT SELECT ON `flights`.`departures__head` TO `flight_ops_pruner`;
-GRANT DELETE, SELECT (seq) ON `flights__v`.`_parts` TO `flight_ops_pruner`;
-GRANT SELECT, UPDATE (claim, published_at, row_count, state) ON `flights__v`.`_versions` TO `flight_ops_pruner`;
-GRANT DELETE, SELECT (_seq) ON `flights__v`.`departures__g1` TO `flight_ops_pruner`;
+GRANT DELETE, SELECT (`_seq`) ON `flights__v`.`departures__g1` TO `flight_ops_pruner`;
+GRANT SELECT, UPDATE (`record`) ON `flights__v`.`departures__log` TO `flight_ops_pruner`;
+GRANT DELETE, SELECT (`seq`) ON `flights__v`.`departures__part` TO `flight_ops_pruner`;
 """
 LOADER_IN_ELASTICSEARCH = {
     "cluster": ["cluster:monitor/health"],
@@ -220,11 +227,11 @@ resource "aws_iam_role_policy" "flight-ops" {
 
 """
 GRANT = """\
-resource "mysql_grant" "flight_ops_flights__v__versions" {
+resource "mysql_grant" "flight_ops_flights__v_departures__log" {
   role       = mysql_role.flight_ops.name
   database   = "flights__v"
-  table      = "_versions"
-  privileges = ["INSERT", "SELECT", "UPDATE (claim, published_at, row_count, state)"]
+  table      = "departures__log"
+  privileges = ["INSERT (`id`, `partition`, `record`, `update_id`)", "SELECT", "UPDATE (`record`)"]
 }
 """
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from luigi_sinks import BadSetting, config
-from luigi_sinks.credentials.running import Running
 from luigi_sinks.mariadb import MariaDBSettings, session
+from luigi_sinks.running import Running
 
 
 @pytest.fixture

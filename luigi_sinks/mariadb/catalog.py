@@ -1,0 +1,175 @@
+# ruff: noqa: S608 - names are quoted, values are bound
+"""The versions of a dataset in MariaDB: one table of rows keyed by version, a pointer, and a view that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
+
+from luigi_sinks import record as rules
+from luigi_sinks.credentials import logins
+from luigi_sinks.errors import BadSetting, Conflict
+from luigi_sinks.login import Login
+from luigi_sinks.mariadb import creation, format_1, reader
+from luigi_sinks.mariadb.connection import rows, run, transact
+from luigi_sinks.mariadb.errors import FORBIDDEN, NO_SUCH_TABLE, suppressing
+from luigi_sinks.mariadb.names import Names, hidden
+from luigi_sinks.mariadb.registry import COMMENT, OldFormat, Registry
+from luigi_sinks.mariadb.schema import SEQ
+from luigi_sinks.mariadb.settings import MariaDBSettings
+from luigi_sinks.record import Head, Pointer, Publication, Record, Transition
+from luigi_sinks.sink import Row
+from luigi_sinks.version import Version
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+_DELETED_AT_ONCE = 20_000
+"""Rows of one DELETE: a longer one makes other transactions wait and the undo log grow."""
+
+
+@dataclass(frozen=True)
+class MariaDBCatalog:
+    """The versions of one dataset of a database, opened by its name alone.
+
+    `dataset` is the table's name as readers use it. Calls raise what
+    `luigi_sinks.Catalog` says, BadSetting for a name that MariaDB does not allow, and
+    CredentialError if there is no token that the server accepts.
+
+    Example:
+        >>> settings = MariaDBSettings("127.0.0.1", database="flights", user="loader", credential="local")
+        >>> MariaDBCatalog(settings, "departures").names.head
+        '`flights`.`departures__head`'
+
+    """
+
+    store: ClassVar[str] = "mariadb"
+
+    settings: MariaDBSettings
+    dataset: str
+
+    @cached_property
+    def names(self) -> Names:
+        """The names of its tables."""
+        return Names(self.settings.database, self.dataset)
+
+    @property
+    def login(self) -> Login:
+        """As whom the server knows this process; empty before the first call."""
+        return logins.last(self.settings.address, self.settings.credential)
+
+    @property
+    def publisher(self) -> Login:
+        """The same: one login loads and publishes."""
+        return self.login
+
+    def head(self, partition: str) -> Head:
+        """Return what readers of the partition see now."""
+        return run(self.settings, self.registry.head, partition)
+
+    def heads(self) -> Mapping[str, Head]:
+        """Return what readers see now, by partition."""
+        return run(self.settings, self.registry.heads)
+
+    def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
+        """Yield the history, oldest first."""
+        yield from run(self.settings, self.registry.records, partition, update_ids)
+
+    def record(self, version: Version) -> Record:
+        """Return a version's record."""
+        return run(self.settings, self.registry.record, version)
+
+    def change(self, version: Version, become: Transition) -> Record:
+        """Replace the record by what `become` makes of it."""
+        return self.transact(self.registry.change, version, become)
+
+    def publish(self, version: Version, *, replacing: Head, by: str = "", why: str = "") -> Record:
+        """Move the head if it still is `replacing`: pointer and both records in one transaction."""
+        publication = Publication(0, datetime.now(UTC), by or self.publisher.principal, why)
+        become = partial(rules.publish, replacing=replacing.pointer, publication=publication)
+        return self.transact(self._publish, version, become)
+
+    def _publish(self, cursor: Any, version: Version, become: Transition) -> Record:
+        self.registry.record(cursor, version, "")  # before the head gets a row
+        before = self.registry.lock_head(cursor, version.partition)
+        record = self.registry.change(cursor, version, become)
+        if before.version != version:
+            self.registry.move_head(cursor, record)
+            if before.record is not None:
+                pointer = Pointer(version, before.epoch + 1)
+                self.registry.store(cursor, rules.retire(before.record, pointer))
+        return record
+
+    def delete_rows(self, version: Version) -> None:
+        """Delete the rows and parts of a version that is not the head, a few at a time."""
+        seq = self.record(version).seq
+        while self.transact(self._delete_some, version, seq) == _DELETED_AT_ONCE:
+            pass
+
+    def _delete_some(self, cursor: Any, version: Version, seq: int) -> int:
+        """Delete some rows, the parts with the last of them; return how many rows."""
+        if self.registry.head(cursor, version.partition, "LOCK IN SHARE MODE").version == version:
+            raise Conflict(f"{version} is the head; its rows cannot be deleted")
+        cursor.execute(f"DELETE FROM {self.names.base} WHERE {SEQ} = {seq} LIMIT {_DELETED_AT_ONCE}")
+        deleted = int(cursor.rowcount)
+        if deleted < _DELETED_AT_ONCE:
+            cursor.execute(f"DELETE FROM {self.names.parts} WHERE seq = {seq}")
+        return deleted
+
+    def count(self, version: Version) -> int:
+        """Return how many rows there are."""
+        query = f"SELECT COUNT(*) FROM {self.names.base} WHERE {SEQ} = ?"
+        ((count,),) = run(self.settings, rows, query, (self.record(version).seq,))
+        return int(count)
+
+    def read(self, version: Version) -> Iterator[Row]:
+        """Yield the version's rows as they were given, as the server sends them."""
+        record = rules.readable(self.record(version))
+        yield from reader.read(self.settings, self.names, record, self._schema_of(record))
+
+    def _schema_of(self, record: Record) -> Mapping[str, Any]:
+        return record.schema or run(self.settings, reader.existing_schema, self.names)
+
+    @property
+    def registry(self) -> Registry:
+        """The queries on history and head."""
+        return Registry(self.names)
+
+    def transact(
+        self, work: Callable[Concatenate[Any, Arguments], Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Return `work(cursor, ...)` of one transaction; a registry of format 1 is upgraded first."""
+        try:
+            return transact(self.settings, work, *args, **kwargs)
+        except OldFormat:
+            run(self.settings, creation.upgrade, self.names)
+            return transact(self.settings, work, *args, **kwargs)
+
+
+def datasets(settings: MariaDBSettings) -> list[str]:
+    """Return the names of the datasets of a database, sorted."""
+    return sorted(run(settings, _datasets, hidden(settings.database)))
+
+
+def _datasets(cursor: Any, hidden: str) -> set[str]:
+    logs = (
+        "SELECT TABLE_NAME FROM information_schema.TABLES"
+        " WHERE TABLE_SCHEMA = ? AND TABLE_NAME LIKE '%\\_\\_log' AND TABLE_COMMENT LIKE ?"
+    )
+    found = {name.removesuffix("__log") for (name,) in rows(cursor, logs, (hidden, f"{COMMENT}%"))}
+    with suppressing({NO_SUCH_TABLE} | FORBIDDEN):  # for a login without rights there, it holds none of its datasets
+        found.update(format_1.datasets(cursor, hidden))
+    return found
+
+
+def preflight(settings: MariaDBSettings) -> None:
+    """Log in, and raise what is wrong: Unavailable, Forbidden, BadSetting or CredentialError."""
+    query = "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?"
+    if not run(settings, rows, query, (settings.database,)):
+        raise BadSetting(
+            f"MariaDB at {settings.address} shows user {settings.user!r} no database {settings.database!r}; create it, "
+            "grant rights in it, or correct `database` in luigi.cfg"
+        )

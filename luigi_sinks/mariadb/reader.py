@@ -1,0 +1,100 @@
+# ruff: noqa: S608 - names are quoted, values are bound
+"""Reads a version's rows back, by the columns that its record keeps."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+
+import msgspec
+
+from luigi_sinks.errors import SinkError
+from luigi_sinks.mariadb.connection import rows, stream
+from luigi_sinks.mariadb.names import Names, quoted
+from luigi_sinks.mariadb.schema import SEQ
+from luigi_sinks.mariadb.settings import MariaDBSettings
+from luigi_sinks.record import Record
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a column is asked for in SQL, so that the driver brings its value whole, and what is made of that value."""
+
+    select: str = "{}"
+    value: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Column:
+    """What a record says of a column; a loader may have written anything there, so it only chooses a reading."""
+
+    type: str
+    computed: str | None = None
+
+    @property
+    def reading(self) -> Reading:
+        (word,) = re.findall(r"\A\w*", self.type)
+        return _READINGS.get(word.upper(), Reading())
+
+
+def read(settings: MariaDBSettings, names: Names, record: Record, schema: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield a version's rows as the server sends them. Raises SinkError if the schema names no columns."""
+    columns = {name: column.reading for name, column in _columns(names, schema).items() if column.computed is None}
+    asked = ", ".join(reading.select.format(quoted(name)) for name, reading in columns.items())
+    values = [(name, reading.value) for name, reading in columns.items() if reading.value]
+    for found in stream(settings, f"SELECT {asked} FROM {names.base} WHERE {SEQ} = {record.seq}"):
+        row = dict(zip(columns, found, strict=True))
+        for name, value in values:
+            if row[name] is not None:
+                row[name] = value(row[name])
+        yield row
+
+
+def existing_schema(cursor: Any, names: Names) -> dict[str, Any]:
+    """Return the columns as the server knows them: for versions of releases that kept no schema.
+
+    MariaDB has no type for a Boolean; a TINYINT(1) is taken for one.
+    """
+    found = rows(
+        cursor,
+        "SELECT c.COLUMN_NAME, c.COLUMN_TYPE, c.GENERATION_EXPRESSION, COUNT(k.CONSTRAINT_NAME)"
+        " FROM information_schema.COLUMNS c LEFT JOIN information_schema.CHECK_CONSTRAINTS k"
+        " ON k.CONSTRAINT_SCHEMA = c.TABLE_SCHEMA AND k.TABLE_NAME = c.TABLE_NAME"
+        " AND k.CONSTRAINT_NAME = c.COLUMN_NAME AND k.CHECK_CLAUSE LIKE 'json_valid(%'"
+        " WHERE c.TABLE_SCHEMA = ? AND c.TABLE_NAME = ? AND c.COLUMN_NAME <> ?"
+        " GROUP BY c.COLUMN_NAME, c.COLUMN_TYPE, c.GENERATION_EXPRESSION, c.ORDINAL_POSITION"
+        " ORDER BY c.ORDINAL_POSITION",
+        (names.hidden, names.base_table, SEQ),
+    )
+    return {
+        "columns": {
+            name: {"type": "JSON" if is_json else "BOOL" if kind == "tinyint(1)" else kind, "computed": computed}
+            for name, kind, computed, is_json in found
+        }
+    }
+
+
+def _columns(names: Names, schema: Mapping[str, Any]) -> dict[str, _Column]:
+    try:
+        columns = msgspec.convert(schema["columns"], dict[str, _Column])
+    except (msgspec.ValidationError, KeyError) as error:
+        raise SinkError(f"table {names.dataset!r}: the record names no columns to read ({error})") from None
+    return columns
+
+
+def _time_of_day(found: timedelta) -> time:
+    return (datetime.min + found).time()  # noqa: DTZ901 - no date is meant
+
+
+_READINGS = {
+    "BOOL": Reading(value=bool),
+    "FLOAT": Reading(select="CAST({} AS DOUBLE)"),  # as text the server would show six digits only
+    "JSON": Reading(value=msgspec.json.decode),
+    "TIME": Reading(value=_time_of_day),
+    "UUID": Reading(value=uuid.UUID),
+}
+"""By the first word of a type, those that do not come back as they were given."""

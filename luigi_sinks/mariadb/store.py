@@ -1,0 +1,16 @@
+"""What the core and the command line know of MariaDB."""
+
+from luigi_sinks.mariadb.catalog import MariaDBCatalog, datasets, preflight
+from luigi_sinks.mariadb.settings import MariaDBSettings
+from luigi_sinks.stores import Store
+
+STORE = Store(
+    name="mariadb",
+    title="MariaDB",
+    settings=MariaDBSettings,
+    open_catalog=MariaDBCatalog,
+    list_datasets=datasets,
+    preflight=preflight,
+    target="luigi_sinks.mariadb.target:MariaDBTarget",
+    grants="luigi_sinks.mariadb.grants",
+)
