@@ -35,7 +35,8 @@ older: $(VENV)/ready server-packages  ## the tests of MariaDB and Elasticsearch 
 	@command -v mariadb_config >/dev/null || { $(INSTALL) libmariadb-dev gcc python3-dev; }
 	$(VENV)/bin/pip install --quiet --upgrade --no-deps --target $(VENV)/older $(OLDEST)
 	PYTHONPATH=$(abspath $(VENV)/older) $(RUN) -m pytest -n 4 --dist loadfile \
-		tests/unit/mariadb tests/unit/elasticsearch tests/integration/mariadb tests/integration/elasticsearch
+		tests/unit/mariadb tests/unit/elasticsearch tests/integration/mariadb tests/integration/elasticsearch \
+		tests/integration/test_memory.py
 
 unit: $(VENV)/ready  ## the tests that need no server
 	$(RUN) -m pytest tests/unit
