@@ -207,7 +207,7 @@ def _from_file(path: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
     try:
         return _parsed(path, Path(path).stat().st_mtime_ns)
     except (OSError, ValueError) as error:
-        raise BadSetting(f"{ENVIRONMENT} names {path}, which cannot be read as TOML: {error}") from None
+        raise BadSetting(f"{ENVIRONMENT} names {path}, which cannot be read as TOML: {error}; correct it") from None
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,7 @@
 """All errors that this package raises.
 
 SinkError
-├── Conflict           another load or publication of the same partition came first; nothing was published
+├── Conflict           the version or its partition is in another state than the call requires; nothing changed
 ├── CheckFailed        the staged rows are wrong; nothing was published
 │   └── BadRow         one row breaks the contract; has dataset, row and field
 ├── Unavailable        the store did not respond; safe to retry, and does not mean "not complete"
@@ -9,7 +9,7 @@ SinkError
 │   ├── Forbidden      authenticated, but not permitted
 │   └── NoRoles        grants cannot be generated or compared for this store
 └── NotInstalled       the extra for this store is missing (also an ImportError)
-CredentialError        no usable credential is available
+CredentialError        no usable credential is available, or a required audit log cannot be written
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ class SinkError(Exception):
 
 
 class Conflict(SinkError):
-    """The partition is claimed by another load, or its head changed meanwhile."""
+    """The version or its partition is in another state than the call requires; nothing changed.
+
+    Another load has claimed the partition or was published first, or the version may
+    not become what was asked: the head cannot be dropped, for example.
+    """
 
 
 class CheckFailed(SinkError):
@@ -54,7 +58,7 @@ class BadRow(CheckFailed):
 
 
 class Unavailable(SinkError):
-    """The store did not respond, or not in time. Retry later."""
+    """The store did not respond, or not in time. Run the load or the call again later."""
 
 
 class BadSetting(SinkError, ValueError):
@@ -77,7 +81,10 @@ class NotInstalled(SinkError, ImportError):
 
 
 class CredentialError(Exception):
-    """The source of a credential returned no usable token."""
+    """The source of a credential returned no usable token, or a required audit log cannot be written.
+
+    It is not a SinkError: the store is not involved, and nothing was done there.
+    """
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -33,9 +33,9 @@ class Seen:
 
     def summary(self) -> list[str]:
         """Return one line per store. Raises ValueError if readers saw anything but a whole version."""
-        return [self._told(store, *polled) for store, polled in self._polled.items()]
+        return [self._line(store, *polled) for store, polled in self._polled.items()]
 
-    def _told(self, store: str, reads: int, *counts: int) -> str:
+    def _line(self, store: str, reads: int, *counts: int) -> str:
         if not self._whole[store].issuperset(counts):
             raise ValueError(f"{store}: readers saw {counts} flights; whole versions have {self._whole[store]} flights")
         return f"{store}: {reads} reads saw {' → '.join(map('{:,}'.format, counts))} flights, nothing else"
@@ -73,10 +73,10 @@ def poll(look: Look, first: int, ended: threading.Event) -> list[int]:
 
 def main() -> None:
     """Poll every store until standard input ends; print the results as JSON."""
-    ended, told = threading.Event(), {}
+    ended, results = threading.Event(), {}
 
     def run(store: str, look: Look, first: int) -> None:
-        told[store] = poll(look, first, ended)
+        results[store] = poll(look, first, ended)
 
     threads = [threading.Thread(target=run, args=(store, look, look())) for store, look in looks().items()]
     print("ready", flush=True)
@@ -86,8 +86,8 @@ def main() -> None:
     ended.set()
     for thread in threads:
         thread.join()
-    print(json.dumps(told))
-    sys.exit(len(told) < len(threads))
+    print(json.dumps(results))
+    sys.exit(len(results) < len(threads))
 
 
 if __name__ == "__main__":

@@ -76,10 +76,12 @@ class Web:
         accept = {"accept": "application/json", **headers}
         try:
             response = self._pool.request(method, url, body=body, headers=accept, redirect=False, preload_content=False)
-            body = self._body(response, url)
+            content = self._body(response, url)
         except urllib3.exceptions.HTTPError as error:
-            raise self._error(url, f"does not answer ({type(error).__name__})") from None
-        return Response(response.status, self._object(url, response.status, body))
+            raise self._error(
+                url, f"does not answer ({type(error).__name__}); check the address, its certificate and `ca`"
+            ) from None
+        return Response(response.status, self._object(url, response.status, content))
 
     def _body(self, response: urllib3.BaseHTTPResponse, url: str) -> bytes:
         """Read the whole body. Raises CredentialError if it is too large or takes too long."""
@@ -101,7 +103,7 @@ class Web:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise self._error(url, f"returned {status} and no JSON object")
+            raise self._error(url, f"returned {status} and no JSON object; check the address")
         return found
 
     def _error(self, url: str, reason: str) -> CredentialError:

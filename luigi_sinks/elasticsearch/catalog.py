@@ -44,15 +44,14 @@ def datasets(settings: ElasticsearchSettings) -> list[str]:
 class ElasticsearchCatalog:
     """One dataset: an alias for its readers, an index for each version, a hidden registry.
 
-    `settings` say where the cluster is, `dataset` is the alias that readers use.
-    Raises BadSetting for a name that no alias can have.
+    - `settings`: the connection, see `ElasticsearchSettings`.
+    - `dataset`: the alias that readers use.
+
+    Nothing is asked of the cluster yet. Raises BadSetting for a name that no alias can have.
 
     Example:
-        >>> from luigi_sinks import config
-        >>> from luigi_sinks.elasticsearch import ElasticsearchCatalog, ElasticsearchSettings
-        >>> settings = config.read_connection(ElasticsearchSettings, "elasticsearch")  # doctest: +SKIP
-        >>> for record in ElasticsearchCatalog(settings, "flights").records():  # doctest: +SKIP
-        ...     print(record.version, record.state, record.rows)
+        >>> ElasticsearchCatalog(ElasticsearchSettings("es.example.org", credential="es"), "flights").login
+        Login(principal='', token='')
 
     """
 

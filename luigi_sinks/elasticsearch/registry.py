@@ -123,7 +123,8 @@ class Registry:
         found: dict[Version, Entry] = {}
         for first in range(0, len(versions), _PAGE):
             ids = [version.id for version in versions[first : first + _PAGE]]
-            found |= {hit.record.version: hit for hit in self._search([{"terms": {"version": ids}}])}
+            hits = self._search([{"terms": {"version": ids}}])
+            found |= {hit.record.version: hit for hit in reversed(hits)}  # the oldest: a loader may forge a second one
         return {version: found[version] for version in versions if version in found}
 
     def put(self, entry: Entry, record: Record) -> bool:
@@ -199,8 +200,9 @@ class Registry:
             for entry in page:
                 if not entry.record.schema:
                     place = {"_id": entry.key, "if_seq_no": entry.seq_no, "if_primary_term": entry.primary_term}
-                    kept = found.get(names.index(entry.record.version), {})
-                    known = {**schema, "mapping": kept.get("mappings", schema["mapping"])}
+                    kept = found.get(names.index(entry.record.version), {}).get("mappings", schema["mapping"])
+                    id_field = schema["id_field"] if schema["id_field"] in kept.get("properties", {}) else ""
+                    known = {**schema, "mapping": kept, "id_field": id_field}
                     lines += [{"index": place}, _document(replace(entry.record, schema=known))]
             is_done &= self._bulk(lines)
         return is_done

@@ -17,25 +17,26 @@ _HEADER = re.compile(r"[A-Za-z0-9-]+")
 class ElasticsearchSettings:
     """The section `[luigi_sinks.elasticsearch]`.
 
-    `host` and `port` (9200) locate the cluster; `product` is elasticsearch (the
-    default) or opensearch, Amazon's included. `credential` names the section
-    `[luigi_sinks.credential.NAME]` that says where the token comes from; a password
-    needs a `user` too. `audience` and `owner` are passed to sources that make a token
-    for one service or one team; a task's owner takes precedence over this one.
+    - `host`, `port`: where the cluster answers. Default of `port`: 9200.
+    - `credential`: the NAME of the section `[luigi_sinks.credential.NAME]`.
+    - `user`: who logs in, for a password; other tokens name their user.
+    - `product`: elasticsearch, or opensearch, Amazon's included. Default: elasticsearch.
+    - `audience`, `owner`: passed to a credential's source that makes tokens for one
+      service or one team; a task's owner takes precedence over this one.
+    - `publish_credential`, and `publish_user` for a password: a second login, which
+      creates, publishes and deletes indices, while `credential` only reads and adds
+      documents: the server can then refuse a loader what would harm a published version.
+      Default: one login for both.
+    - `tls_ca`: a PEM file with the authorities to trust. Default: the system's. TLS is
+      off only for a host on this machine's loopback, without a `tls_ca`.
 
-    TLS is on, except for a host on this machine's loopback without a `tls_ca`.
-    `tls_ca` is a PEM file with the authorities to trust, by default the system's.
+    For a proxy in between:
 
-    `publish_credential` (and `publish_user`, for a password) names a second login, the
-    publisher's. It creates, blocks, publishes and deletes indices; `credential` then
-    only reads and adds documents, so that the server can refuse a loader whatever would
-    harm a published version. By default one login does both.
-
-    For an identity-aware proxy: `tls_server_name` is the name in its certificate where
-    that is not `host`; `tls_certificate` and `tls_key` are PEM files with a client
-    certificate; `headers` (`X-Team: data, X-Stage: test`) are sent with each request;
-    `token_header` (authorization) is the header for the token, which in an
-    authorization header follows its scheme, and in any other stands alone.
+    - `tls_server_name`: the name in its certificate. Default: `host`.
+    - `tls_certificate`, `tls_key`: PEM files with a client certificate.
+    - `headers`: sent with each request, such as `X-Team: data, X-Stage: test`.
+    - `token_header`: the header for the token, which follows its scheme in an
+      authorization header, and stands alone in any other. Default: authorization.
 
     Raises ValueError, in luigi.cfg BadSetting, for settings that contradict each other.
 

@@ -22,18 +22,17 @@ from luigi_sinks.version import Version
 
 @dataclass(frozen=True)
 class ElasticsearchSink(ElasticsearchCatalog):
-    """A catalog that also loads: it knows the mapping.
+    """A catalog that also loads, as it knows the mapping.
 
-    `settings` and `dataset` are those of `ElasticsearchCatalog`, `schema` holds mapping,
-    settings of the indices and the field that is the document's id.
+    - `settings`, `dataset`: see `ElasticsearchCatalog`.
+    - `schema`: mapping, settings and id field, from `parse_schema`.
 
     Example:
+        >>> from luigi_sinks.elasticsearch import ElasticsearchSettings
         >>> from luigi_sinks.elasticsearch.schema import parse_schema
-        >>> settings = ElasticsearchSettings("127.0.0.1", credential="es")
-        >>> mapping = {"id": {"type": "integer"}}
-        >>> sink = ElasticsearchSink(settings, "flights", parse_schema("flights", mapping, {}, "id"))
-        >>> sink.declared["id_field"]
-        'id'
+        >>> schema = parse_schema("flights", {"id": {"type": "integer"}}, {}, "id")
+        >>> ElasticsearchSink(ElasticsearchSettings("es.example.org", credential="es"), "flights", schema).declared
+        {'mapping': {'properties': {'id': {'type': 'integer'}}, 'dynamic': 'strict'}, 'settings': {}, 'id_field': 'id'}
 
     """
 
@@ -52,8 +51,8 @@ class ElasticsearchSink(ElasticsearchCatalog):
     def create(self, partition: str = "") -> None:
         """Make or upgrade the registry.
 
-        Raises BadSetting if the dataset's name is taken, or a field has another type
-        than the head of another partition: searches over both would fail.
+        Raises BadSetting if the dataset's name is taken, or if a load of `partition` would
+        give a field another type than the head of another partition has.
         """
         registry, dataset = self.registry, self.dataset
         found = ask(

@@ -18,17 +18,21 @@ from luigi_sinks.target import TargetOptions, VersionedTarget
 class ElasticsearchTarget(VersionedTarget):
     """A version of one partition of an index.
 
-    `index` is the alias that readers use. `mapping` is {"properties": {...}} or the
-    properties themselves, and is always strict. `settings` are those of the index, such
-    as number_of_shards; the server's defaults otherwise. `id_field` is the field, a
-    keyword or an integer, whose value is the document's id; without one, rows may
-    repeat. `luigi_sinks.target.TargetOptions` lists what all targets take. Raises
-    BadSetting for a name, mapping or setting that cannot work.
+    - `index`: the alias that readers use.
+    - `mapping`: {"properties": {...}}, or the properties themselves; always strict.
+    - `settings`: those of the index, such as number_of_shards. Default: the server's.
+    - `id_field`: the field, a keyword or an integer, whose value is the document's id.
+      Default: none, and rows may repeat.
+    - `options`: see `luigi_sinks.target.TargetOptions`.
 
-    Example:
-        >>> mapping = {"carrier": {"type": "keyword"}, "delay": {"type": "float"}}
-        >>> ElasticsearchTarget("delays", mapping=mapping, update_id="2013-01").contract.shapes[""].names
-        ('carrier', 'delay')
+    Raises BadSetting for what cannot work.
+
+    Example, kept in SQLite by `local` in `[luigi_sinks]`:
+        >>> target = ElasticsearchTarget("delays", mapping={"delay": {"type": "float"}}, update_id="first")
+        >>> with target.open("w") as writer:
+        ...     writer.write({"delay": 3.5})
+        >>> list(target.rows())
+        [{'delay': 3.5}]
 
     """
 

@@ -13,20 +13,20 @@ from luigi_sinks.task_events import watch
 class CopyToIndex(CopyTask):
     """Loads `docs()` as one version of an index.
 
-    Subclass it: set `index` and `mapping`, write `docs()`. `luigi_sinks.CopyTask` lists
-    what all such tasks take, `partition_by` and `owner` among them. `run()` raises what
-    `luigi_sinks.load.loading` does.
+    Subclasses set `index` and `mapping`, and define `docs()`. `luigi_sinks.CopyTask`
+    describes what tasks of all stores take, and the errors that running one raises.
 
-    Example:
-        class Delays(elasticsearch.CopyToIndex):
-            month = luigi.MonthParameter()
-            partition_by = ("month",)
-            index = "delays"
-            mapping = {"id": {"type": "keyword"}, "delay": {"type": "float"}}
-            id_field = "id"
-
-            def docs(self):
-                yield {"id": "UA1-2013-01-01", "delay": 3.5}
+    Example, kept in SQLite by `local` in `[luigi_sinks]`:
+        >>> class Delays(CopyToIndex):
+        ...     index = "delays"
+        ...     mapping = {"id": {"type": "keyword"}, "delay": {"type": "float"}}
+        ...     id_field = "id"
+        ...     def docs(self):
+        ...         yield {"id": "UA1", "delay": 3.5}
+        >>> task = Delays()
+        >>> task.run()
+        >>> task.complete(), list(task.output().rows())
+        (True, [{'id': 'UA1', 'delay': 3.5}])
 
     """
 

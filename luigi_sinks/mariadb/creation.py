@@ -274,9 +274,7 @@ def _view(cursor: Any, names: Names) -> str:
         ((_, definition, *_),) = rows(cursor, f"SHOW CREATE VIEW {names.view}")
         if names.head in definition:
             return str(definition)
-        raise BadSetting(
-            f"{names.view} is a view that luigi_sinks did not make; choose another table name, or drop the view"
-        )
+        raise BadSetting(f"{names.view} is a view that luigi_sinks did not make; choose another table name, or drop it")
     return ""
 
 

@@ -1,8 +1,7 @@
 """The driver `mariadb`: 2.0 as a wheel, or 1.1 compiled against the system's Connector/C.
 
-The wheel brings a Connector/C and an OpenSSL of its own, which look for plugins and for
-certificate authorities where the system that built them keeps such files. `connect` says where
-they are on this one. docs/mariadb-driver.md compares the two.
+`connect` tells both which certificate authorities to trust, and the wheel, which was built on another
+system, where this one has the client's plugins. docs/mariadb-driver.md compares the two.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-from luigi_sinks.errors import NotInstalled
+from luigi_sinks.errors import BadSetting, NotInstalled
 
 try:
     import mariadb
@@ -44,10 +43,12 @@ _PLUGINS = (
 
 
 def connect(**options: Any) -> Any:
-    """Return a new connection; the options are those of `mariadb.connect`."""
-    if _KIND == "binary":
-        options = {**_plugins(), **_authorities(options), **options}
-    return mariadb.connect(**options)
+    """Return a new connection; the options are those of `mariadb.connect`.
+
+    Raises BadSetting if a certificate is to be verified and this system has no authorities.
+    """
+    plugins = _plugins() if _KIND == "binary" else {}
+    return mariadb.connect(**plugins, **_authorities(options), **options)
 
 
 def _plugins() -> dict[str, str]:
@@ -57,8 +58,14 @@ def _plugins() -> dict[str, str]:
 
 
 def _authorities(options: dict[str, Any]) -> dict[str, str]:
-    """Say where this system has the authorities to trust, unless the options name others."""
+    """Say which authorities to trust if the options do not: those of this system.
+
+    Where it is told none, Connector/C 3.4 sends a password to any server with a certificate of its own making.
+    """
     if not options.get("ssl_verify_cert") or options.get("ssl_ca"):
         return {}
     known = ssl.get_default_verify_paths()
-    return {name: path for name, path in (("ssl_ca", known.cafile), ("ssl_capath", known.capath)) if path}
+    found = {name: path for name, path in (("ssl_ca", known.cafile), ("ssl_capath", known.capath)) if path}
+    if not found:
+        raise BadSetting("this system has no certificate authorities: name some in tls_ca, or install ca-certificates")
+    return found

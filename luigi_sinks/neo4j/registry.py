@@ -43,6 +43,12 @@ _FORMAT_1 = (
 )
 """The properties that a version has in format 1 alone."""
 
+_CLOSED = {
+    "staged sealed": State.SEALED,
+    "staged abandoned": State.ABANDONED,
+    "validated abandoned": State.ABANDONED,
+}
+
 DATASETS = "MATCH (d:_SinkDataset) RETURN d.dataset AS dataset"
 
 _NODE = "v {.*, staged_at: toStringOrNull(v.staged_at), published_at: toStringOrNull(v.published_at)} AS node"
@@ -188,14 +194,10 @@ def _decoded(node: Mapping[str, Any]) -> Record:
 
 
 def _format_1(node: Mapping[str, Any]) -> bytes:
-    """Return the properties of a node as JSON of format 1. `closed` stood beside the state of an open version."""
-    closed = {"sealed": State.SEALED, "abandoned": State.ABANDONED}.get(node.get("closed", ""))
-    is_closed = closed and (
-        node["state"] == State.STAGED or (node["state"], closed) == (State.VALIDATED, State.ABANDONED)
-    )
+    """Return the properties of a node as JSON of format 1, where `closed` stood beside the state of an open version."""
+    state = _CLOSED.get(f"{node['state']} {node.get('closed')}", node["state"])
     params, lease = (msgspec.Raw(str(node.get(name)).encode()) for name in ("params", "lease"))
-    origin = {**node, "params": params}
-    body = {**node, "version": node, "origin": origin, "lease": lease, "state": closed if is_closed else node["state"]}
+    body = {**node, "version": node, "origin": {**node, "params": params}, "lease": lease, "state": state}
     return msgspec.json.encode(body, enc_hook=str)
 
 
@@ -244,7 +246,7 @@ _EXISTS = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
 def prepare(settings: Neo4jSettings, dataset: str) -> None:
     """Create the indexes of the registry that are missing, and upgrade the dataset's records."""
     with _needs_owner(settings, dataset):
-        _create_missing(settings, REGISTRY)
+        _create_missing(settings, REGISTRY, connection.query(settings, _FOUND))
         if is_old(connection.alone(settings), dataset):
             connection.transact(settings, upgrade, dataset)
 
@@ -252,13 +254,19 @@ def prepare(settings: Neo4jSettings, dataset: str) -> None:
 def prepare_graph(settings: Neo4jSettings, dataset: str, graph: Graph) -> None:
     """Create the indexes of a graph that are missing, and drop those of other keys that no version needs."""
     keys = {f"{kind.label}{SUFFIX}": kind.key.name for kind in graph.node_kinds.values()}
+    unique = [Index(f"{label} by {key}", label, (VERSION, key)) for label, key in keys.items()]
+    whole = [Index(f"{label} as a whole", label, (VERSION,), is_unique=False) for label in keys]
     with _needs_owner(settings, dataset):
-        for name, label, key in _other_keys(settings, keys):
-            if not _is_used(settings, label.removesuffix(SUFFIX), key):
-                connection.query(settings, f"DROP CONSTRAINT {quoted(name)} IF EXISTS")
-        unique = [Index(f"{label} by {key}", label, (VERSION, key)) for label, key in keys.items()]
-        whole = [Index(f"{label} as a whole", label, (VERSION,), is_unique=False) for label in keys]
-        _create_missing(settings, (*unique, *whole))
+        found = connection.query(settings, _FOUND)
+        for row in found:
+            label, key = row["label"], (row["properties"] or [""])[-1]
+            if (
+                row["name"] == f"{label} by {key}"
+                and keys.get(label, key) != key
+                and not _is_used(settings, label, key)
+            ):
+                connection.query(settings, f"DROP CONSTRAINT {quoted(row['name'])} IF EXISTS")
+        _create_missing(settings, (*unique, *whole), found)
 
 
 @contextmanager
@@ -273,21 +281,18 @@ def _needs_owner(settings: Neo4jSettings, dataset: str) -> Iterator[None]:
         ) from refusal
 
 
-def _create_missing(settings: Neo4jSettings, wanted: Sequence[Index]) -> None:
+def _create_missing(settings: Neo4jSettings, wanted: Sequence[Index], found: Sequence[Mapping[str, Any]]) -> None:
     """Create indexes, which other processes may be creating too, and wait until they serve."""
-    found = connection.query(settings, _FOUND)
     ready = [(row["label"], tuple(row["properties"]), row["is_unique"]) for row in found if row["is_ready"]]
     missing = [each for each in wanted if (each.label, each.properties, each.is_unique) not in ready]
+    taken = {row["name"]: (row["label"], tuple(row["properties"])) for row in found}
     for index in missing:
-        for row in found:
-            if row["name"] == index.name and (row["label"], tuple(row["properties"])) != (
-                index.label,
-                index.properties,
-            ):
-                raise BadSetting(
-                    f"{settings.address}: another index or constraint is called {index.name!r}, on {row['label']} "
-                    f"{row['properties']}; drop it, or give it another name"
-                )
+        label, properties = taken.get(index.name, (index.label, index.properties))
+        if (label, properties) != (index.label, index.properties):
+            raise BadSetting(
+                f"{settings.address}: another index or constraint is called {index.name!r}, on {label} {properties}; "
+                "drop it, or give it another name"
+            )
         _create(settings, index)
     if missing:
         connection.query(settings, "CALL db.awaitIndexes(300)")
@@ -306,16 +311,9 @@ def _create(settings: Neo4jSettings, index: Index) -> None:
             raise BadSetting(f"{settings.address}: {index.name!r} cannot be created: {error.message}") from error
 
 
-def _other_keys(settings: Neo4jSettings, keys: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Yield name, label and key of each constraint that an earlier declaration of the same labels left."""
-    for row in connection.query(settings, _FOUND):
-        label, properties = row["label"], row["properties"]
-        if row["is_unique"] and label in keys and properties[:1] == [VERSION] and properties[1:] != [keys[label]]:
-            yield row["name"], label, properties[-1]
-
-
 def _is_used(settings: Neo4jSettings, label: str, key: str) -> bool:
     """Tell whether a version with rows, of any dataset, has nodes with this label and key, or may have."""
+    label = label.removesuffix(SUFFIX)
     for row in connection.query(settings, _USES, label=label, unused=_UNUSED):
         try:
             graph = Graph.from_json(stored.decode(row["record"] or "", 0).schema)

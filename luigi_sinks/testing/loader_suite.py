@@ -19,7 +19,8 @@ from luigi_sinks import versions
 from luigi_sinks.claim import held
 from luigi_sinks.errors import Conflict, Forbidden
 from luigi_sinks.sink import Sink
-from luigi_sinks.testing.suite import WHOLE, SinkSuite, failing_after, rows, staged
+from luigi_sinks.testing.suite import SinkSuite, failing_after, rows, staged
+from luigi_sinks.testing.transitions import WHOLE
 from luigi_sinks.version import State
 
 

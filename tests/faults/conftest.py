@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def _servers(servers_config):
-    """Have them up, and luigi's configuration say where."""
+    """Start the servers, and configure Luigi for them."""

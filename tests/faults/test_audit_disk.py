@@ -1,7 +1,7 @@
 """What a load does when the disk of the audit log is full, on each real store.
 
-A limit on how large a file this user may write stands for the disk: the kernel refuses
-the line that does not fit, as a full disk does, and the servers know nothing of it.
+A limit on the file size of the process emulates the full disk: the kernel refuses the
+line that does not fit, and the servers are not affected.
 """
 
 import json
@@ -29,7 +29,7 @@ WRITTEN = []
 
 
 def fill_the_disk():
-    """Leave room for half a line more; nothing else here writes files."""
+    """Leave space for half a line; nothing else writes files in this process."""
     room = os.path.getsize(AUDIT) + 100
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
 
@@ -84,7 +84,7 @@ if WHEN == "during":
     task.run()
     WRITTEN.clear()
 else:
-    rerun.complete()  # a connection, whose token is in the log by then
+    rerun.complete()  # connects, so the token is already in the log
     fill_the_disk()
 error = ""
 try:
@@ -104,7 +104,7 @@ print(json.dumps({
 
 @pytest.fixture(params=["mariadb", "elasticsearch", "neo4j"])
 def load(request, luigi_config, tmp_path):
-    """Return a function that loads in a process of its own, over an older version if the disk fills meanwhile."""
+    """Return a function that loads in a separate process; if the disk fills during the load, over an older version."""
     log = tmp_path / "audit"
     (tmp_path / "program.py").write_text(PROGRAM)
 
@@ -121,14 +121,14 @@ def load(request, luigi_config, tmp_path):
     return load
 
 
-def test_a_required_log_that_cannot_be_written_stops_a_load_before_anything_is(load):
+def test_a_required_log_that_cannot_be_written_stops_a_load_before_it_begins(load):
     told = load("before", required="true")
     assert told["error"].startswith("CredentialError: the audit log")
     assert "there is no space for a whole line" in told["error"]
     assert (told["given"], told["states"], told["complete"]) == ([], [], False)
 
 
-def test_a_disk_that_fills_during_a_load_keeps_it_from_being_published(load):
+def test_a_disk_that_fills_during_a_load_prevents_its_publication(load):
     told = load("during", required="true")
     assert told["error"].startswith("CredentialError: the audit log")
     assert (len(told["given"]), told["rows"], told["complete"]) == (5, 5, False)
@@ -136,7 +136,7 @@ def test_a_disk_that_fills_during_a_load_keeps_it_from_being_published(load):
     assert told["states"][1:] == ["failed"]
 
 
-def test_a_log_that_is_not_required_is_missed_with_one_warning(load):
+def test_an_optional_log_that_cannot_be_written_causes_one_warning(load):
     told = load("before", required="false")
     assert (told["error"], told["states"], told["complete"]) == ("", ["published"], True)
     (warning,) = told["warnings"]

@@ -1,10 +1,9 @@
-"""No secret is found in anything that a run leaves or shows; what is leaked on purpose is found by the same search.
+"""No secret is found in any output or file of a run; the same search finds deliberate leaks.
 
 One run of a pipeline in two workers, all libraries at DEBUG, with a central scheduler
-and error mails: loads that succeed, fail, are killed and crash, credentials that the
-servers take and that they refuse, from every kind of source. Each credential is a
-canary of its own, so that a find says whose it is. What the servers write of what they
-were sent is theirs, and is not searched.
+and error mails: loads that succeed, fail, are killed and crash, and credentials from every
+source that the servers accept or refuse. Each credential is a separate canary, so that a
+finding names its source. The logs of the servers themselves are not searched.
 """
 
 import base64
@@ -80,7 +79,7 @@ class Common(luigi.Task):
         return f"{NAME}_{self.via}_{self.ending}"
 
     def complete(self):
-        """Leave it to run() to meet the server first, where that is wanted."""
+        """Return False for a refused login, so that run() connects to the server first."""
         return False if self.ending == "refused" else super().complete()
 
     def on_failure(self, error):
@@ -136,7 +135,7 @@ class InNeo4j(Common, neo4j.CopyToGraph):
 
 
 class Leaking(luigi.Task):
-    """Does everywhere what must never be done, so that the search is seen to find it."""
+    """Leaks a secret in every place, to prove that the search finds it."""
 
     def complete(self):
         return False
@@ -162,7 +161,7 @@ class Leaking(luigi.Task):
 
 
 def show_all():
-    """Pickle and print whatever lives of this package's and this module's, while a load is under way."""
+    """Pickle and print all live objects of this package and this module during a load."""
     shown = []
     for each in gc.get_objects():
         kind = type(each)
@@ -318,7 +317,7 @@ def a_word():
 
 
 def a_password():
-    """Make one of the signs that encodings change, as the session tokens of AWS are too."""
+    """Return a password with characters that encodings change, like session tokens of AWS."""
     return f"+/={base64.b64encode(secrets.token_bytes(60)).decode()}/%+="
 
 
@@ -332,7 +331,7 @@ PIECE = 24
 
 
 def forms(secret):
-    """Yield, with its name, each form in which its beginning or its end may be found; of a JWT, of its signature."""
+    """Yield the name and bytes of each encoding of parts of the secret; of a JWT, of parts of its signature."""
     whole = secret.rpartition(".")[2].encode()
     for piece in (whole[:PIECE], whole[PIECE : 2 * PIECE], whole[-PIECE:]):
         yield "raw", piece
@@ -341,18 +340,18 @@ def forms(secret):
         if (quoted := quote(piece, safe="").encode()) != piece:
             yield "URL-encoded", quoted
             yield "URL-encoded", re.sub(b"%..", lambda found: found[0].lower(), quoted)
-        for shift in range(3):  # what does not hang on its neighbours, wherever in a group of three it begins
+        for shift in range(3):  # the characters that do not depend on neighbouring bytes, for each alignment
             encoded = base64.b64encode(b"\0" * shift + piece)[4 * bool(shift) : (PIECE + shift) // 3 * 4]
             yield "base64", encoded
             yield "base64", encoded.translate(bytes.maketrans(b"+/", b"-_"))
 
 
 LARGE = 10_000_000
-"""Bytes from which on a text is memory, where a secret lies as it is."""
+"""A text of more bytes than this is a memory dump, where a secret is not encoded."""
 
 
 def found(secret, text):
-    """Name the forms in which the text, its lines joined too, holds any piece of the secret."""
+    """Return the encodings in which the text, also with its lines joined, contains any part of the secret."""
     if len(text) > LARGE:
         return {form for form, piece in forms(secret) if form == "raw" and piece in text}
     joined = b"".join(text.split())
@@ -360,7 +359,7 @@ def found(secret, text):
 
 
 class StandIn(BaseHTTPRequestHandler):
-    """Answers as an OpenID Connect issuer, AWS STS, AWS Secrets Manager and Vault do, with canaries."""
+    """Emulates an OpenID Connect issuer, AWS STS, AWS Secrets Manager and Vault; returns canaries."""
 
     def do_GET(self):
         length = int(self.headers.get("content-length", 0))
@@ -395,7 +394,7 @@ class StandIn(BaseHTTPRequestHandler):
         return STS[action].format(**canaries) if action else answers[path]
 
     def log_message(self, *args):
-        """Say nothing of requests."""
+        """Do not log requests."""
 
 
 STS = {
@@ -412,7 +411,7 @@ STS = {
 
 
 class Smtp(socketserver.StreamRequestHandler):
-    """Takes mails, as a server does that asks for nothing."""
+    """Accepts mails without authentication."""
 
     def handle(self):
         self.wfile.write(b"220 here\r\n")
@@ -445,7 +444,7 @@ def free_port():
 
 
 class Administrators:
-    """Makes users on the real servers whose passwords are canaries; removes them, and tables and indices."""
+    """Creates users with canary passwords on the real servers; removes them, and the tables and indices."""
 
     def __init__(self, name):
         self.name = name
@@ -464,7 +463,7 @@ class Administrators:
         self.ask_mariadb(f"GRANT ALL PRIVILEGES ON *.* TO {user}@'%'")
 
     def in_elasticsearch(self, password):
-        """Write the user into the files that the server looks at every few seconds, and wait until it has."""
+        """Write the user to the files that the server reads every few seconds, and wait until it has read them."""
         lines = {"users": [f"{self.name}:{_hashed(password)}"], "users_roles": [f"superuser:{self.name}"]}
         self.files.enter_context(lines_added(states.find().place(SERVERS["elasticsearch"]), lines))
         for _ in range(100):
@@ -537,7 +536,7 @@ def section(name, **values):
 
 
 class Run:
-    """The run's folder and what its processes show meanwhile, by place: all that is searched."""
+    """Everything to search, by place: the folder of the run, and the output of its processes."""
 
     def __init__(self, folder, canaries, leaked):
         self.folder, self.canaries, self.leaked = folder, canaries, leaked
@@ -545,7 +544,7 @@ class Run:
         self.status = 0
 
     def watch(self, process, other):
-        """Collect what the processes of its session and another show, and files that may be gone when it ends."""
+        """Collect the output of the processes of its session and another, and files that may be removed early."""
         while process.poll() is None:
             for pid in (*session(process.pid), other.pid):
                 for place in ("environ", "cmdline"):
@@ -569,7 +568,7 @@ class Run:
 
 
 def session(leader):
-    """Yield the pids of all processes of a session."""
+    """Yield the pids of all processes in a session."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             if stat.read_text().rpartition(")")[2].split()[3] == str(leader):
@@ -594,7 +593,7 @@ def all_that_the_scheduler_tells(port):
 
 @contextlib.contextmanager
 def scheduler(folder, environment, port):
-    """Have a central scheduler run, and end it as an operator does: then it pickles its state."""
+    """Run a central scheduler, and terminate it so that it pickles its state."""
     program = "from luigi.cmdline import luigid; luigid()"
     argv = ["-c", program, "--address", "127.0.0.1", "--port", str(port), "--state-path", str(folder / "state")]
     with (folder / "luigid.log").open("wb") as log:
@@ -611,19 +610,19 @@ def scheduler(folder, environment, port):
 
 
 def with_core_files():
-    """Allow core files of any size, in a process that is about to start."""
+    """Allow core files of any size in a child process before it starts."""
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
 
 
 HAS_CORE_FILES = not re.match("[|/]", Path("/proc/sys/kernel/core_pattern").read_text())
-"""Where the kernel hands them to a program, or keeps them elsewhere, none can be looked for."""
+"""If the kernel pipes core files to a program, or stores them elsewhere, they cannot be searched."""
 
 CRASHING = "import os, sys; secret = open(sys.argv[1]).read(); os.abort()"
 
 
 def crash(folder):
-    """Have a process that holds the leaked canary crash, and return its core file, if that can be had."""
+    """Crash a process that holds the leaked canary, and return its core file if there is one."""
     folder.mkdir()
     argv = [sys.executable, "-c", CRASHING, folder.parent / "secrets" / "leaked"]
     subprocess.run(argv, cwd=folder, preexec_fn=with_core_files, stderr=subprocess.DEVNULL, timeout=30)
@@ -631,7 +630,7 @@ def crash(folder):
 
 
 def made_up(issuer):
-    """Make a canary for each secret there is, by a name that a find is reported with."""
+    """Return a canary for each secret, by the name under which findings are reported."""
     return {
         "MariaDB's password": a_word(),
         "Elasticsearch's password": a_jwt(),
@@ -677,7 +676,7 @@ def administrators():
 
 
 def connections(folder, administrators, canaries):
-    """Make the users, keep the secrets in files, and yield the sections of all connections."""
+    """Create the users, write the secrets to files, and yield the sections of all connections."""
     name, kept = administrators.name, folder / "secrets"
     administrators.in_mariadb(name, canaries["MariaDB's password"])
     administrators.in_mariadb(f"{name}_leased", canaries["leased password"])
@@ -721,7 +720,7 @@ VIAS = {
 
 @pytest.fixture(scope="module")
 def run(folder, administrators):
-    """Run the pipeline, and collect all there is to search."""
+    """Run the pipeline, and collect everything to search."""
     stand_in = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
     issuer = f"http://127.0.0.1:{stand_in.server_port}"
     canaries = made_up(issuer)
@@ -759,7 +758,7 @@ def run(folder, administrators):
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=with_core_files,  # noqa: PLW1509 - it takes no lock
+            preexec_fn=with_core_files,  # noqa: PLW1509 - the function takes no lock
         )
         killer = threading.Timer(120, os.killpg, (process.pid, signal.SIGKILL))
         killer.start()
@@ -792,30 +791,30 @@ PLACES = ["run/output", "run/all.log", "run/pickles", "tmp", "environ", "cmdline
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_leaked_on_purpose_is_found_in_every_place(run, place):
+def test_a_deliberate_leak_is_found_in_every_place(run, place):
     assert "raw" in run.finds(run.leaked, place)
 
 
-def test_what_is_leaked_on_purpose_is_found_in_every_form(run):
+def test_a_deliberate_leak_is_found_in_every_form(run):
     assert run.finds(run.leaked, "run/all.log") == {"raw", "base64", "URL-encoded", "hex"}
 
 
 @pytest.mark.skipif(not HAS_CORE_FILES, reason="this kernel hands core files to a program, or keeps them elsewhere")
-def test_the_core_file_of_a_process_that_was_not_kept_from_it_holds_its_secret(run):
+def test_the_core_file_of_an_unprotected_process_contains_its_secret(run):
     assert "raw" in run.finds(run.leaked, "core files")
 
 
-def test_a_process_that_has_held_a_secret_leaves_no_core_file(run):
+def test_a_process_with_a_secret_leaves_no_core_file(run):
     assert run.text("run/core_limit") in {"0", "1"}
     assert list((run.folder / "run" / "cwd").iterdir()) == []
 
 
 def outcome(task, via, ending, pattern, run):
-    """Tell whether a line of the output speaks so of the task."""
+    """Return whether a line of the output says this about the task."""
     return re.search(rf"{task}_{ending}_{via}_\w+ .*{pattern}", run.text("run/output"))
 
 
-def test_the_loads_came_to_the_ends_that_were_meant(run):
+def test_each_load_ended_as_intended(run):
     done = "has status   DONE"
     assert all(outcome(task, "", "well", done, run) for task in ("InMariaDB", "InElasticsearch", "InNeo4j"))
     assert all(outcome("InMariaDB", via, "well", done, run) for via in ("leased", "vault"))
@@ -834,7 +833,7 @@ def audited(run):
     return [json.loads(line) for line in run.text("run/audit").splitlines()]
 
 
-def test_every_library_said_all_that_it_says_at_debug(run):
+def test_every_library_logged_at_debug(run):
     said = run.text("run/output")
     assert "C: LOGON" in said, "neo4j"
     assert "< HTTP/1.1 200" in said, "elastic_transport"
@@ -842,7 +841,7 @@ def test_every_library_said_all_that_it_says_at_debug(run):
     assert "Calling endpoint provider with parameters" in said, "botocore"
 
 
-def test_what_is_alive_of_every_load_was_pickled_and_printed(run):
+def test_the_live_objects_of_every_load_were_pickled_and_printed(run):
     shown = b"\n".join(run.seen["run/pickles"]).decode("latin-1")
     kinds = set(re.findall(r"^(\S+)\ndumps: b", shown, re.MULTILINE))
     assert {f"pipeline.In{store}" for store in TITLES.values()} <= kinds
@@ -852,7 +851,7 @@ def test_what_is_alive_of_every_load_was_pickled_and_printed(run):
     assert "luigi_sinks.credentials.token.Token\ndumps: TypeError" in shown
 
 
-def test_the_journal_was_seen_and_each_lease_given_back(run):
+def test_the_journal_was_searched_and_each_lease_was_revoked(run):
     leases = {
         line["token"] for line in audited(run) if line.get("credential") == "leased" and line["action"] == "exchange"
     }

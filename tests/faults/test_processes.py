@@ -1,4 +1,4 @@
-"""How many exchanges many tasks in many processes make, and who gives back what a killed worker leased."""
+"""How many token exchanges many tasks in many processes make, and who revokes the leases of a killed worker."""
 
 import json
 import os
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 class Leasing:
-    """Leases a secret of its own to whoever asks, and notes what is given back."""
+    """Returns a new leased secret for each request, and records revocations."""
 
     def __init__(self, name, use):
         pass
@@ -52,7 +52,7 @@ HERE = Path(__file__).parent
 
 
 class Target(VersionedTarget):
-    """Kept in memory's files: what is counted here is what the provider does."""
+    """Kept in SQLite: only the provider is tested here."""
 
     store = "memory"
 
@@ -62,7 +62,7 @@ class Target(VersionedTarget):
 
 
 class Load(CopyTask):
-    """Uses one credential for two servers, many times and in several threads."""
+    """Uses one credential for two servers, many times, in several threads."""
 
     number = luigi.IntParameter()
     credential = luigi.Parameter(default="file")
@@ -99,7 +99,7 @@ class All(luigi.WrapperTask):
 
 if __name__ == "__main__":
     multiprocessing.set_start_method(sys.argv[1])
-    import pipeline  # by the name that the children find it under
+    import pipeline  # under the name by which the children import it
 
     tasks = [pipeline.All(count=int(sys.argv[2]), credential=sys.argv[3])]
     sys.exit(not luigi.build(tasks, workers=2, local_scheduler=True, no_lock=True))
@@ -126,7 +126,7 @@ source = leasing
 
 @pytest.fixture
 def run(tmp_path):
-    """Return a function that runs Python with the pipeline and the leasing source at hand."""
+    """Return a function that runs Python with the pipeline and the leasing source on its path."""
     for name in ("leases", "leased", "revoked", "methods", "leasing-1.dist-info"):
         (tmp_path / name).mkdir(mode=0o700)
     known = tmp_path / "leasing-1.dist-info"
@@ -147,7 +147,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def exchanges(tmp_path):
-    """Return a function that counts the exchanges in the audit log, by process and the server they were for."""
+    """Return a function that counts the exchanges in the audit log, by process and server."""
 
     def count():
         lines = map(json.loads, (tmp_path / "audit").read_text().splitlines())
@@ -164,7 +164,7 @@ def names(folder):
     return {path.name for path in folder.iterdir()}
 
 
-def test_two_hundred_tasks_in_four_workers_make_one_exchange_for_each_process_and_key(run, exchanges):
+def test_two_hundred_tasks_in_four_workers_make_one_exchange_per_process_and_key(run, exchanges):
     done = run(*luigi("All", "--count", 200, "--workers", 4))
     assert done.returncode == 0, done.stderr
     assert "This progress looks :)" in done.stderr
@@ -172,7 +172,7 @@ def test_two_hundred_tasks_in_four_workers_make_one_exchange_for_each_process_an
     assert len(exchanges()) == 200, "Luigi forks a process for each task, and the file is one key for both servers"
 
 
-def test_each_key_of_a_process_has_an_exchange_of_its_own_and_each_lease_is_given_back(run, exchanges, tmp_path):
+def test_each_process_and_key_makes_one_exchange_and_each_lease_is_revoked(run, exchanges, tmp_path):
     done = run(*luigi("All", "--count", 20, "--workers", 4, "--credential", "leasing"))
     assert done.returncode == 0, done.stderr
     assert set(exchanges().values()) == {1}
@@ -184,7 +184,7 @@ def test_each_key_of_a_process_has_an_exchange_of_its_own_and_each_lease_is_give
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_it_is_one_exchange_for_each_process_and_key_however_processes_start(run, exchanges, tmp_path, method):
+def test_each_start_method_makes_one_exchange_per_process_and_key(run, exchanges, tmp_path, method):
     done = run(tmp_path / "pipeline.py", method, 4, "leasing")
     assert done.returncode == 0, done.stderr
     assert set(exchanges().values()) == {1}

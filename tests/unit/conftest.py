@@ -9,7 +9,7 @@ Configure = Callable[..., None]
 
 @pytest.fixture
 def luigi_cfg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configure:
-    """Return a function that makes a text the luigi.cfg (or luigi.toml) in force."""
+    """Return a function that sets the text of luigi.cfg (or luigi.toml)."""
 
     def configure(text: str, kind: str = "cfg") -> None:
         path = tmp_path / f"luigi.{kind}"
@@ -25,6 +25,6 @@ def luigi_cfg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configure:
 
 @pytest.fixture
 def memory(luigi_cfg: Configure, tmp_path: Path) -> Path:
-    """Keep every dataset in a file of a fresh folder."""
+    """Keep every dataset in a SQLite file in a new folder."""
     luigi_cfg(f"[luigi_sinks]\nlocal = {tmp_path}/sinks\n[core]\nautoload_range = false\n")
     return tmp_path / "sinks"

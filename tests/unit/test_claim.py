@@ -35,13 +35,13 @@ def test_a_claim_of_a_running_process_lives_and_dies_with_it(mine):
     assert not claim.is_live("v1")
 
 
-def test_a_process_that_got_the_pid_of_a_dead_one_is_not_taken_for_it(mine):
+def test_a_process_that_reuses_the_pid_of_a_dead_one_does_not_hold_its_claim(mine):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         assert not replace(mine, pid=other.pid, started=process.started(other.pid) - 1).is_live("v1")
         other.communicate(b"\n")
 
 
-def test_a_process_that_ended_and_was_not_waited_for_is_dead(mine):
+def test_a_zombie_process_is_dead(mine):
     zombie = subprocess.Popen([sys.executable, "-c", "print()"], stdout=subprocess.PIPE)
     started = process.started(zombie.pid)
     zombie.stdout.read()
@@ -52,7 +52,7 @@ def test_a_process_that_ended_and_was_not_waited_for_is_dead(mine):
 
 
 @pytest.mark.parametrize("change", [{"host": "elsewhere"}, {"boot": "an earlier one"}])
-def test_another_machine_is_believed_until_its_term_ends(mine, change):
+def test_a_claim_of_another_machine_is_live_until_its_term_ends(mine, change):
     theirs = replace(mine, **change)
     assert theirs.is_live("v1")
     assert not replace(theirs, until=datetime.now(UTC) - timedelta(seconds=1)).is_live("v1")
@@ -62,11 +62,11 @@ def test_a_renewed_claim_ends_later(mine):
     assert mine.renewed().until > mine.until
 
 
-def test_an_error_can_name_the_holder(mine):
+def test_a_claim_as_text_names_its_holder(mine):
     assert str(mine) == f"pid {mine.pid} on {mine.host}"
 
 
-def test_a_process_that_may_not_be_looked_at_is_believed_until_its_term_ends(mine, monkeypatch):
+def test_a_claim_of_a_hidden_process_is_live_until_its_term_ends(mine, monkeypatch):
     def hidden(pid):
         raise PermissionError
 
@@ -76,14 +76,14 @@ def test_a_process_that_may_not_be_looked_at_is_believed_until_its_term_ends(min
     assert not replace(theirs, until=datetime.now(UTC) - timedelta(seconds=1)).is_live("v1")
 
 
-def test_a_claim_that_its_process_no_longer_renews_ends_on_its_own_machine_too(mine):
+def test_a_claim_that_is_not_renewed_ends_even_if_its_process_runs(mine):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         claim = replace(mine, pid=other.pid, started=process.started(other.pid))
         assert not replace(claim, until=datetime.now(UTC) - timedelta(seconds=1)).is_live("v1")
         other.communicate(b"\n")
 
 
-def test_a_claim_is_renewed_as_long_as_a_load_runs_though_a_renewal_fails(mine, monkeypatch, caplog):
+def test_a_claim_is_renewed_while_a_load_runs_even_after_a_failed_renewal(mine, monkeypatch, caplog):
     renewed, enough = [], threading.Event()
 
     def renew(claim):

@@ -78,7 +78,7 @@ def test_a_setting_that_is_unknown_is_named(luigi_cfg):
 
 @pytest.mark.parametrize("key", ["password", "PassWord", "client_secret", "token", "api_key", "aws_secret_access_key"])
 @pytest.mark.parametrize("kind", ["cfg", "toml"])
-def test_a_secret_in_any_section_is_refused_with_the_way_out(luigi_cfg, key, kind):
+def test_a_secret_in_any_section_is_refused_with_the_fix(luigi_cfg, key, kind):
     luigi_cfg(f'[luigi_sinks.mariadb]\nhost = "db"\n[luigi_sinks.elasticsearch]\n{key} = "x"\n', kind)
     with pytest.raises(BadSetting, match=r"\[luigi_sinks.elasticsearch\].*secret.*credential = NAME") as caught:
         config.read_connection(Settings, "mariadb")
@@ -97,7 +97,7 @@ def test_a_per_cent_sign_that_is_not_escaped_is_explained(luigi_cfg):
         config.read_connection(Settings, "mariadb")
 
 
-def test_a_key_of_a_section_counts_though_it_stands_in_the_defaults_too(luigi_cfg):
+def test_a_key_of_a_section_counts_even_if_it_is_also_in_the_defaults(luigi_cfg):
     luigi_cfg("[DEFAULT]\nport = 1\npassword = x\n[luigi_sinks.mariadb]\nhost = db\nport = 3307\n")
     assert config.section("luigi_sinks.mariadb") == {"host": "db", "port": "3307"}
     luigi_cfg("[DEFAULT]\npassword = x\n[luigi_sinks.mariadb]\nhost = db\npassword = y\n")
@@ -105,23 +105,23 @@ def test_a_key_of_a_section_counts_though_it_stands_in_the_defaults_too(luigi_cf
         config.section("luigi_sinks.mariadb")
 
 
-def test_defaults_of_the_whole_file_are_no_settings_of_ours(luigi_cfg):
+def test_keys_in_the_defaults_section_are_ignored(luigi_cfg):
     luigi_cfg("[DEFAULT]\ncolour = red\n[luigi_sinks.mariadb]\nhost = db\n")
     assert config.read_connection(Settings, "mariadb") == Settings("db")
 
 
-def test_a_section_that_is_not_there_is_named_with_what_it_must_say(luigi_cfg):
+def test_a_missing_section_is_named_with_its_required_settings(luigi_cfg):
     luigi_cfg("")
     with pytest.raises(BadSetting, match=r"no section \[luigi_sinks.mariadb\].*add it, and set host"):
         config.read_connection(Settings, "mariadb")
 
 
-def test_without_a_section_all_is_as_declared(luigi_cfg):
+def test_without_a_section_the_defaults_apply(luigi_cfg):
     luigi_cfg("")
     assert config.common() == config.Common()
 
 
-def test_a_namespace_goes_before_every_name(luigi_cfg):
+def test_a_namespace_is_a_prefix_of_every_name(luigi_cfg):
     luigi_cfg("[luigi_sinks]\nnamespace = dev\nlocal = /tmp/x\n")
     assert config.common().dataset("flights") == "dev_flights"
     assert config.common().local == Path("/tmp/x")
@@ -161,7 +161,7 @@ class TestWithoutLuigi:
         assert config.read_connection(Settings, "mariadb") == Settings("another")
 
     @pytest.mark.parametrize("content", [None, "not = [toml"])
-    def test_a_file_that_cannot_be_read_is_named(self, toml, content):
+    def test_a_toml_file_that_cannot_be_read_is_named(self, toml, content):
         toml.unlink() if content is None else toml.write_text(content)
         with pytest.raises(BadSetting, match=f"LUIGI_SINKS_CONFIG names {toml}, which cannot be read as TOML"):
             config.common()
@@ -171,7 +171,7 @@ class TestWithoutLuigi:
         with pytest.raises(BadSetting, match=r"luigi\.cfg has sections of luigi_sinks, and LUIGI_SINKS_CONFIG names"):
             config.read_connection(Settings, "mariadb")
 
-    def test_a_process_that_loads_by_the_file_imports_no_luigi(self, toml, tmp_path):
+    def test_a_process_that_is_configured_by_a_toml_file_does_not_import_luigi(self, toml, tmp_path):
         toml.write_text(f'[luigi_sinks]\nlocal = "{tmp_path}/data"\n')
         script = (
             "import sys\n"

@@ -33,11 +33,11 @@ def refused(row):
     return caught.value
 
 
-def test_dicts_come_out_in_the_order_of_the_fields():
+def test_dicts_become_tuples_in_the_order_of_the_fields():
     assert accept({"even": 2, "day": None, "carrier": "UA", "id": 1}) == [(1, "UA", None, 2)]
 
 
-def test_tuples_pass_as_they_are():
+def test_tuples_are_accepted_unchanged():
     assert accept((1, "UA", date(2013, 1, 1), 2)) == [(1, "UA", date(2013, 1, 1), 2)]
 
 
@@ -45,7 +45,7 @@ def test_a_date_may_be_given_as_iso_text():
     assert accept({**GOOD, "day": "2013-01-31"})[0][2] == date(2013, 1, 31)
 
 
-def test_the_size_in_bytes_comes_with_the_rows():
+def test_accept_also_returns_the_size_in_bytes():
     assert CONTRACT.accept("", [GOOD, GOOD], 1)[1] == len(b'[[1,"UA",null,2],[1,"UA",null,2]]')
 
 
@@ -69,7 +69,7 @@ def test_a_wrong_value_is_named_by_row_and_field(change, field, reason):
     assert reason in error.reason
 
 
-def test_an_unknown_field_is_named_with_the_one_that_was_meant():
+def test_an_unknown_field_is_named_with_the_closest_known_one():
     assert "did you mean 'carrier'?" in refused({**GOOD, "carier": "UA"}).reason
 
 
@@ -128,7 +128,7 @@ def test_the_error_says_that_nothing_was_published():
     )
 
 
-def test_a_key_is_made_of_its_fields_in_order():
+def test_a_key_consists_of_its_fields_in_order():
     assert SHAPE.key_of((1, "UA", None, 2)) == ("UA", 1)
 
 

@@ -49,7 +49,7 @@ def test_a_load_is_logged_in_one_line(sink, caplog):
     assert f"published {sink.head('_all').version}: 1 rows in" in caplog.text
 
 
-def test_a_listener_is_told_what_ended_a_load(sink):
+def test_a_listener_gets_the_error_that_ended_a_load(sink):
     events = []
     with (
         pytest.raises(ValueError, match="no more") as raised,
@@ -65,7 +65,7 @@ def full_disk(event):
         raise OSError("the disk is full")
 
 
-def test_a_listener_that_fails_when_told_of_a_failure_does_not_hide_it(sink, caplog):
+def test_a_listener_that_fails_on_a_failure_event_does_not_hide_the_first_error(sink, caplog):
     with pytest.raises(ValueError, match="no more"), loading(sink, "_all", JANUARY, listeners=[full_disk]):
         raise ValueError("no more")
     assert "a listener failed when told of the load: the disk is full" in caplog.text
@@ -77,7 +77,7 @@ def test_a_listener_that_fails_after_the_publication_does_not_fail_the_load(sink
     assert "a listener failed when told of the publish: the disk is full" in caplog.text
 
 
-def test_a_listener_that_listens_to_all_is_told_of_each_load_until_it_stops(sink):
+def test_a_global_listener_gets_the_events_of_each_load_until_it_stops(sink):
     events = []
     listen(events.append)  # a bound method equals itself, though each look makes another
     try:
@@ -88,7 +88,7 @@ def test_a_listener_that_listens_to_all_is_told_of_each_load_until_it_stops(sink
     assert steps(events) == ["load begun", "load success", "publish success"]
 
 
-def test_what_checks_say_is_told_and_kept(sink):
+def test_check_results_are_in_the_event_and_in_the_record(sink):
     def few(version, counts):
         raise CheckFailed("too many")
 
@@ -112,7 +112,7 @@ def test_a_listener_can_stop_a_load_before_it_is_published(sink):
     assert [record.state for record in sink.records()] == [State.FAILED]
 
 
-def test_a_check_of_the_users_own_can_refuse_a_version(sink):
+def test_a_user_defined_check_can_refuse_a_version(sink):
     def few(version, counts):
         if counts.rows > 2:
             raise CheckFailed(f"{version}: too many")
@@ -123,7 +123,7 @@ def test_a_check_of_the_users_own_can_refuse_a_version(sink):
     assert [record.state for record in sink.records()] == [State.FAILED]
 
 
-def test_a_server_that_counts_other_rows_than_were_written_is_not_believed(sink, monkeypatch):
+def test_a_version_with_another_row_count_than_was_written_is_refused(sink, monkeypatch):
     seal = SQLiteStage.seal
     monkeypatch.setattr(SQLiteStage, "seal", lambda stage: replace(seal(stage), rows=2))
     with pytest.raises(CheckFailed, match="counts 2 rows, but 3 were written"):
@@ -131,7 +131,7 @@ def test_a_server_that_counts_other_rows_than_were_written_is_not_believed(sink,
 
 
 @pytest.mark.parametrize("leave", [GeneratorExit, SystemExit, KeyboardInterrupt, ZeroDivisionError])
-def test_whatever_leaves_the_block_abandons_the_stage(sink, leave):
+def test_any_exception_that_leaves_the_block_abandons_the_stage(sink, leave):
     with pytest.raises(leave), loading(sink, "_all", JANUARY) as writer:
         writer.write((1,))
         raise leave
@@ -159,7 +159,7 @@ def test_a_store_that_fails_while_a_load_is_abandoned_does_not_hide_the_first_er
     assert "still there (no answer)" in caught.value.__notes__[0]
 
 
-def test_a_publication_whose_answer_is_lost_is_tried_again(sink, monkeypatch):
+def test_a_publication_whose_response_is_lost_is_retried(sink, monkeypatch):
     publish, answers = SQLiteSink.publish, ["lost", "lost", "arrives"]
 
     def lossy(self, version, *, replacing):
@@ -174,7 +174,7 @@ def test_a_publication_whose_answer_is_lost_is_tried_again(sink, monkeypatch):
     assert sink.head("_all").epoch == 1
 
 
-def test_a_publication_whose_answer_never_comes_is_found_by_the_next_look(sink, monkeypatch):
+def test_a_publication_without_any_response_is_found_by_the_next_read(sink, monkeypatch):
     publish = SQLiteSink.publish
 
     def lost(self, version, *, replacing):
@@ -206,7 +206,7 @@ def test_a_version_is_retired_in_the_step_that_publishes_the_next(sink):
     assert second.published_at <= first.retired_at
 
 
-def test_a_load_that_was_never_registered_ends_in_its_own_error_alone(sink, monkeypatch):
+def test_a_load_that_was_never_registered_raises_only_its_own_error(sink, monkeypatch):
     def refuse(sink, record):
         raise BadSetting("no such database")
 

@@ -31,12 +31,12 @@ texts = st.text(max_size=12)
         (luigi.Parameter(), "", "_z"),
     ],
 )
-def test_dates_are_their_digits_and_the_rest_is_escaped(parameter, value, partition):
+def test_dates_are_encoded_as_digits_and_other_values_are_escaped(parameter, value, partition):
     assert encode([parameter], [value]) == partition
     assert decode([parameter], partition) == (value,)
 
 
-def test_a_dataset_without_partitions_has_one_that_no_value_encodes_to():
+def test_no_value_is_encoded_as_the_id_of_the_whole_dataset():
     assert encode([], []) == WHOLE
     assert encode([TEXT], ["all"]) != WHOLE
     assert encode([TEXT], [WHOLE]) != WHOLE
@@ -44,22 +44,22 @@ def test_a_dataset_without_partitions_has_one_that_no_value_encodes_to():
 
 
 @given(st.lists(texts, min_size=2, max_size=2), st.lists(texts, min_size=2, max_size=2))
-def test_partition_ids_that_must_differ_do(one, other):
+def test_different_values_have_different_ids(one, other):
     same = encode([TEXT, TEXT], one) == encode([TEXT, TEXT], other)
     assert same == (one == other)
 
 
-def test_values_that_a_plain_join_would_confuse_differ():
+def test_values_with_the_same_joined_text_have_different_ids():
     assert encode([TEXT, TEXT], ["a_b", "c"]) != encode([TEXT, TEXT], ["a", "b_c"])
 
 
 @given(st.lists(texts, min_size=1, max_size=3))
-def test_every_id_fits_every_store(values):
+def test_every_id_is_valid_in_every_store(values):
     assert re.fullmatch(r"[a-z0-9_]{1,30}", encode([TEXT] * len(values), values))
 
 
 @given(st.lists(texts, min_size=1, max_size=3))
-def test_an_id_that_is_not_shortened_reads_back(values):
+def test_an_id_that_is_not_shortened_can_be_decoded(values):
     parameters = [TEXT] * len(values)
     partition = encode(parameters, values)
     if "_h_" not in partition:
@@ -67,19 +67,19 @@ def test_an_id_that_is_not_shortened_reads_back(values):
 
 
 @given(st.dates(min_value=date(1000, 1, 1)))
-def test_every_date_reads_back(day):
+def test_every_date_can_be_decoded(day):
     assert decode([luigi.DateParameter()], encode([luigi.DateParameter()], [day])) == (day,)
 
 
-def test_a_long_id_keeps_a_slug_for_the_eye():
+def test_a_long_id_keeps_a_readable_slug():
     assert encode([TEXT], ["a rather long name of a region"]).startswith("a_rather_long")
 
 
-def test_a_hidden_parameter_cannot_partition():
+def test_a_hidden_parameter_cannot_choose_the_partition():
     with pytest.raises(BadSetting, match="hidden"):
         encode([luigi.Parameter(visibility=ParameterVisibility.PRIVATE)], ["x"])
 
 
-def test_a_parameter_that_does_not_read_back_what_it_writes_cannot_partition():
+def test_a_parameter_that_does_not_parse_what_it_serializes_cannot_choose_the_partition():
     with pytest.raises(BadSetting, match="parses this as another value"):
         encode([luigi.TimeDeltaParameter()], [timedelta(milliseconds=5)])

@@ -125,7 +125,7 @@ def test_the_public_api_is_what_its_snapshot_says():
     assert not found, f"the public API changed. If that is intended, run `{WRITE}` and commit the file:\n{found}"
 
 
-def test_all_public_names_are_there_and_sorted():
+def test_all_public_names_exist_and_are_sorted():
     for package in PACKAGES:
         names = getattr(import_module(package), "__all__", [])
         assert sorted(names) == list(names), package

@@ -1,4 +1,4 @@
-"""The rules of a version's life, without any store; the contract suite tries them on each."""
+"""The rules for the states of a version, without a store; the contract suite tests them on each store."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -16,7 +16,7 @@ def in_a_thread(act):
 
 
 def alone(act):
-    """Run a test as if its thread had begun nothing."""
+    """Run each test as in a thread without a running task."""
     return copy_context().run(act)
 
 

@@ -48,7 +48,7 @@ RETIRED, HEAD = {"id": 0, "on": date(2026, 1, 1)}, {"id": 2, "on": date(2026, 1,
 
 
 class TestAFileOfFormat1:
-    """As the first release wrote it; the second of 201302's versions was published before a crash."""
+    """A file as the first release wrote it; a crash followed the publication of the second version of 201302."""
 
     @pytest.fixture(autouse=True)
     def _file(self, tmp_path: Path) -> None:

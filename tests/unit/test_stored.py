@@ -1,4 +1,4 @@
-"""The form in which registries keep records."""
+"""The format in which registries store records."""
 
 import json
 from dataclasses import replace

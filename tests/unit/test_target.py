@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("memory")
 
 
 class Target(VersionedTarget):
-    """The least that a store's target is."""
+    """A minimal target of a store."""
 
     store = "memory"
 
@@ -70,7 +70,7 @@ def test_a_target_still_exists_after_another_version_replaced_it():
     assert history() == [State.RETIRED, State.PUBLISHED]
 
 
-def test_a_version_is_read_back_by_whoever_names_it():
+def test_a_version_is_read_by_any_target_with_its_update_id():
     for update_id, row in (("today", (1,)), ("tomorrow", (2,))):
         with Target(update_id=update_id).open("w") as sink:
             sink.write(row)
@@ -79,12 +79,12 @@ def test_a_version_is_read_back_by_whoever_names_it():
     assert next(Target(update_id="tomorrow").open()) == {"id": 2}
 
 
-def test_what_was_never_published_cannot_be_read():
+def test_an_output_that_was_never_published_cannot_be_read():
     with pytest.raises(FileNotFoundError, match="nothing has been published yet"):
         target().open("r")
 
 
-def test_a_version_whose_rows_are_deleted_exists_and_cannot_be_read():
+def test_a_version_whose_rows_are_deleted_exists_but_cannot_be_read():
     for update_id in ("today", "tomorrow"):
         with Target(update_id=update_id).open("w") as sink:
             sink.write((1,))
@@ -94,7 +94,7 @@ def test_a_version_whose_rows_are_deleted_exists_and_cannot_be_read():
         target().open("r")
 
 
-def test_a_task_says_what_its_target_is():
+def test_a_task_identifies_its_target():
     task = Daily(date(2013, 1, 31))
     mine = Target(task=task, partition_by=("day",))
     assert (mine.partition, mine.origin.update_id) == ("20130131", task.task_id)
@@ -103,24 +103,24 @@ def test_a_task_says_what_its_target_is():
     assert (whole.partition, whole.origin.period) == ("_all", "2013-01-31")
 
 
-def test_one_name_need_not_stand_in_a_tuple():
+def test_partition_by_may_be_a_single_name():
     assert Target(task=Daily(date(2013, 1, 31)), partition_by="day").partition == "20130131"
 
 
-def test_a_target_refuses_to_guess_what_a_task_replaces():
+def test_a_target_of_a_task_with_parameters_needs_partition_by():
     with pytest.raises(BadSetting, match=r"partition_by = \('day',\).*partition_by = \(\)"):
         Target(task=Daily(date(2013, 1, 31)))
 
 
 @pytest.mark.parametrize("options", [{"rerun": "late\ud800"}, {"partition_by": ("name",)}])
-def test_a_parameter_that_is_no_text_is_refused(options):
+def test_a_parameter_with_a_lone_surrogate_is_refused(options):
     task = Named("\ud800" if "partition_by" in options else "x")
     with pytest.raises(BadSetting, match="surrogate"):
         Target(task=task, **{"partition_by": (), **options})
 
 
 @pytest.mark.parametrize("partition", ["2013-01", "EMEA", "", "x" * 31])
-def test_a_partition_that_does_not_fit_every_store_is_refused(partition):
+def test_a_partition_id_that_is_not_valid_in_every_store_is_refused(partition):
     with pytest.raises(BadSetting, match="a-z, 0-9 and _"):
         target(partition=partition)
 
@@ -148,7 +148,7 @@ def test_an_exception_in_the_block_abandons():
     assert history() == [State.FAILED]
 
 
-def test_finally_close_does_not_publish_half_a_load():
+def test_close_in_a_finally_block_does_not_publish_half_a_load():
     def half():
         sink = target().open("w")
         try:
@@ -191,7 +191,7 @@ def test_a_load_within_an_exception_handler_publishes():
     assert history() == [State.PUBLISHED]
 
 
-def test_a_writer_that_is_forgotten_abandons_and_says_so(caplog):
+def test_a_writer_that_is_never_closed_abandons_with_a_warning(caplog):
     sink = target().open("w")
     sink.write((1,))
     del sink
@@ -200,7 +200,7 @@ def test_a_writer_that_is_forgotten_abandons_and_says_so(caplog):
     assert "was never closed" in caplog.text
 
 
-def test_a_load_that_cannot_begin_is_not_called_forgotten(caplog):
+def test_a_load_that_cannot_begin_does_not_warn_about_its_writer(caplog):
     with target().open("w") as sink:
         sink.write((1,))
         with pytest.raises(Conflict):
@@ -209,7 +209,7 @@ def test_a_load_that_cannot_begin_is_not_called_forgotten(caplog):
     assert "never closed" not in caplog.text
 
 
-def test_an_error_that_the_block_swallows_still_abandons():
+def test_an_error_that_the_block_catches_still_abandons():
     with pytest.raises(BadRow), target().open("w") as sink:
         sink.write((1,))
         with contextlib.suppress(BadRow):
@@ -236,7 +236,7 @@ def test_a_target_can_be_sent_to_another_process():
     assert pickle.loads(pickle.dumps(target())).exists()
 
 
-def test_many_targets_are_looked_up_at_once_and_told_apart():
+def test_many_targets_are_looked_up_with_one_query_per_dataset():
     made = [Target(update_id=u, partition=u) for u in ("a", "b")] + [Target("other", update_id="a", partition="a")]
     for one in made:
         with one.open("w") as sink:
@@ -250,7 +250,7 @@ def test_many_targets_are_looked_up_at_once_and_told_apart():
     assert complete(asked) == [True, True, True, False, False, False] == [one.exists() for one in asked]
 
 
-def test_of_several_reruns_the_head_is_read_and_else_the_latest():
+def test_of_several_reruns_the_head_is_read_or_else_the_latest():
     for rerun, row in (("", (1,)), ("a", (2,)), ("b", (3,))):
         with labelled(rerun).open("w") as sink:
             sink.write(row)
@@ -276,6 +276,6 @@ class Whole(luigi.Task):
 
 
 @pytest.mark.parametrize("name", [None, ""])
-def test_a_dataset_without_a_name_is_refused_with_the_words_that_name_one(name):
+def test_a_dataset_without_a_name_is_refused_with_the_settings_that_name_it(name):
     with pytest.raises(BadSetting, match="set table, index or graph"):
         Target(name, update_id="a")

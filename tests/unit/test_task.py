@@ -29,7 +29,7 @@ class Target(VersionedTarget):
 
 
 class Copy(CopyTask):
-    """The least that a store's task is."""
+    """A minimal task of a store."""
 
     table = setting()
 
@@ -78,7 +78,7 @@ class TestRuns:
         assert build(Daily(DAY))
         assert history(Daily(DAY)) == [State.PUBLISHED]
 
-    def test_a_rerun_under_a_label_loads_once_more_and_only_once(self):
+    def test_a_rerun_under_a_label_loads_exactly_once_more(self):
         assert build(Daily(DAY))
         assert build(Daily(DAY, rerun="late data"))
         assert build(Daily(DAY, rerun="late data"))
@@ -100,7 +100,7 @@ class TestRuns:
         assert build(Failing(DAY))
         assert history(Failing(DAY)) == [State.FAILED, State.PUBLISHED]
 
-    def test_a_half_eaten_iterator_is_refused(self, caplog):
+    def test_an_iterator_that_was_partly_read_is_refused(self, caplog):
         class HalfEaten(Daily):
             source = iter([(1,), (2,), (3,), "no row", (5,), (6,)])
 
@@ -113,7 +113,7 @@ class TestRuns:
         assert "Return a new iterator in each call" in caplog.text
         assert history(task) == [State.FAILED, State.FAILED]
 
-    def test_rows_that_return_nothing_are_explained(self, caplog):
+    def test_rows_that_return_none_are_refused_with_an_explanation(self, caplog):
         class Forgetful(Daily):
             def rows(self):
                 list(self.input())
@@ -121,7 +121,7 @@ class TestRuns:
         assert not build(Forgetful(DAY))
         assert "rows() returned None" in caplog.text
 
-    def test_a_list_may_be_given_again(self):
+    def test_rows_may_return_the_same_list_again(self):
         class FromList(Daily):
             source = ((1,), (2,), None)
 
@@ -163,7 +163,7 @@ class TestRuns:
         assert not build(Confused(DAY))
         assert "yield dependencies in run()" in caplog.text
 
-    def test_a_second_family_on_one_partition_is_refused_unless_declared(self, caplog):
+    def test_another_family_may_not_replace_a_partition_unless_declared(self, caplog):
         class Other(Daily):
             pass
 
@@ -175,7 +175,7 @@ class TestRuns:
         assert "shared_with = ('Daily',)" in caplog.text
         assert build(Declared(DAY))
 
-    def test_an_older_date_never_replaces_the_whole_of_a_newer_one(self, caplog):
+    def test_an_older_date_never_replaces_a_dataset_of_a_newer_date(self, caplog):
         class Whole(Daily):
             table = "whole"
             partition_by = ()
@@ -204,14 +204,14 @@ class TestBulkComplete:
     def _one_day_done(self, memory):
         assert build(Daily(DAY))
 
-    def test_bulk_complete_called_with_lone_dates(self):
+    def test_bulk_complete_with_single_dates(self):
         assert Daily.bulk_complete(iter([DAY, date(2013, 2, 1)])) == [DAY]
 
-    def test_bulk_complete_called_with_tuples_and_dicts(self):
+    def test_bulk_complete_with_tuples_and_dicts(self):
         assert Daily.bulk_complete([(DAY,), (date(2013, 2, 1),)]) == [(DAY,)]
         assert Daily.bulk_complete([{"day": DAY}]) == [{"day": DAY}]
 
-    def test_bulk_complete_called_with_a_partial(self):
+    def test_bulk_complete_with_a_partial(self):
         class Regional(Daily):
             region = luigi.Parameter()
             table = "regional"
@@ -228,7 +228,7 @@ class TestBulkComplete:
         assert build(RangeDaily(of=Daily, start=date(2013, 1, 30), stop=date(2013, 2, 2), days_back=10**5))
         assert len(history(Daily(DAY))) == 3
 
-    def test_a_task_with_an_output_of_another_kind_is_asked_itself(self):
+    def test_a_task_with_another_kind_of_output_is_checked_by_complete(self):
         class Mixed(Daily):
             def output(self):
                 return luigi.LocalTarget("/nowhere/at/all")
@@ -259,14 +259,14 @@ class TestDeclarations:
 
         assert Chunked().output().partition == "_all"
 
-    def test_an_unknown_partition_parameter_is_refused_with_the_one_that_was_meant(self):
+    def test_an_unknown_partition_parameter_is_refused_with_the_closest_known_one(self):
         class Mistyped(Daily):
             partition_by = ("dya",)
 
         with pytest.raises(ParameterException, match="did you mean 'day'"):
             Mistyped(DAY)
 
-    def test_a_private_parameter_cannot_partition(self):
+    def test_a_private_parameter_cannot_choose_the_partition(self):
         class Hidden(Daily):
             account = luigi.Parameter(visibility=ParameterVisibility.PRIVATE)
             partition_by = ("account",)
@@ -274,7 +274,7 @@ class TestDeclarations:
         with pytest.raises(ParameterException, match="hidden or private"):
             Hidden(DAY, "x")
 
-    def test_a_property_may_be_a_setting(self):
+    def test_a_setting_may_be_a_property(self):
         class Dynamic(Daily):
             @property
             def table(self):
@@ -288,7 +288,7 @@ class TestDeclarations:
             Daily(date(1999, 12, 31))
         assert "hunter2" not in str(caught.value)
 
-    def test_rows_must_be_said(self, memory, caplog):
+    def test_a_task_without_rows_is_refused(self, memory, caplog):
         class Empty(CopyTask):
             table = "t"
             output = Copy.output

@@ -5,7 +5,7 @@ import pytest
 from luigi_sinks.version import State, Version, new_version
 
 
-def test_an_id_fits_every_store_and_shows_its_time():
+def test_an_id_is_valid_in_every_store_and_shows_its_time():
     assert re.fullmatch(r"v\d{8}t\d{6}_[a-z2-7]{6}", new_version("flights", "201301").id)
 
 
@@ -13,7 +13,7 @@ def test_two_versions_of_one_second_differ():
     assert len({new_version("flights", "_all").id for _ in range(200)}) == 200
 
 
-def test_a_version_reads_as_people_say_it():
+def test_a_version_as_text_is_dataset_partition_and_id():
     assert str(Version("flights", "201301", "v1")) == "flights/201301/v1"
 
 

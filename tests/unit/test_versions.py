@@ -34,7 +34,7 @@ class Words(Numbers):
 
 @pytest.fixture(autouse=True)
 def audit_into(luigi_cfg, tmp_path):
-    """Return a function that says where the audit log is; by default it can be written."""
+    """Return a function that sets the path of the audit log; by default a writable one."""
 
     def configure(path, **settings):
         said = "".join(f"{key} = {value}\n" for key, value in settings.items())
@@ -57,7 +57,7 @@ def build(*tasks):
     return luigi.build(tasks, local_scheduler=True)
 
 
-def test_a_load_begins_succeeds_and_is_published_in_the_audit(lines):
+def test_a_load_has_begin_success_and_publication_lines_in_the_audit_log(lines):
     assert build(Numbers())
     version = str(Numbers().output().record().version)
     told = [(line["action"], line["outcome"], line["version"], line.get("rows")) for line in lines()]
@@ -68,14 +68,14 @@ def test_a_load_begins_succeeds_and_is_published_in_the_audit(lines):
     ]
 
 
-def test_each_line_says_which_task_of_which_owner_it_was(lines):
+def test_each_audit_line_has_the_task_and_its_owner(lines):
     assert build(Numbers())
     said = {(line["task_family"], line["task_id"], line["owner"], line["dataset"]) for line in lines()}
     assert said == {("Numbers", Numbers().task_id, "flight_ops", "d")}
     assert len({line["correlation"] for line in lines()}) == 1
 
 
-def test_a_load_that_fails_is_in_the_audit_without_what_its_rows_held(lines):
+def test_a_failed_load_is_audited_without_values_of_its_rows(lines):
     with pytest.raises(BadRow):
         Words().run()
     begun, failed = lines()
@@ -84,7 +84,7 @@ def test_a_load_that_fails_is_in_the_audit_without_what_its_rows_held(lines):
     assert "secret word" not in json.dumps([begun, failed])
 
 
-def test_an_error_of_the_users_own_is_named_and_not_quoted(lines):
+def test_a_user_defined_error_is_audited_by_type_only(lines):
     def broken(self):
         yield (1,)
         raise ValueError("password=hunter2")
@@ -96,14 +96,14 @@ def test_an_error_of_the_users_own_is_named_and_not_quoted(lines):
 
 @pytest.fixture
 def two_versions():
-    """Load twice; return the sink and its versions, the first of them retired."""
+    """Load twice, and return the sink and both versions; the first is retired."""
     assert build(Numbers())
     assert build(Numbers(rerun="again"))
     sink = Numbers().output().sink()
     return sink, *(record.version for record in sink.records())
 
 
-def test_a_version_that_is_published_again_is_the_head_and_in_the_audit(two_versions, lines):
+def test_a_version_that_is_published_again_is_the_head_and_audited(two_versions, lines):
     sink, first, second = two_versions
     versions.roll_back(sink, first)
     assert sink.head(first.partition).version == first
@@ -119,14 +119,14 @@ def test_publishing_the_head_again_leaves_it_the_head(two_versions):
     assert sink.head(head.partition).record.state == "published"
 
 
-def test_a_version_whose_rows_are_pruned_is_in_the_audit(two_versions, lines):
+def test_a_prune_is_audited(two_versions, lines):
     sink, first, _ = two_versions
     versions.prune(sink, first)
     assert next(sink.records()).state == "dropped"
     assert [(line["action"], line["outcome"]) for line in lines()[-2:]] == [("prune", "begun"), ("prune", "success")]
 
 
-def test_a_prune_that_is_refused_is_in_the_audit_too(two_versions, lines):
+def test_a_refused_prune_is_audited(two_versions, lines):
     sink, _, head = two_versions
     with pytest.raises(Conflict):
         versions.prune(sink, head)
@@ -135,7 +135,7 @@ def test_a_prune_that_is_refused_is_in_the_audit_too(two_versions, lines):
 
 @pytest.mark.parametrize("act", [versions.roll_back, versions.prune])
 @pytest.mark.parametrize("kind", [str, lambda version: Numbers().output().record()], ids=["text", "record"])
-def test_what_is_no_version_is_refused_with_what_to_pass_and_is_not_in_the_audit(two_versions, lines, act, kind):
+def test_an_argument_that_is_not_a_version_is_refused_with_the_fix_and_not_audited(two_versions, lines, act, kind):
     sink, first, _ = two_versions
     before = lines()
     with pytest.raises(
@@ -145,7 +145,7 @@ def test_what_is_no_version_is_refused_with_what_to_pass_and_is_not_in_the_audit
     assert lines() == before
 
 
-def test_without_an_audit_log_that_is_required_nothing_is_rolled_back(two_versions, audit_into, tmp_path):
+def test_without_a_required_audit_log_nothing_is_rolled_back(two_versions, audit_into, tmp_path):
     sink, first, second = two_versions
     audit_into(tmp_path / "gone" / "log", required="true")
     with pytest.raises(CredentialError, match="nothing is done that is not recorded"):
@@ -153,7 +153,7 @@ def test_without_an_audit_log_that_is_required_nothing_is_rolled_back(two_versio
     assert sink.head(second.partition).version == second
 
 
-def test_an_audit_log_that_is_required_has_a_path(luigi_cfg):
+def test_a_required_audit_log_needs_a_path(luigi_cfg):
     luigi_cfg("[luigi_sinks.audit]\nrequired = true\n")
     audit.forget_settings()
     with pytest.raises(BadSetting, match="required = true needs a path"):
@@ -175,14 +175,14 @@ def test_a_plain_tasks_target_is_opened_for_the_tasks_owner_and_read_for_its_rea
     running.become(running.Running())
 
 
-def test_without_an_audit_log_that_is_required_nothing_is_staged(audit_into, tmp_path):
+def test_without_a_required_audit_log_nothing_is_staged(audit_into, tmp_path):
     audit_into(tmp_path / "gone" / "log", required="true")
     with pytest.raises(CredentialError, match="nothing is done that is not recorded"):
         Numbers().run()
     assert list(Numbers().output().sink().records()) == []
 
 
-def test_an_audit_log_that_goes_away_during_a_load_keeps_it_from_publishing(audit_into, tmp_path, monkeypatch):
+def test_a_required_audit_log_that_fails_during_a_load_prevents_publication(audit_into, tmp_path, monkeypatch):
     audit_into(tmp_path / "audit" / "log", required="true")
     seal = SQLiteStage.seal
 
@@ -197,7 +197,7 @@ def test_an_audit_log_that_goes_away_during_a_load_keeps_it_from_publishing(audi
     assert [record.state for record in Numbers().output().sink().records()] == ["failed"]
 
 
-def test_an_audit_log_that_is_not_required_is_missed_with_one_warning(audit_into, tmp_path, caplog):
+def test_an_optional_audit_log_that_fails_causes_one_warning(audit_into, tmp_path, caplog):
     audit_into(tmp_path / "gone" / "log")
     Numbers().run()
     assert Numbers().complete()

@@ -12,7 +12,7 @@ from luigi_sinks.writer import Writer
 
 @dataclass
 class Stage:
-    """Keeps the parts it is given; fails as often as told."""
+    """Keeps the parts; the first `unavailable` writes fail."""
 
     writers: int = 2
     unavailable: int = 0
@@ -76,7 +76,7 @@ def test_large_rows_make_parts_of_few_rows():
     assert len(stage.parts[-1].rows) <= 400
 
 
-def test_no_more_parts_are_under_way_than_the_stage_has_writers():
+def test_no_more_parts_are_written_in_parallel_than_the_stage_has_writers():
     stage = Stage(writers=3, slow=0.2)
     with writing(stage) as writer:
         for i in range(150_000):
@@ -84,7 +84,7 @@ def test_no_more_parts_are_under_way_than_the_stage_has_writers():
     assert 1 < stage.most_at_once <= 3
 
 
-def test_a_part_is_tried_again_while_the_store_is_unavailable():
+def test_a_part_is_retried_while_the_store_is_unavailable():
     stage = Stage(unavailable=2)
     with writing(stage) as writer:
         writer.write((1, None))
@@ -97,7 +97,7 @@ def test_a_store_that_stays_unavailable_ends_the_load(monkeypatch):
         writer.write((1, None))
 
 
-def test_a_kind_waits_until_all_of_the_one_before_is_written():
+def test_a_new_kind_waits_until_all_rows_of_the_previous_kind_are_written():
     stage = Stage(slow=0.05)
     contract = TwoKinds("d", {"node": SHAPE, "edge": SHAPE})
     with writing(stage, contract) as writer:
@@ -123,7 +123,7 @@ def test_a_row_of_an_unknown_kind_is_named():
     ],
     ids=["data frame", "Arrow table"],
 )
-def test_frames_are_rows(frame):
+def test_frames_are_accepted_as_rows(frame):
     stage = Stage()
     with writing(stage) as writer:
         writer.write(frame)
@@ -131,7 +131,7 @@ def test_frames_are_rows(frame):
     assert rows_of(stage) == [(1, "a"), (2, None), (3, "c")]
 
 
-def test_lists_are_rows_as_tuples_are():
+def test_lists_are_accepted_as_rows():
     stage = Stage()
     with writing(stage) as writer:
         writer.write([1, "a"])
@@ -139,7 +139,7 @@ def test_lists_are_rows_as_tuples_are():
 
 
 @pytest.mark.parametrize("row", [None, 3, "text", b"bytes", object()])
-def test_what_is_no_row_is_refused(row):
+def test_values_that_are_not_rows_are_refused(row):
     with (
         pytest.raises(BadRow, match="pass a dict, a tuple, an Arrow table or a data frame"),
         writing(Stage()) as writer,
@@ -156,7 +156,7 @@ def test_an_error_that_the_caller_caught_still_ends_the_load():
     assert stage.parts == []
 
 
-def test_a_dict_that_is_used_again_for_the_next_row_is_kept_as_it_was():
+def test_a_dict_that_the_caller_reuses_keeps_its_values():
     stage, row = Stage(), {"name": None}
     with writing(stage) as writer:
         for i in range(5):

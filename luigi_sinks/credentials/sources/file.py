@@ -60,7 +60,9 @@ class FileSource:
             secret = self._path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise CredentialError(f"credential {self._name!r}: cannot read {self._path}: {reason}") from None
+            raise CredentialError(
+                f"credential {self._name!r}: cannot read {self._path}: {reason}; correct the file or its path"
+            ) from None
         if not secret:
             raise CredentialError(f"credential {self._name!r}: {self._path} is empty; write the secret into it")
         found = claims.unverified(secret) if self._scheme == "bearer" else {}

@@ -64,7 +64,9 @@ class Issuer:
                 options={"verify_aud": bool(audience), "require": ["exp", "iss"]},
             )
         except jwt.PyJWTError as error:
-            raise self._error(f"returned an invalid token ({type(error).__name__})") from None
+            raise self._error(
+                f"returned an invalid token ({type(error).__name__}); check `issuer`, `audience` and the clock"
+            ) from None
 
     def _key(self, header: dict[str, Any]) -> Any:
         kid, known = header.get("kid"), self._known
@@ -74,14 +76,14 @@ class Issuer:
         try:
             return known.keys[kid]
         except KeyError:
-            raise self._error("returned a token signed by a key that it does not publish") from None
+            raise self._error("returned a token signed by a key that it does not publish; check its key set") from None
 
     def _read_keys(self) -> dict[str | None, Any]:
         found = self._get(self._address("jwks_uri"))
         try:
             return {key.key_id: key for key in jwt.PyJWKSet.from_dict(found).keys}
         except (jwt.PyJWTError, TypeError, AttributeError):
-            raise self._error("publishes keys in an unknown format") from None
+            raise self._error("publishes keys in an unknown format; check its key set") from None
 
     def _address(self, what: str) -> str:
         known = self._known
@@ -90,7 +92,7 @@ class Issuer:
             known.document_until = time.monotonic() + _DOCUMENT_TTL
         address = known.document.get(what)
         if not isinstance(address, str):
-            raise self._error(f"has no {what} in its discovery document")
+            raise self._error(f"has no {what} in its discovery document; check `issuer`")
         return require_tls(address, self._credential)
 
     def _read_document(self) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class Issuer:
     def _get(self, url: str) -> dict[str, Any]:
         response = self.web.get(url)
         if response.status != 200:  # noqa: PLR2004 - HTTP status codes
-            raise self._error(f"returned {response.status} for {url}")
+            raise self._error(f"returned {response.status} for {url}; check `issuer`")
         return response.content
 
     def _error(self, reason: str) -> CredentialError:

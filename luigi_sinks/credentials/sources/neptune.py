@@ -76,8 +76,8 @@ class Neptune:
         identity = session.get_credentials()
         if identity is None:
             raise CredentialError(f"credential {self._name!r}: this process has no AWS identity; give it a role")
-        asked = AWSRequest(method="GET", url=f"https://{request.host}:{request.port}/opencypher")
-        asked.headers.add_header("Host", f"{request.host}:{request.port}")
-        SigV4Auth(identity.get_frozen_credentials(), "neptune-db", self._settings.region).add_auth(asked)
-        signed = {name: asked.headers[name] for name in _SIGNED if name in asked.headers}
+        aws_request = AWSRequest(method="GET", url=f"https://{request.host}:{request.port}/opencypher")
+        aws_request.headers.add_header("Host", f"{request.host}:{request.port}")
+        SigV4Auth(identity.get_frozen_credentials(), "neptune-db", self._settings.region).add_auth(aws_request)
+        signed = {name: aws_request.headers[name] for name in _SIGNED if name in aws_request.headers}
         return json.dumps({**signed, "HttpMethod": "GET"})

@@ -116,7 +116,9 @@ class Oidc:
         if can_refuse and (response.status == 401 or error == "invalid_client"):  # noqa: PLR2004
             raise Refused("the identity provider rejects the client secret")
         reason = error if error.isascii() and error.isidentifier() else "no reason given"
-        raise self._error(f"rejects the client {self._settings.client_id!r}: {response.status}, {reason}")
+        raise self._error(
+            f"rejects the client {self._settings.client_id!r}: {response.status}, {reason}; check how it authenticates"
+        )
 
     def _response(self, request: Request, authenticate: Callable[[], ClientAuth]) -> Response:
         """Call the token endpoint, and retry once if it is busy, with a new client assertion."""
@@ -170,12 +172,14 @@ class Oidc:
             return path.read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not ASCII text"
-            raise CredentialError(f"credential {self._name!r}: cannot read {path}: {reason}") from None
+            raise CredentialError(
+                f"credential {self._name!r}: cannot read {path}: {reason}; correct the file or its path"
+            ) from None
 
     def _token(self, content: dict[str, Any], request: Request) -> Token:
         secret, kind = content.get("access_token"), str(content.get("token_type", "")).casefold()
         if not isinstance(secret, str) or not secret or kind != "bearer":
-            raise self._error("returned no bearer token")
+            raise self._error("returned no bearer token; check the client there")
         if secret.count(".") == 2:  # noqa: PLR2004 - a JWT has three parts
             self._issuer.check(secret, request.audience)
         found, lifetime = claims.unverified(secret), content.get("expires_in")

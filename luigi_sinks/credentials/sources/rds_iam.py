@@ -78,10 +78,10 @@ class RdsIam:
         """Return the same as boto3's `generate_db_auth_token`, but without a client, which is slow to create."""
         identity = session.get_credentials()
         keys = identity and identity.get_frozen_credentials()
-        asked = AWSRequest(
+        aws_request = AWSRequest(
             method="GET",
             url=f"https://{request.host}:{request.port}/",
             params={"Action": "connect", "DBUser": request.user},
         )
-        SigV4QueryAuth(keys, "rds-db", self._settings.region, expires=_LIFETIME).add_auth(asked)
-        return str(asked.url).removeprefix("https://")
+        SigV4QueryAuth(keys, "rds-db", self._settings.region, expires=_LIFETIME).add_auth(aws_request)
+        return str(aws_request.url).removeprefix("https://")

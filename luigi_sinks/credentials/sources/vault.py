@@ -126,7 +126,7 @@ class Vault:
             login_seconds = float(session.client.auth.token.renew_self()["auth"]["lease_duration"] or first)
             seconds = min(login_seconds, float(session.client.sys.renew_lease(lease)["lease_duration"]))
         if seconds < first / 2:
-            raise CredentialError(f"credential {self._name!r}: Vault extends the lease no further")
+            raise CredentialError(f"credential {self._name!r}: Vault does not renew the lease any further")
         return token.renewed(_info(token.user, lease, seconds))
 
     def revoke(self, lease: str) -> None:

@@ -12,6 +12,7 @@ from luigi.configuration import get_config
 
 from luigi_sinks import CredentialError, config
 from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchTarget
+from luigi_sinks.elasticsearch.store import STORE
 from luigi_sinks.errors import BadSetting, Conflict, Unavailable
 
 
@@ -60,6 +61,17 @@ def test_a_store_that_is_down_is_an_error_of_every_call(make_sink, settings, clo
     with pytest.raises(Unavailable, match=f"127.0.0.1:{closed_port} does not answer.*host and port in luigi.cfg"):
         calls[call]()
     assert time.monotonic() - start < 5
+
+
+def test_a_preflight_names_what_is_wrong(settings, closed_port, secret):
+    STORE.preflight(settings)
+    with pytest.raises(Unavailable, match=f"127.0.0.1:{closed_port} does not answer"):
+        STORE.preflight(replace(settings, port=closed_port))
+    secret.write("wrong")
+    with pytest.raises(CredentialError, match=f"{secret.credential!r} was refused"):
+        STORE.preflight(replace(settings, credential=secret.credential))
+    with pytest.raises(BadSetting, match=r"tls_ca in luigi\.cfg must name the authority"):
+        STORE.preflight(replace(settings, tls_ca=Path("/etc/ssl/certs/ca-certificates.crt")))
 
 
 def test_a_target_does_not_call_itself_incomplete_when_the_store_is_down(settings, closed_port):

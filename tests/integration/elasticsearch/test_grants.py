@@ -43,6 +43,7 @@ class People:
     settings: dict
     clients: dict
     datasets: list
+    names: tuple
 
     def sink(self, role_kind, dataset):
         return ElasticsearchSink(self.settings[role_kind], dataset, parse_schema(dataset, MAPPING, {}, "id"))
@@ -90,7 +91,7 @@ def gathered(role_kinds, settings, cluster, folder):
     config = get_config()
     before = set(config.sections())
     config.read_string(sections)
-    made = People(role, found, clients, datasets)
+    made = People(role, found, clients, datasets, tuple(datasets))
     roles = grants.roles([made.sink(RoleKind.LOADER, each) for each in datasets], role)
     printed = json.loads(grants.text(roles))["roles"]
     lines = {
@@ -160,6 +161,11 @@ class TestLoader(LoaderSuite):
         """No field but the id is required here."""
         given = [{"id": 1, "name": None, "amount": 1.5}, {"id": 2}]
         assert self.read(sink, self.load(sink, given)) == given
+
+    def test_the_catalog_lists_the_dataset(self, sink):
+        """It is there since its owner made the registry; those that are others' are not shown."""
+        load(sink, WHOLE, Origin("Load_1"), rows(1))
+        assert {sink.dataset} <= set(self.datasets(sink)) <= set(self.people.names)
 
 
 class TestLoaderBesideAPublisher(TestLoader):

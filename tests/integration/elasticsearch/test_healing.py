@@ -127,6 +127,30 @@ def test_what_changes_in_a_record_while_its_version_is_published_stays(make_sink
         assert next(honest.records()).claim == later
 
 
+def test_who_published_and_why_is_kept_though_a_reader_noted_the_publication_first(make_sink, proxy):
+    sink, honest = make_sink(settings=proxy.settings), make_sink()
+    with approved(honest, 4) as stage:
+        proxy.before("PUT", "registry/_doc", lambda: list(honest.records()))
+        sink.publish(stage.version, replacing=Head(), by="ops", why="it is right")
+        (publication,) = honest.record(stage.version).publications
+        assert (publication.epoch, publication.by, publication.why) == (1, "ops", "it is right")
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_a_publication_whose_records_cannot_be_written_is_one(make_sink, proxy, load_rows, caplog, status):
+    sink, honest = make_sink(settings=proxy.settings), make_sink()
+    first = load_rows(honest, documents(3))
+    with approved(honest, 4) as stage:
+        proxy.refuse(status, lambda method, path, _: method == "PUT" and "registry/_doc" in path)
+        assert sink.publish(stage.version, replacing=honest.head("_all")).state is State.PUBLISHED
+        assert f"{stage.version} is published; the next read corrects its record" in caplog.text
+        assert {record.version: record.state for record in sink.records()} == {
+            first: State.RETIRED,
+            stage.version: State.PUBLISHED,
+        }
+        assert honest.head("_all").record.publications[0].epoch == 2
+
+
 def test_a_version_is_not_recorded_as_left_by_who_saw_it_before_it_came_back(
     make_sink, dataset, cluster, proxy, load_rows
 ):
@@ -174,6 +198,28 @@ def test_a_forged_record_has_no_retired_version_deleted_and_is_put_right(sink, l
     assert len(list(sink.read(first))) == 3
     sink.publish(first, replacing=sink.head("_all"))
     assert sink.head("_all").version == first
+
+
+def test_rows_that_readers_saw_are_not_deleted_while_a_forged_record_tells_of_a_load(
+    sink, load_rows, forge, cluster, dataset
+):
+    first, _ = load_rows(sink, documents(3)), load_rows(sink, documents(5))
+    forge(first)
+    before = cluster.indices(dataset)
+    with pytest.raises(Conflict, match="its rows are not deleted"):
+        sink.delete_rows(first)
+    assert cluster.indices(dataset) == before
+    assert sink.record(first).state is State.RETIRED
+    sink.publish(first, replacing=sink.head("_all"))
+    assert cluster.count(dataset) == 3
+
+
+def test_a_second_record_of_a_version_is_not_believed(sink, load_rows, cluster, dataset):
+    first = load_rows(sink, documents(3))
+    document = cluster("GET", f"/{dataset}~registry/_doc/1")["_source"]
+    document["record"]["rows"] = 99
+    cluster("PUT", f"/{dataset}~registry/_doc/forged?refresh=true", {**document, "seq": 7})
+    assert (sink.head("_all").version, sink.head("_all").record.rows) == (first, 3)
 
 
 def test_a_forged_record_has_no_head_deleted(sink, load_rows, cluster, dataset, forge):

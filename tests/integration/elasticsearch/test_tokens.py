@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from luigi_sinks import CredentialError, config, versions, writer
 from luigi_sinks.elasticsearch import ElasticsearchSettings
 from luigi_sinks.elasticsearch.connection import ask
+from luigi_sinks.elasticsearch.store import STORE
 from luigi_sinks.errors import Forbidden
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import keycloak as realm
@@ -273,6 +274,8 @@ def test_a_user_without_the_role_is_told_which_privilege_is_missing(make_sink, k
     nobody = make_sink(settings=shown(realm.token(keycloak.place, realm.KEEPER)))
     with pytest.raises(Forbidden, match=r"unauthorized for user \[keeper\].*granted by.*manage.*`luigi-sinks grants`"):
         load_rows(nobody, [{"id": 1}])
+    with pytest.raises(Forbidden, match=r"unauthorized for user \[keeper\]"):
+        STORE.preflight(nobody.settings)
 
 
 def test_a_user_who_may_only_read_does_and_loads_nothing(make_sink, sink, shown, sign, cluster, dataset, load_rows):

@@ -69,12 +69,13 @@ def test_what_another_dataset_s_versions_need_stays_until_they_are_pruned(of_key
     assert keys() == ["id"]
 
 
-def test_an_index_of_the_same_name_on_other_properties_is_named(of_key, cypher, label):
-    cypher(f"CREATE INDEX `{label}__v by id` FOR (n:{label}__v) ON (n.other)")
+@pytest.mark.parametrize("kind", ["INDEX {} FOR {} ON (n.other)", "CONSTRAINT {} FOR {} REQUIRE n.other IS UNIQUE"])
+def test_an_index_or_constraint_of_the_same_name_on_other_properties_is_named(of_key, cypher, label, kind):
+    cypher(f"CREATE {kind.format(f'`{label}__v by id`', f'(n:{label}__v)')}")
     sink = of_key("id")
-    with pytest.raises(BadSetting, match=rf"is called '{label}__v by id', on {label}__v \['other'\]; drop it"):
+    with pytest.raises(BadSetting, match=rf"is called '{label}__v by id', on {label}__v \('other',\); drop it"):
         load(sink, WHOLE, ORIGIN, rows(label, (1, "one")))
-    cypher(f"DROP INDEX `{label}__v by id`")
+    cypher(f"DROP {kind.split()[0]} `{label}__v by id`")
     load(sink, WHOLE, ORIGIN, rows(label, (1, "one")))
     assert [record.state for record in sink.records()] == ["failed", "published"]
 

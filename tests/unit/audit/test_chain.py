@@ -1,4 +1,4 @@
-"""The audit's file: many writers and no line lost, and nothing changed unseen."""
+"""The audit log file: no line of many writers is lost, and every change is detected."""
 
 import fcntl
 import json
@@ -22,7 +22,7 @@ def log(tmp_path):
 
 @pytest.fixture
 def written(log):
-    """Return a log of ten lines."""
+    """Return a log with ten lines."""
     for number in range(10):
         log.append({"n": number})
     return log
@@ -38,12 +38,12 @@ def edit(log, change):
     log.path.write_bytes(b"".join(lines))
 
 
-def test_a_log_that_was_left_alone_is_good(written):
+def test_an_unchanged_log_is_valid(written):
     verdict = verify(written.path, written.anchor)
     assert (verdict.is_good, verdict.records, verdict.head.number) == (True, 10, 10)
 
 
-def test_what_was_written_can_be_read(written):
+def test_written_lines_can_be_read(written):
     assert [json.loads(line)["n"] for line in written.path.read_text().splitlines()] == list(range(10))
 
 
@@ -73,17 +73,17 @@ def changed(lines):
     ],
     ids=["edited", "deleted", "first-deleted", "doubled", "added", "blank", "cut", "emptied", "last-edited", "torn"],
 )
-def test_a_change_is_shown(written, change, complaint):
+def test_a_change_is_detected(written, change, complaint):
     edit(written, change)
     assert complaint in faults(written)
 
 
-def test_lines_that_change_places_are_shown(written):
+def test_reordered_lines_are_detected(written):
     edit(written, lambda lines: lines.insert(3, lines.pop(5)))
     assert len(faults(written)) >= 2
 
 
-def test_a_log_that_was_forged_as_a_whole_is_shown_by_its_anchor(written):
+def test_a_log_that_was_forged_as_a_whole_is_detected_by_its_anchor(written):
     written.path.unlink()
     for _ in range(10):
         Log(written.path).append({"n": "forged"})
@@ -91,14 +91,14 @@ def test_a_log_that_was_forged_as_a_whole_is_shown_by_its_anchor(written):
 
 
 @pytest.mark.parametrize("cut", [lambda lines: lines.pop(), list.clear])
-def test_nothing_is_added_to_a_log_that_was_cut_as_that_would_hide_it(written, cut):
+def test_nothing_is_appended_to_a_truncated_log(written, cut):
     edit(written, cut)
     with pytest.raises(OSError, match="ends before record 10, which its anchor knows"):
         written.append({"n": 10})
     assert not verify(written.path, written.anchor).is_good
 
 
-def test_a_child_that_was_forked_within_a_line_does_not_keep_others_from_writing(written, monkeypatch):
+def test_a_child_that_was_forked_during_an_append_does_not_hold_the_lock(written, monkeypatch):
     forked = []
     whole = os.write
 
@@ -121,13 +121,13 @@ def test_a_child_that_was_forked_within_a_line_does_not_keep_others_from_writing
         os.waitpid(forked[0], 0)
 
 
-def test_an_older_anchor_is_as_good_for_what_it_knows(written):
+def test_an_older_anchor_verifies_the_lines_up_to_its_head(written):
     written.anchor.rename(written.anchor.with_name("kept"))
     written.append({"n": 10})
     assert verify(written.path, written.anchor.with_name("kept")).is_good
 
 
-def test_a_copy_can_be_looked_at_where_nothing_can_be_written(written, tmp_path):
+def test_a_copy_in_a_read_only_folder_can_be_verified(written, tmp_path):
     copy = tmp_path / "copy"
     copy.mkdir()
     (copy / "audit").write_bytes(written.path.read_bytes())
@@ -136,12 +136,12 @@ def test_a_copy_can_be_looked_at_where_nothing_can_be_written(written, tmp_path)
     assert [path.name for path in copy.iterdir()] == ["audit"]
 
 
-def test_without_an_anchor_a_cut_is_not_seen(written):
+def test_without_an_anchor_a_truncation_is_not_detected(written):
     edit(written, lambda lines: lines.pop())
     assert verify(written.path).is_good
 
 
-def test_a_line_that_a_crash_tore_is_shown_and_the_rest_goes_on(written):
+def test_a_line_that_a_crash_truncated_is_detected_and_later_lines_are_valid(written):
     with written.path.open("ab") as file:
         file.write(b'{"seq":11,"pre')
     written.append({"n": 11})
@@ -149,7 +149,7 @@ def test_a_line_that_a_crash_tore_is_shown_and_the_rest_goes_on(written):
     assert json.loads(written.path.read_text().splitlines()[-1])["seq"] == 11
 
 
-def test_files_that_were_put_away_are_no_fault_if_one_says_so(tmp_path):
+def test_archived_files_are_no_fault_if_first_is_given(tmp_path):
     log = Log(tmp_path / "audit", max_bytes=1000)
     for number in range(50):
         log.append({"n": number})
@@ -162,7 +162,7 @@ def test_files_that_were_put_away_are_no_fault_if_one_says_so(tmp_path):
     assert verify(log.path, first=last + 1).is_good
 
 
-def test_the_files_are_closed_to_others(written):
+def test_the_files_are_accessible_to_this_user_only(written):
     modes = {path.name: path.stat().st_mode & 0o777 for path in written.path.parent.iterdir()}
     assert modes == {"audit": 0o600, ".audit.lock": 0o600, "anchor": 0o600}
 
@@ -179,7 +179,7 @@ def test_a_link_is_not_followed(tmp_path):
         Log(tmp_path / "audit").append({})
 
 
-def test_a_line_that_finds_no_room_leaves_nothing_behind(written, monkeypatch):
+def test_a_line_that_does_not_fit_on_the_disk_leaves_no_trace(written, monkeypatch):
     before = written.path.read_bytes()
     whole = os.write
     with monkeypatch.context() as full, pytest.raises(OSError, match="no space for a whole line"):

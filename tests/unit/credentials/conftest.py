@@ -12,7 +12,7 @@ from luigi_sinks.errors import CredentialError
 
 @pytest.fixture(autouse=True)
 def fresh_provider():
-    """Begin each test as a new process would, in which no task runs."""
+    """Start each test in the state of a new process without a running task."""
     PROVIDER.forget()
     audit.forget_settings()
     running.become(running.Running())
@@ -24,7 +24,7 @@ def fresh_provider():
 
 @pytest.fixture(autouse=True)
 def leases(luigi_cfg, tmp_path):
-    """Keep the journal in a folder of the test's own."""
+    """Use a separate folder for the lease journal of each test."""
     luigi_cfg(f"[luigi_sinks.leases]\nfolder = {tmp_path}/leases\n")
     return tmp_path / "leases"
 
@@ -38,7 +38,7 @@ class Clock:
 
 
 class CountingSource:
-    """Gives `secret-1`, `secret-2` and so on, and can be told to fail or to wait."""
+    """Returns `secret-1`, `secret-2` and so on; fails if `failing`, and waits for `gate`."""
 
     def __init__(self, lifetime=100.0, **info):
         self.info = {"lifetime": lifetime, **info}
@@ -59,7 +59,7 @@ class CountingSource:
 
 
 class LeasingSource(CountingSource):
-    """Leases each secret; renewal works until it is told otherwise."""
+    """Leases each secret; renewal fails if not `renewable`."""
 
     def __init__(self, lifetime=100.0, **info):
         super().__init__(lifetime, **info)
@@ -98,13 +98,13 @@ def leasing():
 
 @pytest.fixture
 def provider_of(clock):
-    """Return a function that makes a provider of one source, without jitter and with a clock to set."""
+    """Return a function that creates a provider of one source, without jitter and with a fake clock."""
     return lambda source: Provider(lambda name, use: source, Timing(clock, lambda: 0.0))
 
 
 @pytest.fixture
 def together():
-    """Return a function that calls another one in several threads and returns what each got."""
+    """Return a function that makes a call in several threads, and returns the result or error of each."""
 
     def run(count, call):
         results = [None] * count
@@ -127,7 +127,7 @@ def together():
 
 @pytest.fixture
 def serving():
-    """Return a function that serves by a handler, on a free port of this machine, to the end of the test."""
+    """Return a function that starts an HTTP server with a handler, on a free port, until the end of the test."""
     servers = []
 
     def serve(handler, **attributes):
@@ -146,7 +146,7 @@ def serving():
 
 
 class Eavesdropper(BaseHTTPRequestHandler):
-    """Notes what it is asked to hand on, and does not."""
+    """Records the requests that it should forward, and refuses them."""
 
     def answer(self):
         self.server.heard.append(self.path)
@@ -155,12 +155,12 @@ class Eavesdropper(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_CONNECT = answer  # noqa: N815 - the server's names
 
     def log_message(self, *args):
-        """Say nothing of requests."""
+        """Do not log requests."""
 
 
 @pytest.fixture
 def proxy(serving, monkeypatch):
-    """Return a proxy that the environment sends everybody to, who would ask this machine itself too."""
+    """Return the proxy that all proxy variables of the environment name, without exceptions for this machine."""
     server = serving(Eavesdropper, heard=[])
     for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)

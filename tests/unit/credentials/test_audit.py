@@ -1,4 +1,4 @@
-"""What stands in the audit, and what happens where it cannot be written."""
+"""What the audit log says of tokens, and what happens if it cannot be written."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from luigi_sinks.running import Running
 
 @pytest.fixture
 def path(tmp_path, luigi_cfg, request):
-    """Have the audit written to a file, with what a test's parameter adds to the section."""
+    """Write the audit log to a file; the parameter of the test adds settings to the section."""
     (tmp_path / "key").write_bytes(b"a key that processes share")
     more = getattr(request, "param", "").format(tmp_path=tmp_path)
     luigi_cfg(
@@ -34,7 +34,7 @@ def reveal(token):
     return token.reveal()
 
 
-def test_an_exchange_says_who_got_what_from_whom_and_for_whom(path, provider_of, source):
+def test_an_exchange_line_has_the_token_its_issuer_and_the_task(path, provider_of, source):
     source.info |= {"principal": "loader", "issuer": "sts", "token_id": "id-1", "issued": 0.0}
     provider = provider_of(source)
     provider.begin(Running("Flights__1", "Flights", "flight_ops", correlation="c0ffee"))
@@ -48,13 +48,13 @@ def test_an_exchange_says_who_got_what_from_whom_and_for_whom(path, provider_of,
     assert set(line) - {*said, *who, *when, *which} == {"format", "seq", "prev", "time", "host", "pid"}
 
 
-def test_the_secret_is_in_no_line(path, provider_of, source, caplog):
+def test_no_line_contains_the_secret(path, provider_of, source, caplog):
     caplog.set_level(logging.DEBUG)
     provider_of(source).use("db", reveal)
     assert "secret-1" not in path.read_text() + caplog.text
 
 
-def test_the_life_of_a_token_can_be_read(path, provider_of, leasing, clock):
+def test_each_event_of_a_token_is_audited(path, provider_of, leasing, clock):
     provider = provider_of(leasing)
     provider.begin(Running("Flights__1", "Flights"))
     for _ in range(4):
@@ -75,7 +75,7 @@ def test_the_life_of_a_token_can_be_read(path, provider_of, leasing, clock):
     ]
 
 
-def test_a_refusal_and_a_failure_are_told(path, provider_of, source):
+def test_a_refusal_and_a_failure_are_audited(path, provider_of, source):
     provider = provider_of(source)
 
     def connect(token):
@@ -91,7 +91,7 @@ def test_a_refusal_and_a_failure_are_told(path, provider_of, source):
     ]
 
 
-def test_a_stores_event_carries_what_it_is_about(path):
+def test_a_line_of_a_store_has_dataset_version_and_rows(path):
     audit.require(audit.Entry("load", dataset="flights", version="v1", rows=0, duration=1.5, server="db:3306"))
     (line,) = lines(path)
     assert (line["dataset"], line["version"], line["rows"], line["duration"]) == ("flights", "v1", 0, 1.5)
@@ -117,7 +117,7 @@ def break_the_disk(path):
 
 
 @pytest.mark.parametrize("path", ["required = true"], indirect=True)
-def test_where_it_is_required_nothing_is_exchanged_that_is_not_recorded(path, provider_of, source):
+def test_if_the_log_is_required_no_token_is_used_without_a_line(path, provider_of, source):
     break_the_disk(path)
     used = []
     with pytest.raises(CredentialError, match=rf"{path} cannot be written .* required = true"):
@@ -135,7 +135,7 @@ def test_a_lease_that_could_not_be_recorded_is_revoked(path, provider_of, leasin
     assert leasing.revoked == ["lease-1"]
 
 
-def test_where_it_is_not_required_one_warning_is_enough(path, provider_of, source, caplog):
+def test_if_the_log_is_optional_a_failure_is_warned_of_once(path, provider_of, source, caplog):
     break_the_disk(path)
     provider = provider_of(source)
     for host in "abc":
@@ -143,11 +143,11 @@ def test_where_it_is_not_required_one_warning_is_enough(path, provider_of, sourc
     assert caplog.text.count("the audit log cannot be written") == 1
 
 
-def test_a_long_reason_is_cut():
+def test_a_long_reason_is_truncated():
     assert len(_short("x" * 10_000)) == 500
 
 
-def test_a_token_without_a_known_end_has_none_in_the_audit(path):
+def test_a_token_without_a_lifetime_has_no_expiry_in_the_log(path):
     assert token_entry("exchange", "db", Token("x", TokenInfo())).expires == ""
 
 

@@ -1,4 +1,4 @@
-"""The AWS sources: against moto's server, and a stand-in for GetWebIdentityToken, which moto lacks."""
+"""The AWS sources, against the moto server, and an emulator of GetWebIdentityToken, which moto lacks."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ def moto():
 
 @pytest.fixture(autouse=True)
 def identity(monkeypatch, tmp_path):
-    """Be somebody for AWS, and not whom the machine's own files say."""
+    """Set an AWS identity, and ignore the files of this machine."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-own-key")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
@@ -43,7 +43,7 @@ def identity(monkeypatch, tmp_path):
 
 
 class Sts(BaseHTTPRequestHandler):
-    """Answers GetWebIdentityToken as documented, and refuses whom it is told to."""
+    """Responds to GetWebIdentityToken as documented, or with the error in `refused`."""
 
     def do_POST(self):
         form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
@@ -56,7 +56,7 @@ class Sts(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, *args):
-        """Say nothing of requests."""
+        """Do not log requests."""
 
 
 def unsigned(**claims):
@@ -105,7 +105,7 @@ def test_rds_signs_for_one_server_and_user(luigi_cfg):
 
 
 @pytest.mark.parametrize("user", ["loader", "load er+ä/@&=%41"])
-def test_rds_signs_as_boto3_does(luigi_cfg, monkeypatch, user):
+def test_rds_signs_like_boto3(luigi_cfg, monkeypatch, user):
     luigi_cfg(section("db", source="rds_iam", region="eu-west-1"))
     monkeypatch.setenv("AWS_SESSION_TOKEN", "canary+session/token==")
     client = boto3.client("rds", region_name="eu-west-1")
@@ -118,24 +118,24 @@ def test_rds_signs_as_boto3_does(luigi_cfg, monkeypatch, user):
     assert ours == before
 
 
-def test_rds_signs_for_the_server_and_not_for_the_proxy_before_it(luigi_cfg):
+def test_rds_signs_for_the_server_and_not_for_its_proxy(luigi_cfg):
     luigi_cfg(section("db", source="rds_iam", region="eu-west-1", host="db.example", port=3306))
     assert use("db", seen, host="127.0.0.1", port=13306, user="loader").startswith("db.example:3306/")
 
 
-def test_rds_says_what_it_lacks(luigi_cfg):
+def test_rds_names_missing_settings(luigi_cfg):
     luigi_cfg(section("db", source="rds_iam", region="eu-west-1"))
     with pytest.raises(BadSetting, match="credential 'db' needs port, user; set it in the connection that uses it"):
         use("db", seen, host="db.example")
 
 
-def test_rds_passwords_are_kept_for_ten_minutes_at_most(luigi_cfg):
+def test_rds_passwords_are_cached_for_ten_minutes_at_most(luigi_cfg):
     luigi_cfg(section("db", source="rds_iam", region="eu-west-1"))
     info = use("db", lambda token: token.info, host="h", port=1, user="u")
     assert (info.lifetime, info.age) == (900, 600)
 
 
-def test_a_web_identity_is_asked_for_with_its_audience(luigi_cfg, sts):
+def test_a_web_identity_is_requested_for_its_audience(luigi_cfg, sts):
     luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint=sts.address, duration=120))
     info = use("es", lambda token: token.info, audience="elasticsearch, neo4j")
     form, authorization = sts.asked[0]
@@ -157,7 +157,7 @@ def test_a_role_is_assumed_under_the_tasks_name_and_for_its_owner(luigi_cfg, mot
     assert use("aws", lambda token: token.info, owner="flight_ops").principal.endswith("/Fares")
 
 
-def test_two_credentials_are_two_roles_only_where_the_owner_has_none(luigi_cfg, moto):
+def test_the_role_of_a_credential_is_used_only_if_the_owner_has_none(luigi_cfg, moto):
     two = "".join(
         section(name, source="assume_role", region="eu-west-1", endpoint=moto, role=f"{ROLE}-{name}")
         for name in ("loads", "publishes")
@@ -169,13 +169,13 @@ def test_two_credentials_are_two_roles_only_where_the_owner_has_none(luigi_cfg, 
         assert [principal.split("/")[1] for principal in found] == roles
 
 
-def test_a_role_is_needed(luigi_cfg):
+def test_a_missing_role_is_refused(luigi_cfg):
     luigi_cfg(section("aws", source="assume_role", region="eu-west-1"))
     with pytest.raises(BadSetting, match="credential 'aws' needs role"):
         use("aws", seen, owner="nobody")
 
 
-def test_aws_is_told_the_owner_as_source_identity(luigi_cfg, sts):
+def test_the_owner_is_the_source_identity(luigi_cfg, sts):
     luigi_cfg(section("aws", source="assume_role", region="eu-west-1", role=ROLE, endpoint=sts.address))
     sts.refused = "AccessDenied"
     with pytest.raises(CredentialError, match=r"AWS refused AssumeRole \(AccessDenied\): what AWS says"):
@@ -194,7 +194,7 @@ def test_a_credential_is_signed_by_the_role_that_another_assumes(luigi_cfg, moto
     assert parse_qs(token)["X-Amz-Security-Token"] == [assumed["SessionToken"]]
 
 
-def test_a_role_whose_keys_aws_takes_no_longer_is_assumed_again(luigi_cfg, moto, sts):
+def test_a_role_whose_keys_expired_is_assumed_again(luigi_cfg, moto, sts):
     luigi_cfg(
         section("aws", source="assume_role", region="eu-west-1", role=ROLE, endpoint=moto)
         + section("es", source="sts_web_identity", region="eu-west-1", through="aws", endpoint=sts.address)
@@ -208,7 +208,7 @@ def test_a_role_whose_keys_aws_takes_no_longer_is_assumed_again(luigi_cfg, moto,
 
 @pytest.fixture
 def kept(moto):
-    """Return a function that puts a new version of the secret into Secrets Manager."""
+    """Return a function that stores a new version of the secret in Secrets Manager."""
     client = boto3.client("secretsmanager", region_name="eu-west-1", endpoint_url=moto)
 
     def keep(text):
@@ -263,7 +263,7 @@ def test_a_secret_without_the_field_is_named_and_not_shown(luigi_cfg, moto, kept
     assert text not in str(caught.value)
 
 
-def test_neptune_takes_a_signed_request_for_a_password(luigi_cfg):
+def test_a_neptune_password_is_a_signed_request(luigi_cfg):
     luigi_cfg(section("graph", source="neptune", region="eu-west-1"))
     user, secret = use("graph", lambda token: (token.user, token.reveal()), host="graph.example", port=8182)
     signed = json.loads(secret)
@@ -289,7 +289,7 @@ def test_a_request_is_signed_with_its_body(luigi_cfg):
 
 
 def recomputed(headers, body):
-    """Sign by the letter of AWS's guide, as the service does when it checks."""
+    """Sign as the guide of AWS describes it, like the service when it verifies a signature."""
     stamp, day = headers["X-Amz-Date"], headers["X-Amz-Date"][:8]
     canonical = "\n".join(
         [
@@ -325,7 +325,7 @@ def test_a_request_is_signed_by_a_role_that_was_assumed(luigi_cfg, moto):
     assert "/eu-west-1/aoss/aws4_request" in headers["Authorization"]
 
 
-def test_keys_that_sign_are_kept_no_longer_than_aws_says(luigi_cfg, monkeypatch):
+def test_signing_keys_are_cached_no_longer_than_their_lifetime(luigi_cfg, monkeypatch):
     luigi_cfg(section("os", source="sigv4", region="eu-west-1"))
     assert use("os", lambda token: token.info.lifetime) is None
     end = datetime.now(UTC) + timedelta(seconds=100)
@@ -334,12 +334,12 @@ def test_keys_that_sign_are_kept_no_longer_than_aws_says(luigi_cfg, monkeypatch)
     assert 90 < use("os", lambda token: token.info.lifetime) <= 100
 
 
-def test_a_proxied_credential_has_nothing_to_show(luigi_cfg):
+def test_a_proxied_credential_has_no_secret(luigi_cfg):
     luigi_cfg(section("db", source="proxied", user="noop"))
     assert use("db", lambda token: (token.user, token.reveal())) == ("noop", "")
 
 
-def test_without_an_identity_the_error_names_the_way_out(luigi_cfg, monkeypatch):
+def test_without_an_identity_the_error_says_what_to_check(luigi_cfg, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     luigi_cfg(section("db", source="rds_iam", region="eu-west-1"))
     with pytest.raises(
@@ -348,19 +348,19 @@ def test_without_an_identity_the_error_names_the_way_out(luigi_cfg, monkeypatch)
         use("db", seen, host="h", port=1, user="u")
 
 
-def test_clear_text_to_an_endpoint_is_refused(luigi_cfg):
+def test_a_plaintext_endpoint_is_refused(luigi_cfg):
     luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint="http://sts.example"))
     with pytest.raises(BadSetting, match=r"http://sts\.example would send secrets"):
         use("es", seen, audience="a")
 
 
-def test_an_endpoint_in_clear_text_is_asked_past_the_environments_proxy(luigi_cfg, sts, proxy):
+def test_a_plaintext_endpoint_is_called_without_the_environments_proxy(luigi_cfg, sts, proxy):
     luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint=sts.address))
     assert use("es", seen, audience="a").endswith("canary-signature")
     assert proxy.heard == []
 
 
-def test_an_endpoint_with_tls_is_asked_through_the_environments_proxy(luigi_cfg, proxy):
+def test_a_tls_endpoint_is_called_through_the_environments_proxy(luigi_cfg, proxy):
     luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint="https://sts.invalid"))
     with pytest.raises(CredentialError, match="ProxyConnectionError"):
         use("es", seen, audience="a")
@@ -390,8 +390,8 @@ def test_nothing_secret_is_logged_or_raised(luigi_cfg, moto, sts, kept, caplog):
     assert "SignatureDoesNotMatch" in found
 
 
-def test_botocore_would_have_logged_it(luigi_cfg, sts, caplog, monkeypatch):
-    """The control of the test above: without our filters the token stands in the log."""
+def test_without_our_filters_botocore_logs_the_token(luigi_cfg, sts, caplog, monkeypatch):
+    """The control of the test above: without our filters the token is in the log."""
     caplog.set_level(logging.DEBUG)
     exposure.prevent()
     for name in exposure.BOTOCORE:

@@ -1,4 +1,4 @@
-"""How long a token is kept, who fetches the next, and what a refusal drops."""
+"""How long a token is cached, who refreshes it, and what a refusal does."""
 
 import os
 import pickle
@@ -18,8 +18,8 @@ def reveal(token):
     return token.reveal()
 
 
-def test_a_token_is_kept_until_a_fifth_of_its_time_is_left(provider_of, source, clock):
-    provider = provider_of(source)  # it lives 100 s, of which 90 count
+def test_a_token_is_refreshed_when_a_fifth_of_its_usable_time_is_left(provider_of, source, clock):
+    provider = provider_of(source)  # its lifetime is 100 s, of which 90 s are used
     assert provider.use("db", reveal) == "secret-1"
     clock.now += 71.9
     assert provider.use("db", reveal) == "secret-1"
@@ -27,7 +27,7 @@ def test_a_token_is_kept_until_a_fifth_of_its_time_is_left(provider_of, source, 
     assert provider.use("db", reveal) == "secret-2"
 
 
-def test_the_margin_of_a_long_life_is_half_a_minute(provider_of, source, clock):
+def test_the_margin_of_a_long_lifetime_is_half_a_minute(provider_of, source, clock):
     source.info |= {"lifetime": 1000.0, "max_age": 3600.0}
     provider = provider_of(source)
     provider.use("db", reveal)
@@ -40,7 +40,7 @@ def test_the_margin_of_a_long_life_is_half_a_minute(provider_of, source, clock):
 
 
 @pytest.mark.parametrize("lifetime", [None, 86_400.0])
-def test_no_token_is_kept_beyond_its_greatest_age(provider_of, source, clock, lifetime):
+def test_no_token_is_cached_beyond_its_maximum_age(provider_of, source, clock, lifetime):
     source.info["lifetime"] = lifetime
     provider = provider_of(source)
     provider.use("db", reveal)
@@ -62,7 +62,7 @@ def test_five_lifetimes_take_seven_or_eight_exchanges_however_short_they_are(
     assert len(source.fetched) == exchanges
 
 
-def test_a_token_is_good_while_its_replacement_fails(provider_of, source, clock, caplog):
+def test_a_token_stays_in_use_while_its_refresh_fails(provider_of, source, clock, caplog):
     provider = provider_of(source)
     provider.use("db", reveal)
     source.failing = True
@@ -76,14 +76,14 @@ def test_a_token_is_good_while_its_replacement_fails(provider_of, source, clock,
     assert provider.use("db", reveal) == "secret-3"
 
 
-def test_a_token_that_is_stale_when_it_comes_is_no_token(provider_of, source, clock):
+def test_a_token_that_is_expired_on_arrival_is_refused(provider_of, source, clock):
     provider = provider_of(source)
     source.info["lifetime"] = 0.0
     with pytest.raises(CredentialError, match=r"'db': its source returned a token that lives only 0.0 s"):
         provider.use("db", reveal)
 
 
-def test_what_a_token_is_for_tells_tokens_apart_as_far_as_its_source_cares(provider_of, source):
+def test_requests_with_the_same_scope_share_a_token(provider_of, source):
     provider = provider_of(source)
     assert provider.use("db", reveal, host="a", port=1) == "secret-1"
     assert provider.use("db", reveal, host="a", port=2) == "secret-1", "the source does not look at ports"
@@ -93,7 +93,7 @@ def test_what_a_token_is_for_tells_tokens_apart_as_far_as_its_source_cares(provi
     assert provider.use("other", reveal, host="a") == "secret-5"
 
 
-def test_a_running_tasks_owner_is_asked_for_unless_another_is_given(provider_of, source):
+def test_the_owner_is_the_running_tasks_unless_another_is_given(provider_of, source):
     provider = provider_of(source)
     source.scope = lambda request: request
     provider.begin(Running("Flights__1", "Flights", "flight_ops"))
@@ -111,7 +111,7 @@ def test_many_threads_that_need_a_token_make_one_exchange(provider_of, source, t
     assert len(source.fetched) == 1
 
 
-def test_nobody_waits_for_a_replacement_while_the_held_token_is_good(provider_of, source, clock):
+def test_no_thread_waits_for_a_refresh_while_the_cached_token_is_valid(provider_of, source, clock):
     provider = provider_of(source)
     provider.use("db", reveal)
     clock.now += 80
@@ -148,7 +148,7 @@ def test_many_refusals_of_one_token_make_one_exchange(provider_of, source, toget
     assert len(source.fetched) == 2
 
 
-def test_a_token_that_was_refused_twice_over_is_not_kept(provider_of, source):
+def test_a_token_that_was_refused_twice_is_not_cached(provider_of, source):
     provider = provider_of(source)
 
     def connect(token):
@@ -175,7 +175,7 @@ def test_a_credential_that_needs_itself_is_an_error_and_not_a_deadlock():
 
 
 def in_child(call):
-    """Return the exit status of a forked child that makes the call: 0 if that returned True."""
+    """Return the exit status of a forked child that makes the call: 0 if the call returned True."""
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -193,7 +193,7 @@ def test_a_forked_child_has_tokens_of_its_own(provider_of, source):
     assert provider.use("db", reveal) == "secret-1"
 
 
-def test_a_token_that_was_inherited_does_not_show_itself():
+def test_an_inherited_token_is_not_revealed():
     token = Token("inherited")
 
     def is_refused():
@@ -205,7 +205,7 @@ def test_a_token_that_was_inherited_does_not_show_itself():
     assert token.reveal() == "inherited"
 
 
-def test_a_child_that_was_forked_in_the_midst_of_an_exchange_is_not_stuck(provider_of, source):
+def test_a_child_that_was_forked_during_an_exchange_does_not_deadlock(provider_of, source):
     provider = provider_of(source)
     source.gate = threading.Event()
     thread = threading.Thread(target=provider.use, args=("db", reveal))
@@ -224,6 +224,6 @@ def test_a_child_that_was_forked_in_the_midst_of_an_exchange_is_not_stuck(provid
         thread.join()
 
 
-def test_a_provider_is_not_shipped_but_a_name_is():
+def test_a_provider_is_pickled_by_name_only():
     with pytest.raises(TypeError, match="pass the name of the credential"):
         pickle.dumps(Provider())

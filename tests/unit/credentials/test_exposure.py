@@ -20,12 +20,12 @@ class Silent(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *args):
-        """Say nothing of requests."""
+        """Do not log requests."""
 
 
 @pytest.fixture
 def printed(serving, monkeypatch, capsys):
-    """Return a function that sends a secret while http.client prints, and returns what it printed."""
+    """Return a function that sends a secret with the debug output of http.client, and returns the output."""
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
     monkeypatch.setattr(urllib3.connection.HTTPConnection, "debuglevel", 0)  # noted, and put back in the end
     monkeypatch.delattr(urllib3.connection.HTTPConnection, "debuglevel")
@@ -37,11 +37,11 @@ def printed(serving, monkeypatch, capsys):
     return printed
 
 
-def test_requests_would_be_printed(printed):
+def test_without_our_setting_http_client_prints_requests(printed):
     assert "authorization: canary" in printed()
 
 
-def test_requests_are_not_printed(printed):
+def test_http_client_does_not_print_requests(printed):
     exposure.prevent.__wrapped__()
     assert printed() == ""
 
@@ -58,7 +58,7 @@ class Answering(Silent):
 
 @pytest.fixture
 def logged(serving, monkeypatch, caplog):
-    """Return a function that has botocore send and receive secrets at DEBUG, and returns what it logged."""
+    """Return a function that sends and receives secrets with botocore at DEBUG, and returns the log."""
     for name in exposure.BOTOCORE:
         monkeypatch.setattr(logging.getLogger(name), "filters", [])
 
@@ -73,12 +73,12 @@ def logged(serving, monkeypatch, caplog):
     return logged
 
 
-def test_what_botocore_sends_and_receives_would_be_logged(logged):
+def test_without_our_filters_botocore_logs_what_it_sends_and_receives(logged):
     said = logged()
     assert all(secret in said for secret in ("canary-token", "canary-answer"))
 
 
-def test_what_botocore_sends_and_receives_is_not_logged_though_its_loggers_are_set_to_debug_later(logged):
+def test_botocore_does_not_log_what_it_sends_and_receives_even_if_set_to_debug_later(logged):
     exposure.prevent.__wrapped__()
     said = logged()
     assert "canary" not in said
@@ -95,12 +95,12 @@ print(resource.getrlimit(resource.RLIMIT_CORE))
 
 
 @pytest.mark.parametrize(("before", "hard", "after"), [(1, 1, 1), (0, 1, 1), (0, 0, 0)])
-def test_no_core_file_is_left_and_whoever_needs_one_may_still_raise_the_limit(before, hard, after):
+def test_core_files_are_disabled_and_the_hard_limit_is_kept(before, hard, after):
     script = LIMIT.format(before=before, hard=hard)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout.strip() == f"({after}, {hard})"
 
 
-def test_a_login_at_vault_is_not_pickled():
+def test_a_vault_session_is_not_pickled():
     with pytest.raises(TypeError, match="a Vault session cannot be pickled or copied"):
         pickle.dumps(VaultSession(client=object(), lifetime=1.0))

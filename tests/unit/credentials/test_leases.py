@@ -1,4 +1,4 @@
-"""What is given back at the end of a task, and who does it when the task cannot."""
+"""Which leases are revoked at the end of a task, and by whom if the task is killed."""
 
 import multiprocessing
 import os
@@ -40,7 +40,7 @@ def test_a_tasks_tokens_are_dropped_and_its_leases_revoked_at_its_end(provider_o
     assert provider.use("db", reveal) == "secret-3"
 
 
-def test_what_was_fetched_between_tasks_outlives_them(provider_of, leasing):
+def test_a_token_fetched_between_tasks_is_kept_when_a_task_ends(provider_of, leasing):
     provider = provider_of(leasing)
     provider.use("db", reveal)
     provider.begin(FIRST)
@@ -51,7 +51,7 @@ def test_what_was_fetched_between_tasks_outlives_them(provider_of, leasing):
     assert leasing.revoked == ["lease-1"]
 
 
-def test_a_task_that_waits_for_another_gives_back_what_it_has(provider_of, leasing):
+def test_the_leases_of_a_task_that_waits_for_another_are_revoked(provider_of, leasing):
     provider = provider_of(leasing)
     provider.begin(FIRST)
     provider.use("db", reveal)
@@ -59,7 +59,7 @@ def test_a_task_that_waits_for_another_gives_back_what_it_has(provider_of, leasi
     assert leasing.revoked == ["lease-1"]
 
 
-def test_a_lease_is_renewed_as_long_as_it_can_be_and_then_replaced(provider_of, leasing, clock):
+def test_a_lease_is_renewed_while_possible_and_then_replaced(provider_of, leasing, clock):
     provider = provider_of(leasing)
     provider.use("db", reveal)
     clock.now += 75
@@ -83,14 +83,14 @@ def test_a_lease_that_could_not_be_revoked_stays_in_the_journal(provider_of, lea
     assert "the issuer is down; the lease expires by itself" in caplog.text
 
 
-def test_the_journal_is_closed_to_others_and_holds_no_secret(provider_of, leasing, leases):
+def test_the_journal_is_private_and_contains_no_secret(provider_of, leasing, leases):
     provider_of(leasing).use("db", reveal)
     (path,) = leases.iterdir()
     assert (leases.stat().st_mode & 0o777, path.stat().st_mode & 0o777) == (0o700, 0o600)
     assert b"secret-1" not in path.read_bytes()
 
 
-def test_a_journal_that_others_could_write_is_refused(provider_of, leasing, leases):
+def test_a_journal_that_others_can_write_is_refused(provider_of, leasing, leases):
     leases.mkdir()
     leases.chmod(0o770)
     with pytest.raises(BadSetting, match=rf"{leases} must be .* mode 0700"):
@@ -98,7 +98,7 @@ def test_a_journal_that_others_could_write_is_refused(provider_of, leasing, leas
 
 
 def leave_a_lease(provider, task):
-    """Be the child that leases and then hangs."""
+    """Take a lease, then hang: the main function of the child."""
     provider.begin(task)
     provider.use("db", reveal)
     time.sleep(60)
@@ -106,7 +106,7 @@ def leave_a_lease(provider, task):
 
 @pytest.fixture
 def child(provider_of, leasing):
-    """Return a forked process of this one, which holds a lease."""
+    """Return a forked child that holds a lease."""
     process = multiprocessing.get_context("fork").Process(target=leave_a_lease, args=(provider_of(leasing), FIRST))
     process.start()
     while not noted():
@@ -116,7 +116,7 @@ def child(provider_of, leasing):
     process.join()
 
 
-def test_the_parent_revokes_what_a_killed_child_held(provider_of, leasing, child):
+def test_the_parent_revokes_the_leases_of_a_killed_child(provider_of, leasing, child):
     provider = provider_of(leasing)
     os.kill(child.pid, signal.SIGKILL)
     provider.reap("Another__3")
@@ -125,7 +125,7 @@ def test_the_parent_revokes_what_a_killed_child_held(provider_of, leasing, child
     assert (leasing.revoked, noted()) == (["lease-1"], [])
 
 
-def test_a_process_of_another_machine_is_not_taken_for_a_child(provider_of, leasing, monkeypatch):
+def test_a_lease_of_another_machine_is_not_a_childs(provider_of, leasing, monkeypatch):
     stranger = subprocess.Popen(["sleep", "60"])
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(socket, "gethostname", lambda: "another")
@@ -139,7 +139,7 @@ def test_a_process_of_another_machine_is_not_taken_for_a_child(provider_of, leas
     assert leasing.revoked == []
 
 
-def test_a_lease_that_cannot_be_noted_is_given_back(provider_of, leasing, monkeypatch):
+def test_a_lease_that_cannot_be_recorded_is_revoked(provider_of, leasing, monkeypatch):
     def full(*args):
         raise OSError("no room")
 
@@ -150,14 +150,14 @@ def test_a_lease_that_cannot_be_noted_is_given_back(provider_of, leasing, monkey
     assert leasing.revoked == ["lease-1"]
 
 
-def test_the_parent_ends_a_child_that_does_not_before_it_revokes(provider_of, leasing, child, monkeypatch):
+def test_the_parent_kills_a_hanging_child_before_it_revokes_its_leases(provider_of, leasing, child, monkeypatch):
     monkeypatch.setattr("luigi_sinks.credentials.provider._GRACE", 0.1)
     provider_of(leasing).reap("First__1")
     child.join(5)
     assert (child.exitcode, leasing.revoked) == (-signal.SIGKILL, ["lease-1"])
 
 
-def test_the_next_start_sweeps_what_a_killed_process_left_and_nothing_else(provider_of, leasing, child):
+def test_the_next_start_revokes_only_the_leases_of_killed_processes(provider_of, leasing, child):
     leasing.fetched.append("the child's")
     alive = provider_of(leasing)
     alive.use("db", reveal)
@@ -173,7 +173,7 @@ def test_the_next_start_sweeps_what_a_killed_process_left_and_nothing_else(provi
 
 @pytest.fixture
 def watched(monkeypatch, provider_of, leasing):
-    """Return a kind of task that leases a token, fails if it is told to, and is watched."""
+    """Return a watched task class that leases a token, and fails on request."""
     provider = provider_of(leasing)
     monkeypatch.setattr(task_events, "PROVIDER", provider)
 
@@ -193,7 +193,7 @@ def watched(monkeypatch, provider_of, leasing):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_luigi_ends_a_tasks_leases_also_when_it_fails(watched, leasing, fails):
+def test_a_tasks_leases_are_revoked_even_if_it_fails(watched, leasing, fails):
     luigi.build([watched(fails=fails)], local_scheduler=True)
     assert (leasing.revoked, noted()) == (["lease-1"], [])
 
@@ -203,7 +203,7 @@ def test_tasks_that_are_not_watched_have_no_handlers(watched):
     assert luigi.Task not in luigi.Task._event_callbacks
 
 
-def test_a_kind_that_derives_from_a_watched_one_is_watched_once(watched, leasing):
+def test_a_subclass_of_a_watched_class_is_watched_once(watched, leasing):
     class Derived(watched):
         pass
 
@@ -232,7 +232,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_another_process_gets_its_token_by_the_credentials_name_and_notes_its_leases(tmp_path, method):
+def test_another_process_fetches_its_own_token_and_records_its_own_leases(tmp_path, method):
     (tmp_path / "secret").write_text("by name")
     (tmp_path / "luigi.cfg").write_text(
         f"[luigi_sinks.credential.db]\nsource = file\npath = {tmp_path}/secret\n"

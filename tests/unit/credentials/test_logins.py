@@ -10,7 +10,7 @@ from luigi_sinks.login import Login
 
 @pytest.fixture
 def noted(luigi_cfg, tmp_path):
-    """Return a function that tells the process, server and credential of each login that was written down."""
+    """Return a function that returns process, server and credential of each audited login."""
     luigi_cfg(f"[luigi_sinks.audit]\npath = {tmp_path}/audit\n")
 
     def noted():
@@ -25,7 +25,7 @@ def token():
     return Token(os.urandom(8).hex())
 
 
-def test_a_login_is_written_down_once_for_each_server_credential_and_token(noted, token):
+def test_a_login_is_audited_once_per_server_credential_and_token(noted, token):
     for _ in range(2):
         logins.note("search:9200", "idp", token)
         logins.note("graph:7687", "idp", token)
@@ -40,7 +40,7 @@ def test_a_login_is_written_down_once_for_each_server_credential_and_token(noted
     ]
 
 
-def test_a_forked_childs_login_is_written_down_too(noted, token):
+def test_a_login_of_a_forked_child_is_audited(noted, token):
     logins.note("search:9200", "idp", token)
     child = multiprocessing.get_context("fork").Process(target=logins.note, args=("search:9200", "idp", token))
     child.start()
@@ -48,7 +48,7 @@ def test_a_forked_childs_login_is_written_down_too(noted, token):
     assert [pid for pid, _, _ in noted()] == [os.getpid(), child.pid]
 
 
-def test_the_token_that_was_in_use_last_is_known_by_the_name_that_its_line_has(noted, token, tmp_path):
+def test_the_last_login_has_the_token_name_of_its_audit_line(noted, token, tmp_path):
     assert logins.last("archive:9200", "idp") == Login()
     logins.note("archive:9200", "idp", Token(os.urandom(8).hex(), TokenInfo(principal="loader", token_id="named")))
     assert logins.last("archive:9200", "idp") == Login("loader", "named")

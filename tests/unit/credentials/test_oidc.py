@@ -1,4 +1,4 @@
-"""The source `oidc` against an identity provider that can be told to misbehave; Keycloak's turn is elsewhere."""
+"""The source `oidc`, against an emulator that can misbehave; tests/integration/credentials has Keycloak."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ def published(key, kid):
 
 
 class Provider(BaseHTTPRequestHandler):
-    """Gives tokens by client credentials, as its server's `says` has it: a path and what to answer there."""
+    """Returns tokens for client credentials; `says` of its server overrides the response at a path."""
 
     def do_GET(self):
         self.answer(None)
@@ -56,7 +56,7 @@ class Provider(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def log_message(self, *args):
-        """Say nothing of requests."""
+        """Do not log requests."""
 
 
 DISCOVERY = "/realm/.well-known/openid-configuration"
@@ -70,7 +70,7 @@ def minted(name, key=KEY, kid="k1", **claims):
 
 @pytest.fixture
 def idp(serving):
-    issuer.metadata_by_issuer.clear()  # a port may be somebody else's again
+    issuer.metadata_by_issuer.clear()  # a port may be reused by another test
     server = serving(Provider, asked=[], paths=[], says={}, drips=False)
     server.issuer = f"{server.address}/realm"
     server.claims, server.key, server.kid = {}, KEY, "k1"
@@ -98,7 +98,7 @@ def idp(serving):
 
 @pytest.fixture
 def configure(idp, luigi_cfg, tmp_path):
-    """Return a function that writes the section of the credential `es`, with a secret in a file by default."""
+    """Return a function that configures the credential `es`, by default with a client secret in a file."""
     (tmp_path / "secret").write_text("canary:secret/")
 
     def write(*lines, proof="client_secret_from = kept", name=None):
@@ -125,7 +125,7 @@ def test_a_client_with_a_secret_gets_a_token(idp, configure):
     assert pair == f"loader:{quote('canary:secret/', safe='')}"
 
 
-def test_a_projected_token_is_read_anew_for_each_exchange(idp, configure, tmp_path):
+def test_a_projected_token_is_read_again_for_each_exchange(idp, configure, tmp_path):
     (tmp_path / "projected").write_text("first\n")
     configure("scope = load", proof=f"token_file = {tmp_path}/projected")
     use("es", seen, audience="es")
@@ -137,7 +137,7 @@ def test_a_projected_token_is_read_anew_for_each_exchange(idp, configure, tmp_pa
     assert idp.asked[0][0]["scope"] == ["load"]
 
 
-def test_a_private_key_signs_an_assertion_of_its_own_for_each_attempt(idp, configure, tmp_path):
+def test_each_attempt_has_a_new_assertion_signed_by_the_private_key(idp, configure, tmp_path):
     pem = KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (tmp_path / "key.pem").write_bytes(pem)
     configure("key_id = mine", proof=f"private_key_file = {tmp_path}/key.pem")
@@ -151,20 +151,20 @@ def test_a_private_key_signs_an_assertion_of_its_own_for_each_attempt(idp, confi
     assert jwt.get_unverified_header(assertions[0])["kid"] == "mine"
 
 
-def test_the_documents_are_kept(idp, configure):
+def test_the_discovery_document_and_the_keys_are_cached(idp, configure):
     use("es", seen, audience="es")
     use("es", seen, audience="")
     assert idp.paths == [DISCOVERY, "/token", "/keys", "/token"]
 
 
-def test_a_forked_child_fetches_a_token_of_its_own_by_the_documents_of_its_parent(idp, configure):
+def test_a_forked_child_fetches_its_own_token_with_the_cached_documents_of_its_parent(idp, configure):
     use("es", seen, audience="es")
-    PROVIDER.forget()  # as a child does
+    PROVIDER.forget()  # as in a forked child
     use("es", seen, audience="es")
     assert idp.paths == [DISCOVERY, "/token", "/keys", "/token"]
 
 
-def test_documents_are_not_taken_from_who_trusts_another_authority(idp, configure, tmp_path):
+def test_cached_documents_are_not_shared_between_different_ca_files(idp, configure, tmp_path):
     use("es", seen, audience="es")
     PROVIDER.forget()
     configure(f"ca = {tmp_path}/other.pem")
@@ -172,7 +172,7 @@ def test_documents_are_not_taken_from_who_trusts_another_authority(idp, configur
     assert idp.paths == [DISCOVERY, "/token", "/keys"] * 2
 
 
-def test_a_key_that_is_new_is_looked_up(idp, configure, monkeypatch):
+def test_a_new_key_is_fetched(idp, configure, monkeypatch):
     use("es", seen, audience="es")
     idp.says["/keys"] = (200, {"keys": [published(OTHER, "k2")]})
     idp.key, idp.kid = OTHER, "k2"
@@ -183,13 +183,13 @@ def test_a_key_that_is_new_is_looked_up(idp, configure, monkeypatch):
     assert use("es", seen, audience="")
 
 
-def test_a_token_that_is_no_jwt_is_taken_as_it_is(idp, configure):
+def test_a_token_that_is_not_a_jwt_is_accepted_without_verification(idp, configure):
     idp.says["/token"] = (200, {"access_token": "opaque", "token_type": "bearer"})
     assert use("es", seen) == "opaque"
     assert use("es", lambda token: token.info.lifetime) is None
 
 
-def test_a_secret_that_was_replaced_is_read_again_once_the_old_one_is_refused(idp, configure, tmp_path):
+def test_a_replaced_client_secret_is_read_again_when_the_old_one_is_refused(idp, configure, tmp_path):
     def answer(form):
         (tmp_path / "secret").write_text("the new one")
         idp.says["/token"] = (200, {"access_token": "opaque", "token_type": "bearer"})
@@ -209,7 +209,7 @@ def test_a_secret_that_was_replaced_is_read_again_once_the_old_one_is_refused(id
         ({"nbf": 1 << 33}, "ImmatureSignatureError"),
     ],
 )
-def test_a_token_that_is_not_right_is_refused(idp, configure, claims, complaint):
+def test_an_invalid_token_is_refused(idp, configure, claims, complaint):
     idp.claims = claims
     with pytest.raises(
         CredentialError, match=rf"'es': the issuer {idp.issuer} returned an invalid token \({complaint}\)"
@@ -251,9 +251,7 @@ ELSEWHERE = ("location", "https://elsewhere.example/")
         ("/token", (400, {"error": "canary with spaces"}), "400, no reason"),
     ],
 )
-def test_a_provider_that_answers_wrongly_is_an_error_that_repeats_nothing(
-    idp, configure, path, answer, complaint, caplog
-):
+def test_a_wrong_response_is_an_error_that_does_not_quote_it(idp, configure, path, answer, complaint, caplog):
     caplog.set_level(logging.DEBUG)
     idp.says[path] = answer
     with pytest.raises(CredentialError, match=complaint) as caught:
@@ -261,7 +259,7 @@ def test_a_provider_that_answers_wrongly_is_an_error_that_repeats_nothing(
     assert "canary" not in f"{caught.value}{caplog.text}"
 
 
-def test_a_provider_that_drips_its_answer_is_not_waited_for(idp, configure, monkeypatch):
+def test_a_provider_that_responds_too_slowly_is_an_error(idp, configure, monkeypatch):
     monkeypatch.setattr("luigi_sinks.credentials.web._TIMEOUT", 0.2)
     idp.drips = True
     started = time.monotonic()
@@ -271,13 +269,13 @@ def test_a_provider_that_drips_its_answer_is_not_waited_for(idp, configure, monk
 
 
 @pytest.mark.parametrize("what", ["token_endpoint", "jwks_uri"])
-def test_an_endpoint_in_clear_text_is_refused(idp, configure, what):
+def test_a_plaintext_token_endpoint_is_refused(idp, configure, what):
     idp.says[DISCOVERY][1][what] = "http://idp.example/x"
     with pytest.raises(BadSetting, match=r"http://idp\.example/x would send secrets"):
         use("es", seen)
 
 
-def test_an_issuer_in_clear_text_is_refused(configure):
+def test_a_plaintext_issuer_is_refused(configure):
     configure(name="http://idp.example")
     with pytest.raises(BadSetting, match=r"http://idp\.example would send secrets unencrypted; use https"):
         use("es", seen)
@@ -291,7 +289,7 @@ def test_a_provider_that_is_down_is_named(idp, configure):
 
 
 @pytest.mark.parametrize("proof", ["", "token_file = a\nclient_secret_from = b"])
-def test_a_client_proves_itself_in_one_way(configure, proof):
+def test_exactly_one_way_to_authenticate_is_required(configure, proof):
     configure(proof=proof)
     with pytest.raises(BadSetting, match=r"\[luigi_sinks.credential.es\].*one of token_file, private_key_file"):
         use("es", seen)

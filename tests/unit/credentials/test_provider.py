@@ -35,12 +35,12 @@ def test_the_file_is_read_again_for_each_connection(secret):
     assert use("db", refusing()) == ["second"]
 
 
-def test_a_refused_token_is_replaced_once_by_the_one_that_came_meanwhile(secret):
+def test_a_refused_token_is_replaced_once_by_a_newer_one(secret):
     connect = refusing("first", on_refusal=lambda: secret.write_text("second\n"))
     assert use("db", connect) == ["first", "second"]
 
 
-def test_a_refused_token_is_not_offered_again(secret):
+def test_a_refused_token_is_not_sent_again(secret):
     connect = refusing("first")
     with pytest.raises(CredentialError, match="'db' was refused by the server: access denied"):
         use("db", connect)
@@ -60,7 +60,7 @@ def test_a_file_that_is_missing_is_named(secret):
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe"])
-def test_a_file_that_holds_no_secret_is_named(secret, content):
+def test_a_file_without_a_secret_is_named(secret, content):
     secret.write_bytes(content)
     with pytest.raises(CredentialError, match=str(secret)):
         use("db", refusing())
@@ -68,7 +68,7 @@ def test_a_file_that_holds_no_secret_is_named(secret, content):
 
 @pytest.fixture
 def bearer(secret, luigi_cfg):
-    """Return a function that writes a JSON web token with these claims into the file."""
+    """Return a function that writes a JWT with these claims to the file."""
     luigi_cfg(f"[luigi_sinks.credential.db]\nsource = file\nholds = bearer\npath = {secret}\n")
 
     def write(**claims):
@@ -79,19 +79,19 @@ def bearer(secret, luigi_cfg):
 
 
 @pytest.mark.parametrize("later", [30, float("inf")])
-def test_a_token_for_later_is_not_shown_to_anybody(bearer, later):
+def test_a_token_that_is_not_valid_yet_is_not_sent(bearer, later):
     bearer(nbf=time.time() + later)
     with pytest.raises(CredentialError, match=r"'db': the token in .* becomes valid only in (30|29|inf) s; wait"):
         use("db", refusing())
 
 
 @pytest.mark.parametrize("starts", [0, -60, 0.5, "soon", None])
-def test_a_token_whose_time_has_come_or_that_names_none_is_shown(bearer, starts):
+def test_a_token_that_is_valid_or_has_no_start_time_is_sent(bearer, starts):
     bearer(nbf=starts if isinstance(starts, str | None) else time.time() + starts)
     assert use("db", lambda token: token.reveal()).startswith("e30.")
 
 
-def test_what_a_token_in_a_file_says_of_itself_is_known(bearer):
+def test_the_claims_of_a_token_in_a_file_are_known(bearer):
     bearer(sub="loader", iss="https://idp", aud=["db", "es"], jti="t-1")
     info = use("db", lambda token: token.info)
     assert (info.principal, info.issuer, info.audience, info.token_id) == ("loader", "https://idp", "db es", "t-1")

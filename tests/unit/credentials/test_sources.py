@@ -1,4 +1,4 @@
-"""Which sources there are, and how others add theirs."""
+"""The built-in sources, and those that other packages add."""
 
 import inspect
 import sys
@@ -30,7 +30,7 @@ def test_a_third_party_adds_a_source_by_an_entry_point(luigi_cfg, monkeypatch):
     assert use("db", lambda token: token.reveal()) == "of db"
 
 
-def test_a_source_that_is_misspelt_is_explained(luigi_cfg):
+def test_a_misspelt_source_is_explained(luigi_cfg):
     luigi_cfg("[luigi_sinks.credential.db]\nsource = rdsiam\n")
     with pytest.raises(BadSetting, match="'rdsiam' is not a source; did you mean 'rds_iam'"):
         use("db", print)
@@ -40,7 +40,7 @@ def test_a_source_that_is_misspelt_is_explained(luigi_cfg):
     ("source", "module", "extra"),
     [("rds_iam", "boto3", "aws"), ("vault", "hvac", "vault"), ("oidc", "jwt", "oidc")],
 )
-def test_an_extra_that_is_missing_is_named(luigi_cfg, monkeypatch, source, module, extra):
+def test_a_missing_extra_is_named(luigi_cfg, monkeypatch, source, module, extra):
     luigi_cfg(f"[luigi_sinks.credential.db]\nsource = {source}\n")
     for name in [name for name in sys.modules if name.startswith("luigi_sinks.credentials.sources.")]:
         monkeypatch.delitem(sys.modules, name)
@@ -50,7 +50,7 @@ def test_an_extra_that_is_missing_is_named(luigi_cfg, monkeypatch, source, modul
 
 
 @pytest.mark.parametrize("source", sorted(BUILT_IN))
-def test_every_source_refuses_a_key_that_it_does_not_know_and_says_which_it_takes(luigi_cfg, source):
+def test_every_source_refuses_an_unknown_key_and_lists_the_known_ones(luigi_cfg, source):
     luigi_cfg(f"[luigi_sinks.credential.db]\nsource = {source}\ncolour = blue\n")
     with pytest.raises(
         BadSetting, match=rf"\[luigi_sinks.credential.db\].*'colour'.*the settings of source = {source} are: \w"
@@ -60,7 +60,7 @@ def test_every_source_refuses_a_key_that_it_does_not_know_and_says_which_it_take
 
 
 @pytest.mark.parametrize("source", sorted(BUILT_IN))
-def test_every_source_says_what_it_does(source):
+def test_every_source_has_docstrings(source):
     opener = sources._opener("db", source)
     assert inspect.getdoc(opener)
     assert inspect.getdoc(opener.fetch)

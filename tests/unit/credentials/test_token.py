@@ -14,7 +14,7 @@ def test_a_token_reveals_its_secret_only_when_asked():
     assert SECRET not in f"{token!r} {token!s} {[token]}"
 
 
-def test_two_tokens_are_told_apart_by_their_fingerprints():
+def test_different_tokens_have_different_fingerprints():
     assert Token(SECRET).fingerprint == Token(SECRET).fingerprint != Token("other").fingerprint
 
 
@@ -28,5 +28,5 @@ def test_a_token_refuses_to_be_pickled_copied_or_formatted(leak):
         leak(Token(SECRET))
 
 
-def test_a_token_has_no_dict_to_look_into():
+def test_a_token_has_no_dict():
     assert not hasattr(Token(SECRET), "__dict__")

@@ -1,9 +1,9 @@
-"""The source `vault` against a stand-in for a Vault server: no real one was at hand.
+"""The source `vault`, against an emulator only; not yet against a real Vault.
 
-The stand-in answers the documented paths that our source calls, with leases that end,
+The emulator serves the documented paths that the source calls, with leases that expire,
 https://developer.hashicorp.com/vault/api-docs: auth/jwt/login, auth/aws/login,
 auth/token/renew-self and revoke-self, database/creds/:name, sys/leases/renew and revoke,
-secret/data/:path. As in Vault, a lease lives no longer than the token that took it.
+secret/data/:path. As in Vault, a lease expires with the token that took it.
 """
 
 import json
@@ -45,7 +45,7 @@ class State:
     calls: list = field(default_factory=list)
 
     def is_good(self, password):
-        """Tell what a database would: whether the user of a lease is still there."""
+        """Return whether the user of a lease still exists, as a database would."""
         return any(lease.password == password and self.lives(lease) for lease in self.leases.values())
 
     def lives(self, lease):
@@ -142,7 +142,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = answer  # noqa: N815 - the server's names
 
     def log_message(self, *args):
-        """Say nothing of requests."""
+        """Do not log requests."""
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def vault(serving):
 
 @pytest.fixture
 def configure(vault, luigi_cfg, tmp_path):
-    """Return a function that writes the section of the credential `db`."""
+    """Return a function that configures the credential `db`."""
     (tmp_path / "jwt").write_text(vault.state.jwt)
 
     def write(extra="", path="loader", login="jwt_from = jwt", address=vault.address):
@@ -202,7 +202,7 @@ def test_a_lease_is_renewed_and_its_secret_stays(vault, configure):
     assert 2 <= vault.state.calls.count("sys/leases/renew") <= 5
 
 
-def test_a_lease_at_its_greatest_age_is_replaced_before_it_ends(vault, configure):
+def test_a_lease_at_its_maximum_ttl_is_replaced_before_it_expires(vault, configure):
     vault.state.ttl, vault.state.max_ttl = 1.0, 1.5
     end = time.monotonic() + 3
     while time.monotonic() < end:
@@ -213,7 +213,7 @@ def test_a_lease_at_its_greatest_age_is_replaced_before_it_ends(vault, configure
     assert not [lease for lease in vault.state.leases.values() if vault.state.lives(lease)]
 
 
-def test_a_lease_really_ends_if_nobody_renews_it(vault, configure):
+def test_a_lease_expires_if_it_is_not_renewed(vault, configure):
     vault.state.ttl = 0.3
     _, password = use("db", seen)
     time.sleep(0.4)
@@ -221,23 +221,23 @@ def test_a_lease_really_ends_if_nobody_renews_it(vault, configure):
     assert use("db", seen)[1] != password
 
 
-def test_another_process_revokes_by_the_leases_name_with_a_login_of_its_own(vault, configure):
+def test_another_process_revokes_a_lease_by_id_with_its_own_login(vault, configure):
     _, password = use("db", seen)
     (leased,) = journal.entries()
     PROVIDER.forget()
     PROVIDER._source("db").revoke(leased.lease)
     assert not vault.state.is_good(password)
-    PROVIDER._source("db").revoke(leased.lease)  # and what has ended is no error
+    PROVIDER._source("db").revoke(leased.lease)  # revoking it again is no error
 
 
-def test_a_secret_of_kv_is_read_and_the_login_left(vault, configure):
+def test_a_kv_secret_is_read_and_the_login_revoked(vault, configure):
     configure("engine = kv\nuser_field = login", path="pipelines")
     assert use("db", seen) == ("reader", "kv-canary")
     assert use("db", lambda token: token.info.token_id) == "pipelines@7"
     assert vault.state.tokens == {}
 
 
-def test_a_field_that_is_not_there_is_named(vault, configure):
+def test_a_missing_field_is_named(vault, configure):
     configure("engine = kv\nfield = pin", path="pipelines")
     with pytest.raises(CredentialError, match="pipelines in Vault has no text in field 'pin'"):
         use("db", seen)
@@ -251,7 +251,7 @@ def test_an_aws_identity_logs_in_too(vault, configure, monkeypatch):
     assert "auth/aws/login" in vault.state.calls
 
 
-def test_a_login_that_is_refused_is_tried_with_the_tokens_successor(vault, configure, tmp_path):
+def test_a_refused_login_is_retried_with_a_newer_token(vault, configure, tmp_path):
     (tmp_path / "jwt").write_text("old")
     with pytest.raises(CredentialError, match="'jwt' was refused by the server: Vault rejects the JWT"):
         use("db", seen)
@@ -259,7 +259,7 @@ def test_a_login_that_is_refused_is_tried_with_the_tokens_successor(vault, confi
     assert use("db", seen)[0].startswith("v-loader-")
 
 
-def test_what_vault_answers_is_not_repeated(vault, configure, tmp_path, caplog):
+def test_vaults_responses_are_not_quoted(vault, configure, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     (tmp_path / "jwt").write_text("canary-jwt")
     with pytest.raises(CredentialError) as caught:
@@ -278,7 +278,7 @@ def test_a_vault_that_is_down_is_named(vault, configure):
         use("db", seen)
 
 
-def test_what_the_environment_says_of_vault_has_no_part(vault, configure, monkeypatch):
+def test_vault_variables_of_the_environment_are_ignored(vault, configure, monkeypatch):
     monkeypatch.setenv("VAULT_TOKEN", "mine")
     monkeypatch.setenv("VAULT_NAMESPACE", "elsewhere")
     vault.state.tokens["mine"] = float("inf")
@@ -286,13 +286,13 @@ def test_what_the_environment_says_of_vault_has_no_part(vault, configure, monkey
     assert vault.state.calls[0] == "auth/jwt/login"
 
 
-def test_what_is_said_in_clear_text_goes_past_the_environments_proxy(vault, configure, proxy):
+def test_plaintext_requests_do_not_use_the_environments_proxy(vault, configure, proxy):
     assert use("db", seen)[0].startswith("v-loader-")
     PROVIDER.close()
     assert proxy.heard == []
 
 
-def test_a_vault_with_tls_is_asked_through_the_environments_proxy(configure, proxy):
+def test_tls_requests_use_the_environments_proxy(configure, proxy):
     configure(address="https://vault.invalid")
     with pytest.raises(CredentialError, match=r"logging in at Vault https://vault.invalid failed \(ProxyError"):
         use("db", seen)
@@ -308,7 +308,7 @@ def half_leased(state, token, body):
 
 
 @pytest.mark.parametrize("answer", [nothing_leased, half_leased])
-def test_a_login_that_leased_nothing_of_use_is_given_back(vault, configure, monkeypatch, answer):
+def test_a_login_without_a_usable_lease_is_revoked(vault, configure, monkeypatch, answer):
     monkeypatch.setitem(PATHS, "database/creds/loader", answer)
     with pytest.raises(CredentialError, match="'db': reading the secret at Vault"):
         use("db", seen)
@@ -330,7 +330,7 @@ def test_a_wrong_section_is_explained(configure, login, extra, complaint):
         use("db", seen)
 
 
-def test_clear_text_off_this_machine_is_refused(luigi_cfg):
+def test_plaintext_to_another_machine_is_refused(luigi_cfg):
     luigi_cfg(
         "[luigi_sinks.credential.db]\nsource = vault\naddress = http://vault.internal\nrole = r\npath = p\nauth = aws"
     )
@@ -339,7 +339,7 @@ def test_clear_text_off_this_machine_is_refused(luigi_cfg):
 
 
 class Leases(luigi.Task):
-    """Leases a user, looks at it some times, and then ends in one way or another."""
+    """Leases a user, uses it several times, and then ends as `ending` says."""
 
     number = luigi.IntParameter()
     ending = luigi.Parameter()
@@ -366,7 +366,7 @@ watch(Leases)
 
 
 @pytest.mark.parametrize("ending", ["success", "failure", "kill", "timeout"])
-def test_whatever_end_a_task_in_a_process_of_its_own_comes_to_its_lease_is_revoked(vault, configure, ending):
+def test_the_lease_of_a_task_in_its_own_process_is_revoked_however_the_task_ends(vault, configure, ending):
     tasks = [Leases(number=number, ending=ending) for number in range(2 if ending == "timeout" else 8)]
     luigi.build(tasks, workers=4, local_scheduler=True)
     assert vault.state.calls.count("database/creds/loader") == len(tasks), "one exchange a process"
@@ -374,7 +374,7 @@ def test_whatever_end_a_task_in_a_process_of_its_own_comes_to_its_lease_is_revok
     assert list(journal.entries()) == []
 
 
-def test_a_worker_that_nobody_watches_gives_back_what_it_has_at_its_end(vault, configure):
+def test_an_unwatched_worker_revokes_its_leases_at_exit(vault, configure):
     worker = multiprocessing.get_context("fork").Process(target=use, args=("db", seen))
     worker.start()
     worker.join()
@@ -382,13 +382,13 @@ def test_a_worker_that_nobody_watches_gives_back_what_it_has_at_its_end(vault, c
     assert vault.state.leases == {}
 
 
-def test_what_a_killed_run_left_is_revoked_by_the_next(vault, configure):
+def test_the_leases_of_a_killed_run_are_revoked_by_the_next_run(vault, configure):
     child = os.fork()
     if child == 0:
         try:
             use("db", seen)
         finally:
-            os._exit(0)  # as if it had been killed: nothing of ours runs
+            os._exit(0)  # as if it were killed: no cleanup runs
     os.waitpid(child, 0)
     assert len(vault.state.leases) == 1
     use("db", seen)

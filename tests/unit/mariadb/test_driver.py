@@ -1,8 +1,18 @@
+import socket
+import ssl
 import subprocess
 import sys
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
 
 import mariadb
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.mariadb import MariaDBSettings, driver
@@ -10,6 +20,12 @@ from luigi_sinks.mariadb.errors import explained, refuses_login
 
 SETTINGS = MariaDBSettings("db.internal", "flights", "loader", "rds")
 PURE_PYTHON = "import mariadb; mariadb.__impl__ = 'python'; import luigi_sinks.mariadb"
+SECRET = "the-secret-itself"
+GREETING = (
+    b"\x0a11.8.3-MariaDB\0\x07\0\0\0AAAAAAAA\0\xdf\xff\x2d\x02\0\xff\xff\x15\0\0\0\0\0\0\x1d\0\0\0BBBBBBBBBBBB\0"
+    b"mysql_native_password\0"
+)
+"""What a server says first: its version, all capabilities but compression, and its first plugin."""
 NO_PLUGIN = "Plugin mysql_clear_password could not be loaded: no such file"
 
 
@@ -32,6 +48,49 @@ def system(monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "authorities"))
     return tmp_path
+
+
+class Impostor(threading.Thread):
+    """A server with a certificate of its own making, which asks for the password in clear text."""
+
+    def __init__(self, certificate):
+        super().__init__(daemon=True)
+        self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.tls.load_cert_chain(certificate)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.heard = b""
+
+    def run(self):
+        client, _ = self.listener.accept()
+        client.sendall(packet(0, GREETING))
+        client.recv(36)  # the wish for TLS
+        with suppress(OSError), self.tls.wrap_socket(client, server_side=True) as encrypted:
+            self.heard += encrypted.recv(65_536)
+            encrypted.sendall(packet(3, b"\xfemysql_clear_password\0"))
+            self.heard += encrypted.recv(65_536)
+
+
+def packet(number, content):
+    return len(content).to_bytes(3, "little") + bytes([number]) + content
+
+
+@pytest.fixture
+def impostor(tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, start, start.replace(year=2099))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "pair.pem").write_bytes(private + certificate.public_bytes(Encoding.PEM))
+    impostor = Impostor(tmp_path / "pair.pem")
+    impostor.start()
+    yield impostor
+    impostor.listener.close()
 
 
 def test_a_driver_that_would_log_in_by_clear_text_is_refused_with_the_way_out():
@@ -67,11 +126,29 @@ def test_without_tls_no_authorities_are_named(told):
     assert told.keys() == {"host", "plugin_dir"}
 
 
-@pytest.mark.usefixtures("system")
-def test_a_driver_that_was_compiled_here_is_told_nothing_more(told, monkeypatch):
+def test_a_driver_that_was_compiled_here_knows_where_the_plugins_are(system, told, monkeypatch):
     monkeypatch.setattr(driver, "_KIND", "c")
-    driver.connect(host="db.internal", ssl_verify_cert=True)
-    assert told == {"host": "db.internal", "ssl_verify_cert": True}
+    driver.connect(ssl_verify_cert=True)
+    assert told == {
+        "ssl_verify_cert": True,
+        "ssl_ca": str(system / "ca.pem"),
+        "ssl_capath": str(system / "authorities"),
+    }
+
+
+def test_a_system_without_authorities_is_told_to_name_some(told, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/nothing/here")
+    monkeypatch.setenv("SSL_CERT_DIR", "/nothing/here")
+    with pytest.raises(BadSetting, match="name some in tls_ca"):
+        driver.connect(host="db.internal", ssl_verify_cert=True)
+    assert told == {}
+
+
+def test_a_password_is_not_shown_to_a_server_that_vouches_for_itself(impostor):
+    with pytest.raises(mariadb.Error, match=r"self.signed certificate"):
+        driver.connect(host="127.0.0.1", port=impostor.port, user="loader", password=SECRET, ssl_verify_cert=True)
+    impostor.join()
+    assert SECRET.encode() not in impostor.heard
 
 
 def test_a_plugin_that_is_not_there_is_no_refusal_and_the_package_with_it_is_named():

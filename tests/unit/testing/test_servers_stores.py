@@ -217,8 +217,17 @@ def test_mariadb_lets_users_in_by_tokens_only_with_the_plugin_for_it(place, monk
     assert mariadb.login(place).credential == {"source": "rds_iam", "region": "eu-west-1"}
 
 
-def test_mariadb_does_not_answer_at_a_closed_port(place):
-    assert not mariadb.answers(place)
+@pytest.mark.parametrize(("status", "answers"), [(0, True), (1, False)])
+def test_mariadb_answers_if_its_client_says_so_who_is_told_the_password_through_a_pipe(
+    place, monkeypatch, tmp_path, status, answers
+):
+    client = tmp_path / "mariadb"
+    client.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/words\ncat > {tmp_path}/told\nexit {status}\n')
+    client.chmod(0o755)
+    monkeypatch.setattr(mariadb, "SEARCH", str(tmp_path))
+    assert mariadb.answers(place) is answers
+    assert SECRET not in (tmp_path / "words").read_text()
+    assert f"password = {SECRET}" in (tmp_path / "told").read_text()
 
 
 def test_the_realm_of_keycloak_knows_the_password_and_a_key_and_is_closed_to_others(place):
