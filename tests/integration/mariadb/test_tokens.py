@@ -387,7 +387,7 @@ def self_signed():
 
 def test_a_token_is_not_shown_to_a_server_without_tls(between):
     stripped = between(plaintext_only)
-    with pytest.raises(BadSetting, match="speaks no TLS, and a token is shown to nobody in clear text"):
+    with pytest.raises(BadSetting, match="does not support TLS, and a token is never sent unencrypted"):
         current_user(stripped.settings)
     assert PRESIGNED not in stripped.heard
 
