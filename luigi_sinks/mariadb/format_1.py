@@ -70,6 +70,12 @@ def as_format_2(names: Names, tables: Tables) -> tuple[str, str]:
     return f"({log})", f"(SELECT part AS `partition`, seq, version, epoch FROM {names.head})"
 
 
+def is_moved(cursor: Any, names: Names) -> bool:
+    """Tell whether records of the dataset are in the log by now, though this login may not see that."""
+    query = f"SELECT 1 FROM {_versions(names)} WHERE dataset = ? AND state = 'moved' LIMIT 1"
+    return bool(rows(cursor, query, (names.dataset,)))
+
+
 def datasets(cursor: Any, hidden: str) -> list[str]:
     """Return the datasets whose records are in the old registry of a database."""
     query = f"SELECT DISTINCT dataset FROM {qualified(hidden, VERSIONS)} WHERE state <> 'moved'"

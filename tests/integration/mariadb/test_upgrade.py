@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Double, Integer, String
 from sqlalchemy.dialects import mysql
 
-from luigi_sinks import Conflict, Origin, State, load, versions
+from luigi_sinks import Conflict, Origin, State, Unavailable, load, versions
 from luigi_sinks import record as rules
-from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, connection, creation, parse_schema
+from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, connection, creation, format_1, parse_schema
 from luigi_sinks.mariadb.store import STORE
 from luigi_sinks.testing.suite import run_together
 from luigi_sinks.version import WHOLE
@@ -240,6 +240,32 @@ def test_a_crash_anywhere_leaves_all_as_it_was_and_the_next_upgrade_ends_it(old,
     assert ended
     load(months(old), "201301", ORIGIN, [(1, "new", None)])
     load(kinds(old), WHOLE, Origin("Kinds_3", family="Kinds"), [(4, *[None] * 12)])
+
+
+def test_a_look_that_an_upgrade_overtakes_is_taken_again(old, monkeypatch):
+    catalog = MariaDBCatalog(old, "months")
+    before, looks, look = list(catalog.records()), [], format_1.look
+
+    def overtaken(cursor, names):
+        looks.append(look(cursor, names))
+        if len(looks) == 1:
+            cut_upgrade(old, "months", 1000)
+        return looks[-1]
+
+    for moved in (True, False):  # before and after the pointer's column is renamed
+        monkeypatch.setattr(format_1, "look", overtaken if moved else look)
+        assert [record.version for record in catalog.records()] == [record.version for record in before]
+        assert catalog.head("201301").version == before[3].version
+
+
+def test_a_login_that_may_not_see_where_records_went_is_told_so_and_not_that_there_are_none(old, ask_old, monkeypatch):
+    number = 0
+    while not ask_old(f"SELECT 1 FROM {old.database}__v._versions WHERE state = 'moved'"):
+        cut_upgrade(old, "months", number := number + 1)
+    monkeypatch.setattr(format_1, "look", lambda *_: format_1.Tables("part", has_log=False))
+    with pytest.raises(Unavailable, match="run `luigi-sinks create` as the owner"):
+        list(MariaDBCatalog(old, "months").records())
+    assert [record.seq for record in MariaDBCatalog(old, "kinds").records()] == [10, 11]
 
 
 @contextmanager
