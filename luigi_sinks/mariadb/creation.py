@@ -101,6 +101,10 @@ def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -
     _create_table(cursor, names.hidden, names.part_table, registry.PARTS)
     _create_table(cursor, names.database, names.head_table, registry.HEAD)
     if _kind(cursor, names.hidden, names.base_table)[0] is None and _view(cursor, names):
+        lost = (
+            f"{names.base} is missing, or hidden from this login, though versions were published; restore or grant it"
+        )
+        _refuse_to_clear(Registry(names).records(cursor, None, None), lost)
         cursor.execute(f"DROP VIEW IF EXISTS {names.view}")
     with _refusing_columns(names):
         _create_table(cursor, names.hidden, names.base_table, schema.body())

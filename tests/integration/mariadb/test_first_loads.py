@@ -97,6 +97,16 @@ def test_what_was_ever_published_keeps_its_columns(sink_of, ask):
     assert list(wrong.read(head.version)) == [{"id": 2, "name": None}]
 
 
+def test_a_view_is_never_dropped_once_a_version_was_published(sink_of, ask):
+    sink = sink_of(WRONG)
+    load(sink, WHOLE, ORIGIN, [(1, None)])
+    ask(f"RENAME TABLE {sink.names.base} TO {sink.settings.database}__v.elsewhere_{sink.dataset}")
+    with pytest.raises(BadSetting, match="is missing, or hidden from this login"):
+        load(sink, WHOLE, ORIGIN, [(2, None)])
+    ask(f"RENAME TABLE {sink.settings.database}__v.elsewhere_{sink.dataset} TO {sink.names.base}")
+    assert ask(f"SELECT id FROM {sink.dataset}") == [(1,)]
+
+
 def test_corrected_loads_at_once_publish_or_end_in_a_conflict(sink_of, ask):
     fail(sink_of(WRONG), "201301")
     right, done = sink_of(RIGHT), []
