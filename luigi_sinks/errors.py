@@ -24,8 +24,8 @@ class SinkError(Exception):
 class Conflict(SinkError):
     """The version or its partition is in another state than the call requires; nothing changed.
 
-    Another load has claimed the partition or was published first, or the version may
-    not become what was asked: the head cannot be dropped, for example.
+    For example, another load has claimed the partition or was published first, or the
+    version is the head and cannot be dropped.
     """
 
 

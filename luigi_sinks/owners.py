@@ -14,12 +14,18 @@ _AWS = "aws_role"
 
 @dataclass(frozen=True)
 class Owner:
-    """What a team's tasks may be, in each place.
+    """The roles of a team's tasks, from the section `[luigi_sinks.owner.NAME]`. All default to none.
 
-    `aws_role` is the ARN of the role that credentials `through` a source `assume_role`
-    take; other sources sign as this process itself, which may have the role anyway.
-    `roles` has the role's name by store, from the settings `STORE_role`: a session of
-    MariaDB takes it, and `luigi-sinks grants` writes grants for it on every store.
+    - `aws_role`: the ARN of the role that a credential with `source = assume_role` assumes,
+      for the credentials that use it with `through`.
+    - `roles`: the role by store, from the settings `STORE_role`. A session of MariaDB sets
+      it; `luigi-sinks grants` prints grants for it on every store.
+
+    Example:
+        >>> config.use({"luigi_sinks": {"owner": {"flight_ops": {"mariadb_role": "flights_loader"}}}})
+        >>> find("flight_ops").roles["mariadb"]
+        'flights_loader'
+
     """
 
     aws_role: str = ""
@@ -27,10 +33,10 @@ class Owner:
 
 
 def find(name: str) -> Owner:
-    """Return an owner; one without roles where the configuration names no owner at all.
+    """Return an owner, without roles if the configuration has no section of any owner.
 
-    Raises BadSetting for an owner that is not among those that are configured, and for
-    a setting that names no store.
+    Raises BadSetting if there are sections of owners but none of this one, and for a setting
+    of an unknown store.
     """
     known = [section.removeprefix(_PREFIX) for section in config.section_names() if section.startswith(_PREFIX)]
     if not name or not known:

@@ -373,7 +373,7 @@ def test_roles_of_opensearch_are_refused_and_others_printed(grants):
     assert grants("--format", "sql", cfg=cfg).stdout == SQL
     done = grants("--format", "elasticsearch", cfg=cfg)
     assert done.exit_code == 2
-    assert "not for OpenSearch yet" in done.stderr
+    assert "not yet for OpenSearch" in done.stderr
 
 
 def test_a_module_that_is_not_there_is_refused(luigi_cfg):
@@ -403,7 +403,7 @@ def test_what_has_no_roles_to_compare_keeps_no_other_from_being_compared(grants,
     done = grants("--check", cfg=OPENSEARCH)
     assert done.exit_code == 1
     assert "- mariadb db.internal:3306: flight_ops: " in done.stdout
-    assert "Delays is left out: delays: roles are written for Elasticsearch, not for OpenSearch yet" in done.stderr
+    assert "Delays is left out: delays: roles are printed for Elasticsearch, not yet for OpenSearch" in done.stderr
     assert "neo4j graph.internal:7687 is left out: Neo4j at graph.internal:7687: the grants of" in done.stderr
 
 
