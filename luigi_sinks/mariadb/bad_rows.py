@@ -1,4 +1,4 @@
-"""Finds the row that the server does not take, and says why in the words of the contract."""
+"""Finds the row that the server refuses, since LOAD DATA does not name it, and makes its BadRow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from luigi_sinks.sink import Part
 def refusal(
     part: Part, contract: Contract, schema: Schema, send: Callable[[Sequence[Any]], list[Complaint]]
 ) -> SinkError:
-    """Return the error for a part that was refused as a whole; `send` loads all of some rows or none."""
+    """Return the error for a refused part; `send` loads all of some rows, or none."""
     index, complaints = _first_refused(send, part.rows)
     if not complaints:
         return Unavailable(f"{contract.dataset}: the server refused part {part.number} and then took each of its rows")

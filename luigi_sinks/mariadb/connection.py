@@ -1,4 +1,4 @@
-"""Lends connections, and keeps them for the next use while they are young."""
+"""Runs work on connections, and keeps these for reuse up to `max_connection_age`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(
                 _idle.pop(settings, None)
             if not (is_lost(error) and attempt == 0) and not (error.errno in LOCKED and attempt < _ATTEMPTS - 1):
                 raise explained(settings, error) from error
-            time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - it only keeps rivals apart
+            time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - it only keeps competitors apart
     raise AssertionError("every attempt returns or raises")
 
 
@@ -95,7 +95,7 @@ def stream(settings: MariaDBSettings, query: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _refuse_half_an_answer(settings: MariaDBSettings, connection: Any) -> None:
-    """Ask the server how its answer ended: the driver takes an error between two rows for the end."""
+    """Ask the server whether its answer was whole: the driver takes an error between two rows for the end."""
     with connection.cursor(CommentingCursor) as cursor:
         for _, number, reason in rows(cursor, "SHOW ERRORS"):
             raise Unavailable(
@@ -130,7 +130,7 @@ def _explaining(settings: MariaDBSettings) -> Iterator[None]:
 
 @contextmanager
 def _returned(settings: MariaDBSettings, connection: Any) -> Iterator[Any]:
-    """Lend a connection that nobody else uses; keep it only if all went well."""
+    """Give a connection to one user at a time; keep it only if the block ends without an error."""
     try:
         yield connection
     except BaseException:
@@ -140,14 +140,14 @@ def _returned(settings: MariaDBSettings, connection: Any) -> Iterator[Any]:
 
 
 def _taken(settings: MariaDBSettings) -> Any:
-    """Return a connection, and remember by which token it logged in: a kept one may be older than the last token."""
+    """Return a connection, and note its login: a kept one may be older than the last token."""
     connection = _young(settings)
     logins.used(settings.address, settings.credential, login_of_session(connection))
     return connection
 
 
 def _young(settings: MariaDBSettings) -> Any:
-    """Return a kept connection, or a new one; what is too old by now is closed on the way."""
+    """Return a kept connection, or a new one; closes those that are too old."""
     while (kept := _kept(settings)) is not None:
         if time.monotonic() - _opened[kept] < settings.max_connection_age:
             return kept

@@ -63,22 +63,18 @@ def upgrade(cursor: Any, names: Names) -> None:
         first = f"AUTO_INCREMENT = {format_1.last_seq(cursor, names) + _GAP}"
         _create_table(cursor, names.hidden, names.log_table, f"{registry.LOG} {first}")
         _create_table(cursor, names.hidden, names.part_table, registry.PARTS)
-        is_whole = _is_whole(_view(cursor, names))
-        columns = rows(
-            cursor,
-            "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
-            " AND COLUMN_NAME <> ? ORDER BY ORDINAL_POSITION",
-            (names.hidden, names.base_table, SEQ),
-        )
-        query = _query(names, [name for (name,) in columns], is_whole=is_whole)
-        _replace_view(cursor, names, query.replace(_OF_WHOLE, ""))
+        seen = _view(cursor, names)
+        view = _view_of_whole(cursor, names) if seen and _is_whole(seen) else ""
+        if view:
+            _replace_view(cursor, names, view.replace(_OF_WHOLE, ""))
         format_1.move(cursor, names)
         with suppressing(ABSENT):  # another process renamed it
             wait = "SET STATEMENT lock_wait_timeout = 2 FOR"  # readers queue behind who waits
             rename = f"ALTER TABLE {names.head} RENAME COLUMN part TO `partition`, ALGORITHM = INSTANT"
             cursor.execute(f"{wait} {rename}")
         format_1.move(cursor, names)  # what an old release began in between
-        _replace_view(cursor, names, query)
+        if view:
+            _replace_view(cursor, names, view)
 
 
 @contextmanager
@@ -105,6 +101,10 @@ def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -
     _create_table(cursor, names.hidden, names.part_table, registry.PARTS)
     _create_table(cursor, names.database, names.head_table, registry.HEAD)
     if _kind(cursor, names.hidden, names.base_table)[0] is None and _view(cursor, names):
+        lost = (
+            f"{names.base} is missing, or hidden from this login, though versions were published; restore or grant it"
+        )
+        _refuse_to_clear(Registry(names).records(cursor, None, None), lost)
         cursor.execute(f"DROP VIEW IF EXISTS {names.view}")
     with _refusing_columns(names):
         _create_table(cursor, names.hidden, names.base_table, schema.body())
@@ -258,10 +258,24 @@ def _query(names: Names, columns: Collection[str], *, is_whole: bool) -> str:
     return f"SELECT {listed} FROM {names.head} h JOIN {names.base} f ON f.{SEQ} = h.seq"
 
 
+def _view_of_whole(cursor: Any, names: Names) -> str:
+    """Return the query of the view for the columns that the table has."""
+    columns = rows(
+        cursor,
+        "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
+        " AND COLUMN_NAME <> ? ORDER BY ORDINAL_POSITION",
+        (names.hidden, names.base_table, SEQ),
+    )
+    return _query(names, [name for (name,) in columns], is_whole=True)
+
+
 def _view(cursor: Any, names: Names) -> str:
-    """Return the view's definition as the server writes it, empty if there is none."""
-    query = "SELECT VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
-    for (definition,) in rows(cursor, query, (names.database, names.dataset)):
+    """Return the view's definition as the server writes it, empty if there is none.
+
+    Not information_schema.VIEWS, which shows none while one is replaced.
+    """
+    with suppressing({NO_SUCH_TABLE}):
+        ((_, definition, *_),) = rows(cursor, f"SHOW CREATE VIEW {names.view}")
         if names.head in definition:
             return str(definition)
         raise BadSetting(f"{names.view} is a view that luigi_sinks did not make; choose another table name, or drop it")

@@ -25,19 +25,17 @@ _OUT_OF_SERVICE = {1021, 1040, 1114, 1203, 1226, 1290, 1317, 1836, 1969}
 _ENDED = {1053, 1158, 1159, 1160, 1161, 1927}
 
 _TLS = 2026
-"""The client's number for all that can go wrong with TLS; only the text tells one from another."""
+"""The client's one number for all TLS errors, which differ in their text only."""
 
 _NO_PLUGIN = "could not be loaded"
 """What the client says, under the number of a refused login, when it lacks the plugin that the server asks for."""
 
-_SILENT = "does it run, and is its section in luigi.cfg right?"
-_SHUT = (
-    "if a proxy listens there, what it connects to does not let it in: see its log, and the certificate that it shows"
-)
+_SILENT = "check that it runs, and its section in luigi.cfg"
+_SHUT = "if a proxy listens there, the server refuses it: see the proxy's log, and its client certificate"
 
 
 def explained(settings: MariaDBSettings, error: Any) -> SinkError:
-    """Say what an error of the driver means for a user, and the way out."""
+    """Return the SinkError for an error of the driver, with what to do."""
     place = f"MariaDB at {settings.address}"
     if error.errno == _TLS:
         return _tls_failure(place, str(error))
@@ -45,7 +43,7 @@ def explained(settings: MariaDBSettings, error: Any) -> SinkError:
         return _setting_failure(place, error)
     if error.errno in FORBIDDEN:
         return Forbidden(
-            f"{place}: user {settings.user!r} lacks a right: {error}; `luigi-sinks grants` prints those that loads take"
+            f"{place}: user {settings.user!r} lacks a right: {error}; `luigi-sinks grants` prints what to grant"
         )
     if error.errno in LOCKED:
         return Unavailable(f"{place}: another transaction holds locks for too long ({error}); run this again")
@@ -56,7 +54,7 @@ def explained(settings: MariaDBSettings, error: Any) -> SinkError:
 
 
 def refuses_login(error: Any) -> bool:
-    """Tell whether the server does not take the token."""
+    """Tell whether the server rejects the token."""
     return error.errno in _REFUSED and _NO_PLUGIN not in str(error)
 
 
@@ -71,7 +69,7 @@ def suppressing(numbers: Collection[int]) -> Iterator[None]:
 
 
 def is_refusal(error: Any) -> bool:
-    """Tell whether the server understood a statement and said no to what it asks for."""
+    """Tell whether the server understood a statement and rejects it, whoever asks."""
     return not is_lost(error) and error.errno not in LOCKED | _OUT_OF_SERVICE | FORBIDDEN
 
 
@@ -87,12 +85,12 @@ def _setting_failure(place: str, error: Any) -> SinkError:
             f"{place}: {error}; install Connector/C's plugins on this machine (Debian and Ubuntu: package libmariadb3, "
             "Fedora and Red Hat: mariadb-connector-c), or the driver that is compiled here: pip install 'mariadb<2'"
         )
-    return BadSetting(f"{place} takes no rows from clients ({error}); start it with local_infile = ON")
+    return BadSetting(f"{place} accepts no rows from clients ({error}); start it with local_infile = ON")
 
 
 def _tls_failure(place: str, reason: str) -> SinkError:
     if "SSL is required" in reason:
-        return BadSetting(f"{place} speaks no TLS, and a token is shown to nobody in clear text; turn TLS on there")
+        return BadSetting(f"{place} does not support TLS, and a token is never sent unencrypted; turn TLS on there")
     if "ertificate" in reason or "ostname" in reason:
         return BadSetting(
             f"{place}: {reason}; tls_ca in luigi.cfg must name the authority of its certificate, and host a name in it"

@@ -19,10 +19,11 @@ from luigi_sinks.mariadb.names import Names, qualified
 VERSIONS, PARTS = "_versions", "_parts"
 
 _MOMENT = "DATE_FORMAT({}, '%Y-%m-%dT%H:%i:%s.%fZ')"
+_JSON = "JSON_COMPACT({} COLLATE utf8mb4_nopad_bin)"  # that of the other columns
 _RECORD = f"""
 JSON_OBJECT('version', JSON_OBJECT('dataset', dataset, 'partition', part, 'id', id), 'seq', seq, 'state', state,
-  'origin', JSON_COMPACT(origin), 'lease', JSON_COMPACT(lease), 'rows', row_count,
-  'staged_at', {_MOMENT.format("staged_at")}, 'published_at', {_MOMENT.format("published_at")})"""
+  'origin', {_JSON.format("origin")}, 'lease', {_JSON.format("lease")}, 'rows', row_count,
+  'staged_at', {_MOMENT.format("staged_at")}, 'published_at', {_MOMENT.format("published_at")}) COLLATE utf8mb4_bin"""
 
 _LOG = f"SELECT seq, part AS `partition`, id, update_id, {_RECORD} AS record FROM {{}} WHERE dataset = ?"
 """The rows of the old registry as the log has them; what is moved counts no more."""
@@ -67,6 +68,12 @@ def as_format_2(names: Names, tables: Tables) -> tuple[str, str]:
     if tables.has_log:
         log += f" UNION ALL SELECT seq, `partition`, id, update_id, record FROM {names.log}"
     return f"({log})", f"(SELECT part AS `partition`, seq, version, epoch FROM {names.head})"
+
+
+def is_moved(cursor: Any, names: Names) -> bool:
+    """Tell whether records of the dataset are in the log by now, though this login may not see that."""
+    query = f"SELECT 1 FROM {_versions(names)} WHERE dataset = ? AND state = 'moved' LIMIT 1"
+    return bool(rows(cursor, query, (names.dataset,)))
 
 
 def datasets(cursor: Any, hidden: str) -> list[str]:

@@ -172,8 +172,8 @@ def _upgrade(names: Names) -> Iterator[Grant]:
     """Grant an owner what moves records of luigi_sinks 0.1."""
     yield Grant(names.hidden, format_1.VERSIONS, ("SELECT", "UPDATE (state)"))
     yield Grant(names.hidden, format_1.PARTS, ("SELECT",))
-    yield Grant(names.hidden, names.log_table, ("INSERT",))
-    yield Grant(names.hidden, names.part_table, ("INSERT",))
+    yield Grant(names.hidden, names.log_table, ("CREATE", "INSERT"))
+    yield Grant(names.hidden, names.part_table, ("CREATE", "INSERT"))
     yield Grant(names.database, names.head_table, ("ALTER",))
 
 

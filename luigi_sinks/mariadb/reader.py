@@ -80,9 +80,11 @@ def existing_schema(cursor: Any, names: Names) -> dict[str, Any]:
 
 def _columns(names: Names, schema: Mapping[str, Any]) -> dict[str, _Column]:
     try:
-        columns = msgspec.convert(schema["columns"], dict[str, _Column])
-    except (msgspec.ValidationError, KeyError) as error:
-        raise SinkError(f"table {names.dataset!r}: the record names no columns to read ({error})") from None
+        columns = msgspec.convert(schema.get("columns", {}), dict[str, _Column])
+    except msgspec.ValidationError as error:
+        raise SinkError(f"table {names.dataset!r}: the columns that the record names cannot be read: {error}") from None
+    if not columns:
+        raise SinkError(f"table {names.dataset!r}: the record names no columns to read")
     return columns
 
 

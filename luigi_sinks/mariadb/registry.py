@@ -15,6 +15,7 @@ import msgspec
 
 from luigi_sinks import record as rules
 from luigi_sinks import stored
+from luigi_sinks.errors import Unavailable
 from luigi_sinks.mariadb import format_1
 from luigi_sinks.mariadb.connection import rows
 from luigi_sinks.mariadb.errors import ABSENT, DUPLICATE_KEY, FORBIDDEN, suppressing
@@ -64,6 +65,8 @@ SELECT l.seq, l.`partition`, l.id, l.record, h.epoch
 FROM {head} h LEFT JOIN {log} l ON l.`partition` = h.`partition` AND l.seq = h.seq"""
 
 _LOG = "SELECT l.seq, l.`partition`, l.id, l.record FROM {log} l"
+
+_LOOKS = 3
 
 
 class OldFormat(Exception):
@@ -165,24 +168,39 @@ class Registry:
     ) -> list[tuple[Any, ...]]:
         """Return rows of the registry, whichever its format is.
 
-        A `lock`, though it be empty, means that something is to be changed: raises OldFormat for format 1.
+        A `lock`, even an empty one, means that something is to be changed: raises OldFormat for format 1.
         """
-        present = f"{query.format(log=self.names.log, head=self.names.head)} WHERE {where} {lock or ''}"
-        try:
-            return rows(cursor, present, values)
-        except mariadb.Error as error:
-            if error.errno not in ABSENT | FORBIDDEN:
-                raise
-            tables = format_1.look(cursor, self.names)
-            if not tables.are_old and error.errno in FORBIDDEN:
-                raise
-        if tables.are_old and lock is not None:
-            raise OldFormat
-        if tables.are_old:
-            log, head = format_1.as_format_2(self.names, tables)
-            with suppressing(ABSENT):  # they were upgraded in between
-                return rows(cursor, f"{query.format(log=log, head=head)} WHERE {where}", (self.names.dataset, *values))
-        return rows(cursor, present, values) if tables.are_there else []
+        for _ in range(_LOOKS):
+            try:
+                present = query.format(log=self.names.log, head=self.names.head)
+                return rows(cursor, f"{present} WHERE {where} {lock or ''}", values)
+            except mariadb.Error as error:
+                if error.errno not in ABSENT | FORBIDDEN:
+                    raise
+                tables = format_1.look(cursor, self.names)
+                if error.errno in FORBIDDEN and not tables.are_old:
+                    raise
+            if tables.are_old and lock is not None:
+                raise OldFormat
+            if tables.are_old and (found := self._found_in_format_1(cursor, tables, query, where, values)) is not None:
+                return found
+            if not tables.are_old and not tables.are_there:
+                return []
+        raise Unavailable(
+            f"the registry of table {self.names.dataset!r} is being upgraded; run this again. If it stays so, that was "
+            "interrupted, and this login has no right to the new registry: run `luigi-sinks create` as the owner"
+        )
+
+    def _found_in_format_1(
+        self, cursor: Any, tables: format_1.Tables, query: str, where: str, values: Sequence[Any]
+    ) -> list[tuple[Any, ...]] | None:
+        """Return rows of a registry in format 1, None if they are being moved where this look does not reach."""
+        log, head = format_1.as_format_2(self.names, tables)
+        with suppressing(ABSENT):
+            found = rows(cursor, f"{query.format(log=log, head=head)} WHERE {where}", (self.names.dataset, *values))
+            if tables.has_log or not format_1.is_moved(cursor, self.names):
+                return found
+        return None
 
     def _plain(self, seq: int, partition: str, id_: str, body: str, *_: Any) -> Record:
         """Return a record as it is stored; the columns that a loader cannot change say whose it is."""

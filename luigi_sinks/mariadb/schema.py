@@ -44,7 +44,7 @@ class Schema:
 
     @cached_property
     def codecs(self) -> Mapping[str, Codec]:
-        """How each column is checked, sent and read back."""
+        """How each column is checked and sent."""
         found = {name: _codec(name, kind) for name, kind in self.types.items()}
         return {name: codec.optional() if name in self.optional else codec for name, codec in found.items()}
 
@@ -117,7 +117,7 @@ def _parse(columns: Columns, given: Sequence[sa.Column[Any]]) -> Schema:
         collation=_collation(columns),
     )
     if not schema.codecs:
-        raise BadSetting("all columns are computed, so there is nothing to load")
+        raise BadSetting("all columns are computed, so there is nothing to load; add one that is not")
     return schema
 
 

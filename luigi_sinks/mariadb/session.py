@@ -1,4 +1,4 @@
-"""Opens a session: logs in by a token, takes the owner's role, and says in each statement who asks."""
+"""Opens one session: logs in, takes the owner's role, marks each statement; `connection` keeps sessions for reuse."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SESSION = (
     "SET SESSION innodb_lock_wait_timeout = 10, lock_wait_timeout = 10, net_write_timeout = 3600",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 )
-"""Our own whatever the server's defaults are; a slow reader of a version has an hour for each packet."""
+"""The same on every server, whatever its defaults; a slow reader of a version has an hour for each packet."""
 
 _WHEN_ASKED = 2
 """Connector/C sends a file during LOAD DATA LOCAL only: with True, a server may ask for any file at any statement."""
@@ -43,7 +43,7 @@ _logins: WeakKeyDictionary[Any, Login] = WeakKeyDictionary()
 
 
 class CommentingCursor(Cursor):  # type: ignore[misc]  # the driver has no types
-    """Puts a comment behind each statement, by which the server's own records can be joined to the audit log."""
+    """Appends a comment to each statement, which joins the server's own logs with the audit log."""
 
     def execute(self, statement: str, data: Sequence[Any] = (), buffered: bool | None = None) -> None:
         """Execute one statement."""
@@ -51,10 +51,10 @@ class CommentingCursor(Cursor):  # type: ignore[misc]  # the driver has no types
 
 
 def open_session(settings: MariaDBSettings) -> Any:
-    """Return a connection, set up as loads want it.
+    """Return a new connection with the session's settings.
 
-    Raises CredentialError if there is no token that the server takes, Forbidden if
-    the owner's role is not the user's, and what `explained` tells.
+    Raises CredentialError if there is no token that the server accepts, Forbidden if
+    the user lacks the owner's role, and what `explained` returns.
     """
     connection = use(
         settings.credential,
@@ -109,8 +109,8 @@ def _proof(settings: MariaDBSettings, token: Token) -> dict[str, str]:
             return {}
         case _:
             raise BadSetting(
-                f"credential {settings.credential!r} gives a token of the kind {token.scheme!r}, and MariaDB lets "
-                "users in by passwords: its source may be rds_iam, vault, secrets_manager or file, or proxied"
+                f"credential {settings.credential!r} gives a token of the kind {token.scheme!r}, and MariaDB "
+                "takes passwords only: set source = rds_iam, vault, secrets_manager, file or proxied"
             )
 
 
@@ -118,9 +118,8 @@ def _not_let_in(settings: MariaDBSettings, token: Token, error: Any) -> str:
     place, user = f"MariaDB at {settings.address}", token.user or settings.user
     if not settings.is_encrypted:
         return (
-            f"{place} does not let {user!r} in over clear text, which is how a loopback address is talked to without "
-            "tls_ca. If the server takes TLS only, add tls_ca = FILE to its section in luigi.cfg; else see who the "
-            "credential says this is"
+            f"{place} does not let {user!r} in over clear text, which loopback addresses use without tls_ca. If the "
+            "server requires TLS, add tls_ca = FILE to its section in luigi.cfg; otherwise check the credential"
         )
     shown = f" The token is good for {token.info.audience}." if token.info.audience else ""
     return f"{place} does not let {user!r} in: {error}.{shown}"
@@ -154,6 +153,6 @@ def _take_role(settings: MariaDBSettings, cursor: Any) -> None:
 
 @lru_cache(maxsize=1)
 def _comment(task: Running) -> str:
-    """Say who asks, without anything that could end the comment: a task's id is text of users."""
+    """Name the task and the correlation id, without anything that could end the comment: users choose task ids."""
     said = {"correlation": task.correlation, "task": _UNSAFE.sub("_", task.task_id)[:_LONGEST]}
     return f"/* luigi_sinks {' '.join(f'{name}={value}' for name, value in said.items() if value)} */"

@@ -1,4 +1,4 @@
-"""Where the server is, who we are there, and what stands in between."""
+"""Where the server is, the login to it, and proxies in between."""
 
 from __future__ import annotations
 
@@ -14,24 +14,32 @@ from luigi_sinks.errors import BadSetting
 class MariaDBSettings:
     """The section `[luigi_sinks.mariadb]`.
 
-    TLS is on, verified by CA and host name, unless the host is a loopback address
-    and no `tls_ca` is given; without `tls_ca` the system's CAs are trusted. With
-    `tls_certificate` and `tls_key`, files that are read for each connection, the
-    server or what stands before it may ask for a certificate of ours.
+    `host` and `port` (3306) locate the server. `database` is the one that readers use;
+    versions are kept in a second one, `DATABASE__v`. `user` logs in with the token of
+    `credential`, the section `[luigi_sinks.credential.NAME]`. The session takes the
+    MariaDB role of `owner`, as section `[luigi_sinks.owner.NAME]` names it; a task's
+    owner takes precedence over this one.
 
-    The server looks at a token when a connection is opened and not again, so the
-    connection outlives it. `max_connection_age` bounds by how much, in seconds: one
-    that is older is let finish what it does, and neither kept nor lent again. The
-    server is told to end what is idle as long.
+    TLS is on and verified, except for a host on this machine's loopback without a
+    `tls_ca`. `tls_ca` is a PEM file with the authorities to trust, by default the
+    system's; `tls_certificate` and `tls_key` are PEM files with a client certificate.
+    They are read for each connection.
 
-    A session takes the MariaDB role of `owner`, as section
-    `[luigi_sinks.owner.NAME]` names it; a task's owner goes before this one.
+    `max_connection_age` (600, in seconds) limits how long a connection outlives its
+    token, which the server checks only at login: an older one ends what it does, and is
+    then closed. The server closes one that is idle for as long.
 
-    The host may be a loopback address where a local stunnel or another proxy
-    listens that passes bytes on. What a token of `rds_iam` is signed for is then
-    said in the credential's section, by its own `host` and `port`. The certificate
-    that is verified is the database's, and must name the host that is given here;
-    where it names another only, enter that name for 127.0.0.1 in /etc/hosts.
+    The host may be the loopback address of a local stunnel, or of another proxy that
+    passes bytes on. The credential's section then names, by its own `host` and `port`,
+    what a token of `rds_iam` is signed for. The certificate is the database's, and must
+    name `host`: if it names another host, enter that for 127.0.0.1 in /etc/hosts.
+
+    Raises ValueError, in luigi.cfg BadSetting, for settings that cannot work.
+
+    Example:
+        >>> MariaDBSettings("db.example.org", database="flights", user="loader", credential="rds").address
+        'db.example.org:3306'
+
     """
 
     host: str
@@ -49,36 +57,33 @@ class MariaDBSettings:
         if self.host.casefold() == "localhost":
             raise ValueError("host = localhost makes the driver use a socket file and ignore the port; write 127.0.0.1")
         if bool(self.tls_key) != bool(self.tls_certificate):
-            raise ValueError("tls_certificate and tls_key belong together; name the same file twice if it holds both")
+            raise ValueError("tls_certificate and tls_key belong together; set both, to the same file if it holds both")
         if self.tls_certificate and not self.is_encrypted:
-            raise ValueError("tls_certificate needs a tls_ca: on loopback there is no TLS without")
+            raise ValueError("tls_certificate needs TLS, which on loopback is off without tls_ca; set it")
         if self.max_connection_age <= 0:
-            raise ValueError("max_connection_age is in seconds, and must be more than 0")
-
-    @property
-    def publisher(self) -> MariaDBSettings:
-        """The same connection for whoever publishes: here one login does all."""
-        return self
+            raise ValueError("max_connection_age must be more than 0 seconds")
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether TLS is on."""
+        """Tell whether TLS is on."""
         return self.tls_ca is not None or not config.is_loopback(self.host)
 
     @property
     def address(self) -> str:
-        """Where the server answers, for messages."""
+        """The server's host and port, for messages."""
         return f"{self.host}:{self.port}"
 
     @property
     def tls(self) -> dict[str, Any]:
-        """What the driver is told about TLS. Raises BadSetting for a file that is not there."""
+        """The driver's options for TLS. Raises BadSetting for a missing file."""
         if not self.is_encrypted:
             return {}
         files = {"tls_ca": self.tls_ca, "tls_certificate": self.tls_certificate, "tls_key": self.tls_key}
         for name, file in files.items():
             if file is not None and not file.is_file():  # the driver would not name it
-                raise BadSetting(f"{name} = {file} in the section [luigi_sinks.mariadb]: there is no such file")
+                raise BadSetting(
+                    f"{name} = {file} in the section [luigi_sinks.mariadb]: there is no such file; correct the path"
+                )
         options = zip(("ssl_ca", "ssl_cert", "ssl_key"), files.values(), strict=True)
         # Verification is also what keeps the driver from falling back to clear text.
         return {"ssl_verify_cert": True} | {option: str(file) for option, file in options if file}

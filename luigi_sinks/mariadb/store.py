@@ -1,4 +1,4 @@
-"""What the core and the command line know of MariaDB."""
+"""The descriptor by which the core and the command line find MariaDB."""
 
 from luigi_sinks.mariadb.catalog import MariaDBCatalog, datasets, preflight
 from luigi_sinks.mariadb.settings import MariaDBSettings

@@ -1,4 +1,4 @@
-"""Luigi targets in MariaDB."""
+"""The Luigi target for a version of a table."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ from luigi_sinks.target import TargetOptions, VersionedTarget
 
 
 class MariaDBTarget(VersionedTarget):
-    """One output in a table that readers see as a view.
+    """A version of one partition of a table, which readers see through a view.
 
-    `columns` are SQLAlchemy columns or a Table. Raises BadSetting if they, or the
-    table's name, cannot work.
+    `table` is the view's name. `columns` are SQLAlchemy columns or a Table; keys are
+    unique within each version. `luigi_sinks.target.TargetOptions` lists what all targets
+    take. Raises BadSetting for a name or columns that cannot work.
+
+    Example:
+        >>> from sqlalchemy import Column, Integer, String
+        >>> columns = [Column("id", Integer, primary_key=True), Column("carrier", String(2))]
+        >>> MariaDBTarget("departures", columns=columns, update_id="2013-01").contract.shapes[""].key
+        ('id',)
+
     """
 
     store = "mariadb"
@@ -32,7 +40,7 @@ class MariaDBTarget(VersionedTarget):
         return Contract(self.dataset, {"": self._schema.shape})
 
     def open_sink(self) -> MariaDBSink:
-        """Return the table."""
+        """Return the dataset in the database of luigi.cfg."""
         settings = config.read_connection(MariaDBSettings, self.store, self.connection)
         owned = replace(settings, owner=self.owner or settings.owner)
         return MariaDBSink(owned, self.dataset, self._schema)

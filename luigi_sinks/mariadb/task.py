@@ -8,15 +8,31 @@ from luigi_sinks.task_events import watch
 
 
 class CopyToTable(CopyTask):
-    """Loads `rows()` into `table` as one version."""
+    """Loads `rows()` as one version of a table.
+
+    Subclass it: set `table` and `columns`, write `rows()`. `luigi_sinks.CopyTask` lists
+    what all such tasks take, `partition_by` and `owner` among them. `run()` raises what
+    `luigi_sinks.load.loading` does.
+
+    Example:
+        class Departures(mariadb.CopyToTable):
+            month = luigi.MonthParameter()
+            partition_by = ("month",)
+            table = "departures"
+            columns = [Column("id", Integer, primary_key=True), Column("carrier", String(2))]
+
+            def rows(self):
+                yield {"id": 1, "carrier": "UA"}
+
+    """
 
     _store = "mariadb"
 
     table = setting()
-    """The table's name, which readers use."""
+    """The name of the view that readers use. Required."""
 
     columns = setting()
-    """SQLAlchemy columns, or a Table. Keys become unique within each version."""
+    """SQLAlchemy columns, or a Table. Keys are unique within each version. Required."""
 
     def output(self) -> MariaDBTarget:
         """Return the version this task makes."""

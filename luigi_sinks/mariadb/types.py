@@ -110,7 +110,7 @@ def _(kind: Any) -> Codec:
 def _does_not_fit(before: int, after: int, unsigned: bool, value: Decimal) -> str | None:
     _, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
-        return "is no number"
+        return "is not a finite number"
     if value and value.adjusted() >= before:
         return f"has more than {before} digits before the point"
     if exponent < -after and any(digits[exponent + after :]):
@@ -181,7 +181,7 @@ def _binary(length: Meta) -> Codec:
 
 
 def _spelled_bytes(values: Sequence[Any]) -> Sequence[Any]:
-    """Hand base64 as text: it may spell null, which the text as a whole must not."""
+    """Send base64 as text: it may contain `null`, which the whole must not."""
     return _awkward_text([None if value is None else b64encode(value).decode() for value in values])
 
 
@@ -233,13 +233,13 @@ def _spelled_json(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _changes_in_json(value: Any) -> str | None:
-    """Refuse what JSON would turn into something else: NaN, a tuple, keys that are no text, a date."""
+    """Refuse what JSON would change: NaN, a tuple, keys that are not text, a date."""
     try:
         if msgspec.json.decode(msgspec.json.encode(value)) == value:
             return None
     except (TypeError, ValueError) as error:
-        return f"is no JSON: {error}"
-    return "would come back otherwise from JSON; give dicts with text as keys, lists, text, finite numbers, bools"
+        return f"is not JSON: {error}"
+    return "would be changed by JSON; give dicts with text keys, lists, text, finite numbers and bools"
 
 
 @codec.register(sa.Uuid)

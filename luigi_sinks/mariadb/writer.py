@@ -1,8 +1,7 @@
 """Sends rows by LOAD DATA.
 
-A part's text is whole, in a file in memory, before the server sees its first
-byte: what the statement cannot tell from a clean end, a stream that was cut
-short, cannot happen.
+A part's text is complete, in a file in memory, before the server reads its first byte:
+LOAD DATA takes a stream that was cut short for a complete one.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Complaint = tuple[int, str]
 
 
 def encode(schema: Schema, rows: Sequence[Any]) -> bytes:
-    """Return rows as lines of JSON, which LOAD DATA reads as it is, but for the case of NULL."""
+    """Return rows as lines of JSON, which LOAD DATA reads as they are, except that NULL is in upper case."""
     spelled = {}
     for index, codec in enumerate(schema.codecs.values()):
         if codec.spell:
@@ -59,10 +58,10 @@ def statement(schema: Schema, table: str, seq: int, path: str) -> str:
 
 
 def send(cursor: Any, schema: Schema, table: str, seq: int, rows: Sequence[Any]) -> list[Complaint]:
-    """Load rows into a version, all or none; return what the server has against them.
+    """Load rows into a version, all or none; return the server's complaints.
 
-    LOCAL makes warnings of errors and skips rows that repeat a key, so only as
-    many rows as were sent and no warning mean success.
+    LOCAL turns errors into warnings and skips rows that repeat a key, so a load
+    succeeded only if it took all rows without a warning.
     """
     cursor.execute("SAVEPOINT part")
     with os.fdopen(os.memfd_create("part"), "wb") as file:

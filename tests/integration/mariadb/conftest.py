@@ -1,8 +1,9 @@
 """What these tests see of the server is seen through a plain connection, not by the sink under test."""
 
 import secrets
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import mariadb
 import pytest
@@ -45,6 +46,24 @@ def database(settings):
 
 
 @pytest.fixture
+def reading():
+    """Return what opens a plain connection to a database, as readers have one, and gives what asks there."""
+
+    @contextmanager
+    def reading(settings):
+        with closing(plain_connection(settings)) as connection, connection.cursor() as cursor:
+            connection.select_db(settings.database)
+
+            def ask(query):
+                cursor.execute(query)
+                return cursor.fetchall()
+
+            yield ask
+
+    return reading
+
+
+@pytest.fixture
 def ask(database):
     """Return the rows that a reader gets for a query."""
 
@@ -70,3 +89,22 @@ def plain_connection(settings):
             local_infile=False,
         ),
     )
+
+
+@pytest.fixture
+def load_format_1(settings):
+    """Return a function that makes a database as luigi_sinks 0.1 left it, and gives the settings to reach it."""
+    made, script = [], Path(__file__).with_name("data") / "format_1.sql"
+    with closing(plain_connection(settings)) as connection, connection.cursor() as cursor:
+
+        def load():
+            made.append(f"old_{secrets.token_hex(4)}")
+            text = script.read_text().replace("DATABASE", made[-1])
+            for statement in (f"CREATE DATABASE {made[-1]}", f"CREATE DATABASE {made[-1]}__v", *text.split(";\n")[:-1]):
+                cursor.execute(statement)
+            return replace(settings, database=made[-1])
+
+        yield load
+        for name in made:
+            cursor.execute(f"DROP DATABASE {name}")
+            cursor.execute(f"DROP DATABASE {name}__v")

@@ -11,7 +11,7 @@ import pytest
 from luigi.configuration import get_config
 from sqlalchemy import Column, Double, Integer, String
 
-from luigi_sinks import Conflict, Forbidden, Origin, State, load, versions
+from luigi_sinks import BadSetting, Conflict, Forbidden, Origin, State, load, versions
 from luigi_sinks.credentials import use
 from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, grants, parse_schema
 from luigi_sinks.mariadb.store import STORE
@@ -265,6 +265,68 @@ def test_a_loader_makes_no_tables(people, make_dataset, table):
     make_dataset(table)
     with pytest.raises(Forbidden):
         load(people.sink(RoleKind.LOADER, f"{table}_new"), WHOLE, Origin("Load_1"), rows(1))
+
+
+def test_what_a_failed_first_load_left_is_the_owners_to_make_again(sink, people):
+    with pytest.raises(ZeroDivisionError):
+        load(sink, WHOLE, Origin("Load_1"), failing_after(5_000))
+    columns = [COLUMNS[0], Column("name", String(30), nullable=False)]
+    corrected = replace(sink, schema=parse_schema(sink.dataset, columns))
+    with pytest.raises(Forbidden, match="run `luigi-sinks create` as the owner"):
+        load(corrected, WHOLE, Origin("Load_1"), [(1, "one")])
+    owner = replace(people.sink(RoleKind.OWNER, sink.dataset), schema=corrected.schema)
+    grants.create(owner, WHOLE, RoleKind.OWNER.role(people.role))
+    load(corrected, WHOLE, Origin("Load_1"), [(1, "one")])
+    assert [record.state for record in sink.records()] == [State.FAILED, State.PUBLISHED]
+    assert list(corrected.read(sink.head(WHOLE).version)) == [{"id": 1, "name": "one"}]
+    load(corrected, WHOLE, Origin("Load_1"), [(2, "two")])
+    grants.create(owner, WHOLE, RoleKind.OWNER.role(people.role))
+    with pytest.raises(BadSetting, match="was loaded with other columns"):
+        grants.create(replace(owner, schema=sink.schema), WHOLE, RoleKind.OWNER.role(people.role))
+
+
+OLD_GRANTS = """
+GRANT CREATE TEMPORARY TABLES ON `{pattern}\\_\\_v`.* TO `{role}_owner`;
+GRANT CREATE, SELECT ON `{database}__v`.`_parts` TO `{role}_owner`;
+GRANT CREATE, SELECT ON `{database}__v`.`_versions` TO `{role}_owner`;
+GRANT CREATE, SELECT ON `{database}__v`.`months__g1` TO `{role}_owner`;
+GRANT CREATE, SELECT ON `{database}`.`months__head` TO `{role}_owner`;
+GRANT CREATE, CREATE VIEW, SELECT, SHOW VIEW ON `{database}`.`months` TO `{role}_owner`;
+GRANT SELECT, SHOW VIEW ON `{database}`.`months` TO `{role}`;
+GRANT INSERT, SELECT, UPDATE ON `{database}`.`months__head` TO `{role}`;
+GRANT CREATE TEMPORARY TABLES ON `{pattern}\\_\\_v`.* TO `{role}`;
+GRANT INSERT, SELECT ON `{database}__v`.`_parts` TO `{role}`;
+GRANT INSERT, SELECT, UPDATE (lease, published_at, row_count, state) ON `{database}__v`.`_versions` TO `{role}`;
+GRANT INSERT, SELECT ON `{database}__v`.`months__g1` TO `{role}`
+"""
+
+
+def test_the_owner_upgrades_what_a_loader_may_not(people, admin, load_format_1):
+    old = load_format_1()
+    execute(admin, OLD_GRANTS.format(database=old.database, pattern=old.database.replace("_", "\\_"), role=people.role))
+    loader, owner = (
+        replace(sink, settings=replace(sink.settings, database=old.database))
+        for sink in (people.sink(role_kind, "months") for role_kind in (RoleKind.LOADER, RoleKind.OWNER))
+    )
+    before, origin = list(loader.records()), Origin("Months_3", family="Months", partition_by=("month",))
+    assert (len(before), loader.heads().keys()) == (9, {"201301", "201302"})
+    for partition in ("201302", "201303"):  # of which the first has something to clear
+        with pytest.raises(Forbidden, match="run `luigi-sinks create` as the owner"):
+            load(loader, partition, origin, rows(1))
+    assert list(loader.records()) == before
+    printed = grants.text(grants.roles([loader], people.role))
+    own, others = printed.split("-- Loader", 1)
+    execute(admin, own.replace("-- GRANT", "GRANT"))
+    grants.create(owner, "", RoleKind.OWNER.role(people.role))
+    execute(admin, f"-- Loader{others}")
+    load(loader, "201302", origin, rows(1))
+    *after, new = loader.records()
+    assert [record.seq for record in after] == [record.seq for record in before]
+    assert [record.origin for record in after] == [record.origin for record in before]
+    assert loader.head("201302").version == new.version
+    assert loader.head("201301").version == before[3].version
+    admin.execute(f"SELECT COUNT(*) FROM {old.database}.months")
+    assert admin.fetchall() == [(6,)]
 
 
 def test_the_view_is_the_roles_and_not_of_whoever_made_it(sink, admin, people):

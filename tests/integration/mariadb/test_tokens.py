@@ -267,7 +267,7 @@ def test_a_token_that_the_source_signs_for_another_host_is_refused_and_the_error
 
 def test_a_token_that_is_no_password_is_refused_with_what_works(login):
     given = login({"source": "sts_web_identity", "region": aws.REGION, "audience": "mariadb"})
-    with pytest.raises(BadSetting, match=r"a token of the kind 'bearer'.*rds_iam, vault, secrets_manager or file"):
+    with pytest.raises(BadSetting, match=r"a token of the kind 'bearer'.*rds_iam, vault, secrets_manager, file or proxied"):
         current_user(given)
 
 
@@ -387,7 +387,7 @@ def self_signed():
 
 def test_a_token_is_not_shown_to_a_server_without_tls(between):
     stripped = between(plaintext_only)
-    with pytest.raises(BadSetting, match="speaks no TLS, and a token is shown to nobody in clear text"):
+    with pytest.raises(BadSetting, match="does not support TLS, and a token is never sent unencrypted"):
         current_user(stripped.settings)
     assert PRESIGNED not in stripped.heard
 

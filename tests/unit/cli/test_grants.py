@@ -97,8 +97,8 @@ GRANT CREATE, DROP, SELECT ON `flights__v`.`departures__part` TO `flight_ops_own
 -- GRANT ALTER ON `flights`.`departures__head` TO `flight_ops_owner`;
 -- GRANT SELECT ON `flights__v`.`_parts` TO `flight_ops_owner`;
 -- GRANT SELECT, UPDATE (`state`) ON `flights__v`.`_versions` TO `flight_ops_owner`;
--- GRANT INSERT ON `flights__v`.`departures__log` TO `flight_ops_owner`;
--- GRANT INSERT ON `flights__v`.`departures__part` TO `flight_ops_owner`;
+-- GRANT CREATE, INSERT ON `flights__v`.`departures__log` TO `flight_ops_owner`;
+-- GRANT CREATE, INSERT ON `flights__v`.`departures__part` TO `flight_ops_owner`;
 
 -- Loader: adds versions and publishes them; changes and deletes no rows.
 CREATE ROLE IF NOT EXISTS `flight_ops`;
