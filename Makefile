@@ -6,6 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 SERVERS := $(RUN) -m luigi_sinks.testing.servers
 PIP := $(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --build-constraint constraints.txt --editable
+OLDEST := mariadb==1.1.14 elasticsearch==8.19.0 elastic-transport==8.15.1
 AS_ROOT := $(shell test `id -u` = 0 || echo sudo)
 INSTALL := $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive \
 	apt-get install -qq --no-install-recommends
@@ -15,7 +16,7 @@ MAKEFLAGS += --jobs=2
 # Modules are compiled when one is first imported, for all the processes that import it later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo start test unit check bench up down purge clean server-packages proxy-packages
+.PHONY: help demo start test older unit check bench up down purge clean server-packages proxy-packages
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z][a-z -]*\):.*  ## /\1:/p' $(MAKEFILE_LIST) | while IFS=: read -r names text; do printf '%-10s %s\n' "$$names" "$$text"; done
@@ -29,6 +30,13 @@ start: $(VENV)/servers
 
 test: $(VENV)/ready server-packages proxy-packages  ## the whole suite, on real servers
 	$(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+older: $(VENV)/ready server-packages  ## the tests of MariaDB and Elasticsearch with the oldest clients that are accepted
+	@command -v mariadb_config >/dev/null || { $(INSTALL) libmariadb-dev gcc python3-dev; }
+	$(VENV)/bin/pip install --quiet --upgrade --no-deps --target $(VENV)/older $(OLDEST)
+	PYTHONPATH=$(abspath $(VENV)/older) $(RUN) -m pytest -n 4 --dist loadfile \
+		tests/unit/mariadb tests/unit/elasticsearch tests/integration/mariadb tests/integration/elasticsearch \
+		tests/integration/test_memory.py
 
 unit: $(VENV)/ready  ## the tests that need no server
 	$(RUN) -m pytest tests/unit

@@ -140,8 +140,9 @@ class ElasticsearchCatalog:
     def delete_rows(self, version: Version) -> None:
         """Delete the index of a version that is not the head.
 
-        A record is not trusted with it, as a loader can write one: while it tells of a
-        load, an index whose aliases say that readers saw it stays.
+        The record alone is not trusted, as a loader can write one: while it tells of a
+        load, an index whose aliases say that readers saw it stays. The publisher looks,
+        who deletes: a loader beside it cannot see those aliases.
         """
         entry, sight = self.look(version)
         if sight.head.version == version:
@@ -149,7 +150,9 @@ class ElasticsearchCatalog:
         tag = _tag(seen(entry, sight))
         is_shown = sight.was_head and entry.record.state.is_open
         is_taken = not is_shown and self.aliases.take(version, tag)
-        if is_shown or not (is_taken or self.aliases.look(version) == sight):
+        if not is_taken:
+            sight = Aliases(self.settings.publisher, self.dataset).look(version)
+        if is_shown or (not is_taken and (sight.was_head or sight.head.version == version)):
             raise Conflict(f"{version} was published; its rows are not deleted on the word of a record that denies it")
         try:
             administer(self.settings, lambda es: es.indices.delete(index=names.index(version), ignore_unavailable=True))

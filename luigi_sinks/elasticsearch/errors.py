@@ -83,8 +83,8 @@ def from_tls(settings: ElasticsearchSettings, reason: str) -> SinkError:
     where = settings.where
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return BadSetting(
-            f"{where}: {reason}; tls_ca in luigi.cfg must name the authority of its certificate, and host (or "
-            "tls_server_name) the name in it"
+            f"{where}: {reason}; tls_ca in luigi.cfg must name the authority of its certificate, and host, or "
+            "tls_server_name, the name in it"
         )
     if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
         return BadSetting(

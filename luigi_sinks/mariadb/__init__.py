@@ -1,4 +1,4 @@
-"""Versioned loads into MariaDB. Needs the extra `mariadb`.
+"""Versioned loads into MariaDB. Needs the extra `mariadb` or `mariadb-wheel`.
 
 Beside the rooms that every store has there are `bad_rows`, `creation`, `driver`,
 `format_1` and `session`, each with its reason in its docstring.

@@ -14,6 +14,7 @@ import mariadb
 
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Unavailable
+from luigi_sinks.mariadb import driver
 from luigi_sinks.mariadb.errors import LOCKED, explained, is_lost
 from luigi_sinks.mariadb.session import CommentingCursor, login_of_session, open_session
 from luigi_sinks.mariadb.settings import MariaDBSettings
@@ -85,8 +86,11 @@ def stream(settings: MariaDBSettings, query: str) -> Iterator[tuple[Any, ...]]:
     with _explaining(settings):
         cursor = _asked(settings, query)
         with _returned(settings, cursor.connection) as connection:
+            count = 0
             while found := cursor.fetchmany(_ROWS_AT_ONCE):
                 yield from found
+                count += len(found)
+            driver.warn_of_kept_rows(count)
             _refuse_half_an_answer(settings, connection)
 
 

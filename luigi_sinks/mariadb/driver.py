@@ -6,8 +6,10 @@ system, where this one has the client's plugins. docs/mariadb-driver.md compares
 
 from __future__ import annotations
 
+import logging
 import ssl
 import sysconfig
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,9 @@ try:
 except ImportError:  # before 2.0
     from mariadb.cursors import Cursor
 
-__all__ = ["Cursor", "connect"]
+__all__ = ["Cursor", "connect", "warn_of_kept_rows"]
+
+_log = logging.getLogger("luigi_sinks")
 
 _KIND = getattr(mariadb, "__impl__", "c")
 """`c` is compiled here, `binary` is the wheel, `python` is 2.0 without either."""
@@ -32,8 +36,13 @@ if _KIND == "python":
     raise NotInstalled(
         "mariadb",
         "the driver mariadb 2 runs as pure Python, which connects without TLS even if tls_ca is set: that is refused. "
-        "Install its compiled part, mariadb[binary], and unset MARIADB_PYTHON_CONNECTOR",
+        "Install the stable driver, or the wheel (extra mariadb-wheel), and unset MARIADB_PYTHON_CONNECTOR",
     )
+
+_KEEPS_ROWS = {"2.0.0rc1", "2.0.0rc2"}
+"""Versions of the wheel that never free a value that was read: docs/mariadb-driver.md shows how to see it."""
+
+_MANY_ROWS = 100_000
 
 _PLUGINS = (
     f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}/libmariadb3/plugin",  # Debian, Ubuntu: package libmariadb3
@@ -49,6 +58,21 @@ def connect(**options: Any) -> Any:
     """
     plugins = _plugins() if _KIND == "binary" else {}
     return mariadb.connect(**plugins, **_authorities(options), **options)
+
+
+def warn_of_kept_rows(count: int) -> None:
+    """Warn, once in a process, that many rows were read by a driver that does not free them."""
+    if count >= _MANY_ROWS and mariadb.__version__.removesuffix("-c") in _KEEPS_ROWS:
+        _warn_once(mariadb.__version__)
+
+
+@cache
+def _warn_once(version: str) -> None:
+    _log.warning(
+        "the MariaDB driver %s keeps every value that it reads in memory until the process ends; to read large "
+        "versions install the stable driver: pip install 'luigi-sinks[mariadb]'",
+        version,
+    )
 
 
 def _plugins() -> dict[str, str]:

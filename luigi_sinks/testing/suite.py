@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
@@ -145,12 +146,14 @@ class SinkSuite:
         first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
         published_at = next(sink.records()).published_at
         versions.roll_back(sink, first, why="the second was wrong")
+        done = datetime.now(UTC)
         head = self.head_record(sink)
         assert (head.version, head.published_at) == (first, published_at)
         assert [(p.epoch, p.why) for p in head.publications] == [(1, ""), (3, "the second was wrong")]
         assert head.publications[-1].by == sink.publisher.principal != ""
         assert {r.version: r.state for r in sink.records()} == {first: State.PUBLISHED, second: State.RETIRED}
         assert [r.retired_at is None for r in sink.records()] == [True, False]
+        assert all(r.retired_at <= done for r in sink.records() if r.retired_at), "it was recorded by a later read"
 
     def test_a_head_that_came_back_is_not_the_head_that_was(self, sink: Sink) -> None:
         first = self.load(sink, rows(3))

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mariadb
 import pytest
 
 TEXT = 2_000
@@ -41,7 +42,10 @@ def peak(config, store, dataset, count, way):
 
 
 @pytest.mark.parametrize("way", ["load", "read"])
-def test_many_rows_take_no_more_memory_than_few(peaks, way):
+def test_many_rows_take_no_more_memory_than_few(peaks, way, request):
+    if way == "read" and "mariadb" in request.node.name and mariadb.__version__.startswith("2.0.0rc"):
+        # Fails when a release of the wheel frees what it reads; `make older` sees the stable driver pass.
+        request.applymarker(pytest.mark.xfail(strict=True, reason="docs/mariadb-driver.md: the wheel keeps its rows"))
     few, many = peaks[way]
     assert many - few < MORE
 

@@ -78,6 +78,7 @@ class SigV4:
         info = TokenInfo(
             lifetime=_lifetime(identity),
             scheme="signature",
+            principal=keys.access_key,  # AWS knows by it who signed; only a call to STS would tell the ARN
             issuer="aws",
             audience=self._settings.service,
             token_id=keys.access_key,

@@ -273,6 +273,20 @@ def test_a_publisher_neither_writes_reads_nor_deletes_by_name(published_apart, p
     assert attempt(published_apart, people_apart, method, path, body, by=RoleKind.PUBLISHER) == {403}
 
 
+def test_a_forged_record_has_nothing_deleted_by_a_publisher_who_may_delete(people_apart, settings, cluster):
+    with one_version(people_apart, cluster) as sink:
+        first = sink.head(WHOLE).version
+        load(sink, WHOLE, Origin("Load_1"), rows(5))
+        document = cluster("GET", f"/{names.registry(sink.dataset)}/_doc/1")["_source"]
+        document["record"].update(state="staged", publications=[])
+        people_apart.clients[RoleKind.LOADER]("PUT", f"/{names.registry(sink.dataset)}/_doc/1?refresh=true", document)
+        login = {"publish_credential": settings.credential, "publish_user": settings.user}
+        powerful = replace(sink, settings=replace(sink.settings, **login))
+        with pytest.raises(Conflict, match="its rows are not deleted on the word of a record"):
+            versions.abandon(powerful, first)
+        assert cluster.count(names.index(first)) == 3
+
+
 def test_a_publisher_whom_nobody_knows_is_named_and_what_was_published_stays(people_apart, cluster):
     with one_version(people_apart, cluster) as sink:
         first = sink.head(WHOLE).version

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from luigi_sinks import SinkError, load
+from luigi_sinks import SinkError, load, stores
 from luigi_sinks.neo4j import Graph, Neo4jCatalog, Neo4jSink, Node, Relationship
 from luigi_sinks.testing.suite import ORIGIN, WHOLE
 
@@ -23,6 +23,15 @@ def kept(sink, schema):
     version = sink.head(WHOLE).version
     sink.change(version, lambda record, _: replace(record, schema=schema))
     return version
+
+
+def test_the_store_is_found_by_its_name_and_opens_catalogs(sink):
+    store = stores.find("neo4j")
+    store.check()
+    assert sink.dataset in store.datasets()
+    catalog = store.catalog(sink.dataset)
+    assert catalog.head(WHOLE) == sink.head(WHOLE)
+    assert sorted(row["id"] for _, row in catalog.read(sink.head(WHOLE).version)) == [1, 2]
 
 
 @pytest.mark.parametrize(

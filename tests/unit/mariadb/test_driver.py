@@ -98,8 +98,17 @@ def test_a_driver_that_would_log_in_by_clear_text_is_refused_with_the_way_out():
     assert done.returncode == 1
     said = done.stderr.splitlines()[-1]
     assert "connects without TLS even if tls_ca is set: that is refused" in said
-    assert "mariadb[binary]" in said
+    assert "extra mariadb-wheel" in said
     assert said.endswith("install it with: pip install 'luigi-sinks[mariadb]'")
+
+
+@pytest.mark.parametrize(("version", "warnings"), [("2.0.0rc2-c", 1), ("2.0.0", 0), ("1.1.14", 0)])
+def test_long_reads_by_a_driver_that_keeps_its_rows_end_in_one_warning(monkeypatch, caplog, version, warnings):
+    monkeypatch.setattr(mariadb, "__version__", version)
+    driver._warn_once.cache_clear()
+    for rows in (99_999, 100_000, 200_000):
+        driver.warn_of_kept_rows(rows)
+    assert caplog.text.count("keeps every value that it reads in memory") == warnings
 
 
 def test_a_wheel_is_told_where_the_systems_plugins_and_authorities_are(system, told):
