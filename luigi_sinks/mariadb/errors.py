@@ -31,7 +31,7 @@ _NO_PLUGIN = "could not be loaded"
 """What the client says, under the number of a refused login, when it lacks the plugin that the server asks for."""
 
 _SILENT = "check that it runs, and its section in luigi.cfg"
-_SHUT = "if a proxy listens there, the server refuses it: see the proxy's log, and its client certificate"
+_SHUT = "if a proxy listens there, the server refuses it: see its log, and the certificate that it shows"
 
 
 def explained(settings: MariaDBSettings, error: Any) -> SinkError:

@@ -267,7 +267,9 @@ def test_a_token_that_the_source_signs_for_another_host_is_refused_and_the_error
 
 def test_a_token_that_is_no_password_is_refused_with_what_works(login):
     given = login({"source": "sts_web_identity", "region": aws.REGION, "audience": "mariadb"})
-    with pytest.raises(BadSetting, match=r"a token of the kind 'bearer'.*rds_iam, vault, .*, file or proxied"):
+    with pytest.raises(
+        BadSetting, match=r"a token of the kind 'bearer'.*rds_iam, vault, secrets_manager, file or proxied"
+    ):
         current_user(given)
 
 
