@@ -51,7 +51,7 @@ _PUBLISHING: Mapping[str, Sequence[str]] = {
 _OTHERS: Mapping[RoleKind, Mapping[str, Sequence[str]]] = {
     RoleKind.OWNER: {
         "heads": (_LOOK,),
-        "registry": ("indices:admin/create", "index", "read", _LOOK, _REFRESH),
+        "registry": ("indices:admin/create", "indices:admin/mapping/put", "index", "read", _LOOK, _REFRESH),
     },
     RoleKind.PRUNER: {
         "heads": (_LOOK,),

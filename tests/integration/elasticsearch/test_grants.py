@@ -364,6 +364,14 @@ def test_an_owner_upgrades_what_an_older_release_made(people, dataset, restore):
     assert sink.head("201301").epoch == 4
 
 
+def test_a_loader_upgrades_what_an_older_release_made_too(people, dataset, restore):
+    restore("old_whole")
+    sink = people.sink(RoleKind.LOADER, dataset)
+    load(sink, WHOLE, Origin("Load_1", family="Load"), rows(2))
+    assert all(record.schema for record in sink.records())
+    assert sink.head(WHOLE).epoch == 3
+
+
 def test_a_loader_makes_no_registry(people, dataset):
     with pytest.raises(Forbidden, match="indices:admin/create"):
         load(people.sink(RoleKind.LOADER, dataset), WHOLE, Origin("Load_1"), rows(1))
