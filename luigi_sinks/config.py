@@ -12,8 +12,7 @@ import ipaddress
 import os
 import re
 import sys
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -32,6 +31,7 @@ ENVIRONMENT = "LUIGI_SINKS_CONFIG"
 """The environment variable with the path of a TOML file, to be used instead of luigi.cfg."""
 
 _given: Mapping[str, Any] | None = None
+_forgetting: list[Callable[[], None]] = []
 _SECRET = re.compile(r"(^|[_-])(password|passwd|passphrase|pwd|secret|token|api[_-]?key|secret[_-]key|access[_-]key)$")
 
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
@@ -167,6 +167,13 @@ def use(sections: Mapping[str, Any] | None) -> None:
     """
     global _given  # noqa: PLW0603 - configuration is one thing a process
     _given = sections
+    for forget in _forgetting:
+        forget()
+
+
+def when_replaced(forget: Callable[[], None]) -> None:
+    """Have a function called whenever `use` replaces the configuration: it forgets what it has read."""
+    _forgetting.append(forget)
 
 
 def where() -> str:
@@ -212,6 +219,8 @@ def _from_file(path: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
 
 @lru_cache(maxsize=1)
 def _parsed(path: str, changed: int) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    import tomllib  # noqa: PLC0415 - only where there is such a file
+
     del changed  # a key of the cache: a changed file is read again
     return tuple(flattened(tomllib.loads(Path(path).read_text(encoding="utf-8"))))
 

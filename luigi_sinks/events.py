@@ -20,13 +20,20 @@ class Action(StrEnum):
     ROLLBACK = "rollback"
     PRUNE = "prune"
     READ = "read"
+    ABANDON = "abandon"
+    """The rows of a load that failed are deleted: one that just ended, or one that a dead process left."""
 
 
 class Outcome(StrEnum):
-    """How far it has come. `success` of a load means that the checks passed; its publication follows."""
+    """The stage of the action.
+
+    `success` of a load means that the checks passed; its publication follows. `stopped`
+    is for a reader that stops before the last row.
+    """
 
     BEGUN = "begun"
     SUCCESS = "success"
+    STOPPED = "stopped"
     FAILURE = "failure"
 
 
@@ -34,10 +41,10 @@ class Outcome(StrEnum):
 class Event:
     """One thing that happens to a version.
 
-    `replaced` is the head that the version takes, or took, the place of, and `epoch`
-    counts the moves of the head, this one included; both are known once the head was
-    read. `rows` is the server's count, for a read the number of rows that were read;
-    `set_aside` counts rows that the task allows to be left out. `bytes` is the size of
+    `replaced` is the head before this version, and `epoch` counts the moves of the head,
+    this one included; both are known once the head was read. `rows` is the server's
+    count, or the number of rows that were read; `set_aside` counts rows that the task
+    allows to be left out. `bytes` is the size of
     the rows as JSON. `seconds` is the time since the action began, `steps` the seconds
     that each of its steps took, `part_seconds` those of each part that was written.
     `login` says as whom the store knows this process, `correlation` joins the event

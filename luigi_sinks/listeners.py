@@ -1,4 +1,4 @@
-"""Tells what happens to versions to whoever listens: the audit log first, then the log, then others."""
+"""Calls every listener with each event: the audit log, the logger, then those added by `listen`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ Listener = Callable[[Event], None]
 
 _log = logging.getLogger("luigi_sinks")
 
-_listeners: list[Listener] = [audit.write, report.log]
+_ALWAYS: tuple[Listener, ...] = (audit.write, report.log)
+_added: list[Listener] = []
 
 
 def listen(listener: Listener) -> Listener:
@@ -36,15 +37,15 @@ def listen(listener: Listener) -> Listener:
         >>> stop_listening(count)
 
     """
-    if listener not in _listeners:
-        _listeners.append(listener)
+    if listener not in _added:
+        _added.append(listener)
     return listener
 
 
 def stop_listening(listener: Listener) -> None:
     """Tell a function of no further event; does nothing if it was not told of any."""
-    if listener in _listeners:
-        _listeners.remove(listener)
+    if listener in _added:
+        _added.remove(listener)
 
 
 class Telling:
@@ -52,28 +53,31 @@ class Telling:
 
     def __init__(self, catalog: Catalog, event: Event, also: Sequence[Listener] = ()) -> None:
         self._catalog = catalog
-        self._event = event
+        self.event = event
         self._also = tuple(also)
+        self._pid = os.getpid()
         self._start = time.monotonic()
         self._steps: dict[str, float] = {}
 
     def know(self, **facts: Any) -> None:
         """Add facts for the events to come."""
-        self._event = replace(self._event, **facts)
+        self.event = replace(self.event, **facts)
 
     def tell(self, outcome: Outcome, *, action: Action | None = None, **facts: Any) -> None:
         """Tell the next event. What a listener raises is passed on, unless the event is past."""
-        action = action or self._event.action
+        if os.getpid() != self._pid:  # a forked child leaves the action to its parent
+            return
+        action = action or self.event.action
         login = self._catalog.login if action in {Action.LOAD, Action.READ} else self._catalog.publisher
         self.know(action=action, outcome=outcome, login=login, steps=dict(self._steps), **facts)
         self.know(seconds=time.monotonic() - self._start)
-        for listener in (*_listeners, *self._also):
+        for listener in (*_ALWAYS, *_added, *self._also):
             try:
-                listener(self._event)
+                listener(self.event)
             except Exception as error:
-                if not self._event.is_past:
+                if not self.event.is_past:
                     raise
-                _log.warning("%s: a listener failed when told of the %s: %s", self._event.version, action, error)
+                _log.warning("%s: a listener failed when told of the %s: %s", self.event.version, action, error)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -90,10 +94,9 @@ def telling(
     catalog: Catalog, action: Action, version: Version, origin: Origin | None, also: Sequence[Listener] = ()
 ) -> Iterator[Telling]:
     """Give what tells of the action within the block; tell the failure if the block ends in an error."""
-    told, pid = Telling(catalog, Event(action, Outcome.BEGUN, catalog.store, version, origin), also), os.getpid()
+    told = Telling(catalog, Event(action, Outcome.BEGUN, catalog.store, version, origin), also)
     try:
         yield told
     except BaseException as error:  # GeneratorExit and SystemExit too
-        if pid == os.getpid():  # a forked child leaves the action to its parent
-            told.tell(Outcome.FAILURE, action=action, error=error)
+        told.tell(Outcome.FAILURE, action=action, error=error)
         raise

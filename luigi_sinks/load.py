@@ -43,7 +43,8 @@ def loading(
     Raises Conflict if another load has claimed the partition or publishes first,
     CheckFailed (BadRow is one) if rows are wrong, BadSetting for partitions of another
     kind than the dataset has, and Unavailable if the store does not answer. After each
-    of them readers see what they saw before, and the same load may be run again.
+    of them readers see what they saw before, except that a version may be published
+    whose publication ended in Unavailable; the same load may be run again, and finds it.
     """
     version = new_version(sink.dataset, partition)
     with telling(sink, Action.LOAD, version, origin, listeners) as told:
@@ -51,7 +52,7 @@ def loading(
         _admit(sink, partition, origin, head, shared_with)
         told.tell(Outcome.BEGUN, replaced=head.version)
         _clear(sink, partition)
-        with held(version.id) as claim, _abandoned_on_error(sink, version):
+        with held(version.id) as claim, _abandoned_on_error(sink, version, told):
             stage = sink.begin(
                 rules.staged(version, origin, claim, schema=sink.declared, principal=sink.login.principal)
             )
@@ -123,7 +124,7 @@ def _clear(sink: Sink, partition: str) -> None:
 
 
 @contextmanager
-def _abandoned_on_error(sink: Sink, version: Version) -> Iterator[None]:
+def _abandoned_on_error(sink: Sink, version: Version, told: Telling) -> Iterator[None]:
     """Abandon the version of a load that ends in an error, whichever it is: only a clean end publishes."""
     pid = os.getpid()
     try:
@@ -131,7 +132,7 @@ def _abandoned_on_error(sink: Sink, version: Version) -> Iterator[None]:
     except BaseException as error:  # GeneratorExit and SystemExit too
         if pid == os.getpid():  # a forked child leaves the load to its parent
             try:
-                versions.abandon(sink, version)
+                versions.abandon(sink, version, checks=told.event.checks)
             except Conflict:
                 pass  # it was not registered yet, or another load has cleared it
             except Exception as failure:  # noqa: BLE001 - the first error is the one that matters

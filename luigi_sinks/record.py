@@ -275,10 +275,16 @@ def retire(record: Record, head: Pointer, *, at: datetime | None = None) -> Reco
     return as_pointed(record, head, at=at or datetime.now(UTC))
 
 
-def abandon(record: Record, head: Pointer) -> Record:
-    """Give up an unfinished version, whose rows are to be deleted; leaves every other one alone."""
+def abandon(record: Record, head: Pointer, *, checks: Sequence[CheckResult] = ()) -> Record:
+    """Give up an unfinished version, whose rows are to be deleted; leaves every other one alone.
+
+    A version that was published is never abandoned, even if its record claims to be open.
+    `checks` say which check ended the load, if one did.
+    """
     del head
-    return replace(record, state=State.ABANDONED) if record.is_unfinished else record
+    if not record.is_unfinished or record.publications:
+        return record
+    return replace(record, state=State.ABANDONED, checks=tuple(checks) or record.checks)
 
 
 def fail(record: Record, head: Pointer) -> Record:
@@ -294,7 +300,7 @@ def leave(record: Record, head: Pointer) -> Record:
 
 
 def begin_drop(record: Record, head: Pointer) -> Record:
-    """Let nobody read or publish the version any more: its rows are about to be deleted."""
+    """Block reads and publications of the version before its rows are deleted."""
     if head.version == record.version:
         raise Conflict(f"{record.version} is the head; it cannot be dropped")
     if record.is_unfinished:
@@ -317,6 +323,13 @@ def cancel_drop(record: Record, head: Pointer) -> Record:
     if record.state is not State.DROPPING:
         return record
     return replace(record, state=State.RETIRED if record.publications else State.ABANDONED)
+
+
+def published_before(record: Record) -> Record:
+    """Return the record of a version that was published at some time. Raises Conflict for any other."""
+    if not record.publications:
+        raise _conflict(record, "was never published")
+    return record
 
 
 def readable(record: Record) -> Record:

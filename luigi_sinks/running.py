@@ -32,10 +32,8 @@ def current() -> Running:
     In a thread that a task started itself, this is the task, if it is the only one
     that runs in the process.
     """
-    here = _here.get()
-    if here.task_id or len(_anywhere) != 1:
-        return here
-    return next(iter(_anywhere.values()))
+    here, anywhere = _here.get(), list(_anywhere.values())
+    return anywhere[0] if not here.task_id and len(anywhere) == 1 else here
 
 
 def here() -> Running:

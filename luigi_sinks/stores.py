@@ -46,7 +46,8 @@ class Store:
         """Open the catalog of a dataset: its heads, its history and its rows, by its name alone.
 
         `dataset` is the name that readers use, `connection` chooses the section
-        `[luigi_sinks.STORE.NAME]`. Raises BadSetting if the section cannot work.
+        `[luigi_sinks.STORE.NAME]`. Raises BadSetting if the section cannot work, or leads
+        to no dataset of this name.
 
         Example:
             >>> from luigi_sinks import stores
@@ -57,6 +58,12 @@ class Store:
             _all published 3
 
         """
+        if dataset not in (known := self.datasets(connection)):
+            place = config.connection_key(self.name, connection)
+            raise BadSetting(
+                f"{place} has no dataset {dataset!r} ({did_you_mean(dataset, known)}); correct the name, or see by "
+                "`luigi-sinks check` whether the connection works"
+            )
         if (folder := config.common().local) is not None:
             from luigi_sinks.sqlite import SQLiteCatalog  # noqa: PLC0415 - most never need it
 

@@ -12,15 +12,16 @@ Example, with a luigi.cfg and no task module:
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from luigi_sinks import record as rules
-from luigi_sinks.errors import Forbidden
-from luigi_sinks.events import Action, Outcome
-from luigi_sinks.listeners import telling
-from luigi_sinks.record import Record
+from luigi_sinks.errors import CheckFailed, Conflict, Forbidden, SinkError
+from luigi_sinks.events import Action, Event, Outcome
+from luigi_sinks.listeners import Telling, telling
+from luigi_sinks.record import CheckResult, Record
 from luigi_sinks.retry import retry_unavailable
 from luigi_sinks.sink import Catalog
 from luigi_sinks.version import State, Version
@@ -32,15 +33,20 @@ def roll_back(catalog: Catalog, version: Version, *, why: str = "") -> Record:
     """Publish a version that was the head before, in the place of the present one; return its record.
 
     Raises Conflict if the version never was published, was withdrawn or dropped, or if
-    another publication comes first, and CredentialError if the audit log is required
-    and cannot be written: then nothing is done.
+    another publication comes first; CheckFailed if the server counts other rows than
+    were published; and CredentialError if the audit log is required and cannot be
+    written. Then nothing is done.
     """
     _check("roll_back", version)
-    with telling(catalog, Action.ROLLBACK, version, None) as told:
+    record = catalog.record(version)
+    with telling(catalog, Action.ROLLBACK, version, record.origin) as told:
         head = catalog.head(version.partition)
         told.tell(Outcome.BEGUN, replaced=head.version)
-        record = catalog.publish(version, replacing=head, why=why)
-        told.tell(Outcome.SUCCESS, origin=record.origin, rows=record.rows or 0, epoch=record.publications[-1].epoch)
+        with told.step("check"):
+            _refuse_changed_rows(catalog, rules.published_before(record))
+        with told.step("publish"):
+            record = catalog.publish(version, replacing=head, why=why)
+        told.tell(Outcome.SUCCESS, rows=record.rows or 0, epoch=record.publications[-1].epoch)
     return record
 
 
@@ -48,57 +54,94 @@ def prune(catalog: Catalog, version: Version) -> Record:
     """Delete the rows of a version that is not the head; its record stays, and is returned.
 
     Raises Conflict if the version is the head, pinned or being loaded, CredentialError
-    as `roll_back` does, and Forbidden for a login that the server keeps from deleting.
+    as `roll_back` does, and Forbidden for a login that may not delete. A prune that was
+    interrupted leaves the version `dropping`; prune it again.
     """
     _check("prune", version)
-    with telling(catalog, Action.PRUNE, version, None) as told:
-        told.tell(Outcome.BEGUN)
+    before = catalog.record(version)
+    with telling(catalog, Action.PRUNE, version, before.origin) as told:
+        told.tell(Outcome.BEGUN, rows=before.rows or 0)
         catalog.change(version, rules.begin_drop)
         try:
             catalog.delete_rows(version)
         except Forbidden as refusal:
-            catalog.change(version, rules.cancel_drop)
+            _cancel_drop(catalog, before, refusal)
             raise Forbidden(
                 f"only a pruner may delete {version}, with its own login and luigi.cfg; `luigi-sinks grants` prints "
                 f"the rights it needs: {refusal}"
             ) from refusal
         record = catalog.change(version, rules.end_drop)
-        told.tell(Outcome.SUCCESS, origin=record.origin)
+        told.tell(Outcome.SUCCESS)
     return record
 
 
 def read(catalog: Catalog, version: Version) -> Iterator[Any]:
-    """Yield the rows of a version as they were given, in no particular order.
+    """Return an iterator over the rows of a version as they were given, in no particular order.
 
-    Raises Conflict if the version has no rows to read: it was dropped, or never sealed.
+    Raises Conflict if the version has no rows to read: it was dropped, or never
+    validated. The iterator raises Conflict at its end if the version was dropped
+    meanwhile, as rows may be missing.
     """
     _check("read", version)
-    with telling(catalog, Action.READ, version, None) as told:
-        rows = 0
+    return _read(catalog, rules.readable(catalog.record(version)))
+
+
+def _read(catalog: Catalog, record: Record) -> Iterator[Any]:
+    version, count, is_whole = record.version, 0, False
+    with telling(catalog, Action.READ, version, record.origin) as told:
         told.tell(Outcome.BEGUN)
         with suppress(GeneratorExit):  # a reader may stop early
             for row in catalog.read(version):
-                rows += 1
+                count += 1
                 yield row
-        told.tell(Outcome.SUCCESS, rows=rows)
+            is_whole = True
+        if is_whole and record.rows not in {None, count}:
+            raise Conflict(
+                f"{version}: only {count} of {record.rows} rows came, as it was dropped meanwhile; read the version "
+                "that is the head now"
+            )
+        told.tell(Outcome.SUCCESS if is_whole else Outcome.STOPPED, rows=count)
 
 
-def abandon(catalog: Catalog, version: Version) -> None:
+def abandon(catalog: Catalog, version: Version, *, checks: Sequence[CheckResult] = ()) -> None:
     """Give up a load: delete its rows and record that it failed; never touches a version that was published.
 
     The record says `abandoned` until the rows are deleted, so the next load finishes
     what a crash interrupts. Without the right to delete, the rows are left to a pruner.
+    `checks` are kept in the record.
     """
-    record = retry_unavailable(catalog.change, version, rules.abandon)
+    record = retry_unavailable(catalog.change, version, partial(rules.abandon, checks=checks))
     if record.state is not State.ABANDONED or record.is_left:
         return
+    told = Telling(catalog, Event(Action.ABANDON, Outcome.BEGUN, catalog.store, version, record.origin))
     try:
         retry_unavailable(catalog.delete_rows, version)
     except Forbidden as refusal:
         retry_unavailable(catalog.change, version, rules.leave)
         _log.warning("%s: its rows are left for a pruner to delete: %s", version, refusal)
+        told.tell(Outcome.FAILURE, error=refusal)
     else:
         retry_unavailable(catalog.change, version, rules.fail)
+        told.tell(Outcome.SUCCESS)
+
+
+def _refuse_changed_rows(catalog: Catalog, record: Record) -> None:
+    """Raise CheckFailed if a version does not hold the rows that were published."""
+    count = catalog.count(record.version)
+    if record.rows not in {None, count}:
+        raise CheckFailed(
+            f"{record.version}: the server counts {count} rows where {record.rows} were published; its rows were "
+            "changed or deleted. Publish another version, or load again"
+        )
+
+
+def _cancel_drop(catalog: Catalog, before: Record, refusal: Forbidden) -> None:
+    """Undo `begin_drop`, unless an earlier prune began it or some rows are deleted already."""
+    try:
+        if before.state is not State.DROPPING and catalog.count(before.version) == (before.rows or 0):
+            catalog.change(before.version, rules.cancel_drop)
+    except SinkError as error:
+        refusal.add_note(f"{before.version} is still marked as being dropped ({error}); let a pruner prune it")
 
 
 def _check(verb: str, version: object) -> None:

@@ -20,7 +20,10 @@ def write(event: Event) -> None:
 
 
 def _entry(event: Event) -> log.Entry:
-    is_counted = event.outcome is Outcome.SUCCESS and event.action is not Action.PRUNE
+    is_counted = event.outcome in {Outcome.SUCCESS, Outcome.STOPPED} and event.action not in {
+        Action.PRUNE,
+        Action.ABANDON,
+    }
     return log.Entry(
         action=event.action,
         outcome=event.outcome,

@@ -130,6 +130,9 @@ def forget_settings() -> None:
     _warn_once.cache_clear()
 
 
+config.when_replaced(forget_settings)
+
+
 def _write(entry: Entry) -> None:
     task = running.current()
     fields = {

@@ -17,7 +17,7 @@ import msgspec
 
 from luigi_sinks import record as rules
 from luigi_sinks import stored
-from luigi_sinks.errors import Conflict
+from luigi_sinks.errors import Conflict, SinkError
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Pointer, Publication, Record, StagedCounts, Transition, as_pointed
 from luigi_sinks.sqlite.connection import transaction
@@ -49,24 +49,24 @@ class SQLiteCatalog:
 
     @property
     def publisher(self) -> Login:
-        """The same."""
+        """The user of the operating system, who also publishes."""
         return self.login
 
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
-        with self._look() as db:
+        with self._snapshot() as db:
             return self._head(db, partition)
 
     def heads(self) -> Mapping[str, Head]:
         """Return what readers see now, by partition."""
-        with self._look() as db:
+        with self._snapshot() as db:
             found = db.execute(f"{_SELECT} WHERE r.dataset = ? AND h.seq IS NOT NULL", (self.dataset,)).fetchall()
         heads = (Head(_seen(seq, body, epoch), epoch) for seq, body, epoch in found)
         return {head.record.version.partition: head for head in heads if head.record}
 
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
-        with self._look() as db:
+        with self._snapshot() as db:
             found = self.records_in(db, partition)
         for record in found:
             if update_ids is None or record.origin.update_id in update_ids:
@@ -74,7 +74,7 @@ class SQLiteCatalog:
 
     def record(self, version: Version) -> Record:
         """Return a version's record."""
-        with self._look() as db:
+        with self._snapshot() as db:
             return self._record(db, version)
 
     def change(self, version: Version, become: Transition) -> Record:
@@ -96,7 +96,7 @@ class SQLiteCatalog:
                     (self.dataset, version.partition, record.seq, pointer.epoch),
                 )
                 if before.record is not None:
-                    store(db, rules.retire(before.record, pointer))
+                    write_record(db, rules.retire(before.record, pointer))
         return record
 
     def delete_rows(self, version: Version) -> None:
@@ -108,18 +108,16 @@ class SQLiteCatalog:
 
     def count(self, version: Version) -> int:
         """Return how many rows there are."""
-        with self._look() as db:
+        with self._snapshot() as db:
             return counts(db, version).rows
 
     def read(self, version: Version) -> Iterator[Any]:
         """Yield the version's rows as they were given."""
-        with self._look() as db:
+        with self._snapshot() as db:
             record = rules.readable(self._record(db, version))
             parts = db.execute("SELECT kind, body FROM part WHERE id = ? ORDER BY number", (version.id,)).fetchall()
         for kind, body in parts:
-            names, rows_type = typed(self._schema_of(record).get(kind))
-            for row in msgspec.msgpack.decode(body, type=rows_type):
-                given = dict(zip(names, row, strict=True)) if names else _plain(row)
+            for given in _given(record, self._schema_of(record).get(kind), body):
                 yield (kind, given) if kind else given
 
     @property
@@ -147,23 +145,23 @@ class SQLiteCatalog:
         return _seen(*found)
 
     def change_in(self, db: sqlite3.Connection, version: Version, become: Transition) -> Record:
-        """Do the same within a transaction."""
+        """Replace the record by what `become` makes of it, within a transaction; return the result."""
         record = self._record(db, version)
         changed = become(record, self._head(db, version.partition).pointer)
         if changed != record:
-            store(db, changed)
+            write_record(db, changed)
         return changed
 
     def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give a connection that may write."""
         return transaction(self.file)
 
-    def _look(self) -> AbstractContextManager[sqlite3.Connection]:
+    def _snapshot(self) -> AbstractContextManager[sqlite3.Connection]:
         return transaction(self.file, "BEGIN")
 
 
-def store(db: sqlite3.Connection, record: Record) -> None:
-    """Replace a record."""
+def write_record(db: sqlite3.Connection, record: Record) -> None:
+    """Replace a record within a transaction."""
     db.execute("UPDATE record SET state = ?, body = ? WHERE seq = ?", (record.state, stored.encode(record), record.seq))
 
 
@@ -181,8 +179,20 @@ def counts(db: sqlite3.Connection, version: Version) -> StagedCounts:
     return StagedCounts(rows - set_aside, set_aside)
 
 
-def _plain(row: Any) -> Any:
-    return tuple(row) if isinstance(row, list) else row
+def _given(record: Record, fields: Any, body: bytes) -> Iterator[Any]:
+    """Yield the rows of a part; tuples where the fields are not known."""
+    names, rows_type = typed(fields)
+    try:
+        rows = msgspec.msgpack.decode(body, type=rows_type)
+    except msgspec.ValidationError as error:
+        raise SinkError(
+            f"{record.version}: its rows do not fit its fields ({error}); read it with the columns it was loaded with"
+        ) from None
+    for row in rows:
+        if names:
+            yield dict(zip(names, row, strict=True))
+        else:
+            yield tuple(row) if isinstance(row, list) else row
 
 
 def _user() -> str:

@@ -28,11 +28,22 @@ _FROM_FORMAT_1 = (
 )
 
 
+_FOR_NOW = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
+"""What may pass: https://www.sqlite.org/rescode.html"""
+
+
 @contextmanager
 def transaction(path: Path, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
     """Give a connection in a transaction, which is committed when the block ends cleanly.
 
-    The file is made, or upgraded, first. Raises Unavailable if it cannot be opened or is locked.
+    The file is made, or upgraded, first. Raises Unavailable if it cannot be opened, read
+    or written now, and SinkError if it is not a file of luigi_sinks.
     """
     try:
         _make(path)
@@ -41,8 +52,12 @@ def transaction(path: Path, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.
             connection.execute(begin)
             yield connection
             connection.execute("COMMIT")
-    except sqlite3.OperationalError as error:
-        raise Unavailable(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF in _FOR_NOW:  # the rest of the code tells more of the same
+            raise Unavailable(f"{path}: {error}; run this again") from error
+        raise SinkError(
+            f"{path} is not a file that luigi_sinks can use: {error}; move it, or choose another folder"
+        ) from error
 
 
 def _upgrade(connection: sqlite3.Connection, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -16,14 +16,28 @@ from luigi_sinks.contract import Contract, Shape
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record, StagedCounts
 from luigi_sinks.sink import Part
-from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts, store
+from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
 from luigi_sinks.sqlite.types import described
 from luigi_sinks.version import Version
 
 
 @dataclass(frozen=True)
 class SQLiteSink(SQLiteCatalog):
-    """The same, with what a row must look like."""
+    """A catalog that also loads: it knows what a row must look like.
+
+    `folder` holds the files, `store` names the one that this store has there, `dataset` is
+    the name that readers use, and `contract` says what a row must look like.
+
+    Example:
+        >>> from luigi_sinks import Origin, config, load
+        >>> from luigi_sinks.contract import Contract, Field, TupleShape
+        >>> contract = Contract("numbers", {"": TupleShape((Field("id", int),))})
+        >>> sink = SQLiteSink(config.common().local, "mariadb", "numbers", contract)
+        >>> load(sink, "_all", Origin("Numbers_1"), [(1,), (2,)])
+        >>> list(sink.read(sink.head("_all").version))
+        [{'id': 1}, {'id': 2}]
+
+    """
 
     contract: Contract
 
@@ -37,7 +51,6 @@ class SQLiteSink(SQLiteCatalog):
         version = record.version
         values = (self.dataset, version.partition, version.id, record.origin.update_id, record.state)
         with self.transaction() as db:
-            self._complete_records(db)
             db.execute(
                 "INSERT OR IGNORE INTO record (dataset, partition, id, update_id, state, body)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
@@ -45,13 +58,8 @@ class SQLiteSink(SQLiteCatalog):
             )
         return self.attach(version)
 
-    def _complete_records(self, db: sqlite3.Connection) -> None:
-        """Give records of format 1, which kept no schema, this one: rows of another one were refused."""
-        for record in self.records_in(db):
-            if not record.schema:
-                store(db, replace(record, schema=self.declared))
-
     def _schema_of(self, record: Record) -> Mapping[str, Any]:
+        """Return what a version was loaded with; a record of format 1 kept none, so what this sink declares."""
         return record.schema or self.declared
 
     def attach(self, version: Version) -> SQLiteStage:

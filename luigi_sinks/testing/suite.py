@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -26,11 +27,11 @@ import pytest
 from luigi_sinks import record as rules
 from luigi_sinks import versions
 from luigi_sinks.claim import Claim, held
-from luigi_sinks.errors import BadRow, BadSetting, CheckFailed, Conflict
+from luigi_sinks.errors import BadRow, BadSetting, CheckFailed, Conflict, Forbidden
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.listeners import listen, stop_listening
 from luigi_sinks.load import load, loading
-from luigi_sinks.record import CheckResult, Head, Record, Withdrawal
+from luigi_sinks.record import CheckResult, Head, Record, StagedCounts, Withdrawal
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
 from luigi_sinks.testing import transitions
 from luigi_sinks.testing.transitions import CHANGES, ORIGIN, REFUSALS, RULES, STATES, WHOLE
@@ -230,6 +231,65 @@ class SinkSuite:
             assert sink.change(version, RULES[rule]) != before
         assert sink.record(version).state is CHANGES[state][rule]
 
+    def test_what_a_rule_changes_beside_the_state_is_recorded(self, sink: Sink) -> None:
+        seal = partial(rules.seal, counts=StagedCounts(0, set_aside=2))
+        sealed = sink.change(transitions.begin(sink), seal)
+        assert (sink.record(sealed.version).rows, sink.record(sealed.version).set_aside) == (0, 2)
+        abandoned = sink.change(sealed.version, rules.abandon)
+        assert sink.change(abandoned.version, rules.fail).rows is None
+        assert sink.record(abandoned.version).rows is None
+
+    def test_a_version_that_takes_no_rows_but_was_not_counted_cannot_be_approved(self, sink: Sink) -> None:
+        version = transitions.begin(sink)
+        sink.change(version, rules.close)
+        with pytest.raises(Conflict, match=f"{version} is sealed; it cannot be approved"):
+            sink.change(version, rules.approve)
+
+    @pytest.mark.parametrize("state", [State.RETIRED, transitions.LEFT])
+    def test_a_drop_that_is_cancelled_leaves_what_was_there(self, sink: Sink, state: str) -> None:
+        version = STATES[state](sink)
+        before = sink.record(version)
+        sink.change(version, rules.begin_drop)
+        sink.change(version, rules.cancel_drop)
+        assert sink.record(version) == before
+
+    def test_a_record_that_denies_a_publication_is_corrected_by_the_pointer(self, sink: Sink) -> None:
+        version = self.load(sink, rows(3))
+        before = sink.record(version)
+        sink.change(version, lambda record, _: replace(record, state=State.VALIDATED))
+        assert sink.record(version) == before
+        assert self.head_record(sink) == before
+
+    def test_a_record_that_claims_to_be_open_does_not_get_a_published_version_deleted(self, sink: Sink) -> None:
+        first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
+        sink.change(first, lambda record, _: replace(record, state=State.STAGED))
+        versions.abandon(sink, first)
+        assert sink.count(first) == 3
+
+    @pytest.mark.parametrize("state", [state for state in STATES if state not in {"published", "retired"}])
+    def test_only_what_was_published_before_can_be_rolled_back_to(self, sink: Sink, state: str) -> None:
+        version = STATES[state](sink)
+        head = sink.head(WHOLE)
+        with pytest.raises(Conflict, match=r"it (was never|cannot be) published"):
+            versions.roll_back(sink, version)
+        assert sink.head(WHOLE) == head
+
+    def test_a_version_whose_rows_were_deleted_by_hand_is_not_rolled_back_to(self, sink: Sink) -> None:
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        self.delete_rows(sink, first)
+        with pytest.raises(CheckFailed, match="the server counts 0 rows where 3 were published"):
+            versions.roll_back(sink, first)
+        assert sink.head(WHOLE).version == second
+
+    def test_a_prune_that_was_interrupted_is_not_undone_by_one_that_may_not_delete(self, sink: Sink) -> None:
+        first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
+        sink.change(first, rules.begin_drop)
+        with pytest.raises(Forbidden):
+            versions.prune(MayNotDelete(sink), first)
+        assert sink.record(first).state is State.DROPPING
+        self.prune(sink, first)
+        assert sink.record(first).state is State.DROPPED
+
     @pytest.mark.parametrize("state", [state for state in REFUSALS if "publish" in REFUSALS[state]])
     def test_what_may_not_be_published_is_refused_at_the_door(self, sink: Sink, state: str) -> None:
         version = STATES[state](sink)
@@ -338,8 +398,15 @@ class SinkSuite:
     def test_listeners_are_told_of_what_is_read(self, sink: Sink) -> None:
         version = self.load(sink, rows(3))
         begun, success = self.told(lambda: list(versions.read(sink, version)))
-        assert (begun.action, begun.outcome, begun.version) == ("read", "begun", version)
+        assert (begun.action, begun.outcome, begun.version, begun.origin) == ("read", "begun", version, ORIGIN)
         assert (success.outcome, success.version, success.rows) == ("success", version, 3)
+        _, stopped = self.told(lambda: next(versions.read(sink, version)))
+        assert (stopped.outcome, stopped.rows) == ("stopped", 1)
+
+    def test_a_reader_is_told_at_the_end_that_rows_are_missing(self, sink: Sink) -> None:
+        version = self.load(sink, rows(3))
+        with pytest.raises(Conflict, match="only 2 of 3 rows came, as it was dropped meanwhile"):
+            list(versions.read(LosesARow(sink), version))
 
     # Stages
 
@@ -549,6 +616,10 @@ class SinkSuite:
             stop_listening(listener)
         return events
 
+    def delete_rows(self, catalog: Catalog, version: Version) -> None:
+        """Delete the rows of a version and leave its record alone, as a login that may."""
+        catalog.delete_rows(version)
+
     def prune(self, catalog: Catalog, version: Version) -> None:
         """Delete the rows of a version, with a login that has permission."""
         versions.prune(catalog, version)
@@ -641,6 +712,30 @@ class SinkSuite:
         with pytest.raises(BadRow) as caught:
             self.load(sink, some_rows)
         assert (caught.value.dataset, caught.value.row, caught.value.field) == (sink.dataset, row, field)
+
+
+class MayNotDelete:
+    """A catalog whose login may not delete rows."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+    def delete_rows(self, version: Version) -> None:
+        """Refuse."""
+        raise Forbidden(f"{version}: no right to delete")
+
+
+class LosesARow(MayNotDelete):
+    """A catalog that reads one row too few, as while a version is dropped."""
+
+    def read(self, version: Version) -> Iterator[Any]:
+        """Yield all rows but one."""
+        found = self._catalog.read(version)
+        next(found)
+        return found
 
 
 def rows(count: int, start: int = 0) -> list[dict[str, Any]]:

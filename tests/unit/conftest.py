@@ -1,10 +1,19 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from luigi.configuration import LuigiConfigParser, LuigiTomlParser
 
+from luigi_sinks import config
+
 Configure = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _own_configuration() -> Iterator[None]:
+    """Leave no mapping of a test in force for the next one."""
+    yield
+    config.use(None)
 
 
 @pytest.fixture

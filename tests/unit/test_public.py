@@ -26,6 +26,7 @@ COST = """
 import json, sys, time
 import luigi
 start = time.process_time()
+import luigi_sinks
 print(json.dumps([time.process_time() - start, sorted(sys.modules)]))
 """
 

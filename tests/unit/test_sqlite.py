@@ -84,9 +84,17 @@ class TestAFileOfFormat1:
         assert [record.version for record in old] == [record.version for record in before]
         assert [record.state for record in old] == ["dropped", "retired", "retired", "failed"]
         assert (new.state, new.publications[0].epoch) == ("published", 4)
-        assert {record.schema == sink.declared for record in old} == {True}
-        assert RETIRED in list(self.catalog("whole").read(before[1].version))
-        assert HEAD in list(self.catalog("whole").read(before[2].version))
+        assert [bool(record.schema) for record in (*old, new)] == [False, False, False, False, True]
+        assert RETIRED in list(sink.read(before[1].version))
+        assert HEAD in list(sink.read(before[2].version))
+        assert (2, "2026-01-03") in list(self.catalog("whole").read(before[2].version))
+
+    def test_old_rows_that_do_not_fit_the_columns_of_today_are_refused_by_version(self) -> None:
+        other = Contract("whole", {"": TupleShape((Field("id", int), Field("on", float)))})
+        sink = SQLiteSink(self.folder, "mariadb", "whole", other)
+        version = sink.head("_all").version
+        with pytest.raises(SinkError, match=rf"{version}: its rows do not fit its fields"):
+            list(sink.read(version))
 
     def test_a_dead_load_of_its_time_is_cleared_by_the_next_one(self) -> None:
         sink = self.sink("monthly")
@@ -99,6 +107,11 @@ class TestAFileOfFormat1:
         _, old, now, _ = whole.records()
         assert versions.roll_back(whole, old.version).version == whole.head("_all").version
         assert whole.record(now.version).state == "retired"
+
+    def test_a_file_that_is_not_a_database_is_named(self) -> None:
+        (self.folder / "neo4j.sqlite").write_text("not a database at all, but long enough to be looked at as one" * 20)
+        with pytest.raises(SinkError, match=r"neo4j\.sqlite is not a file that luigi_sinks can use"):
+            SQLiteCatalog(self.folder, "neo4j", "d").head("_all")
 
     def test_a_file_of_a_newer_format_is_refused(self) -> None:
         with closing(sqlite3.connect(self.folder / "mariadb.sqlite")) as file:
