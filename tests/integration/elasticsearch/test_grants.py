@@ -154,8 +154,8 @@ class TestLoader(LoaderSuite):
     def datasets(self, sink):
         return datasets(sink.settings)
 
-    def prune(self, catalog, version):
-        versions.prune(ElasticsearchCatalog(self.people.settings[RoleKind.PRUNER], catalog.dataset), version)
+    def pruner(self, catalog):
+        return ElasticsearchCatalog(self.people.settings[RoleKind.PRUNER], catalog.dataset)
 
     def test_none_in_a_required_field_is_refused(self, sink):
         """No field but the id is required here."""

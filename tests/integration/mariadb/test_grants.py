@@ -166,8 +166,8 @@ class TestLoader(LoaderSuite):
     def datasets(self, sink):
         return STORE.list_datasets(sink.settings)
 
-    def prune(self, catalog, version):
-        versions.prune(MariaDBCatalog(self.people.settings[RoleKind.PRUNER], catalog.dataset), version)
+    def pruner(self, catalog):
+        return MariaDBCatalog(self.people.settings[RoleKind.PRUNER], catalog.dataset)
 
     def test_the_catalog_lists_the_dataset(self, sink):
         assert sink.dataset in self.datasets(sink)  # its owner made it
