@@ -41,8 +41,9 @@ def _as_table(frame: Any) -> pl.DataFrame:
         ) from missing
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise CheckFailed(
-            f"a data frame cannot be read, {_unreadable_column(frame)}: {error}; give each column values of one type"
-        ) from error
+            f"a data frame cannot be read: {_unreadable_column(frame)} holds values without a common type; "
+            "give each column values of one type"
+        ) from error  # whose text may quote values, which the audit log must not hold
 
 
 def _unreadable_column(frame: Any) -> str:
@@ -52,4 +53,4 @@ def _unreadable_column(frame: Any) -> str:
             pl.DataFrame(frame[[name]])
         except (TypeError, ValueError, pl.exceptions.PolarsError):
             return f"column {name!r}"
-    return "column unknown"
+    return "a column"
