@@ -123,7 +123,9 @@ def test_a_number_that_python_does_not_write_is_not_shown():
 
 
 def test_an_unknown_field_is_named_with_the_closest_known_one():
-    assert "did you mean 'carrier'?" in refused({**GOOD, "carier": "UA"}).reason
+    error = refused({**GOOD, "carier": "UA"})
+    assert "did you mean 'carrier'?" in error.reason
+    assert str(error).endswith("did you mean 'carrier'? Nothing was published")
 
 
 def test_a_field_that_is_missing_is_named():
