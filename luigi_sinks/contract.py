@@ -25,7 +25,7 @@ from luigi_sinks.errors import BadRow, did_you_mean
 
 _JSON = msgspec.json.Encoder()
 _ESCAPED_NUL = b"\\u0000"
-_WHERE = re.compile(r" - at `\$\[(\d+)\](.*)`$")
+_WHERE = re.compile(r" - at (?P<key>`key` in )?`\$\[(?P<row>\d+)\](?P<path>.*)`$")
 _STEP = re.compile(r"\[(\d+)\]|\.(\w+)")
 _LONGEST_SHOWN = 40
 _SHORT = reprlib.Repr()
@@ -286,7 +286,9 @@ def _located(error: msgspec.ValidationError, shape: Shape, rows: Sequence[Any]) 
     where = _WHERE.search(message)
     if where is None:
         raise AssertionError(f"no row in {message!r}")
-    index, path = int(where[1]), where[2]
+    index, path = int(where["row"]), where["path"]
+    if where["key"]:
+        return index, shape.field_at(path), "has a key that is not text; give dicts with text keys"
     reason = message[: where.start()].replace("`null`", "None").replace("`", "")
     try:
         value = _value_at(shape.names, rows[index], path)

@@ -103,6 +103,7 @@ class Subclass(str):  # noqa: SLOT000 - as others write it
             date(2013, 1, 31),
             "expected JSON (a dict, a list, text, a number, True or False), got date 2013-01-31",
         ),
+        (dict[str, int], {1: 2}, "has a key that is not text; give dicts with text keys"),
         (float, 10**400, "is 100000000000000000...0000000000000000000; the field takes numbers up to about 1.8e308"),
         (int, "x" * 1000, "expected a whole number (int), got str 'xxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxx'"),
         (str, Subclass("a"), "is text of the class Subclass; convert it by str()"),
