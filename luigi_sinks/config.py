@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -85,7 +86,7 @@ def read(kind: type[T], name: str) -> T:
     values, known = section(name), list(kind.__annotations__)
     if not values and _required(kind):
         raise BadSetting(
-            f"there is no section [{name}] in {where()}; add it, and set {', '.join(_required(kind))}. "
+            f"there is no section [{name}] in {where()}; {_similar(name)}add it, and set {', '.join(_required(kind))}. "
             "Luigi reads luigi.cfg in the current folder, then the file at LUIGI_CONFIG_PATH, which takes precedence"
         )
     for key in values:
@@ -95,6 +96,12 @@ def read(kind: type[T], name: str) -> T:
         return msgspec.convert(values, kind, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise BadSetting(f"[{name}] in {where()}: {_explained(kind, values) or error}") from None
+
+
+def _similar(name: str) -> str:
+    """Return advice that names a section whose name is almost this one, or an empty string."""
+    close = get_close_matches(name.removeprefix(ROOT), [each.removeprefix(ROOT) for each in section_names()], 1, 0.8)
+    return f"if [{ROOT}{close[0]}] is meant to be it, correct that name, else " if close else ""
 
 
 def _required(kind: type[Any]) -> list[str]:

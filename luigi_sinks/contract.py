@@ -8,12 +8,16 @@ accepts it, but each store handles it differently.
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, Protocol, get_args
+from uuid import UUID
 
 import msgspec
 
@@ -21,7 +25,11 @@ from luigi_sinks.errors import BadRow, did_you_mean
 
 _JSON = msgspec.json.Encoder()
 _ESCAPED_NUL = b"\\u0000"
-_WHERE = re.compile(r" - at `\$\[(\d+)\](.*)`$")
+_WHERE = re.compile(r" - at (?P<key>`key` in )?`\$\[(?P<row>\d+)\](?P<path>.*)`$")
+_STEP = re.compile(r"\[(\d+)\]|\.(\w+)")
+_LONGEST_SHOWN = 40
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST_SHOWN
 
 
 class WrongRow(Exception):
@@ -195,7 +203,7 @@ class Contract:
         except WrongRow as wrong:
             raise self.bad_row(first_row + wrong.index, wrong.field, wrong.reason) from None
         except msgspec.ValidationError as error:
-            index, field, reason = _located(error, shape)
+            index, field, reason = _located(error, shape, rows)
             raise self.bad_row(first_row + index, field, reason) from None
         except _DirtyText:
             index, field, reason = _dirty_value(shape, accepted)
@@ -207,7 +215,7 @@ class Contract:
 
     def duplicate(self, row: int, key: Sequence[str], values: Sequence[Any]) -> BadRow:
         """Return the error for a row with the key of an earlier row."""
-        shown = ", ".join(map(repr, values))
+        shown = ", ".join(map(_shown, values))
         return self.bad_row(row, ", ".join(key), f"repeats the key {shown} of an earlier row")
 
     def first_repeat(self, kind: str, rows: Iterable[Any]) -> int | None:
@@ -222,13 +230,13 @@ class Contract:
 
 
 class _DirtyText(Exception):
-    """A batch has text with a lone surrogate, or possibly with NUL."""
+    """A batch has text with a lone surrogate, possibly with NUL, or of a class of its own."""
 
 
 def _size_of_clean_text(rows: Sequence[Any]) -> int:
     try:
         text = _JSON.encode(rows)
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, TypeError):
         raise _DirtyText from None
     if _ESCAPED_NUL in text and any("\0" in value for value in _texts(rows)):
         raise _DirtyText
@@ -239,6 +247,8 @@ def _dirty_value(shape: Shape, rows: Sequence[Any]) -> tuple[int, str, str]:
     for index, row in enumerate(rows):
         for field, value in shape.as_given(row).items():
             for text in _texts(value):
+                if type(text) is not str:
+                    return index, field, f"is text of the class {type(text).__name__}; convert it by str()"
                 if "\0" in text:
                     return index, field, "contains NUL, which not every store can keep; remove it"
                 if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
@@ -271,17 +281,122 @@ def _refuse_values(field: Field, values: Iterable[Any]) -> None:
             raise WrongRow(index, field.name, reason)
 
 
-def _located(error: msgspec.ValidationError, shape: Shape) -> tuple[int, str, str]:
+def _located(error: msgspec.ValidationError, shape: Shape, rows: Sequence[Any]) -> tuple[int, str, str]:
     message = str(error)
     where = _WHERE.search(message)
     if where is None:
         raise AssertionError(f"no row in {message!r}")
-    return int(where[1]), shape.field_at(where[2]), _plain(message[: where.start()])
+    index, path = int(where["row"]), where["path"]
+    if where["key"]:
+        return index, shape.field_at(path), "has a key that is not text; give dicts with text keys"
+    reason = message[: where.start()].replace("`null`", "None").replace("`", "")
+    try:
+        value = _value_at(shape.names, rows[index], path)
+    except (LookupError, TypeError, ValueError):
+        return index, shape.field_at(path), reason
+    return index, shape.field_at(path), _explained(reason, value)
 
 
-def _plain(reason: str) -> str:
-    """Return a message of msgspec with Python names for values."""
-    return reason.replace("`null`", "None").replace("`", "")
+def _value_at(names: Sequence[str], row: Any, path: str) -> Any:
+    """Return the value at a path of msgspec in a row that is a dict, or a tuple in the order of the fields."""
+    steps = [name or int(number) for number, name in _STEP.findall(path)]
+    if not steps or _STEP.sub("", path):
+        raise LookupError(path)
+    first, *others = steps
+    if isinstance(row, Mapping):
+        value = row[names[first] if isinstance(first, int) else first]
+    else:
+        value = row[first if isinstance(first, int) else names.index(first)]
+    for step in others:
+        value = value[step]
+    return value
+
+
+def _explained(reason: str, value: Any) -> str:
+    """Return what msgspec says of a value in plain words, with the value; its own words if they are not known."""
+    for pattern, explain in _EXPLANATIONS:
+        if found := pattern.fullmatch(reason):
+            return explain(value, *found.groups())
+    return reason
+
+
+def _wrong_type(value: Any, kinds: str) -> str:
+    *others, last = (_KINDS.get(kind, kind) for kind in kinds.replace(_ANY_JSON, "json").split(" | "))
+    return f"expected {', '.join(others) + ' or ' if others else ''}{last}, got {_typed(value)}"
+
+
+def _wrong_length(value: Any, kind: str, sign: str, limit: str) -> str:
+    unit = {"str": "characters", "bytes": "bytes"}.get(kind, "values")
+    return f"is {len(value)} {unit} long; the field takes at {'most' if sign == '<=' else 'least'} {limit}"
+
+
+def _out_of_range(value: Any, sign: str, limit: str) -> str:
+    if isinstance(value, int):
+        return f"is {_shown(value)}; the field takes at {'most' if sign == '<=' else 'least'} {limit}"
+    if abs(value) < float("inf"):
+        return f"is {_shown(value)}; the field takes numbers {'up to' if sign == '<=' else 'from'} {limit}"
+    return f"is {_shown(value)}; the field takes finite numbers only"
+
+
+def _wrong_zone(value: Any, which: str) -> str:
+    if which == "no":
+        return (
+            f"has a time zone, which the field does not keep: {_typed(value)}; convert it to UTC, and remove the zone"
+        )
+    return f"has no time zone: {_typed(value)}; add one, such as datetime.UTC"
+
+
+def _typed(value: Any) -> str:
+    if value is None:
+        return "None"
+    plain = isinstance(value, (Decimal, date, time, UUID))
+    return f"{type(value).__name__} {str(value)[:_LONGEST_SHOWN] if plain else _shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    """Return a value as in Python, cut where it is long."""
+    try:
+        text = _SHORT.repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return "too long to show"
+    return text if len(text) <= _LONGEST_SHOWN + 2 else f"{text[:_LONGEST_SHOWN]}..."
+
+
+_KINDS = {
+    "int": "a whole number (int)",
+    "float": "a number (float or int)",
+    "bool": "True or False",
+    "str": "text (str)",
+    "bytes": "bytes",
+    "decimal": "an exact number (Decimal, int, or text such as '12.50')",
+    "date": "a date (YYYY-MM-DD text or datetime.date)",
+    "datetime": "a time (YYYY-MM-DDTHH:MM:SS text or datetime.datetime)",
+    "time": "a time of day (HH:MM:SS text or datetime.time)",
+    "uuid": "a UUID (its text or uuid.UUID)",
+    "array": "a list",
+    "object": "a dict",
+    "null": "None",
+    "json": "JSON (a dict, a list, text, a number, True or False)",
+}
+_ANY_JSON = "bool | int | float | str | object | array"
+_INVALID = {"decimal string": "decimal", "UUID": "uuid", "UUID bytes": "uuid"}
+_EXPLANATIONS: Sequence[tuple[re.Pattern[str], Callable[..., str]]] = (
+    (re.compile(r"Expected (.+), got .+"), _wrong_type),
+    (re.compile(r"Expected (str|bytes|array) of length ([<>]=) (\d+)"), _wrong_length),
+    (re.compile(r"Expected (?:int|float) ([<>]=) (\S+)"), _out_of_range),
+    (re.compile(r"Expected (?:date)?time with (a|no) timezone component"), _wrong_zone),
+    (re.compile(r"Invalid RFC3339 encoded (\w+)"), _wrong_type),
+    (re.compile(r"Invalid (decimal string|UUID bytes|UUID)"), lambda value, what: _wrong_type(value, _INVALID[what])),
+    (
+        re.compile(r"Invalid enum value .+", re.DOTALL),
+        lambda value: f"is {_shown(value)}, which is not one of the choices",
+    ),
+    (
+        re.compile("Number out of range"),
+        lambda value: f"is {_shown(value)}; the field takes numbers up to about 1.8e308",
+    ),
+)
+"""What msgspec says of a value, and how it reads in plain words."""
 
 
 def _tuple_getter(names: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:

@@ -54,7 +54,8 @@ class BadRow(CheckFailed):
 
     def __str__(self) -> str:
         where = f", field {self.field!r}" if self.field else ""
-        return f"{self.dataset}: row {self.row}{where}: {self.reason}; nothing was published"
+        end = " Nothing was published" if self.reason.endswith("?") else "; nothing was published"
+        return f"{self.dataset}: row {self.row}{where}: {self.reason}{end}"
 
 
 class Unavailable(SinkError):
@@ -77,7 +78,8 @@ class NotInstalled(SinkError, ImportError):
     """The optional dependency of a store is missing."""
 
     def __init__(self, extra: str, missing: object) -> None:
-        super().__init__(f"{missing}; install it with: pip install 'luigi-sinks[{extra}]'")
+        other = ", or without a compiler: pip install 'luigi-sinks[mariadb-wheel]'" if extra == "mariadb" else ""
+        super().__init__(f"{missing}; install it with: pip install 'luigi-sinks[{extra}]'{other}")
 
 
 class CredentialError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
@@ -88,10 +88,18 @@ def verify(
 @_reporting
 def check() -> None:
     """Log in to every server of the configuration, and show what is wrong."""
+    if (folder := config.common().local) is not None:
+        out.print(
+            Text(f"[{config.ROOT}] local = {folder} is set: datasets are files there, and there is no server to check")
+        )
+        return
+    wrong = 0
+    for reason in _unread_sections():
+        wrong += 1
+        out.print(Text(reason, style="red"))
     connections = [(store, name) for store in map(stores.find, _configured()) for name in store.connections()]
     if not connections:
-        raise BadSetting(f"{config.where()} has no section of a store, such as [luigi_sinks.{stores.names()[0]}]")
-    wrong = 0
+        raise BadSetting(f"{config.where()} has no section of a store, such as [{config.ROOT}.{stores.names()[0]}]")
     for store, name in connections:
         key = config.connection_key(store.name, name)
         try:
@@ -103,6 +111,16 @@ def check() -> None:
             out.print(Text(f"{key}: answers, and lets this login in"))
     if wrong:
         raise typer.Exit(_WRONG)
+
+
+def _unread_sections() -> Iterator[str]:
+    """Yield what is wrong with each section that nothing reads."""
+    known = [*stores.names(), "audit", "credential", "leases", "owner"]
+    for section in config.section_names():
+        name = section.split(".")[1] if "." in section else known[0]
+        if name not in known:
+            advice = did_you_mean(name, known)
+            yield f"[{section}] in {config.where()} is read by nothing: {name!r} is unknown; {advice}"
 
 
 def _configured() -> list[str]:

@@ -98,14 +98,20 @@ def grants_of(store: str) -> Grants:
 def tasks(module: str) -> list[type[luigi.Task]]:
     """Return the tasks that a module defines and that may load, by name.
 
-    Raises BadSetting if there is no such module.
+    Raises BadSetting if there is no such module, or if it imports what is not there.
     """
     try:
         found = import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0] and error.name != module:
-            raise
-        raise BadSetting(f"there is no module {module!r}; is its folder the current one, or on PYTHONPATH?") from None
+    except SinkError:
+        raise
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
+            raise BadSetting(
+                f"there is no module {module!r}; is its folder the current one, or on PYTHONPATH?"
+            ) from None
+        raise BadSetting(
+            f"module {module!r} cannot be imported: {error}; install what it needs in this environment, or correct it"
+        ) from None
     kinds = [kind for kind in vars(found).values() if inspect.isclass(kind) and kind.__module__ == module]
     return sorted((kind for kind in kinds if _may_load(kind)), key=lambda kind: kind.__qualname__)
 

@@ -11,8 +11,8 @@ from luigi_sinks import owners
 from luigi_sinks.cli import terraform
 from luigi_sinks.cli.module import Dataset, Grants, grants_of
 
-_EVERYBODY = "luigi_sinks"
-"""The role of tasks that belong to no owner."""
+_EVERYBODY = "luigi_sinks_tasks"
+"""The role of tasks without an owner. Not `luigi_sinks`: users are called that, and MariaDB keeps both in one table."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from luigi_sinks import config
+from luigi_sinks import config, owners
+from luigi_sinks.errors import BadSetting
 from luigi_sinks.hcl import Code, block, label
 from luigi_sinks.mariadb import creation, format_1
 from luigi_sinks.mariadb.connection import rows, run
@@ -64,10 +65,14 @@ class Grant:
 
 @dataclass(frozen=True, order=True)
 class User:
-    """Who logs in, and where the token comes from."""
+    """Who logs in, where the token comes from, and whether sessions take the role by themselves.
+
+    They do not where luigi.cfg names a `mariadb_role`: then a session runs SET ROLE.
+    """
 
     name: str
     source: str
+    needs_default: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,19 @@ class Role:
 
 
 def roles(sinks: Iterable[MariaDBSink], name: str) -> list[Role]:
-    """Return the roles for the datasets, the owner's first: without its tables no other grant can be made."""
+    """Return the roles for the datasets, the owner's first: without its tables no other grant can be made.
+
+    Raises BadSetting if a role has the name of a user who is to take it: MariaDB takes the user for the role.
+    """
     sinks = list(sinks)
-    users = sorted({User(sink.settings.user, _source(sink.settings)) for sink in sinks})
+    users = sorted({_user(sink.settings) for sink in sinks})
+    for role in (role_kind.role(name) for role_kind in _GRANTS):
+        if role in {user.name for user in users}:
+            raise BadSetting(
+                f"role {role!r} has the name of the user of [{config.ROOT}.mariadb], and MariaDB grants no role to "
+                "itself (ERROR 1961); give the tasks an `owner`, and set another mariadb_role in its section "
+                f"[{config.ROOT}.owner.NAME]"
+            )
     return [
         Role(
             role_kind.role(name),
@@ -154,8 +169,9 @@ def iam_user(settings: MariaDBSettings) -> str:
     return settings.user
 
 
-def _source(settings: MariaDBSettings) -> str:
-    return config.read_credential(settings.credential).get("source", "")
+def _user(settings: MariaDBSettings) -> User:
+    source = config.read_credential(settings.credential).get("source", "")
+    return User(settings.user, source, needs_default="mariadb" not in owners.find(settings.owner).roles)
 
 
 def _of_owner(names: Names) -> Iterator[Grant]:
@@ -217,8 +233,10 @@ def _role(role: Role) -> Iterator[str]:
     yield f"CREATE ROLE IF NOT EXISTS {quoted(role.name)};"
     for grant in role.grants:
         yield f"GRANT {', '.join(grant.listed)} ON {grant.place} TO {quoted(role.name)};"
-    if role.upgrade:
-        yield "-- If luigi-sinks 0.1 loaded these tables, grant this too, for the first `luigi-sinks create` only:"
+    old = [grant.place for grant in role.upgrade if grant.table == format_1.VERSIONS]
+    if old:
+        yield f"-- Only if the server has a table {' or '.join(old)}, made by release 0.1 of luigi-sinks:"
+        yield "-- grant this too, before the first `luigi-sinks create`, and revoke it afterwards."
     for grant in role.upgrade:
         yield f"-- GRANT {', '.join(grant.listed)} ON {grant.place} TO {quoted(role.name)};"
     for user in role.users:
@@ -226,6 +244,8 @@ def _role(role: Role) -> Iterator[str]:
             how = "IDENTIFIED VIA AWSAuthenticationPlugin USING 'RDS' REQUIRE SSL"
             yield f"-- On Amazon RDS: CREATE USER {quoted(user.name)} {how};"
         yield f"GRANT {quoted(role.name)} TO {quoted(user.name)};"
+        if user.needs_default:
+            yield f"SET DEFAULT ROLE {quoted(role.name)} FOR {quoted(user.name)};"
 
 
 def _shown(line: str) -> Iterator[str]:

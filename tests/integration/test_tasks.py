@@ -139,7 +139,8 @@ def test_a_bad_row_is_named_in_luigis_log(january, monkeypatch, caplog):
     monkeypatch.setitem(GIVEN, "rows", lambda: iter([{"id": 1, "name": "one"}, {"id": "2", "name": "two"}]))
     task = january()
     assert not build(task)
-    assert f"{task.dataset}: row 2, field 'id': Expected int, got str; nothing was published" in caplog.text
+    assert f"{task.dataset}: row 2, field 'id': expected a whole number (int)" in caplog.text
+    assert "got str '2'; nothing was published" in caplog.text
     monkeypatch.setitem(GIVEN, "rows", lambda: rows(2))
     assert build(january())
 

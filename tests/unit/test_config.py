@@ -76,6 +76,15 @@ def test_a_setting_that_is_unknown_is_named(luigi_cfg):
         config.read_connection(Settings, "mariadb")
 
 
+def test_a_section_whose_name_is_almost_the_one_that_is_missing_is_named(luigi_cfg):
+    luigi_cfg("[luigi_sinks.mariabd]\nhost = db\n[luigi_sinks.elasticsearch]\nhost = db\n")
+    with pytest.raises(BadSetting, match=r"no section \[luigi_sinks.mariadb\] .*if \[luigi_sinks.mariabd\] is meant"):
+        config.read_connection(Settings, "mariadb")
+    with pytest.raises(BadSetting) as caught:
+        config.read_connection(Settings, "neo4j")
+    assert "is meant" not in str(caught.value)
+
+
 @pytest.mark.parametrize("key", ["password", "PassWord", "client_secret", "token", "api_key", "aws_secret_access_key"])
 @pytest.mark.parametrize("kind", ["cfg", "toml"])
 def test_a_secret_in_any_section_is_refused_with_the_fix(luigi_cfg, key, kind):

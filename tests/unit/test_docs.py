@@ -1,19 +1,28 @@
 """The pages in docs/ hold: each Python block runs, and the tables name each setting."""
 
+import datetime as dt
 import re
+import subprocess
+import sys
 from dataclasses import MISSING, fields
 from datetime import date
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+from uuid import UUID
 
 import luigi
 import pytest
+import sqlalchemy
 from typer.testing import CliRunner
 
 from luigi_sinks import audit, config, elasticsearch, mariadb, neo4j, owners, stores
+from luigi_sinks.contract import Contract
 from luigi_sinks.credentials import journal
 from luigi_sinks.credentials.sources import BUILT_IN
+from luigi_sinks.errors import BadRow
+from tests.pages import TASKS
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
@@ -66,6 +75,14 @@ def test_the_catalogs_page_holds_for_each_store(read, departures, store):
     assert states == ["published", "dropped"]
 
 
+def test_the_page_on_the_catalog_holds_after_a_load_that_failed(read, departures):
+    failing = TASKS["mariadb"]("departures", [{"id": "one"}])(month=date(2013, 1, 1), rerun="failed")
+    assert not luigi.build([failing], local_scheduler=True, no_lock=True, log_level="CRITICAL")
+    departures("mariadb", "departures")
+    found = read(CATALOG).run(compare=False)
+    assert [record.state for record in found.departures.records()] == ["failed", "published", "dropped"]
+
+
 def test_the_page_on_the_catalog_needs_no_task_module(read):
     assert not re.search("import luigi$", read(CATALOG).text, re.MULTILINE)
 
@@ -76,6 +93,39 @@ def test_the_tasks_of_the_concepts_page_load_what_it_says(read):
     assert [record.origin.rerun for record in january.output().sink().records()] == ["", "", "corrected"]
     assert Path("carriers.txt").read_text() == "UA"
     assert not luigi.build([found.ManyDepartures(month=date(2013, 1, 1))], local_scheduler=True, no_lock=True)
+
+
+def test_the_logging_cfg_of_the_page_shows_loads_and_no_audit(read, tmp_path):
+    read("docs/concepts.md").run()
+    program = """
+import logging, logging.config
+logging.config.fileConfig("logging.cfg")
+for name in ("luigi_sinks", "luigi_sinks.audit", "luigi-interface", "urllib3"):
+    logging.getLogger(name).info("this is %s", name)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path / "page", capture_output=True, text=True)
+    assert [line.rpartition(" ")[2] for line in done.stderr.splitlines()] == ["luigi_sinks", "luigi-interface"]
+
+
+VALUES = re.findall(
+    r"^\| `(\w+\(.*?\))` \| (.+) \| (.+) \|$", (ROOT / "docs" / "concepts.md").read_text(), re.MULTILINE
+)
+NAMES = {**vars(sqlalchemy), **vars(dt), "Decimal": Decimal, "UUID": UUID}
+
+
+@pytest.mark.parametrize(("column", "taken", "refused"), VALUES, ids=[column for column, *_ in VALUES])
+def test_a_column_takes_and_refuses_the_values_that_the_page_says(column, taken, refused):
+    schema = mariadb.parse_schema("t", [sqlalchemy.Column("c", eval(column, NAMES))])
+    contract = Contract("t", {"": schema.shape})
+    for value in re.findall(r"`(.+?)`", taken):
+        assert len(contract.accept("", [(eval(value, NAMES),)], 1)[0]) == 1, value
+    for value in re.findall(r"`(.+?)`", refused):
+        with pytest.raises(BadRow):
+            contract.accept("", [(eval(value, NAMES),)], 1)
+
+
+def test_the_table_of_values_names_each_type_of_column():
+    assert len(VALUES) == 14
 
 
 # Configuration

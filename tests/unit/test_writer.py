@@ -2,11 +2,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+import pandas as pd
 import polars as pl
 import pytest
 
 from luigi_sinks.contract import Contract, Field, TupleShape, WrongRow
-from luigi_sinks.errors import BadRow, CheckFailed, Unavailable
+from luigi_sinks.errors import BadRow, CheckFailed, NotInstalled, Unavailable
 from luigi_sinks.writer import Writer
 
 
@@ -129,6 +130,31 @@ def test_frames_are_accepted_as_rows(frame):
         writer.write(frame)
         writer.write((3, "c"))
     assert rows_of(stage) == [(1, "a"), (2, None), (3, "c")]
+
+
+def test_frames_of_pandas_are_accepted_with_text_and_optional_integers():
+    stage = Stage()
+    with writing(stage) as writer:
+        writer.write(pd.DataFrame({"id": pd.array([1, 2], dtype="Int64"), "name": ["a", None]}))
+    assert rows_of(stage) == [(1, "a"), (2, None)]
+
+
+def test_a_frame_whose_column_has_mixed_types_names_the_column():
+    with (
+        pytest.raises(CheckFailed, match="column 'name' holds values without a common type; give each"),
+        writing(Stage()) as writer,
+    ):
+        writer.write(pd.DataFrame({"id": [1, 2], "name": pd.Series(["a", 3], dtype=object)}))
+
+
+def test_a_frame_that_needs_pyarrow_names_the_extra(monkeypatch):
+    class WithoutPyarrow:
+        def __init__(self, frame):
+            raise ModuleNotFoundError("pa.array requires 'pyarrow' module to be installed")
+
+    monkeypatch.setattr("luigi_sinks.frames.pl.DataFrame", WithoutPyarrow)
+    with pytest.raises(NotInstalled, match=r"pip install 'luigi-sinks\[arrow\]'"), writing(Stage()) as writer:
+        writer.write(pd.DataFrame({"id": [1], "name": ["a"]}))
 
 
 def test_lists_are_accepted_as_rows():

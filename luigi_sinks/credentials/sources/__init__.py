@@ -48,7 +48,8 @@ def _opener(name: str, kind: str) -> Opener:
         reason = "the section is missing or empty"
     else:
         reason = f"{kind!r} is not a source; {did_you_mean(kind, known)}" if kind else "`source` is missing"
+    end = "" if reason.endswith("?") else "."
     raise BadSetting(
-        f"[{section(name)}] in luigi.cfg: {reason}. Set `source` to one of {', '.join(known)}, and its settings, "
+        f"[{section(name)}] in luigi.cfg: {reason}{end} Set `source` to one of {', '.join(known)}, and its settings, "
         "for example: source = file, path = FILE"
     )

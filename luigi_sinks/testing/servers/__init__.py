@@ -9,6 +9,7 @@ What is no store is started when it is asked for by name, as in `up keycloak`; `
 the names of `PASSWORDLESS` starts what logging in by tokens takes. Needs the extra `servers`.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -18,7 +19,10 @@ from luigi_sinks.errors import NotInstalled
 
 # Here, for whatever module of this folder is imported, this one is before it.
 if absent := [name for name in ("cryptography", "jwt", "platformdirs", "rich", "trustme") if find_spec(name) is None]:
-    raise NotInstalled("servers", f"the local servers need {', '.join(absent)}")
+    missing = NotInstalled("servers", f"the local servers need {', '.join(absent)}")
+    if sys.argv[0] == "-m":  # Python looks for the module to run, and would print a traceback
+        sys.exit(str(missing))
+    raise missing
 
 from luigi_sinks.testing.servers import compose, local, needs
 from luigi_sinks.testing.servers import state as states

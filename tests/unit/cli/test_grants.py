@@ -93,7 +93,8 @@ GRANT CREATE TEMPORARY TABLES, LOCK TABLES ON `flights\\_\\_v`.* TO `flight_ops_
 GRANT CREATE, DROP, SELECT ON `flights__v`.`departures__g1` TO `flight_ops_owner`;
 GRANT CREATE, SELECT, UPDATE ON `flights__v`.`departures__log` TO `flight_ops_owner`;
 GRANT CREATE, DROP, SELECT ON `flights__v`.`departures__part` TO `flight_ops_owner`;
--- If luigi-sinks 0.1 loaded these tables, grant this too, for the first `luigi-sinks create` only:
+-- Only if the server has a table `flights__v`.`_versions`, made by release 0.1 of luigi-sinks:
+-- grant this too, before the first `luigi-sinks create`, and revoke it afterwards.
 -- GRANT ALTER ON `flights`.`departures__head` TO `flight_ops_owner`;
 -- GRANT SELECT ON `flights__v`.`_parts` TO `flight_ops_owner`;
 -- GRANT SELECT, UPDATE (`state`) ON `flights__v`.`_versions` TO `flight_ops_owner`;
@@ -337,8 +338,10 @@ def test_each_server_has_its_own_part(grants):
     printed = grants("--format", "sql", tasks=TASKS + MORE).stdout
     assert printed.startswith("-- MariaDB at db.internal:3306\n\n" + SQL)
     assert "-- MariaDB at db.internal:3307\n\nCREATE DATABASE IF NOT EXISTS `archive__v`;\n" in printed
-    assert "GRANT INSERT, SELECT ON `archive__v`.`arrivals__g1` TO `luigi_sinks`;\n" in printed
-    assert "GRANT `luigi_sinks` TO `archivist`;\n" in printed
+    assert "GRANT INSERT, SELECT ON `archive__v`.`arrivals__g1` TO `luigi_sinks_tasks`;\n" in printed
+    assert (
+        "GRANT `luigi_sinks_tasks` TO `archivist`;\nSET DEFAULT ROLE `luigi_sinks_tasks` FOR `archivist`;\n" in printed
+    )
 
 
 def test_what_depends_on_a_tasks_parameters_is_left_out_and_said_so(grants):
@@ -354,7 +357,20 @@ def test_what_depends_on_a_tasks_parameters_is_left_out_and_said_so(grants):
 
 def test_an_owner_without_a_role_lends_its_name(grants):
     printed = grants("--format", "sql", cfg=CFG.replace("mariadb_role = flight_ops\n", "")).stdout
-    assert "GRANT `ops` TO `loader`;\n" in printed
+    assert "GRANT `ops` TO `loader`;\nSET DEFAULT ROLE `ops` FOR `loader`;\n" in printed
+
+
+def test_a_user_called_as_the_package_is_granted_another_role(grants):
+    printed = grants("--format", "sql", tasks=TASKS + MORE, cfg=CFG.replace("archivist", "luigi_sinks")).stdout
+    assert "GRANT `luigi_sinks_tasks` TO `luigi_sinks`;\n" in printed
+
+
+@pytest.mark.parametrize("user", ["flight_ops", "flight_ops_owner"])
+def test_a_role_with_the_name_of_its_user_is_refused_with_the_way_out(grants, user):
+    done = grants("--format", "sql", cfg=CFG.replace("user = loader", f"user = {user}"))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"role '{user}' has the name of the user" in done.stderr
+    assert "set another mariadb_role in its section [luigi_sinks.owner.NAME]" in done.stderr
 
 
 def test_datasets_have_the_namespace(grants):
@@ -380,6 +396,19 @@ def test_a_module_that_is_not_there_is_refused(luigi_cfg):
     done = CliRunner().invoke(app, ["grants", "no_such_module_here"])
     assert done.exit_code == 2
     assert "there is no module 'no_such_module_here'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("import nope", "No module named 'nope'"),
+        ("from luigi import nope", "cannot import name 'nope' from 'luigi'"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_one_line(grants, line, reason):
+    done = grants(tasks=line)
+    assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert f"module 'tasks_of_grants' cannot be imported: {reason}" in done.stderr
 
 
 def test_grants_of_neo4j_are_not_compared(grants):

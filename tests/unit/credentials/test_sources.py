@@ -32,7 +32,7 @@ def test_a_third_party_adds_a_source_by_an_entry_point(luigi_cfg, monkeypatch):
 
 def test_a_misspelt_source_is_explained(luigi_cfg):
     luigi_cfg("[luigi_sinks.credential.db]\nsource = rdsiam\n")
-    with pytest.raises(BadSetting, match="'rdsiam' is not a source; did you mean 'rds_iam'"):
+    with pytest.raises(BadSetting, match=r"'rdsiam' is not a source; did you mean 'rds_iam'\? Set `source`"):
         use("db", print)
 
 

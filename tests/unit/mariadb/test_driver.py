@@ -99,7 +99,10 @@ def test_a_driver_that_would_log_in_by_clear_text_is_refused_with_the_way_out():
     said = done.stderr.splitlines()[-1]
     assert "connects without TLS even if tls_ca is set: that is refused" in said
     assert "extra mariadb-wheel" in said
-    assert said.endswith("install it with: pip install 'luigi-sinks[mariadb]'")
+    assert said.endswith(
+        "install it with: pip install 'luigi-sinks[mariadb]', "
+        "or without a compiler: pip install 'luigi-sinks[mariadb-wheel]'"
+    )
 
 
 @pytest.mark.parametrize(("version", "warnings"), [("2.0.0rc2-c", 1), ("2.0.0", 0), ("1.1.14", 0)])

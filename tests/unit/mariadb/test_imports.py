@@ -24,4 +24,7 @@ def test_a_missing_driver_is_named_with_the_extra():
     done = subprocess.run([sys.executable, "-c", NO_DRIVER], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("luigi_sinks.errors.NotInstalled: ")
-    assert done.stderr.splitlines()[-1].endswith("install it with: pip install 'luigi-sinks[mariadb]'")
+    assert done.stderr.splitlines()[-1].endswith(
+        "install it with: pip install 'luigi-sinks[mariadb]', "
+        "or without a compiler: pip install 'luigi-sinks[mariadb-wheel]'"
+    )

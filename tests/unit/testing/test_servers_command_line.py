@@ -48,6 +48,15 @@ def test_a_package_that_is_missing_names_the_extra(absent):
     assert done.returncode == 1
 
 
+def test_the_command_without_its_extra_prints_one_line(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['trustme'] = None\n")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    command = [sys.executable, "-m", "luigi_sinks.testing.servers", "status"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == ("the local servers need trustme; install it with: pip install 'luigi-sinks[servers]'\n")
+
+
 @pytest.fixture
 def up(monkeypatch):
     """Return a function that says which servers are up, of which none runs."""
