@@ -14,7 +14,7 @@ from typing import Any
 import mariadb
 
 from luigi_sinks import record as rules
-from luigi_sinks.errors import BadSetting, Conflict, Forbidden, SinkError
+from luigi_sinks.errors import BadSetting, Conflict, Forbidden
 from luigi_sinks.mariadb import format_1, registry
 from luigi_sinks.mariadb.connection import rows
 from luigi_sinks.mariadb.errors import ABSENT, FORBIDDEN, NO_SUCH_TABLE, is_refusal, suppressing
@@ -193,8 +193,8 @@ def _create_table(cursor: Any, database: str, name: str, body: str) -> None:
         raise BadSetting(
             f"{qualified(database, name)} is a {kind.lower()}, and a table needs this name; choose another table name"
         )
-    elif comment.startswith(registry.COMMENT) and comment > f"{registry.COMMENT}{registry.FORMAT}":
-        raise SinkError(f"{qualified(database, name)} is a {comment}, newer than this luigi_sinks; install a newer one")
+    else:
+        registry.refuse_newer(qualified(database, name), comment)
 
 
 def _kind(cursor: Any, database: str, name: str) -> tuple[str | None, str]:

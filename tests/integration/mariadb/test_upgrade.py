@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Double, Integer, String
 from sqlalchemy.dialects import mysql
 
-from luigi_sinks import Conflict, Origin, State, Unavailable, load, versions
+from luigi_sinks import Conflict, Origin, SinkError, State, Unavailable, load, versions
 from luigi_sinks import record as rules
 from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, connection, creation, format_1, parse_schema
 from luigi_sinks.mariadb.store import STORE
@@ -367,12 +367,23 @@ def test_loads_and_readers_at_once_lose_nothing_to_the_upgrade(old, reading):
     assert {record.version.partition for record in loaded} == {"201303", "201304", "201305", "201306"}
 
 
-def test_a_registry_of_a_newer_release_is_left_alone(settings, table, ask):
+@pytest.mark.parametrize("newer", [3, 10])
+def test_a_registry_of_a_newer_release_is_left_alone(settings, table, ask, newer):
     sink = MariaDBSink(settings, table, parse_schema(table, MONTHS))
-    load(sink, WHOLE, ORIGIN, [(1, "one", None)])
-    ask(f"ALTER TABLE {sink.names.log} COMMENT = 'luigi_sinks registry, format 3'")
-    with pytest.raises(Exception, match="format 3, newer than this luigi_sinks; install a newer one"):
-        load(sink, WHOLE, ORIGIN, [(1, "one", None)])
+    for number in (1, 2):
+        load(sink, WHOLE, ORIGIN, [(number, "one", None)])
+    before = list(sink.records())
+    ask(f"ALTER TABLE {sink.names.log} COMMENT = 'luigi_sinks registry, format {newer}'")
+    for change in (
+        lambda: load(sink, WHOLE, ORIGIN, [(1, "one", None)]),
+        lambda: versions.roll_back(sink, before[0].version),
+        lambda: versions.prune(sink, before[0].version),
+        lambda: sink.delete_rows(before[0].version),
+    ):
+        with pytest.raises(SinkError, match=f"format {newer}, newer than this luigi_sinks; install a newer one"):
+            change()
+    assert list(sink.records()) == before
+    assert list(sink.read(before[0].version)) == [{"id": 1, "name": "one", "amount": None}]
 
 
 def test_what_a_failed_first_load_of_release_0_1_froze_can_be_loaded(old, ask_old):
