@@ -116,6 +116,7 @@ class ElasticsearchCatalog:
     def publish(self, version: Version, *, replacing: Head, by: str = "", why: str = "") -> Record:
         """Move the head if it still is `replacing`, then write both records."""
         names.check_version(self.dataset, version)
+        self.registry.refuse_newer()
         entries = self.registry.entries(version, *filter(None, [replacing.version]))
         if version not in entries:
             raise rules.unknown(version)
@@ -144,6 +145,7 @@ class ElasticsearchCatalog:
         load, an index whose aliases say that readers saw it stays. The publisher looks,
         who deletes: a loader beside it cannot see those aliases.
         """
+        self.registry.refuse_newer()
         entry, sight = self.look(version)
         if sight.head.version == version:
             raise Conflict(f"{version} is the head; its rows cannot be deleted")

@@ -45,6 +45,10 @@ _MAPPING = {
 }
 
 
+_known: set[tuple[ElasticsearchSettings, str]] = set()
+"""The datasets whose registry has a format that this release writes, by the connection that was used to ask."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A record as it was found under a key; the last two numbers tell whether it has changed since."""
@@ -87,11 +91,8 @@ class Registry:
         the index is deleted. After a failure half-way, call it again. Raises SinkError
         for a newer format.
         """
-        found = mapping.get("_meta", {}).get("format", 1)
-        if found == FORMAT:
+        if self._accepted(mapping) == FORMAT:
             return
-        if not isinstance(found, int) or found > FORMAT:
-            raise SinkError(f"{self.index} has format {found}, newer than this luigi_sinks; install a newer one")
         try:
             while not self._rewrite(schema):
                 pass
@@ -102,6 +103,23 @@ class Registry:
                 f"{self.index} was made by an older luigi_sinks, and this login is not permitted to upgrade it; run "
                 f"`luigi-sinks create` as the owner: {refusal}"
             ) from refusal
+
+    def refuse_newer(self) -> None:
+        """Raise SinkError if the registry has a newer format; asks the cluster once for each dataset in a process."""
+        if (self.settings, self.dataset) in _known:
+            return
+        found = ask(self.settings, lambda es: es.indices.get_mapping(index=self.index, ignore_unavailable=True))
+        for body in found.values():
+            self._accepted(body["mappings"])
+
+    def _accepted(self, mapping: Mapping[str, Any]) -> int:
+        """Return the registry's format by its mapping. Raises SinkError for a newer one."""
+        found = mapping.get("_meta", {}).get("format", 1)
+        if not isinstance(found, int) or found > FORMAT:
+            _known.discard((self.settings, self.dataset))
+            raise SinkError(f"{self.index} has format {found}, newer than this luigi_sinks; install a newer one")
+        _known.add((self.settings, self.dataset))
+        return found
 
     def add(self, record: Record) -> None:
         """Keep a new record under the next free number."""
@@ -128,7 +146,11 @@ class Registry:
         return {version: found[version] for version in versions if version in found}
 
     def put(self, entry: Entry, record: Record) -> bool:
-        """Put a record in the place of one that was found; return False if that has changed meanwhile."""
+        """Put a record in the place of one that was found; return False if that has changed meanwhile.
+
+        Raises SinkError for a registry of a newer format.
+        """
+        self.refuse_newer()
         try:
             ask(
                 self.settings,

@@ -14,7 +14,7 @@ from typing import Any
 import mariadb
 
 from luigi_sinks import record as rules
-from luigi_sinks.errors import BadSetting, Conflict, Forbidden, SinkError
+from luigi_sinks.errors import BadSetting, Conflict, Forbidden
 from luigi_sinks.mariadb import format_1, registry
 from luigi_sinks.mariadb.connection import rows
 from luigi_sinks.mariadb.errors import ABSENT, FORBIDDEN, NO_SUCH_TABLE, is_refusal, suppressing
@@ -53,28 +53,40 @@ def prepare(cursor: Any, names: Names, schema: Schema, partition: str, record: R
 def upgrade(cursor: Any, names: Names) -> None:
     """Move a dataset of format 1 into tables of its own; does nothing for any other.
 
-    After a crash, or beside another process that does the same, call it again. Readers
-    see the same version all the time: the view stops naming the pointer's column before
-    that is renamed. Only then is the dataset in the present format.
+    After a crash, or beside another process that does the same, call it again: it
+    finishes what is left. Readers see the same version all the time: the view stops
+    naming the pointer's column before that is renamed.
     """
-    if not format_1.look(cursor, names).are_old:
-        return
-    with _owners_work(names):
-        first = f"AUTO_INCREMENT = {format_1.last_seq(cursor, names) + _GAP}"
-        _create_table(cursor, names.hidden, names.log_table, f"{registry.LOG} {first}")
-        _create_table(cursor, names.hidden, names.part_table, registry.PARTS)
-        seen = _view(cursor, names)
-        view = _view_of_whole(cursor, names) if seen and _is_whole(seen) else ""
-        if view:
-            _replace_view(cursor, names, view.replace(_OF_WHOLE, ""))
+    tables = format_1.look(cursor, names)
+    if tables.are_old:
+        with _owners_work(names):
+            _begin_upgrade(cursor, names)
+            _end_upgrade(cursor, names)
+    elif tables.has_versions and (left := format_1.look_again(cursor, names)).was_old:
+        with _owners_work(names):
+            _end_upgrade(cursor, names, is_moved=left.is_moved)
+
+
+def _begin_upgrade(cursor: Any, names: Names) -> None:
+    """Move the records, then rename the pointer's column: from then on the dataset is in the present format."""
+    first = f"AUTO_INCREMENT = {format_1.last_seq(cursor, names) + _GAP}"
+    _create_table(cursor, names.hidden, names.log_table, f"{registry.LOG} {first}")
+    _create_table(cursor, names.hidden, names.part_table, registry.PARTS)
+    if (seen := _view(cursor, names)) and _is_whole(seen):
+        _replace_view(cursor, names, _view_of_whole(cursor, names).replace(_OF_WHOLE, ""))
+    format_1.move(cursor, names)
+    with suppressing(ABSENT):  # another process renamed it
+        wait = "SET STATEMENT lock_wait_timeout = 2 FOR"  # readers queue behind a statement that waits
+        rename = f"ALTER TABLE {names.head} RENAME COLUMN part TO `partition`, ALGORITHM = INSTANT"
+        cursor.execute(f"{wait} {rename}")
+
+
+def _end_upgrade(cursor: Any, names: Names, *, is_moved: bool = False) -> None:
+    """Move the records that an old release added before the rename, and complete the view."""
+    if not is_moved:
         format_1.move(cursor, names)
-        with suppressing(ABSENT):  # another process renamed it
-            wait = "SET STATEMENT lock_wait_timeout = 2 FOR"  # readers queue behind who waits
-            rename = f"ALTER TABLE {names.head} RENAME COLUMN part TO `partition`, ALGORITHM = INSTANT"
-            cursor.execute(f"{wait} {rename}")
-        format_1.move(cursor, names)  # what an old release began in between
-        if view:
-            _replace_view(cursor, names, view)
+    if (seen := _view(cursor, names)) and _is_whole(seen) and _SHOWN_OF_WHOLE not in seen:
+        _replace_view(cursor, names, _view_of_whole(cursor, names))
 
 
 @contextmanager
@@ -181,8 +193,8 @@ def _create_table(cursor: Any, database: str, name: str, body: str) -> None:
         raise BadSetting(
             f"{qualified(database, name)} is a {kind.lower()}, and a table needs this name; choose another table name"
         )
-    elif comment.startswith(registry.COMMENT) and comment > f"{registry.COMMENT}{registry.FORMAT}":
-        raise SinkError(f"{qualified(database, name)} is a {comment}, newer than this luigi_sinks; install a newer one")
+    else:
+        registry.refuse_newer(qualified(database, name), comment)
 
 
 def _kind(cursor: Any, database: str, name: str) -> tuple[str | None, str]:
@@ -242,6 +254,8 @@ def _other_partitions(names: Names, view: str, partition: str) -> str:
 
 
 _OF_WHOLE = f" WHERE h.`partition` = '{WHOLE}'"
+_SHOWN_OF_WHOLE = f"`h`.`partition` = '{WHOLE}'"
+"""The same as the server shows it."""
 
 
 def _query(names: Names, columns: Collection[str], *, is_whole: bool) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luigi_sinks.mariadb.connection import rows
+from luigi_sinks.mariadb.errors import ABSENT, FORBIDDEN, suppressing
 from luigi_sinks.mariadb.names import Names, qualified
 
 VERSIONS, PARTS = "_versions", "_parts"
@@ -31,10 +32,15 @@ _LOG = f"SELECT seq, part AS `partition`, id, update_id, {_RECORD} AS record FRO
 
 @dataclass(frozen=True)
 class Tables:
-    """Which tables a dataset has, as far as this login may see them."""
+    """The tables of a dataset that this login can see.
+
+    `pointer` is the column of the pointer that names the partition, empty if there is no
+    pointer; `has_versions` tells whether the database has a registry of format 1.
+    """
 
     pointer: str
     has_log: bool
+    has_versions: bool = False
 
     @property
     def are_old(self) -> bool:
@@ -47,19 +53,40 @@ class Tables:
         return self.pointer == "partition" and self.has_log
 
 
+@dataclass(frozen=True)
+class Left:
+    """What the registry of format 1 tells of a dataset that is in the present format."""
+
+    was_old: bool
+    is_moved: bool
+
+
 def look(cursor: Any, names: Names) -> Tables:
     """Return which tables the dataset has."""
     pointer = (
         "SELECT MIN(COLUMN_NAME) FROM information_schema.COLUMNS"
         " WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND COLUMN_NAME IN ('part', 'partition')"
     )
-    log = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
-    ((column, has_log),) = rows(
+    table = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
+    ((column, has_log, has_versions),) = rows(
         cursor,
-        f"SELECT ({pointer}), ({log})",
-        (names.database, names.head_table, names.hidden, names.log_table),
+        f"SELECT ({pointer}), ({table}), ({table})",
+        (names.database, names.head_table, names.hidden, names.log_table, names.hidden, VERSIONS),
     )
-    return Tables(column or "", bool(has_log))
+    return Tables(column or "", bool(has_log), bool(has_versions))
+
+
+def look_again(cursor: Any, names: Names) -> Left:
+    """Return whether the dataset was in format 1, and whether all its records are moved.
+
+    A login without SELECT on the old registry gets the answer for a dataset that never
+    was in format 1: it could not move records either.
+    """
+    query = f"SELECT MAX(state = 'moved'), MAX(state <> 'moved') FROM {_versions(names)} WHERE dataset = ?"
+    with suppressing(ABSENT | FORBIDDEN):
+        ((moved, left),) = rows(cursor, query, (names.dataset,))
+        return Left(was_old=bool(moved), is_moved=not left)
+    return Left(was_old=False, is_moved=True)
 
 
 def as_format_2(names: Names, tables: Tables) -> tuple[str, str]:

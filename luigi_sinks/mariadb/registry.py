@@ -15,7 +15,7 @@ import msgspec
 
 from luigi_sinks import record as rules
 from luigi_sinks import stored
-from luigi_sinks.errors import Unavailable
+from luigi_sinks.errors import SinkError, Unavailable
 from luigi_sinks.mariadb import format_1
 from luigi_sinks.mariadb.connection import rows
 from luigi_sinks.mariadb.errors import ABSENT, DUPLICATE_KEY, FORBIDDEN, suppressing
@@ -66,11 +66,20 @@ FROM {head} h LEFT JOIN {log} l ON l.`partition` = h.`partition` AND l.seq = h.s
 
 _LOG = "SELECT l.seq, l.`partition`, l.id, l.record FROM {log} l"
 
+_COMMENT_OF_LOG = "(SELECT TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?)"
+
 _LOOKS = 3
 
 
 class OldFormat(Exception):
     """The registry must be upgraded before it is changed."""
+
+
+def refuse_newer(table: str, comment: str) -> None:
+    """Raise SinkError if a table's comment says that it is a registry of a newer format."""
+    written = comment.removeprefix(COMMENT)
+    if written != comment and not (written.isdecimal() and int(written) <= FORMAT):
+        raise SinkError(f"{table} is a {comment}, newer than this luigi_sinks; install a newer one")
 
 
 @dataclass(frozen=True)
@@ -168,12 +177,13 @@ class Registry:
     ) -> list[tuple[Any, ...]]:
         """Return rows of the registry, whichever its format is.
 
-        A `lock`, even an empty one, means that something is to be changed: raises OldFormat for format 1.
+        A `lock`, even an empty one, means that something is to be changed: raises OldFormat for format 1, and
+        SinkError for a format newer than FORMAT.
         """
         for _ in range(_LOOKS):
             try:
-                present = query.format(log=self.names.log, head=self.names.head)
-                return rows(cursor, f"{present} WHERE {where} {lock or ''}", values)
+                present = f"{query.format(log=self.names.log, head=self.names.head)} WHERE {where}"
+                return rows(cursor, present, values) if lock is None else self._locked(cursor, present, values, lock)
             except mariadb.Error as error:
                 if error.errno not in ABSENT | FORBIDDEN:
                     raise
@@ -190,6 +200,14 @@ class Registry:
             f"the registry of table {self.names.dataset!r} is being upgraded; run this again. If it stays so, that was "
             "interrupted, and this login has no right to the new registry: run `luigi-sinks create` as the owner"
         )
+
+    def _locked(self, cursor: Any, query: str, values: Sequence[Any], lock: str) -> list[tuple[Any, ...]]:
+        """Return rows of a query that locks them; the same query reads the format, which saves a round trip."""
+        asking = query.replace("SELECT ", f"SELECT {_COMMENT_OF_LOG}, ", 1)
+        found = rows(cursor, f"{asking} {lock}", (self.names.hidden, self.names.log_table, *values))
+        for comment, *_ in found[:1]:
+            refuse_newer(self.names.log, comment or "")
+        return [row[1:] for row in found]
 
     def _found_in_format_1(
         self, cursor: Any, tables: format_1.Tables, query: str, where: str, values: Sequence[Any]

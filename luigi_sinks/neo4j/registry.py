@@ -65,7 +65,8 @@ _RECORD = f"""
 MATCH (v:_SinkVersion {{id: $id}})
 OPTIONAL MATCH (h:_SinkHead {{dataset: v.dataset, partition: v.partition}}) WITH v, h {{.version, .epoch}} AS head
 OPTIONAL MATCH (pointed:_SinkVersion {{id: head.version}})
-RETURN pointed.id AS head, head.epoch AS epoch, {_NODE}"""
+OPTIONAL MATCH (d:_SinkDataset {{dataset: v.dataset}})
+RETURN pointed.id AS head, head.epoch AS epoch, coalesce(d.format, 1) AS format, {_NODE}"""
 
 # A write takes the lock. It must not read: SET v.state = v.state would write back what it read before it waited.
 _LOCK_HEAD = """
@@ -106,11 +107,18 @@ def read_records(
 
 def read_record(run: Run, version: Version) -> tuple[Record, Pointer]:
     """Return a version's record, and the pointer of its partition. Raises Conflict if there is no record."""
-    found = run(_RECORD, id=version.id)
-    if not found:
-        raise rules.unknown(version)
-    record, head = _decoded(found[0]["node"]), found[0]["head"]
-    pointer = Pointer(replace(record.version, id=head), found[0]["epoch"]) if head else Pointer()
+    return _pointed(_row(run, version))
+
+
+def _row(run: Run, version: Version) -> Mapping[str, Any]:
+    for row in run(_RECORD, id=version.id):
+        return row
+    raise rules.unknown(version)
+
+
+def _pointed(row: Mapping[str, Any]) -> tuple[Record, Pointer]:
+    record, head = _decoded(row["node"]), row["head"]
+    pointer = Pointer(replace(record.version, id=head), row["epoch"]) if head else Pointer()
     return rules.as_pointed(record, pointer), pointer
 
 
@@ -123,9 +131,11 @@ def register(tx: neo4j.Transaction, record: Record, labels: Collection[str]) -> 
 
 
 def locked(tx: neo4j.Transaction, version: Version) -> tuple[Record, Pointer]:
-    """Do as `read_record` does, and let nobody else change the record before the transaction ends."""
+    """Lock the version's node, then read it as `read_record` does. Raises SinkError for a registry of a newer format."""
     tx.run(_LOCK_VERSION, id=version.id).consume()
-    return read_record(within(tx), version)
+    row = _row(within(tx), version)
+    _refuse_newer(version.dataset, row["format"])
+    return _pointed(row)
 
 
 def change(tx: neo4j.Transaction, version: Version, become: Transition) -> Record:
@@ -164,12 +174,16 @@ def is_old(run: Run, dataset: str) -> bool:
     """Tell whether the registry of a dataset has an older format. Raises SinkError for a newer one."""
     found = run("MATCH (d:_SinkDataset {dataset: $dataset}) RETURN coalesce(d.format, 1) AS format", dataset=dataset)
     written = found[0]["format"] if found else FORMAT
+    _refuse_newer(dataset, written)
+    return bool(written < FORMAT)
+
+
+def _refuse_newer(dataset: str, written: Any) -> None:
     if not isinstance(written, int) or written > FORMAT:
         raise SinkError(
             f"the registry of {dataset!r} has format {written}, and this luigi_sinks knows formats up to {FORMAT}; "
             "install a newer luigi_sinks"
         )
-    return written < FORMAT
 
 
 def _store(tx: neo4j.Transaction, records: Sequence[Record]) -> None:

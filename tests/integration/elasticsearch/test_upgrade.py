@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from luigi_sinks import Forbidden, Origin, SinkError, State, load, versions
-from luigi_sinks.elasticsearch import ElasticsearchCatalog, names
+from luigi_sinks.elasticsearch import ElasticsearchCatalog, names, registry
 from luigi_sinks.elasticsearch.catalog import datasets
 from luigi_sinks.version import WHOLE
 
@@ -156,11 +156,32 @@ def test_a_record_that_changes_during_the_upgrade_is_upgraded_as_it_is_then(
 
 
 def test_a_registry_of_a_newer_format_is_refused(sink, cluster, dataset, load_rows):
-    load_rows(sink, [{"id": 1}])
+    first, second = (load_rows(sink, [{"id": number}]) for number in (1, 2))
+    before = list(sink.records())
     cluster("PUT", f"/{dataset}~registry/_mapping", {"_meta": {"format": 3}})
-    with pytest.raises(SinkError, match=re.escape("has format 3, newer than this luigi_sinks; install a newer one")):
-        load_rows(sink, [{"id": 2}])
-    assert cluster.count(dataset) == 1
+    registry._known.clear()  # as in another process
+    for change in (
+        lambda: load_rows(sink, [{"id": 3}]),
+        lambda: versions.roll_back(sink, first),
+        lambda: versions.prune(sink, first),
+        lambda: sink.delete_rows(first),
+    ):
+        with pytest.raises(
+            SinkError, match=re.escape("has format 3, newer than this luigi_sinks; install a newer one")
+        ):
+            change()
+    assert list(sink.records()) == before
+    assert sink.head("_all").version == second
+    assert (cluster.count(dataset), len(list(sink.read(first)))) == (1, 1)
+
+
+def test_changes_ask_once_for_the_format_of_a_registry(make_sink, proxy, load_rows):
+    first, _ = (load_rows(make_sink(), [{"id": number}]) for number in (1, 2))
+    sink = make_sink(settings=proxy.settings)
+    for why in ("once", "twice"):
+        sink.publish(first, replacing=sink.head("_all"), why=why)
+        sink.change(first, lambda record, _: replace(record, pinned=not record.pinned))
+    assert sum("_mapping" in path for _, path, _ in proxy.requests) == 1
 
 
 def test_a_login_that_may_not_upgrade_is_told_to_ask_the_owner(restore, make_sink, proxy, cluster, dataset, load_rows):

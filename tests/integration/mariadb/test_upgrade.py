@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Double, Integer, String
 from sqlalchemy.dialects import mysql
 
-from luigi_sinks import Conflict, Origin, State, Unavailable, load, versions
+from luigi_sinks import Conflict, Origin, SinkError, State, Unavailable, load, versions
 from luigi_sinks import record as rules
 from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, connection, creation, format_1, parse_schema
 from luigi_sinks.mariadb.store import STORE
@@ -242,6 +242,61 @@ def test_a_crash_anywhere_leaves_all_as_it_was_and_the_next_upgrade_ends_it(old,
     load(kinds(old), WHOLE, Origin("Kinds_3", family="Kinds"), [(4, *[None] * 12)])
 
 
+OLD_COLUMNS = "dataset, part, state, staged_at, update_id, origin, lease"
+
+
+def add_as_an_old_release(ask_old, old, dataset, id_):
+    """Register a version as a loader of release 0.1 does."""
+    versions_table = f"{old.database}__v._versions"
+    ask_old(
+        f"INSERT INTO {versions_table} ({OLD_COLUMNS}, id) SELECT {OLD_COLUMNS.replace('state', repr('staged'))},"
+        f" '{id_}' FROM {versions_table} WHERE dataset = '{dataset}' ORDER BY seq LIMIT 1 RETURNING id"
+    )
+
+
+@pytest.mark.parametrize("dataset", ["months", "kinds"])
+def test_what_a_crash_after_the_rename_leaves_is_done_by_the_next_upgrade(old, ask_old, dataset):
+    renamed = f"SHOW COLUMNS FROM {dataset}__head LIKE 'partition'"
+    left = f"SELECT id FROM {old.database}__v._versions WHERE dataset = '{dataset}' AND state <> 'moved'"
+    view = f"SHOW CREATE VIEW {dataset}"
+    first, number = ask_old(view)[0][1].replace("`part`", "`partition`"), 0
+    while not ask_old(renamed):
+        assert not cut_upgrade(old, dataset, number := number + 1)
+    for number in range(20):
+        new = f"v20261120t2116{number:02}_k7f3q2"
+        add_as_an_old_release(ask_old, old, dataset, new)
+        if ended := cut_upgrade(old, dataset, number):
+            break
+        assert new in {record.version.id for record in MariaDBCatalog(old, dataset).records()} or ask_old(left)
+    assert (ended, number > 2, ask_old(left), ask_old(view)[0][1]) == (True, True, [], first)
+    assert new in {record.version.id for record in MariaDBCatalog(old, dataset).records()}
+
+
+class CountingCursor(CutCursor):
+    """A cursor that keeps the statements."""
+
+    def __init__(self, cursor):
+        super().__init__(cursor, 1_000)
+        self.statements = []
+
+    def execute(self, *args):
+        self.statements.append(args[0])
+        super().execute(*args)
+
+
+def test_a_dataset_that_never_was_in_format_1_costs_an_upgrade_one_statement(settings, table):
+    sink = MariaDBSink(settings, table, parse_schema(table, MONTHS))
+    load(sink, WHOLE, ORIGIN, [(1, "one", None)])
+    counted = []
+
+    def upgrade(cursor):
+        counted.append(CountingCursor(cursor))
+        creation.upgrade(counted[-1], sink.names)
+
+    connection.run(settings, upgrade)
+    assert len(counted[-1].statements) == 1
+
+
 def test_a_look_that_an_upgrade_overtakes_is_taken_again(old, monkeypatch):
     catalog = MariaDBCatalog(old, "months")
     before, looks, look = list(catalog.records()), [], format_1.look
@@ -312,12 +367,23 @@ def test_loads_and_readers_at_once_lose_nothing_to_the_upgrade(old, reading):
     assert {record.version.partition for record in loaded} == {"201303", "201304", "201305", "201306"}
 
 
-def test_a_registry_of_a_newer_release_is_left_alone(settings, table, ask):
+@pytest.mark.parametrize("newer", [3, 10])
+def test_a_registry_of_a_newer_release_is_left_alone(settings, table, ask, newer):
     sink = MariaDBSink(settings, table, parse_schema(table, MONTHS))
-    load(sink, WHOLE, ORIGIN, [(1, "one", None)])
-    ask(f"ALTER TABLE {sink.names.log} COMMENT = 'luigi_sinks registry, format 3'")
-    with pytest.raises(Exception, match="format 3, newer than this luigi_sinks; install a newer one"):
-        load(sink, WHOLE, ORIGIN, [(1, "one", None)])
+    for number in (1, 2):
+        load(sink, WHOLE, ORIGIN, [(number, "one", None)])
+    before = list(sink.records())
+    ask(f"ALTER TABLE {sink.names.log} COMMENT = 'luigi_sinks registry, format {newer}'")
+    for change in (
+        lambda: load(sink, WHOLE, ORIGIN, [(1, "one", None)]),
+        lambda: versions.roll_back(sink, before[0].version),
+        lambda: versions.prune(sink, before[0].version),
+        lambda: sink.delete_rows(before[0].version),
+    ):
+        with pytest.raises(SinkError, match=f"format {newer}, newer than this luigi_sinks; install a newer one"):
+            change()
+    assert list(sink.records()) == before
+    assert list(sink.read(before[0].version)) == [{"id": 1, "name": "one", "amount": None}]
 
 
 def test_what_a_failed_first_load_of_release_0_1_froze_can_be_loaded(old, ask_old):

@@ -185,8 +185,17 @@ def test_a_login_that_may_not_upgrade_says_that_the_owner_may(old, monkeypatch):
 
 def test_a_registry_of_a_newer_format_is_refused(old, cypher):
     cypher("MATCH (d:_SinkDataset {dataset: $dataset}) SET d.format = 3", dataset=old.flights.dataset)
-    with pytest.raises(SinkError, match="has format 3, and this luigi_sinks knows formats up to 2; install a newer"):
-        load(old.sink, WHOLE, ORIGIN, old.rows)
+    before = list(old.flights.records())
+    for change in (
+        lambda: load(old.sink, WHOLE, ORIGIN, old.rows),
+        lambda: versions.roll_back(old.flights, old.version(2)),
+        lambda: versions.prune(old.flights, old.version(4)),
+    ):
+        with pytest.raises(
+            SinkError, match="has format 3, and this luigi_sinks knows formats up to 2; install a newer"
+        ):
+            change()
+    assert list(old.flights.records()) == before
 
 
 def test_an_upgrade_that_is_repeated_changes_nothing(old):
