@@ -32,7 +32,9 @@ test: $(VENV)/ready server-packages proxy-packages  ## the whole suite, on real 
 	$(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 older: $(VENV)/ready server-packages  ## the tests of MariaDB and Elasticsearch with the oldest clients that are accepted
-	@command -v mariadb_config >/dev/null || { $(INSTALL) libmariadb-dev gcc python3-dev; }
+	@command -v mariadb_config >/dev/null && command -v gcc >/dev/null \
+	&& $(RUN) -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
+	|| { $(INSTALL) libmariadb-dev gcc libc6-dev python3-dev; }
 	$(VENV)/bin/pip install --quiet --upgrade --no-deps --target $(VENV)/older $(OLDEST)
 	PYTHONPATH=$(abspath $(VENV)/older) $(RUN) -m pytest -n 4 --dist loadfile \
 		tests/unit/mariadb tests/unit/elasticsearch tests/integration/mariadb tests/integration/elasticsearch \
