@@ -12,11 +12,11 @@ from luigi_sinks import checks as standard
 from luigi_sinks import record as rules
 from luigi_sinks import versions
 from luigi_sinks.checks import Check
-from luigi_sinks.claim import held, renewing
+from luigi_sinks.claim import Claim, held, renewing
 from luigi_sinks.errors import BadSetting, CheckFailed, Conflict
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import Listener, Telling, telling
-from luigi_sinks.record import CheckResult, Head, Origin, StagedCounts
+from luigi_sinks.record import CheckResult, Head, Origin, Record, StagedCounts
 from luigi_sinks.retry import retry_unavailable
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, State, Version, new_version
@@ -53,9 +53,7 @@ def loading(
         told.tell(Outcome.BEGUN, replaced=head.version)
         _clear(sink, partition)
         with held(version.id) as claim, _abandoned_on_error(sink, version, told):
-            stage = sink.begin(
-                rules.staged(version, origin, claim, schema=sink.declared, principal=sink.login.principal)
-            )
+            stage = sink.begin(_staged(sink, version, origin, claim))
             with renewing(claim, lambda renewed: sink.change(version, partial(rules.renew, claim=renewed))):
                 with told.step("write"), Writer(stage, sink.contract) as writer:
                     yield writer
@@ -111,6 +109,10 @@ def _refuse_another_scheme(sink: Sink, partition: str, origin: Origin) -> None:
                 f"partition_by = {origin.partition_by} would show readers the same rows twice. Keep to the one, or "
                 "load another dataset"
             )
+
+
+def _staged(sink: Sink, version: Version, origin: Origin, claim: Claim) -> Record:
+    return rules.staged(version, origin, claim, schema=sink.declared, principal=sink.login.principal)
 
 
 def _clear(sink: Sink, partition: str) -> None:
