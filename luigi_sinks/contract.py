@@ -8,28 +8,22 @@ accepts it, but each store handles it differently.
 from __future__ import annotations
 
 import re
-import reprlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, time
-from decimal import Decimal
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, Protocol, get_args
-from uuid import UUID
 
 import msgspec
 
 from luigi_sinks.errors import BadRow, did_you_mean
+from luigi_sinks.wrong_values import explained, shown
 
 _JSON = msgspec.json.Encoder()
 _ESCAPED_NUL = b"\\u0000"
 _WHERE = re.compile(r" - at (?P<key>`key` in )?`\$\[(?P<row>\d+)\](?P<path>.*)`$")
 _STEP = re.compile(r"\[(\d+)\]|\.(\w+)")
-_LONGEST_SHOWN = 40
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST_SHOWN
 
 
 class WrongRow(Exception):
@@ -215,8 +209,8 @@ class Contract:
 
     def duplicate(self, row: int, key: Sequence[str], values: Sequence[Any]) -> BadRow:
         """Return the error for a row with the key of an earlier row."""
-        shown = ", ".join(map(_shown, values))
-        return self.bad_row(row, ", ".join(key), f"repeats the key {shown} of an earlier row")
+        listed = ", ".join(map(shown, values))
+        return self.bad_row(row, ", ".join(key), f"repeats the key {listed} of an earlier row")
 
     def first_repeat(self, kind: str, rows: Iterable[Any]) -> int | None:
         """Return the index of the first row with the key of an earlier row, or None."""
@@ -294,7 +288,7 @@ def _located(error: msgspec.ValidationError, shape: Shape, rows: Sequence[Any]) 
         value = _value_at(shape.names, rows[index], path)
     except (LookupError, TypeError, ValueError):
         return index, shape.field_at(path), reason
-    return index, shape.field_at(path), _explained(reason, value)
+    return index, shape.field_at(path), explained(reason, value)
 
 
 def _value_at(names: Sequence[str], row: Any, path: str) -> Any:
@@ -310,93 +304,6 @@ def _value_at(names: Sequence[str], row: Any, path: str) -> Any:
     for step in others:
         value = value[step]
     return value
-
-
-def _explained(reason: str, value: Any) -> str:
-    """Return what msgspec says of a value in plain words, with the value; its own words if they are not known."""
-    for pattern, explain in _EXPLANATIONS:
-        if found := pattern.fullmatch(reason):
-            return explain(value, *found.groups())
-    return reason
-
-
-def _wrong_type(value: Any, kinds: str) -> str:
-    *others, last = (_KINDS.get(kind, kind) for kind in kinds.replace(_ANY_JSON, "json").split(" | "))
-    return f"expected {', '.join(others) + ' or ' if others else ''}{last}, got {_typed(value)}"
-
-
-def _wrong_length(value: Any, kind: str, sign: str, limit: str) -> str:
-    unit = {"str": "characters", "bytes": "bytes"}.get(kind, "values")
-    return f"is {len(value)} {unit} long; the field takes at {'most' if sign == '<=' else 'least'} {limit}"
-
-
-def _out_of_range(value: Any, sign: str, limit: str) -> str:
-    if isinstance(value, int):
-        return f"is {_shown(value)}; the field takes at {'most' if sign == '<=' else 'least'} {limit}"
-    if abs(value) < float("inf"):
-        return f"is {_shown(value)}; the field takes numbers {'up to' if sign == '<=' else 'from'} {limit}"
-    return f"is {_shown(value)}; the field takes finite numbers only"
-
-
-def _wrong_zone(value: Any, which: str) -> str:
-    if which == "no":
-        return (
-            f"has a time zone, which the field does not keep: {_typed(value)}; convert it to UTC, and remove the zone"
-        )
-    return f"has no time zone: {_typed(value)}; add one, such as datetime.UTC"
-
-
-def _typed(value: Any) -> str:
-    if value is None:
-        return "None"
-    plain = isinstance(value, (Decimal, date, time, UUID))
-    return f"{type(value).__name__} {str(value)[:_LONGEST_SHOWN] if plain else _shown(value)}"
-
-
-def _shown(value: Any) -> str:
-    """Return a value as in Python, cut where it is long."""
-    try:
-        text = _SHORT.repr(value)
-    except ValueError:  # an integer of more digits than Python writes
-        return "too long to show"
-    return text if len(text) <= _LONGEST_SHOWN + 2 else f"{text[:_LONGEST_SHOWN]}..."
-
-
-_KINDS = {
-    "int": "a whole number (int)",
-    "float": "a number (float or int)",
-    "bool": "True or False",
-    "str": "text (str)",
-    "bytes": "bytes",
-    "decimal": "an exact number (Decimal, int, or text such as '12.50')",
-    "date": "a date (YYYY-MM-DD text or datetime.date)",
-    "datetime": "a time (YYYY-MM-DDTHH:MM:SS text or datetime.datetime)",
-    "time": "a time of day (HH:MM:SS text or datetime.time)",
-    "uuid": "a UUID (its text or uuid.UUID)",
-    "array": "a list",
-    "object": "a dict",
-    "null": "None",
-    "json": "JSON (a dict, a list, text, a number, True or False)",
-}
-_ANY_JSON = "bool | int | float | str | object | array"
-_INVALID = {"decimal string": "decimal", "UUID": "uuid", "UUID bytes": "uuid"}
-_EXPLANATIONS: Sequence[tuple[re.Pattern[str], Callable[..., str]]] = (
-    (re.compile(r"Expected (.+), got .+"), _wrong_type),
-    (re.compile(r"Expected (str|bytes|array) of length ([<>]=) (\d+)"), _wrong_length),
-    (re.compile(r"Expected (?:int|float) ([<>]=) (\S+)"), _out_of_range),
-    (re.compile(r"Expected (?:date)?time with (a|no) timezone component"), _wrong_zone),
-    (re.compile(r"Invalid RFC3339 encoded (\w+)"), _wrong_type),
-    (re.compile(r"Invalid (decimal string|UUID bytes|UUID)"), lambda value, what: _wrong_type(value, _INVALID[what])),
-    (
-        re.compile(r"Invalid enum value .+", re.DOTALL),
-        lambda value: f"is {_shown(value)}, which is not one of the choices",
-    ),
-    (
-        re.compile("Number out of range"),
-        lambda value: f"is {_shown(value)}; the field takes numbers up to about 1.8e308",
-    ),
-)
-"""What msgspec says of a value, and how it reads in plain words."""
 
 
 def _tuple_getter(names: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:

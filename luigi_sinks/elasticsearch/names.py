@@ -27,6 +27,9 @@ _FORBIDDEN = re.compile(r'[\\/*?"<>|\s,#:~]')
 _VERSION = re.compile(r"[a-z0-9_]+~[a-z0-9_]+")
 """A partition and a version's id."""
 
+_PARTS = 3
+"""Dataset, partition and id."""
+
 _LONGEST = 255 - len("~~~") - 30 - len("v20261120t211605_k7f3q2") - len(RETIRED)
 
 
@@ -36,8 +39,14 @@ def index(version: Version) -> str:
 
 
 def version(index: str) -> Version:
-    """Return the version that an index holds."""
-    return Version(*index.split("~"))
+    """Return the version that an index holds. Raises BadSetting for an index that holds none."""
+    parts = index.split("~")
+    if len(parts) != _PARTS:
+        raise BadSetting(
+            f"index {index} has an alias of dataset {parts[0]}, and is not one of its versions; remove that alias, or "
+            "delete the index"
+        )
+    return Version(*parts)
 
 
 def tag(version: Version, state: str) -> str:

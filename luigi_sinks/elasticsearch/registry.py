@@ -1,7 +1,9 @@
 """The history of a dataset: one hidden index, one document a version.
 
 A version's number is its document's id, taken by creating the next one, so no two
-versions share it. A document holds the whole record, as `luigi_sinks.stored` writes
+versions share it; the field `seq` repeats it to sort by. A loader can write anything
+into this index: documents with other ids are ignored, and an error about one with such
+an id names it. A document holds the whole record, as `luigi_sinks.stored` writes
 it, and beside it the few fields that are searched. Every change of a record refreshes
 the index, which is tiny, so the searches that follow find it. While a version is being
 loaded, a note for each of its parts says that the part was begun, and with how many
@@ -13,7 +15,8 @@ none, and their records can be read as they are until `upgrade` rewrites them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +33,10 @@ from luigi_sinks.version import Version
 FORMAT = 2
 
 _PAGE = 1_000
+_LARGEST = 1_000_000_000
+"""The largest `seq` that the next number is counted on from: a number near the end of a long leaves no next one."""
 _CHANGED = 409
+_NUMBER = re.compile("[1-9][0-9]*")
 _MAPPING = {
     "dynamic": False,
     "_meta": {"format": FORMAT},
@@ -141,8 +147,10 @@ class Registry:
         found: dict[Version, Entry] = {}
         for first in range(0, len(versions), _PAGE):
             ids = [version.id for version in versions[first : first + _PAGE]]
-            hits = self._search([{"terms": {"version": ids}}])
-            found |= {hit.record.version: hit for hit in reversed(hits)}  # the oldest: a loader may forge a second one
+            entries = self._entries(self._search([{"terms": {"version": ids}}]))
+            # The lowest number wins: a loader can add a second record of a version.
+            oldest_last = sorted(entries, key=lambda entry: entry.record.seq, reverse=True)
+            found |= {entry.record.version: entry for entry in oldest_last}
         return {version: found[version] for version in versions if version in found}
 
     def put(self, entry: Entry, record: Record) -> bool:
@@ -174,12 +182,12 @@ class Registry:
             filters.append({"term": {"partition": partition}})
         if update_ids is not None:
             filters.append({"terms": {"update_id": sorted(update_ids)}})
-        last, page = 0, None
-        while page is None or len(page) == _PAGE:
-            page = self._search([*filters, {"range": {"seq": {"gt": last}}}])
-            if page:
+        last, hits = 0, None
+        while hits is None or len(hits) == _PAGE:
+            hits = self._search([*filters, {"range": {"seq": {"gt": last}}}])
+            if page := self._entries(hits):
                 yield page
-                last = page[-1].record.seq
+            last = _seq(hits[-1]) if hits else last
 
     def begin_part(self, version: Version, number: int, rows: int) -> bool:
         """Note that a part is about to be written; tell whether this is the first attempt at it.
@@ -189,7 +197,7 @@ class Registry:
         key = f"{version.id}~{number}"
         if self._create(key, {"part_of": version.id, "rows": rows}):
             return True
-        known = ask(self.settings, lambda es: es.get(index=self.index, id=key))["_source"]["rows"]
+        known = ask(self.settings, lambda es: es.get(index=self.index, id=key))["_source"].get("rows")
         if known != rows:
             raise Conflict(f"{version}: part {number} was begun with {known} rows before, and has {rows} now")
         return False
@@ -253,10 +261,13 @@ class Registry:
         return True
 
     def _last(self) -> int:
-        found = self._search([{"exists": {"field": "seq"}}], size=1, order="desc")
-        return found[0].record.seq if found else 0
+        hits = self._search([{"range": {"seq": {"gt": 0, "lte": _LARGEST}}}], order="desc", source=False)
+        return next((_seq(hit) for hit in hits if hit["_id"] == str(_seq(hit))), 0)
 
-    def _search(self, filters: Sequence[Mapping[str, Any]], *, size: int = _PAGE, order: str = "asc") -> list[Entry]:
+    def _search(
+        self, filters: Sequence[Mapping[str, Any]], *, order: str = "asc", source: bool = True
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return up to a page of documents, sorted by `seq`."""
         try:
             answer = ask(
                 self.settings,
@@ -264,14 +275,28 @@ class Registry:
                     index=self.index,
                     query={"bool": {"filter": list(filters)}},
                     sort=[{"seq": {"order": order, "unmapped_type": "long"}}],
-                    size=size,
+                    size=_PAGE,
+                    source=source,
                     seq_no_primary_term=True,
                     allow_partial_search_results=False,
                 ),
             )
         except Missing:  # nothing was ever loaded; a closed or forbidden index stays an error
             return []
-        return [_entry(hit) for hit in answer["hits"]["hits"]]
+        found: Sequence[Mapping[str, Any]] = answer["hits"]["hits"]
+        return found
+
+    def _entries(self, hits: Iterable[Mapping[str, Any]]) -> list[Entry]:
+        """Return the records in documents. Raises SinkError that names a document that holds none."""
+        return [self._entry(hit) for hit in hits if _NUMBER.fullmatch(hit["_id"])]
+
+    def _entry(self, hit: Mapping[str, Any]) -> Entry:
+        body = hit["_source"].get("record")
+        try:
+            record = stored.from_json(body if isinstance(body, dict) else {}, int(hit["_id"]))
+        except SinkError as error:
+            raise SinkError(f"document {hit['_id']} of {self.index}: {error}") from None
+        return Entry(record, hit["_id"], hit["_seq_no"], hit["_primary_term"])
 
 
 def _document(record: Record) -> dict[str, Any]:
@@ -284,6 +309,6 @@ def _document(record: Record) -> dict[str, Any]:
     }
 
 
-def _entry(hit: Mapping[str, Any]) -> Entry:
-    record = stored.from_json(hit["_source"]["record"], hit["_source"]["seq"])
-    return Entry(record, hit["_id"], hit["_seq_no"], hit["_primary_term"])
+def _seq(hit: Mapping[str, Any]) -> int:
+    """Return the number by which the cluster sorted a document."""
+    return int(hit["sort"][0])

@@ -112,9 +112,8 @@ class ElasticsearchStage:
                 sink.settings, self.version, self._alias, sink.contract, part, sink.schema.id_field, is_first
             ).write()
         except Closed:
-            record = rules.accept_rows(sink.record(self.version), Pointer())
-            rules.accept_rows(rules.close(record, Pointer()), Pointer())  # it is being sealed: writes are blocked
-            raise
+            rules.accept_rows(sink.record(self.version), Pointer())
+            raise Conflict(f"{self.version}: its index is closed to writes or deleted; load again") from None
 
     def seal(self) -> StagedCounts:
         """Refuse further writes, apply the settings for readers, count, and record the counts."""

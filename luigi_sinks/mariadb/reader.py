@@ -42,15 +42,24 @@ class _Column:
 
 
 def read(settings: MariaDBSettings, names: Names, record: Record, schema: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield a version's rows as the server sends them. Raises SinkError if the schema names no columns."""
-    columns = {name: column.reading for name, column in _columns(names, schema).items() if column.computed is None}
-    asked = ", ".join(reading.select.format(quoted(name)) for name, reading in columns.items())
-    values = [(name, reading.value) for name, reading in columns.items() if reading.value]
+    """Yield a version's rows as the server sends them.
+
+    Raises SinkError if the schema names no columns, or a type that a column does not have.
+    """
+    columns = {name: column for name, column in _columns(names, schema).items() if column.computed is None}
+    asked = ", ".join(column.reading.select.format(quoted(name)) for name, column in columns.items())
+    values = [(name, column.reading.value) for name, column in columns.items() if column.reading.value]
     for found in stream(settings, f"SELECT {asked} FROM {names.base} WHERE {SEQ} = {record.seq}"):
         row = dict(zip(columns, found, strict=True))
         for name, value in values:
             if row[name] is not None:
-                row[name] = value(row[name])
+                try:
+                    row[name] = value(row[name])
+                except _MISFITS as error:
+                    raise SinkError(
+                        f"{record.version}: column {name!r} does not hold {columns[name].type}, as its record says "
+                        f"({error}); the record was edited by hand: load the version again"
+                    ) from None
         yield row
 
 
@@ -91,6 +100,9 @@ def _columns(names: Names, schema: Mapping[str, Any]) -> dict[str, _Column]:
 def _time_of_day(found: timedelta) -> time:
     return (datetime.min + found).time()  # noqa: DTZ901 - no date is meant
 
+
+_MISFITS = (ArithmeticError, AttributeError, TypeError, ValueError, msgspec.MsgspecError)
+"""What a reading raises for a value of another type."""
 
 _READINGS = {
     "BOOL": Reading(value=bool),

@@ -14,8 +14,8 @@ import neo4j
 from neo4j.exceptions import DriverError, Neo4jError
 
 from luigi_sinks import running
-from luigi_sinks.credentials import Token, logins, use
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.credentials import Refused, Token, logins, use
+from luigi_sinks.errors import BadSetting, CredentialError
 from luigi_sinks.neo4j import errors
 from luigi_sinks.neo4j.settings import Neo4jSettings
 
@@ -87,11 +87,25 @@ def within(tx: neo4j.Transaction) -> Run:
 
 
 def stream(settings: Neo4jSettings, cypher: str, **parameters: Any) -> Iterator[list[Any]]:
-    """Yield the first column of a query's rows, a few thousand at a time."""
+    """Yield the first column of a query's rows, a few thousand at a time.
+
+    Raises CredentialError if the server stops accepting the token before the last row.
+    """
     session, result = _use(settings, lambda token: _begun(settings, token, cypher, parameters))
-    with session, errors.explained(settings):
-        while rows := result.fetch(_FETCH):
+    with session:
+        while rows := _fetched(settings, result):
             yield [row[0] for row in rows]
+
+
+def _fetched(settings: Neo4jSettings, result: neo4j.Result) -> list[neo4j.Record]:
+    try:
+        with errors.explained(settings):
+            return result.fetch(_FETCH)
+    except Refused as refusal:
+        raise CredentialError(
+            f"{settings.address} accepts the token of credential {settings.credential!r} no longer "
+            f"({refusal.__cause__}); read the rows again"
+        ) from refusal.__cause__
 
 
 def _named(cypher: str) -> neo4j.Query:

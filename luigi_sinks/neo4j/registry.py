@@ -131,7 +131,7 @@ def register(tx: neo4j.Transaction, record: Record, labels: Collection[str]) -> 
 
 
 def locked(tx: neo4j.Transaction, version: Version) -> tuple[Record, Pointer]:
-    """Lock the version's node, then read it as `read_record` does; raises SinkError for a newer registry."""
+    """Lock the version's node, then read it as `read_record` does. Raises SinkError for a newer registry."""
     tx.run(_LOCK_VERSION, id=version.id).consume()
     row = _row(within(tx), version)
     _refuse_newer(version.dataset, row["format"])

@@ -172,6 +172,23 @@ def test_a_load_that_died_before_its_index_was_made_is_cleared(sink, cluster, lo
     assert [record.state for record in sink.records()] == [State.FAILED, State.PUBLISHED]
 
 
+CLOSING = {
+    "closed to writes": lambda index: ("PUT", f"/{index}/_block/write"),
+    "deleted": lambda index: ("DELETE", f"/{index}"),
+}
+
+
+@pytest.mark.parametrize("closing", CLOSING)
+def test_rows_for_an_index_that_takes_none_are_a_conflict(sink, cluster, closing):
+    version = new_version(sink.dataset, "_all")
+    with held(version.id) as claim:
+        stage = sink.begin(rules.staged(version, Origin("Load_1", family="Load"), claim, schema=sink.declared))
+    accepted, _ = sink.contract.accept("", documents(1), 1)
+    assert cluster(*CLOSING[closing](names.index(version)))["acknowledged"]
+    with pytest.raises(Conflict, match=f"{version}: its index is closed to writes or deleted; load again"):
+        stage.write(Part(0, "", 1, accepted))
+
+
 @pytest.fixture
 def forge(cluster, dataset):
     """Return a function that writes into a version's record, as a loader may, that a load of it has died."""

@@ -50,6 +50,14 @@ def test_an_alias_that_stands_for_something_else_is_said(sink, dataset, cluster,
         load_rows(sink, [{"id": 1}])
 
 
+@pytest.mark.parametrize("end", ["old", "a~b~c"])
+def test_an_index_that_is_no_version_is_named(sink, dataset, cluster, load_rows, end):
+    cluster("PUT", f"/{dataset}~{end}", {"aliases": {dataset: {}, f"{dataset}~_all~head": {}}})
+    for look in (sink.heads, lambda: sink.head("_all"), sink.create, lambda: load_rows(sink, [{"id": 1}])):
+        with pytest.raises(BadSetting, match=f"index {dataset}~{end} has an alias .* one of its versions; remove that"):
+            look()
+
+
 def test_a_field_that_another_partition_holds_as_another_type_is_refused(make_sink, load_rows):
     sink, other = make_sink(), make_sink(mapping={"id": {"type": "integer"}, "name": {"type": "integer"}})
     load_rows(sink, [{"id": 1, "name": "one"}], "201301")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from luigi_sinks.elasticsearch.connection import Rejected
-from luigi_sinks.errors import Unavailable
+from luigi_sinks.errors import SinkError, Unavailable
 from luigi_sinks.version import new_version
 
 
@@ -18,6 +18,49 @@ def test_a_closed_registry_is_an_error(sink, dataset, cluster, load_rows):
     cluster("POST", f"/{dataset}~registry/_close")
     with pytest.raises(Rejected, match="closed"):
         list(sink.records())
+
+
+UNREADABLE = {
+    "no record": {"record": None},
+    "text": {"record": "staged"},
+    "a list": {"record": [1]},
+    "no fields": {"record": {}},
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_a_document_without_a_record_is_named(sink, dataset, cluster, load_rows, what):
+    version = load_rows(sink, [{"id": 1}])
+    document = cluster("GET", f"/{dataset}~registry/_doc/1")["_source"] | UNREADABLE[what]
+    del document["seq"]
+    cluster("PUT", f"/{dataset}~registry/_doc/2?refresh=true", {"seq": 2, "partition": "_all", **UNREADABLE[what]})
+    for look in (lambda: list(sink.records()), lambda: load_rows(sink, [{"id": 1}])):
+        with pytest.raises(SinkError, match=f"^document 2 of {dataset}~registry: record 2 of the registry cannot be"):
+            look()
+    assert sink.head("_all").version == version
+    cluster("PUT", f"/{dataset}~registry/_doc/1?refresh=true", document)
+    with pytest.raises(SinkError, match=f"^document 1 of {dataset}~registry: record 1 of the registry cannot be read"):
+        sink.head("_all")
+
+
+@pytest.mark.parametrize("seq", [2**63 - 1, 2**40, "7", 7.5, [3, 5], None])
+@pytest.mark.parametrize("key", ["forged", "1"])
+def test_a_number_that_a_loader_wrote_does_not_stop_later_loads(sink, dataset, cluster, load_rows, seq, key):
+    first = load_rows(sink, [{"id": 1}])
+    document = cluster("GET", f"/{dataset}~registry/_doc/1")["_source"]
+    cluster("PUT", f"/{dataset}~registry/_doc/{key}?refresh=true", {**document, "seq": seq})
+    second, third = (load_rows(sink, [{"id": number}]) for number in (2, 3))
+    assert sink.record(first).seq == 1
+    assert [sink.record(version).seq for version in (second, third)] == [2, 3]
+    assert sink.head("_all").version == third
+
+
+def test_numbers_go_on_after_the_largest_that_they_are_counted_from(sink, dataset, cluster, load_rows):
+    load_rows(sink, [{"id": 1}])
+    document = cluster("GET", f"/{dataset}~registry/_doc/1")["_source"]
+    cluster("PUT", f"/{dataset}~registry/_doc/{10**9}?refresh=true", {**document, "seq": 10**9})
+    versions = [load_rows(sink, [{"id": number}]) for number in (2, 3)]
+    assert [sink.record(version).seq for version in versions] == [10**9 + 1, 10**9 + 2]
 
 
 def test_more_notes_than_are_looked_for_at_once_are_all_deleted(sink, dataset, cluster, load_rows):

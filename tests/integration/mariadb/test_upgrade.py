@@ -1,5 +1,6 @@
 """Registries of luigi_sinks 0.1: read as they are, and upgraded in place; data/format_1.sql holds one."""
 
+import re
 import threading
 import uuid
 from contextlib import contextmanager
@@ -410,6 +411,23 @@ def test_a_record_that_a_hostile_loader_wrote_is_named_and_runs_nothing(settings
     ask(f"UPDATE {sink.names.log} SET record = '{{}}'")
     with pytest.raises(Exception, match="record 1 of the registry cannot be read"):
         sink.head(WHOLE)
+
+
+@pytest.mark.parametrize("forged", ["JSON", "json(1)", "UUID", "TIME"])
+@pytest.mark.parametrize("column", ["id", "name", "amount"])
+def test_a_type_that_a_hostile_loader_wrote_is_named_with_its_column(settings, table, forged, column):
+    sink = MariaDBSink(settings, table, parse_schema(table, MONTHS))
+    load(sink, WHOLE, ORIGIN, [(1, "one", 1.5)])
+    version = sink.head(WHOLE).version
+    columns = {
+        name: {**each, "type": forged if name == column else each["type"]}
+        for name, each in sink.declared["columns"].items()
+    }
+    sink.change(version, lambda record, _: replace(record, schema={"columns": columns}))
+    with pytest.raises(
+        SinkError, match=re.escape(f"{version}: column '{column}' does not hold {forged}, as its record")
+    ):
+        list(MariaDBCatalog(settings, table).read(version))
 
 
 def test_the_record_of_an_upgraded_version_is_changed_by_the_rules(old):

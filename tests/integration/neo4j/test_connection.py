@@ -4,9 +4,11 @@ import contextlib
 import secrets
 from dataclasses import replace
 
+import neo4j
 import pytest
 import trustme
 from luigi.configuration import get_config
+from neo4j.exceptions import Neo4jError
 
 from luigi_sinks import BadSetting, CredentialError
 from luigi_sinks.neo4j import connection
@@ -52,6 +54,18 @@ def test_a_secret_that_was_replaced_is_used_for_the_next_connection(moving, user
         driver.execute_query(f"ALTER USER {user} SET PASSWORD 'second password'")
         file.write_text("second password")
         assert answer(settings) == [{"one": 1}]
+
+
+def test_a_token_that_expires_between_two_rows_is_a_credential_error(settings, monkeypatch):
+    rows = connection.stream(settings, "UNWIND range(1, 100000) AS x RETURN x")
+    next(rows)
+
+    def refuse(*_):
+        raise Neo4jError._hydrate_neo4j(code="Neo.ClientError.Security.TokenExpired", message="it expired")
+
+    monkeypatch.setattr(neo4j.Result, "fetch", refuse)
+    with pytest.raises(CredentialError, match=r"accepts the token .* no longer .*it expired.*read the rows again"):
+        next(rows)
 
 
 def test_a_certificate_of_another_authority_is_refused(settings, tmp_path):

@@ -191,9 +191,7 @@ def test_a_registry_of_a_newer_format_is_refused(old, cypher):
         lambda: versions.roll_back(old.flights, old.version(2)),
         lambda: versions.prune(old.flights, old.version(4)),
     ):
-        with pytest.raises(
-            SinkError, match="has format 3, and this luigi_sinks knows formats up to 2; install a newer"
-        ):
+        with pytest.raises(SinkError, match="has format 3, and this luigi_sinks knows formats up to 2; install"):
             change()
     assert list(old.flights.records()) == before
 
