@@ -14,7 +14,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -100,6 +99,8 @@ def read(kind: type[T], name: str) -> T:
 
 def _similar(name: str) -> str:
     """Return advice that names a section whose name is almost this one, or an empty string."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only needed for an error
+
     close = get_close_matches(name.removeprefix(ROOT), [each.removeprefix(ROOT) for each in section_names()], 1, 0.8)
     return f"if [{ROOT}{close[0]}] is meant to be it, correct that name, else " if close else ""
 

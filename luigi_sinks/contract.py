@@ -18,7 +18,6 @@ from typing import Any, Protocol, get_args
 import msgspec
 
 from luigi_sinks.errors import BadRow, did_you_mean
-from luigi_sinks.wrong_values import explained, shown
 
 _JSON = msgspec.json.Encoder()
 _ESCAPED_NUL = b"\\u0000"
@@ -209,6 +208,8 @@ class Contract:
 
     def duplicate(self, row: int, key: Sequence[str], values: Sequence[Any]) -> BadRow:
         """Return the error for a row with the key of an earlier row."""
+        from luigi_sinks.wrong_values import shown  # noqa: PLC0415 - most rows are right
+
         listed = ", ".join(map(shown, values))
         return self.bad_row(row, ", ".join(key), f"repeats the key {listed} of an earlier row")
 
@@ -276,6 +277,8 @@ def _refuse_values(field: Field, values: Iterable[Any]) -> None:
 
 
 def _located(error: msgspec.ValidationError, shape: Shape, rows: Sequence[Any]) -> tuple[int, str, str]:
+    from luigi_sinks.wrong_values import explained  # noqa: PLC0415 - as above
+
     message = str(error)
     where = _WHERE.search(message)
     if where is None:
