@@ -225,7 +225,7 @@ class ElasticsearchCatalog:
 
 def _login(settings: ElasticsearchSettings) -> Login:
     """Return the login in use; a password does not say whose it is, so the settings do."""
-    login = logins.last(settings.address, settings.credential)
+    login = logins.last(settings)
     return replace(login, principal=login.principal or settings.user) if login.token else login
 
 

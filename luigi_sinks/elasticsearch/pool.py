@@ -68,7 +68,7 @@ class _Pool(urllib3.HTTPConnectionPool):
             answer = send(method, url, body, {**headers, **identity}, **options)
             if refusal := _refusal(settings, token, answer):
                 raise Refused(refusal)
-            logins.note(settings.address, settings.credential, token)
+            logins.note(settings, token)
             return answer
 
         who = {"user": settings.user, "audience": settings.audience, "owner": settings.owner}

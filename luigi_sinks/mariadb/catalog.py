@@ -59,7 +59,7 @@ class MariaDBCatalog:
     @property
     def login(self) -> Login:
         """As whom the server knows this process; empty before the first call."""
-        return logins.last(self.settings.address, self.settings.credential)
+        return logins.last(self.settings)
 
     @property
     def publisher(self) -> Login:

@@ -142,7 +142,7 @@ def _returned(settings: MariaDBSettings, connection: Any) -> Iterator[Any]:
 def _taken(settings: MariaDBSettings) -> Any:
     """Return a connection, and note its login: a kept one may be older than the last token."""
     connection = _young(settings)
-    logins.used(settings.address, settings.credential, login_of_session(connection))
+    logins.used(settings, login_of_session(connection))
     return connection
 
 

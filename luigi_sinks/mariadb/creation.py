@@ -41,8 +41,8 @@ def prepare(cursor: Any, names: Names, schema: Schema, partition: str, record: R
     for _ in range(_TRIES):
         with suppressing({NO_SUCH_TABLE}):  # another process makes the tables again
             with _owners_work(names):
-                _create_missing(cursor, names, schema, partition)
-            misfit = _register(cursor, names, schema, partition, record)
+                was_old = _create_missing(cursor, names, schema, partition)
+            misfit = _register(cursor, names, schema, partition, record, was_old=was_old)
             if not misfit:
                 return
             with _owners_work(names):
@@ -50,8 +50,10 @@ def prepare(cursor: Any, names: Names, schema: Schema, partition: str, record: R
     raise Conflict(f"table {names.dataset!r}: other processes make its tables again and again; run this once more")
 
 
-def upgrade(cursor: Any, names: Names) -> None:
+def upgrade(cursor: Any, names: Names) -> bool:
     """Move a dataset of format 1 into tables of its own; does nothing for any other.
+
+    Returns whether the dataset was in format 1, as far as this login can see.
 
     After a crash, or beside another process that does the same, call it again: it
     finishes what is left. Readers see the same version all the time: the view stops
@@ -62,9 +64,12 @@ def upgrade(cursor: Any, names: Names) -> None:
         with _owners_work(names):
             _begin_upgrade(cursor, names)
             _end_upgrade(cursor, names)
-    elif tables.has_versions and (left := format_1.look_again(cursor, names)).was_old:
-        with _owners_work(names):
-            _end_upgrade(cursor, names, is_moved=left.is_moved)
+        return True
+    if not tables.has_versions or not (left := format_1.look_again(cursor, names)).was_old:
+        return False
+    with _owners_work(names):
+        _end_upgrade(cursor, names, is_moved=left.is_moved)
+    return True
 
 
 def _begin_upgrade(cursor: Any, names: Names) -> None:
@@ -103,10 +108,13 @@ def _owners_work(names: Names) -> Iterator[None]:
         ) from error
 
 
-def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -> None:
-    """Make what is not there; a view without its table is left over from what was made again."""
+def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -> bool:
+    """Create what is missing. Drop a view whose table is gone, if nothing was published.
+
+    Returns what `upgrade` returns.
+    """
     _refuse_a_table_in_the_way(cursor, names)
-    upgrade(cursor, names)
+    was_old = upgrade(cursor, names)
     if not _has_database(cursor, names.hidden):
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS {quoted(names.hidden)}")
     _create_table(cursor, names.hidden, names.log_table, registry.LOG)
@@ -123,10 +131,13 @@ def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -
     if not _view(cursor, names):
         query = _query(names, schema.columns, is_whole=partition == WHOLE)
         cursor.execute(f"CREATE {_definer(cursor)} VIEW IF NOT EXISTS {names.view} AS {query}")
+    return was_old
 
 
-def _register(cursor: Any, names: Names, schema: Schema, partition: str, record: Record | None) -> str:
-    """Register the record if the tables fit; say what does not.
+def _register(
+    cursor: Any, names: Names, schema: Schema, partition: str, record: Record | None, *, was_old: bool
+) -> str:
+    """Register the record if the tables fit; say what does not. Complete the records of format 1.
 
     Until the record is there, the transaction keeps everybody from dropping the table.
     """
@@ -138,7 +149,8 @@ def _register(cursor: Any, names: Names, schema: Schema, partition: str, record:
     misfit = misfit or _other_partitions(names, _view(cursor, names), partition)
     if record is not None and not misfit:
         Registry(names).add(cursor, record)
-        Registry(names).complete(cursor, record.schema)
+    if was_old and not misfit:
+        Registry(names).complete(cursor, schema.declared)
     cursor.execute("COMMIT")
     return misfit
 

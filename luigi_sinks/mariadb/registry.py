@@ -157,10 +157,13 @@ class Registry:
             cursor.execute(query, values)
 
     def complete(self, cursor: Any, schema: Mapping[str, Any]) -> None:
-        """Give a schema to the records of format 1, which have none: others than this one were refused."""
+        """Add the schema to the records that have none, those of format 1. Reads the whole log.
+
+        It is the schema of all of them: a load with another one was refused.
+        """
         cursor.execute(
             f"UPDATE {self.names.log} SET record = JSON_INSERT(record, '$.schema', JSON_COMPACT(?))"
-            " WHERE record NOT LIKE '%\"schema\"%'",
+            " WHERE NOT JSON_EXISTS(record, '$.schema')",
             (msgspec.json.encode(schema).decode(),),
         )
 

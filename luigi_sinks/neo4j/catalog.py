@@ -48,7 +48,7 @@ class Neo4jCatalog:
     @property
     def login(self) -> Login:
         """As whom the server knows this process; the user of the settings if the token names nobody."""
-        last = logins.last(self.settings.address, self.settings.credential)
+        last = logins.last(self.settings)
         return replace(last, principal=last.principal or self.settings.user) if last.token else last
 
     @property

@@ -129,7 +129,7 @@ def _used(settings: Neo4jSettings, call: Callable[[neo4j.Session], Result]) -> R
                 if not errors.is_retryable(error):
                     raise
                 result = call(session)
-            logins.note(settings.address, settings.credential, token)
+            logins.note(settings, token)
             return result
 
     return _use(settings, connect)
@@ -155,7 +155,7 @@ def _begun(settings: Neo4jSettings, token: Token, cypher: str, parameters: Any) 
         except BaseException:
             session.close()
             raise
-    logins.note(settings.address, settings.credential, token)
+    logins.note(settings, token)
     return session, result
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import mysql
 
 from luigi_sinks import Conflict, Origin, SinkError, State, Unavailable, load, versions
 from luigi_sinks import record as rules
-from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, connection, creation, format_1, parse_schema
+from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, connection, creation, format_1, grants, parse_schema
 from luigi_sinks.mariadb.store import STORE
 from luigi_sinks.testing.suite import run_together
 from luigi_sinks.version import WHOLE
@@ -157,6 +157,22 @@ def test_a_load_upgrades_in_place_and_loses_nothing(old, ask_old):
     assert ask_old(holds) == [("moved",)]
     assert STORE.list_datasets(old) == ["frozen", "kinds", "months"]
     assert [record.state for record in kinds(old).records()] == [State.RETIRED, State.PUBLISHED]
+
+
+def test_a_record_whose_params_have_a_schema_gets_one_too(old, ask_old):
+    named = "JSON_SET(origin, '$.params', JSON_OBJECT('schema', 'x'))"
+    connection.run(old, lambda cursor: cursor.execute(f"UPDATE {old.database}__v._versions SET origin = {named}"))
+    sink = months(old)
+    load(sink, "201303", ORIGIN, [(200, "march", None)])
+    records = list(sink.records())
+    assert [record.origin.params for record in records[:-1]] == [{"schema": "x"}] * 9
+    assert [record.schema for record in records] == [sink.declared] * 10
+
+
+def test_an_owner_who_upgrades_gives_the_records_their_schema(old):
+    sink = months(old)
+    grants.create(sink, "", "")
+    assert [record.schema for record in sink.records()] == [sink.declared] * 9
 
 
 def test_a_load_clears_what_dead_loads_of_release_0_1_left(old, ask_old):
