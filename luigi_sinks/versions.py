@@ -43,7 +43,9 @@ def roll_back(catalog: Catalog, version: Version, *, why: str = "") -> Record:
         head = catalog.head(version.partition)
         told.tell(Outcome.BEGUN, replaced=head.version)
         with told.step("check"):
-            _refuse_changed_rows(catalog, rules.published_before(record))
+            rules.published_before(record)
+            if record.is_publishable:  # publishing refuses any other, with the reason
+                _refuse_changed_rows(catalog, record)
         with told.step("publish"):
             record = catalog.publish(version, replacing=head, why=why)
         told.tell(Outcome.SUCCESS, rows=record.rows or 0, epoch=record.publications[-1].epoch)
