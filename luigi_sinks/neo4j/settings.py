@@ -68,7 +68,7 @@ class Neo4jSettings:
 
     @property
     def publisher(self) -> Neo4jSettings:
-        """The connection that publishes: the same."""
+        """The connection that publishes: this one."""
         return self
 
     @property
