@@ -74,4 +74,4 @@ class Neo4jSettings:
     @property
     def is_encrypted(self) -> bool:
         """Whether TLS is on."""
-        return self.tls_ca is not None or not config.is_loopback(self.host)
+        return config.uses_tls(self.host, self.tls_ca)
