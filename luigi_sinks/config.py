@@ -135,6 +135,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def uses_tls(host: str, tls_ca: Path | None) -> bool:
+    """Return whether connections of a store use TLS: all but those to this machine itself without a `tls_ca`."""
+    return tls_ca is not None or not is_loopback(host)
+
+
 def section(name: str) -> dict[str, str]:
     """Return the values of a section by lower-case key; empty if there is no such section.
 

@@ -1,4 +1,12 @@
-"""Versioned loads into Elasticsearch or OpenSearch: an index for each version, an alias for readers."""
+"""Versioned loads into Elasticsearch or OpenSearch: an index for each version, an alias for readers.
+
+The modules that other stores do not have:
+
+- `heads`: the pointer is a set of aliases, which move in one call.
+- `elastic`, `opensearch`: each product has its own client library, of which one is enough.
+- `pool`: tokens are added below these client libraries.
+- `signing`: Amazon OpenSearch Service takes signed requests.
+"""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING

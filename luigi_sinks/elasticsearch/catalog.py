@@ -32,7 +32,7 @@ _ATTEMPTS = 50
 
 
 def datasets(settings: ElasticsearchSettings) -> list[str]:
-    """Return the names of the datasets whose registries this login may look at, sorted."""
+    """Return the names of the datasets whose registries this login is permitted to see, sorted."""
     found = ask(
         settings,
         lambda es: es.indices.get_alias(index=names.registry("*"), expand_wildcards="all", ignore_unavailable=True),
@@ -65,12 +65,12 @@ class ElasticsearchCatalog:
 
     @property
     def login(self) -> Login:
-        """As whom the cluster knows who loads and reads."""
+        """The login that loads and reads; empty before the first call."""
         return _login(self.settings)
 
     @property
     def publisher(self) -> Login:
-        """As whom the cluster knows who publishes and drops."""
+        """The login that publishes and drops; empty before the first call."""
         return _login(self.settings.publisher)
 
     @property
@@ -111,7 +111,7 @@ class ElasticsearchCatalog:
             record = become(seen(entry, sight), sight.head)
             if record == entry.record or self.registry.put(entry, record):
                 return record
-        raise Unavailable(f"{version}: others change its record all the time; try again")
+        raise Unavailable(f"{version}: other processes keep changing its record; run this again")
 
     def publish(self, version: Version, *, replacing: Head, by: str = "", why: str = "") -> Record:
         """Move the head if it still is `replacing`, then write both records."""
@@ -141,9 +141,9 @@ class ElasticsearchCatalog:
     def delete_rows(self, version: Version) -> None:
         """Delete the index of a version that is not the head.
 
-        The record alone is not trusted, as a loader can write one: while it tells of a
-        load, an index whose aliases say that readers saw it stays. The publisher looks,
-        who deletes: a loader beside it cannot see those aliases.
+        A loader can write the record, so it is not trusted alone: an index that the
+        aliases call published is kept while its record calls it a load. The check and the
+        deletion use the publisher's login, because a loader cannot see these aliases.
         """
         self.registry.refuse_newer()
         entry, sight = self.look(version)
@@ -155,7 +155,10 @@ class ElasticsearchCatalog:
         if not is_taken:
             sight = Aliases(self.settings.publisher, self.dataset).look(version)
         if is_shown or (not is_taken and (sight.was_head or sight.head.version == version)):
-            raise Conflict(f"{version} was published; its rows are not deleted on the word of a record that denies it")
+            raise Conflict(
+                f"{version} was published, though its record denies it; its rows are not deleted. Read the record, "
+                "which corrects it, and run this again"
+            )
         try:
             administer(self.settings, lambda es: es.indices.delete(index=names.index(version), ignore_unavailable=True))
         except Forbidden:
@@ -224,7 +227,7 @@ class ElasticsearchCatalog:
 
 
 def _login(settings: ElasticsearchSettings) -> Login:
-    """Return the login in use; a password does not say whose it is, so the settings do."""
+    """Return the login in use; for a password, the settings name the user."""
     login = logins.last(settings)
     return replace(login, principal=login.principal or settings.user) if login.token else login
 

@@ -1,4 +1,4 @@
-"""Elasticsearch's client, a room of this store's own: the store takes two products."""
+"""Elasticsearch's client. A module of its own because the store takes two products."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The pointer: which version of a partition readers see. A room of this store's own, since here it is aliases.
+"""The pointer: which version of a partition readers see. A module of its own because here the pointer is aliases.
 
-An index that is not the head carries an alias of its own, a tag: `staged` before it
+An index that is not the head carries another alias, a tag: `staged` before it
 was published, `retired` after. A publication removes the tag in the same call that
 moves the head, and a deletion removes it first, so only one of the two can happen.
 """
@@ -70,8 +70,7 @@ class Aliases:
     def move(self, version: Version, tag: str, before: Pointer) -> bool:
         """Make the version, which carries the tag, the head in one step; return False if another came first.
 
-        A call whose answer was lost is repeated, and then comes second to itself:
-        look at the pointer before you believe a False.
+        A retry fails if the first attempt succeeded; on False, check the pointer.
         """
         head = names.head(self.dataset, version.partition)
         actions = [
@@ -86,11 +85,11 @@ class Aliases:
         return self._update(actions)
 
     def take(self, version: Version, tag: str) -> bool:
-        """Remove the tag from a version's index, so that nobody else can; return False if it is gone."""
+        """Remove the tag from a version's index, which only one caller can; return False if it is gone."""
         return self._update([_remove(version, names.tag(version, tag))])
 
     def give_back(self, version: Version, tag: str) -> None:
-        """Add a tag again that was removed for nothing."""
+        """Add a tag again, after the index could not be deleted."""
         self._update([_add(version, names.tag(version, tag))])
 
     def _update(self, actions: list[dict[str, Any]]) -> bool:
@@ -109,14 +108,14 @@ class Aliases:
     def _behind(self, name: str) -> Mapping[str, Collection[str]]:
         """Return the indices that a name stands for, and all aliases of each.
 
-        A server with security resolves the name before it looks at the index: an
-        alias that is added in between is missing in its answer.
+        A server with security resolves the name before it reads the index: an alias that
+        is added in between is missing in its response.
         """
         found = ask(self.settings, lambda es: es.indices.get_alias(index=name, ignore_unavailable=True))
         return {index: body["aliases"] for index, body in found.items()}
 
     def _restless(self, head: str) -> Unavailable:
-        return Unavailable(f"{head} has no epoch, or moves all the time; see GET {head}/_alias")
+        return Unavailable(f"{head} has no epoch, or keeps moving; run this again, and see GET {head}/_alias")
 
 
 def _pointer(index: str, aliases: Collection[str]) -> Pointer:

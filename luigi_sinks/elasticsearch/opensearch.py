@@ -1,4 +1,4 @@
-"""OpenSearch's client, a room of this store's own: it takes the same calls as Elasticsearch's.
+"""OpenSearch's client. A module of its own because it takes the calls of Elasticsearch's client.
 
 The two differ in where they want the arguments, and in how an index is read at one
 point in time.

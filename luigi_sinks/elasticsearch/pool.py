@@ -1,7 +1,7 @@
-"""The connections to the cluster, a room of this store's own: each request is authenticated, each handshake verified.
+"""The connections to the cluster: authenticates each request, verifies each handshake.
 
-Tokens are added below the client library, so that it never holds one, and can neither
-log it nor keep it in an error.
+A module of its own because tokens are added below the client libraries, so that these
+never hold one, and can neither log it nor keep it in an error.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class _TlsConnection(urllib3.connection.HTTPSConnection):
 
 
 class _TlsPool(_Pool, urllib3.HTTPSConnectionPool):
-    """The same over TLS."""
+    """Authenticates each request by itself, over TLS."""
 
     ConnectionCls = _TlsConnection
 

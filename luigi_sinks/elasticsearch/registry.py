@@ -57,7 +57,7 @@ _known: set[tuple[ElasticsearchSettings, str]] = set()
 
 @dataclass(frozen=True)
 class Entry:
-    """A record as it was found under a key; the last two numbers tell whether it has changed since."""
+    """A record as found under a key; the last two numbers tell whether it has changed since."""
 
     record: Record
     key: str

@@ -90,7 +90,7 @@ class ElasticsearchSettings:
     @property
     def is_encrypted(self) -> bool:
         """Whether TLS is on."""
-        return self.tls_ca is not None or not config.is_loopback(self.host)
+        return config.uses_tls(self.host, self.tls_ca)
 
     @property
     def address(self) -> str:

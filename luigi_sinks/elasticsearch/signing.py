@@ -1,4 +1,4 @@
-"""Requests signed by SigV4, for Amazon OpenSearch Service; a room of this store's own."""
+"""Requests signed by SigV4. A module of its own because only Amazon OpenSearch Service takes them."""
 
 from __future__ import annotations
 

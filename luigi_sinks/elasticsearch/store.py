@@ -1,4 +1,4 @@
-"""What the core and the command line know of this store."""
+"""The descriptor by which the core and the command line find Elasticsearch."""
 
 from __future__ import annotations
 

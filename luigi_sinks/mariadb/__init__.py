@@ -1,7 +1,7 @@
 """Versioned loads into MariaDB. Needs the extra `mariadb` or `mariadb-wheel`.
 
-Beside the rooms that every store has there are `bad_rows`, `creation`, `driver`,
-`format_1` and `session`, each with its reason in its docstring.
+The modules that other stores do not have are `bad_rows`, `creation`, `driver`,
+`format_1` and `session`; the docstring of each says why it exists.
 """
 
 from typing import TYPE_CHECKING

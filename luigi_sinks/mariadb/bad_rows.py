@@ -16,7 +16,7 @@ from luigi_sinks.sink import Part
 def refusal(
     part: Part, contract: Contract, schema: Schema, send: Callable[[Sequence[Any]], list[Complaint]]
 ) -> SinkError:
-    """Return the error for a refused part; `send` loads all of some rows, or none."""
+    """Return the error for a refused part; `send` loads all the rows that it is given, or none."""
     index, complaints = _first_refused(send, part.rows)
     if not complaints:
         return Unavailable(f"{contract.dataset}: the server refused part {part.number} and then took each of its rows")
@@ -26,7 +26,7 @@ def refusal(
 def _first_refused(
     send: Callable[[Sequence[Any]], list[Complaint]], rows: Sequence[Any]
 ) -> tuple[int, list[Complaint]]:
-    """Find the first refused one of the rows by halves; those before it stay sent."""
+    """Find the first row that is refused, by bisection; the rows before it stay loaded."""
     good, bad = 0, len(rows)
     while bad - good > 1:
         middle = (good + bad) // 2

@@ -58,12 +58,12 @@ class MariaDBCatalog:
 
     @property
     def login(self) -> Login:
-        """As whom the server knows this process; empty before the first call."""
+        """The login that the server knows this process by; empty before the first call."""
         return logins.last(self.settings)
 
     @property
     def publisher(self) -> Login:
-        """The same: one login loads and publishes."""
+        """Return `login`: one login loads and publishes."""
         return self.login
 
     def head(self, partition: str) -> Head:

@@ -95,7 +95,7 @@ def stream(settings: MariaDBSettings, query: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _refuse_half_an_answer(settings: MariaDBSettings, connection: Any) -> None:
-    """Ask the server whether its answer was whole: the driver takes an error between two rows for the end."""
+    """Raise Unavailable if the server reports an error: the driver takes an error between two rows for the end."""
     with connection.cursor(CommentingCursor) as cursor:
         for _, number, reason in rows(cursor, "SHOW ERRORS"):
             raise Unavailable(
@@ -165,7 +165,7 @@ def _kept(settings: MariaDBSettings) -> Any:
 
 
 def _forget_inherited() -> None:
-    """Cut a forked child off its parent's connections: closing one would end it for the parent too."""
+    """Detach a forked child from its parent's connections: closing one would close it for the parent too."""
     null = os.open(os.devnull, os.O_RDWR)
     for connection in _opened:
         with suppress(mariadb.Error):  # it is closed already; to ask would send a ping

@@ -1,8 +1,9 @@
 # ruff: noqa: S608 - names are quoted, values are bound
-"""Makes, upgrades and checks a dataset's tables and view; apart from the registry, since an owner does it too.
+"""Creates, upgrades and checks a dataset's tables and view.
 
-Every step first looks, and leaves alone what is there: several processes may take it at
-once, and where nothing is missing it needs no right except to make a temporary table.
+Separate from the registry because `luigi-sinks create` runs it as the owner. Each step
+looks first and changes nothing that exists, so several processes can run it at once.
+Where nothing is missing, it needs no right except to create a temporary table.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ _GAP = 1_000_000
 
 
 def prepare(cursor: Any, names: Names, schema: Schema, partition: str, record: Record | None = None) -> None:
-    """Make what a load of the partition needs, and register its record if one is given.
+    """Create what a load of the partition needs, and register its record if one is given.
 
-    Raises BadSetting if versions were published with other columns or another kind of
-    partitions, Conflict if such a load is at work, and Forbidden if this login may not
-    make what is missing. Of loads that never published, the tables are made again.
+    Drops and creates again the tables of loads with other columns, if none of them
+    published a version. Raises BadSetting if one did, or if the dataset has another kind
+    of partitions, Conflict if such a load is running, and Forbidden if this login is not
+    permitted to create what is missing.
     """
     _refuse_a_missing_database(cursor, names)
     for _ in range(_TRIES):
@@ -47,7 +49,7 @@ def prepare(cursor: Any, names: Names, schema: Schema, partition: str, record: R
                 return
             with _owners_work(names):
                 _clear(cursor, names, misfit)
-    raise Conflict(f"table {names.dataset!r}: other processes make its tables again and again; run this once more")
+    raise Conflict(f"table {names.dataset!r}: other processes keep replacing its tables; run this again")
 
 
 def upgrade(cursor: Any, names: Names) -> bool:
@@ -55,8 +57,8 @@ def upgrade(cursor: Any, names: Names) -> bool:
 
     Returns whether the dataset was in format 1, as far as this login can see.
 
-    After a crash, or beside another process that does the same, call it again: it
-    finishes what is left. Readers see the same version all the time: the view stops
+    After a crash, call it again: it finishes what is left. Several processes can call it
+    at once. Readers see the same version all the time: the view stops
     naming the pointer's column before that is renamed.
     """
     tables = format_1.look(cursor, names)
@@ -96,14 +98,14 @@ def _end_upgrade(cursor: Any, names: Names, *, is_moved: bool = False) -> None:
 
 @contextmanager
 def _owners_work(names: Names) -> Iterator[None]:
-    """Say who can do it, where this login may not."""
+    """Turn a missing permission into a Forbidden that names `luigi-sinks create`."""
     try:
         yield
     except mariadb.Error as error:
         if error.errno not in FORBIDDEN:
             raise
         raise Forbidden(
-            f"table {names.dataset!r} must be made or upgraded before this, and this login lacks the right ({error}); "
+            f"table {names.dataset!r} must be created or upgraded first, and this login is not permitted to ({error}); "
             "run `luigi-sinks create` as the owner"
         ) from error
 
@@ -137,9 +139,9 @@ def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -
 def _register(
     cursor: Any, names: Names, schema: Schema, partition: str, record: Record | None, *, was_old: bool
 ) -> str:
-    """Register the record if the tables fit; say what does not. Complete the records of format 1.
+    """Register the record, and complete records of format 1; return how the tables differ, empty if they fit.
 
-    Until the record is there, the transaction keeps everybody from dropping the table.
+    Until the record is registered, the transaction prevents a DROP of the table.
     """
     with _refusing_columns(names):
         declared = _declared(cursor, names, schema)
@@ -156,7 +158,7 @@ def _register(
 
 
 def _clear(cursor: Any, names: Names, misfit: str) -> None:
-    """Drop the tables of loads that never published, and record that these failed; refuse to if any did."""
+    """Drop the tables of loads that never published, and record that they failed. Raises if any published."""
     log = Registry(names)
     _refuse_to_clear(log.records(cursor, None, None), misfit)
     cursor.execute(f"LOCK TABLES {names.log} WRITE, {names.log} l WRITE, {names.base} WRITE, {names.parts} WRITE")
@@ -210,7 +212,7 @@ def _create_table(cursor: Any, database: str, name: str, body: str) -> None:
 
 
 def _kind(cursor: Any, database: str, name: str) -> tuple[str | None, str]:
-    """Return BASE TABLE, VIEW or the like, None if there is nothing of the name, and its comment."""
+    """Return the kind of a table, such as BASE TABLE or VIEW, None if there is no such table, and its comment."""
     query = "SELECT TABLE_TYPE, TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
     for kind, comment in rows(cursor, query, (database, name)):
         return kind, comment
@@ -228,7 +230,7 @@ def _refusing_columns(names: Names) -> Iterator[None]:
 
 
 def _declared(cursor: Any, names: Names, schema: Schema) -> dict[str, str]:
-    """Let the server say how it understands the columns, by a temporary table."""
+    """Return the columns as the server writes them, for which it creates a temporary table."""
     table = qualified(names.hidden, "_declared")
     cursor.execute(f"CREATE OR REPLACE TEMPORARY TABLE {table} {schema.body()}")
     try:
@@ -267,11 +269,11 @@ def _other_partitions(names: Names, view: str, partition: str) -> str:
 
 _OF_WHOLE = f" WHERE h.`partition` = '{WHOLE}'"
 _SHOWN_OF_WHOLE = f"`h`.`partition` = '{WHOLE}'"
-"""The same as the server shows it."""
+"""`_OF_WHOLE` as the server shows it in a view."""
 
 
 def _query(names: Names, columns: Collection[str], *, is_whole: bool) -> str:
-    """Return the query of the view, for a dataset of one partition or of many.
+    """Return the query of the view: for a dataset without partitions, or with them.
 
     With 300,000 of 900,000 rows at the head, 100 keys in a row take 0.4 ms by
     the first query and 97 by the second, max(key) 0.2 and 54, a sum 54 and 66
@@ -317,6 +319,6 @@ def _replace_view(cursor: Any, names: Names, query: str) -> None:
 
 
 def _definer(cursor: Any) -> str:
-    """Let the view belong to the role, if there is one: it must outlive the user who makes it."""
+    """Return the clause that makes the role the view's owner, if there is a role: a user may be dropped."""
     ((role,),) = rows(cursor, "SELECT CURRENT_ROLE()")
     return "DEFINER = CURRENT_ROLE" if role is not None else ""

@@ -29,7 +29,7 @@ _TLS = 2026
 """The client's one number for all TLS errors, which differ in their text only."""
 
 _NO_PLUGIN = "could not be loaded"
-"""What the client says, under the number of a refused login, when it lacks the plugin that the server asks for."""
+"""The client's message, under the number of a refused login, if it has no plugin that the server asks for."""
 
 _SILENT = "check that it runs, and its section in luigi.cfg"
 _SHUT = "if a proxy listens there, the server refuses it: see its log, and the certificate that it shows"
@@ -70,7 +70,7 @@ def suppressing(numbers: Collection[int]) -> Iterator[None]:
 
 
 def is_refusal(error: Any) -> bool:
-    """Tell whether the server understood a statement and rejects it, whoever asks."""
+    """Tell whether the server understood a statement and rejects it for every login."""
     return not is_lost(error) and error.errno not in LOCKED | _OUT_OF_SERVICE | FORBIDDEN
 
 

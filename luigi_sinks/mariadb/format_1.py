@@ -1,7 +1,7 @@
 # ruff: noqa: S608 - names are quoted, values are bound
-"""Reads and moves registries in the format of luigi_sinks 0.1; goes when nobody has one any more.
+"""Reads and moves registries in the format of luigi_sinks 0.1. Delete this module when 0.1 is no longer supported.
 
-There one registry served all datasets of a database: `DATABASE__v._versions` and
+There, one registry served all datasets of a database: `DATABASE__v._versions` and
 `DATABASE__v._parts`; the pointer, `DATASET__head`, called a partition a part. A dataset
 is in format 1 as long as its pointer has the column `part`: until then its records are
 where they were or, for a moment, in the log already. What was moved stays in the old
@@ -27,7 +27,7 @@ JSON_OBJECT('version', JSON_OBJECT('dataset', dataset, 'partition', part, 'id', 
   'staged_at', {_MOMENT.format("staged_at")}, 'published_at', {_MOMENT.format("published_at")}) COLLATE utf8mb4_bin"""
 
 _LOG = f"SELECT seq, part AS `partition`, id, update_id, {_RECORD} AS record FROM {{}} WHERE dataset = ?"
-"""The rows of the old registry as the log has them; what is moved counts no more."""
+"""The rows of the old registry in the form of the log; the callers exclude the rows that were moved."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def look_again(cursor: Any, names: Names) -> Left:
 
 
 def as_format_2(names: Names, tables: Tables) -> tuple[str, str]:
-    """Return queries that stand for the log, with the dataset's name as its value, and for the pointer."""
+    """Return queries in place of the log and of the pointer; the first takes the dataset's name as its value."""
     log = f"{_LOG.format(_versions(names))} AND state <> 'moved'"
     if tables.has_log:
         log += f" UNION ALL SELECT seq, `partition`, id, update_id, record FROM {names.log}"
@@ -98,7 +98,7 @@ def as_format_2(names: Names, tables: Tables) -> tuple[str, str]:
 
 
 def is_moved(cursor: Any, names: Names) -> bool:
-    """Tell whether records of the dataset are in the log by now, though this login may not see that."""
+    """Tell whether records of the dataset were moved to the log, which this login may not be able to see."""
     query = f"SELECT 1 FROM {_versions(names)} WHERE dataset = ? AND state = 'moved' LIMIT 1"
     return bool(rows(cursor, query, (names.dataset,)))
 

@@ -79,7 +79,7 @@ class User:
 class Role:
     """The role of one kind, what is granted to it, and the users who take it, as far as luigi.cfg names them.
 
-    `upgrade` is what it needs beside that to upgrade tables of luigi_sinks 0.1, once.
+    `upgrade` is what it needs in addition, once, to upgrade tables of luigi_sinks 0.1.
     """
 
     name: str
@@ -175,7 +175,7 @@ def _user(settings: MariaDBSettings) -> User:
 
 
 def _of_owner(names: Names) -> Iterator[Grant]:
-    """Grant what makes tables and view, also once more. They are not there yet, so no grant can name columns."""
+    """Grant what creates tables and view, also repeatedly. They do not exist yet, so no grant can name columns."""
     yield Grant(names.hidden, _ALL, ("CREATE TEMPORARY TABLES", "LOCK TABLES"))
     yield Grant(names.hidden, names.log_table, ("CREATE", "SELECT", "UPDATE"))
     yield Grant(names.hidden, names.part_table, ("CREATE", "DROP", "SELECT"))
@@ -194,7 +194,7 @@ def _upgrade(names: Names) -> Iterator[Grant]:
 
 
 def _of_loader(names: Names) -> Iterator[Grant]:
-    """Grant what adds rows and moves heads, and temporary tables, by which the server says what columns mean."""
+    """Grant what adds rows and moves heads, and temporary tables, by which declared columns are compared."""
     yield Grant(names.hidden, _ALL, ("CREATE TEMPORARY TABLES",))
     yield Grant(names.hidden, names.log_table, (*_REGISTER, "SELECT", _RECORD))
     yield Grant(names.hidden, names.part_table, ("INSERT", "SELECT"))

@@ -1,7 +1,7 @@
 # ruff: noqa: S608 - names are quoted, values are bound
 """The tables that remember a dataset's versions, parts and heads, and the queries on them.
 
-Each dataset has a registry of its own, so that a login may be kept from those of others.
+Each dataset has its own registry, so that a login can be denied those of other datasets.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ def refuse_newer(table: str, comment: str) -> None:
 
 @dataclass(frozen=True)
 class Registry:
-    """What is known of one dataset; nothing before its tables exist.
+    """The history and heads of one dataset; empty before its tables exist.
 
-    Methods that lock belong into a transaction. Each locks a head before a record.
+    Call methods that lock within a transaction. Each locks a head before a record.
     """
 
     names: Names
@@ -150,7 +150,7 @@ class Registry:
         )
 
     def add(self, cursor: Any, record: Record) -> None:
-        """Register a version, once. The server numbers it: a loader may not write `seq`."""
+        """Register a version, once. The server numbers it: a loader is not permitted to write `seq`."""
         values = (record.version.partition, record.version.id, record.origin.update_id, stored.encode(record))
         query = f"INSERT INTO {self.names.log} (`partition`, id, update_id, record) VALUES (?, ?, ?, ?)"
         with suppressing({DUPLICATE_KEY}):  # by an earlier attempt, whose answer was lost
@@ -172,7 +172,7 @@ class Registry:
         cursor.execute(f"UPDATE {self.names.log} SET record = ? WHERE seq = ?", (stored.encode(record), record.seq))
 
     def log(self, cursor: Any) -> list[Record]:
-        """Return all records as they are stored, without a look at the heads: for who has locked the log alone."""
+        """Return all records as stored. Does not read the heads: the caller has locked only the log."""
         return [self._plain(*row) for row in self._found(cursor, _LOG, "TRUE", (), "")]
 
     def _found(
@@ -200,8 +200,9 @@ class Registry:
             if not tables.are_old and not tables.are_there:
                 return []
         raise Unavailable(
-            f"the registry of table {self.names.dataset!r} is being upgraded; run this again. If it stays so, that was "
-            "interrupted, and this login has no right to the new registry: run `luigi-sinks create` as the owner"
+            f"the registry of table {self.names.dataset!r} is being upgraded; run this again. If the error stays, the "
+            "upgrade was interrupted and this login has no right to the new registry: run `luigi-sinks create` as the "
+            "owner"
         )
 
     def _locked(self, cursor: Any, query: str, values: Sequence[Any], lock: str) -> list[tuple[Any, ...]]:
@@ -215,7 +216,7 @@ class Registry:
     def _found_in_format_1(
         self, cursor: Any, tables: format_1.Tables, query: str, where: str, values: Sequence[Any]
     ) -> list[tuple[Any, ...]] | None:
-        """Return rows of a registry in format 1, None if they are being moved where this look does not reach."""
+        """Return rows of a registry in format 1, None if another process has moved them since `tables` was read."""
         log, head = format_1.as_format_2(self.names, tables)
         with suppressing(ABSENT):
             found = rows(cursor, f"{query.format(log=log, head=head)} WHERE {where}", (self.names.dataset, *values))
@@ -224,10 +225,10 @@ class Registry:
         return None
 
     def _plain(self, seq: int, partition: str, id_: str, body: str, *_: Any) -> Record:
-        """Return a record as it is stored; the columns that a loader cannot change say whose it is."""
+        """Return a record as stored, with its version from the columns that a loader cannot change."""
         return replace(stored.decode(body, seq), version=Version(self.names.dataset, partition, id_))
 
     def _pointed(self, *row: Any) -> Record:
-        """Return a record as the pointer has it; the row ends in the head's epoch, NULL for what is not the head."""
+        """Return a record with the state that the pointer says; the row ends in the epoch of a head, else in NULL."""
         record = self._plain(*row)
         return as_pointed(record, Pointer() if row[-1] is None else Pointer(record.version, row[-1]))

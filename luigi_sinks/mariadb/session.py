@@ -29,7 +29,7 @@ _SESSION = (
     "SET SESSION innodb_lock_wait_timeout = 10, lock_wait_timeout = 10, net_write_timeout = 3600",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 )
-"""The same on every server, whatever its defaults; a slow reader of a version has an hour for each packet."""
+"""Set on every server, whatever its defaults; a slow reader of a version has an hour for each packet."""
 
 _WHEN_ASKED = 2
 """Connector/C sends a file during LOAD DATA LOCAL only: with True, a server may ask for any file at any statement."""
@@ -39,7 +39,7 @@ _LONGEST = 100
 
 
 _logins: WeakKeyDictionary[Any, Login] = WeakKeyDictionary()
-"""As whom each connection logged in."""
+"""The login of each connection."""
 
 
 class CommentingCursor(Cursor):  # type: ignore[misc]  # the driver has no types
@@ -73,7 +73,7 @@ def open_session(settings: MariaDBSettings) -> Any:
 
 
 def login_of_session(connection: Any) -> Login:
-    """Return as whom a connection logged in."""
+    """Return the login of a connection."""
     return _logins[connection]
 
 

@@ -66,7 +66,7 @@ class MariaDBSettings:
     @property
     def is_encrypted(self) -> bool:
         """Tell whether TLS is on."""
-        return self.tls_ca is not None or not config.is_loopback(self.host)
+        return config.uses_tls(self.host, self.tls_ca)
 
     @property
     def address(self) -> str:

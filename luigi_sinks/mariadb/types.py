@@ -56,7 +56,7 @@ class Codec:
     load: str = ""
 
     def optional(self) -> Codec:
-        """Return the same for a column that may be NULL."""
+        """Return the codec for a column of this type that may be NULL."""
         refuse = self.refuse
         return replace(
             self,

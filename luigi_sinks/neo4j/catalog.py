@@ -47,13 +47,13 @@ class Neo4jCatalog:
 
     @property
     def login(self) -> Login:
-        """As whom the server knows this process; the user of the settings if the token names nobody."""
+        """The login that the server knows this process by; the user of the settings if the token names none."""
         last = logins.last(self.settings)
         return replace(last, principal=last.principal or self.settings.user) if last.token else last
 
     @property
     def publisher(self) -> Login:
-        """The same."""
+        """Return `login`: one login loads and publishes."""
         return self.login
 
     def head(self, partition: str) -> Head:

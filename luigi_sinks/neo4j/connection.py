@@ -1,4 +1,4 @@
-"""Opens the driver, with TLS, keeps it for the process, and calls it with the token of the moment."""
+"""Opens the driver, with TLS, keeps it for the process, and calls it with the current token."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _KEPT_IDLE = 1.0
 
 
 def open_driver(settings: Neo4jSettings) -> neo4j.Driver:
-    """Return a driver, which connects when it is used, each time with the token of that time.
+    """Return a driver, which connects on use, each time with the current token.
 
-    A server that has stopped is noticed on a kept connection by asking first, and
-    within a call when twice no sign of life came, which Neo4j gives each minute
-    (its `server.bolt.connection_keep_alive`) however long it works.
+    The driver detects a server that has stopped by a check before it reuses a connection
+    and, within a call, after two missed keep-alives, which Neo4j sends each minute
+    (`server.bolt.connection_keep_alive`) however long a query takes.
     """
     return neo4j.GraphDatabase.driver(
         settings.address,
@@ -241,7 +241,7 @@ def _driver(settings: Neo4jSettings) -> neo4j.Driver:
 
 
 def _forget() -> None:
-    """Leave a parent's drivers to the parent: closing one here would end the parent's connections."""
+    """Forget the parent's drivers in a forked child: closing one here would end the parent's connections."""
     global _lock  # noqa: PLW0603 - the parent's may be held by a thread that is not here
     _lock = threading.Lock()
     _inherited.append(dict(_drivers))

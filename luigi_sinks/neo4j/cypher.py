@@ -80,7 +80,10 @@ def node_types(label: str) -> str:
 
 
 def relationship_types(label: str) -> str:
-    """Return the query for the same of the relationships that start there; `name` is null for one without any."""
+    """Return the query for the properties of the relationships from nodes with this label, and their types.
+
+    `name` is null for a relationship without properties.
+    """
     return (
         f"{_all('n', label)} MATCH (n)-[r]->(b) UNWIND coalesce(nullIf(keys(r), []), [null]) AS name "
         f"RETURN type(r) AS type, labels(b) AS ends, name, {_types('r[name]')} ORDER BY type, ends"

@@ -1,6 +1,6 @@
 """The nodes that remember versions, chunks and heads, the queries on them, and the indexes that a dataset needs.
 
-`_SinkVersion` is one version's record: all of it as JSON in `record`, beside it what
+`_SinkVersion` is one version's record: all of it as JSON in `record`, and as properties what
 is searched: id, dataset, partition, seq, state, update_id and labels. `_SinkHead` is
 what readers of a partition see, `_SinkBatch` a chunk of rows that arrived.
 `_SinkDataset` numbers a dataset's versions; its `format` is that of the registry.
@@ -208,7 +208,7 @@ def _decoded(node: Mapping[str, Any]) -> Record:
 
 
 def _format_1(node: Mapping[str, Any]) -> bytes:
-    """Return the properties of a node as JSON of format 1, where `closed` stood beside the state of an open version."""
+    """Return the properties of a node as JSON of format 1, which had a property `closed` for open versions."""
     state = _CLOSED.get(f"{node['state']} {node.get('closed')}", node["state"])
     params, lease = (msgspec.Raw(str(node.get(name)).encode()) for name in ("params", "lease"))
     body = {**node, "version": node, "origin": {**node, "params": params}, "lease": lease, "state": state}
@@ -285,13 +285,13 @@ def prepare_graph(settings: Neo4jSettings, dataset: str, graph: Graph) -> None:
 
 @contextmanager
 def _needs_owner(settings: Neo4jSettings, dataset: str) -> Iterator[None]:
-    """Say who has the right to prepare a database, if this login does not."""
+    """Turn a missing permission into a Forbidden that names `luigi-sinks create`."""
     try:
         yield
     except Forbidden as refusal:
         raise Forbidden(
-            f"{settings.address}: the database is not ready for {dataset!r}, and this login may not change that; run "
-            f"`luigi-sinks create` as the owner: {refusal}"
+            f"{settings.address}: the database is not ready for {dataset!r}, and this login is not permitted to "
+            f"prepare it; run `luigi-sinks create` as the owner: {refusal}"
         ) from refusal
 
 

@@ -68,10 +68,10 @@ class Neo4jSettings:
 
     @property
     def publisher(self) -> Neo4jSettings:
-        """The connection that publishes: the same."""
+        """The connection that publishes: this one."""
         return self
 
     @property
     def is_encrypted(self) -> bool:
         """Whether TLS is on."""
-        return self.tls_ca is not None or not config.is_loopback(self.host)
+        return config.uses_tls(self.host, self.tls_ca)

@@ -1,4 +1,4 @@
-"""What the core and the command line know of Neo4j."""
+"""The descriptor by which the core and the command line find Neo4j."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ def end_writers(settings: Neo4jSettings, version: Version) -> None:
 
 
 def delete(settings: Neo4jSettings, version: Version) -> None:
-    """Delete what a version has in the store besides its record, in many transactions."""
+    """Delete all of a version except its record, in many transactions."""
     found = connection.query(settings, _LABELS, version=version.id)
     labels = [label for row in found for label in row["labels"]]
     for query in (*map(cypher.delete_relationships, labels), *map(cypher.delete_nodes, labels)):

@@ -282,7 +282,7 @@ def test_a_forged_record_has_nothing_deleted_by_a_publisher_who_may_delete(peopl
         people_apart.clients[RoleKind.LOADER]("PUT", f"/{names.registry(sink.dataset)}/_doc/1?refresh=true", document)
         login = {"publish_credential": settings.credential, "publish_user": settings.user}
         powerful = replace(sink, settings=replace(sink.settings, **login))
-        with pytest.raises(Conflict, match="its rows are not deleted on the word of a record"):
+        with pytest.raises(Conflict, match="though its record denies it; its rows are not deleted"):
             versions.abandon(powerful, first)
         assert cluster.count(names.index(first)) == 3
 
