@@ -28,7 +28,7 @@ def clients(runs, monkeypatch):
 
 def demo(folder):
     command = [sys.executable, EXAMPLE / "demo.py"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=560)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
