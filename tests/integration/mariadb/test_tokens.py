@@ -372,7 +372,8 @@ def showing(context, seen):
         client.sendall(greeting)
         client.recv(36)  # the wish for TLS
         encrypted = context.wrap_socket(client, server_side=True)
-        seen.append(x509.load_der_x509_certificate(encrypted.getpeercert(binary_form=True)))
+        if certificate := encrypted.getpeercert(binary_form=True):
+            seen.append(x509.load_der_x509_certificate(certificate))
         raise OSError("that is all")
 
     return greet
