@@ -31,13 +31,15 @@ def loading(
     *,
     checks: Sequence[Check] = (standard.not_empty,),
     shared_with: Collection[str] = (),
+    again: bool = True,
     listeners: Sequence[Listener] = (),
 ) -> Iterator[Writer]:
     """Give a writer; publish what was written when the block ends cleanly.
 
     `partition` is the partition's id, `_all` for a dataset without partitions.
     `checks` must pass before readers see the version. `shared_with` names other task
-    families that may write the same partition. `listeners` are told of each step, after
+    families that may write the same partition. `again` allows to load an output that is
+    complete; without it, that is a Conflict. `listeners` are told of each step, after
     those that hear of every load: the audit log, the log, and what `listen` added.
 
     Raises Conflict if another load has claimed the partition or publishes first,
@@ -49,6 +51,8 @@ def loading(
     version = new_version(sink.dataset, partition)
     with telling(sink, Action.LOAD, version, origin, listeners) as told:
         head = sink.head(partition)
+        if not again:
+            _refuse_complete(sink, partition, origin)
         _admit(sink, partition, origin, head, shared_with)
         told.tell(Outcome.BEGUN, replaced=head.version)
         _clear(sink, partition)
@@ -76,6 +80,13 @@ def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **opti
     with loading(sink, partition, origin, **options) as writer:
         for row in rows:
             writer.write(row)
+
+
+def _refuse_complete(sink: Sink, partition: str, origin: Origin) -> None:
+    """Refuse to load an output that is complete. Publishing refuses one that is completed after the head was read."""
+    for record in sink.records(update_ids={origin.update_id}):
+        if record.version.partition == partition and record.answers(origin):
+            raise Conflict(f"{record.version} completes {origin.update_id} already; this load wrote nothing")
 
 
 def _admit(sink: Sink, partition: str, origin: Origin, head: Head, shared_with: Collection[str]) -> None:

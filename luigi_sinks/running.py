@@ -9,11 +9,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Running:
-    """An attempt at a task; `correlation` joins our audit log with that of a store."""
+    """An attempt at a task.
+
+    `is_incomplete` tells that Luigi runs it because not all of its outputs existed.
+    `correlation` joins our audit log with that of a store.
+    """
 
     task_id: str = ""
     family: str = ""
     owner: str = ""
+    is_incomplete: bool = False
     correlation: str = field(default_factory=lambda: secrets.token_hex(8))
 
 

@@ -6,7 +6,8 @@ import logging
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
@@ -14,7 +15,7 @@ import luigi
 from luigi_sinks import config, identity, running, versions
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.load import loading
 from luigi_sinks.record import Origin, Record
 from luigi_sinks.sink import Sink
@@ -131,6 +132,12 @@ class VersionedTarget(luigi.Target):
         """
         return any(True for _ in self._versions())
 
+    @property
+    def may_load_again(self) -> bool:
+        """Whether to load even if this output exists: not in a task that Luigi runs because its output is missing."""
+        task = running.here()
+        return not (task.is_incomplete and task.task_id == self.origin.update_id)
+
     def record(self) -> Record | None:
         """Return the record of this output: the head if it is a version of this output, else its latest version."""
         head = self.sink().head(self.partition).record
@@ -157,8 +164,8 @@ class VersionedTarget(luigi.Target):
         if mode == "r":
             return RowReader(self.rows())
         if mode == "w":
-            load = loading(self.sink(), self.partition, self.origin, checks=self._checks, shared_with=self._shared_with)
-            return TargetWriter(self, load)
+            to_load = partial(loading, self.sink(), self.partition, self.origin, again=self.may_load_again)
+            return TargetWriter(self, to_load(checks=self._checks, shared_with=self._shared_with))
         raise ValueError(f"mode {mode!r} is unknown; use 'r' or 'w'")
 
     def rows(self) -> Iterator[Any]:
@@ -181,17 +188,24 @@ class TargetWriter:
     It publishes if the `with` block ends without an exception, or on `close()` outside of
     exception handling. Otherwise it abandons the version: after an exception, in a generator
     that is closed, or if the writer is never closed.
+
+    If another process publishes the output after Luigi found it missing, `is_complete`
+    is True, and rows are not loaded once more: those that are written are discarded.
     """
 
     def __init__(self, target: VersionedTarget, load: AbstractContextManager[Writer]) -> None:
         self._target = target
         self._exception_before = sys.exception()
         self._load: AbstractContextManager[Writer] | None = None
-        self._writer = load.__enter__()
-        self._load = load
+        self.is_complete = False
+        with self._unless_complete():
+            self._writer = load.__enter__()
+            self._load = load
 
     def write(self, row: Any) -> None:
         """Write a row (a dict or a tuple), or a whole Arrow table or data frame. Raises BadRow."""
+        if self.is_complete:
+            return
         if self._load is None:
             raise ValueError(f"{self._target}: the writer is closed; open the target again")
         self._writer.write(row)
@@ -219,7 +233,21 @@ class TargetWriter:
     def _end(self, error: BaseException | None) -> None:
         load, self._load = self._load, None
         if load is not None:
-            load.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+            with self._unless_complete():
+                load.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+
+    @contextmanager
+    def _unless_complete(self) -> Iterator[None]:
+        """End a load without an error where another process published the same output before it."""
+        try:
+            yield
+        except Conflict as conflict:
+            if self._target.may_load_again or not self._target.exists():
+                raise
+            self.is_complete = True
+            _log.warning(
+                "%s: another process published it meanwhile, so it is not loaded again: %s", self._target, conflict
+            )
 
 
 class RowReader:

@@ -111,9 +111,12 @@ class CopyTask(luigi.Task):
         raise NotImplementedError
 
     def run(self) -> None:
-        """Load `rows()`: stage them, check them, and publish the version."""
+        """Load `rows()`: stage them, check them, and publish the version.
+
+        Does nothing if another process completed the task after Luigi found it incomplete.
+        """
         with self.output().open("w") as sink:
-            for row in self._fresh_rows():
+            for row in () if sink.is_complete else self._fresh_rows():
                 sink.write(row)
 
     @classmethod

@@ -36,7 +36,10 @@ def watch(kind: type[luigi.Task]) -> None:
 
 def _begin(task: Any) -> None:
     owner = getattr(task, "owner", "")
-    PROVIDER.begin(running.Running(task.task_id, task.get_task_family(), owner if isinstance(owner, str) else ""))
+    asked_outputs = type(task).complete is luigi.Task.complete
+    PROVIDER.begin(
+        running.Running(task.task_id, task.get_task_family(), owner if isinstance(owner, str) else "", asked_outputs)
+    )
 
 
 def _end(task: Any, *_: Any) -> None:

@@ -157,6 +157,32 @@ def test_a_store_that_is_down_is_an_error_and_never_not_complete(january, store_
         january().complete()
 
 
+class Elsewhere(luigi.Task):
+    """Another scheduler, in its own process, that completes a task before this one comes to run it."""
+
+    family, dataset, config_path = luigi.Parameter(), luigi.Parameter(), luigi.Parameter()
+    done = luigi.Parameter()
+
+    def complete(self):
+        return Path(self.done).exists()
+
+    def run(self):
+        subprocess.run([sys.executable, "-c", second(self.family, self.dataset, self.config_path)], check=True)
+        Path(self.done).touch()
+
+
+def test_a_task_that_another_scheduler_completed_meanwhile_is_not_loaded_again(
+    january, luigi_config, tmp_path, monkeypatch
+):
+    task = january()
+    elsewhere = Elsewhere(type(task).__name__, task.dataset, str(luigi_config), str(tmp_path / "done"))
+    monkeypatch.setattr(type(task), "requires", lambda _: elsewhere)
+    monkeypatch.setitem(GIVEN, "rows", lambda: rows(99))
+    assert build(task)
+    assert stored(task) == list(rows(10))
+    assert states(task) == [State.PUBLISHED]
+
+
 SECOND = """
 import sys
 sys.path.insert(0, {folder!r})
@@ -169,16 +195,21 @@ sys.exit(0 if test_tasks.build(task) else 3)
 """
 
 
+def second(family, dataset, config_path):
+    """Return a program that builds the task of January in another process."""
+    names = {"folder": str(Path(__file__).parent), "config": config_path}
+    return SECOND.format(family=family, dataset=dataset, **names)
+
+
 def test_a_second_process_on_the_same_partition_ends_in_conflict(january, luigi_config):
     first = january()
-    names = {"folder": str(Path(__file__).parent), "config": str(luigi_config), "dataset": first.dataset}
-    script = SECOND.format(family=type(first).__name__, **names)
+    script = second(type(first).__name__, first.dataset, str(luigi_config))
     with first.output().open("w") as sink:
         for row in rows(5):
             sink.write(("Thing", row) if isinstance(first, InNeo4j) else row)
-        second = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    assert second.returncode == 3
-    assert "Conflict" in second.stderr
-    assert "is being loaded by pid" in second.stderr
+        other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert other.returncode == 3
+    assert "Conflict" in other.stderr
+    assert "is being loaded by pid" in other.stderr
     assert stored(first) == list(rows(5))
     assert states(first) == [State.PUBLISHED]

@@ -1,6 +1,7 @@
 import functools
 import subprocess
 import sys
+from contextvars import copy_context
 from datetime import date
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from luigi.parameter import ParameterException, ParameterVisibility
 from luigi.tools.range import RangeDaily
 
-from luigi_sinks import VersionedTarget
+from luigi_sinks import VersionedTarget, claim, running
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.task import CopyTask, setting
 from luigi_sinks.version import State
@@ -56,6 +57,25 @@ class Source(luigi.Task):
         Source.done = True
 
 
+def load_elsewhere(task):
+    """Load the output of a task as another process does, to which claims of this one have run out."""
+    claim._held_here.clear()
+    with copy_context().run(lambda: (running.become(running.Running()), task.output().open("w"))[1]) as sink:
+        sink.write((9,))
+
+
+class Elsewhere(luigi.Task):
+    """Another scheduler that completes a task before this one comes to run it."""
+
+    task = luigi.Parameter(significant=False)
+
+    def complete(self):
+        return self.task.complete()
+
+    def run(self):
+        load_elsewhere(self.task)
+
+
 def build(*tasks, **options):
     return luigi.build(tasks, local_scheduler=True, no_lock=True, log_level="WARNING", **options)
 
@@ -84,6 +104,66 @@ class TestRuns:
         assert build(Daily(DAY, rerun="late data"))
         assert history(Daily(DAY)) == [State.RETIRED, State.PUBLISHED]
         assert Daily(DAY).complete()
+
+    def test_a_task_that_another_scheduler_completed_meanwhile_is_not_loaded_again(self, caplog):
+        class Overtaken(Daily):
+            given = 0
+
+            def requires(self):
+                return Elsewhere(self)
+
+            def rows(self):
+                Overtaken.given += 1
+                return super().rows()
+
+        assert build(Overtaken(DAY))
+        assert history(Overtaken(DAY)) == [State.PUBLISHED]
+        assert Overtaken.given == 0
+        assert "another process published it meanwhile, so it is not loaded again" in caplog.text
+
+    def test_a_load_that_lost_its_claim_to_one_that_completed_the_task_does_not_fail_it(self):
+        class Overtaken(Daily):
+            def rows(self):
+                yield (1,)
+                load_elsewhere(self)
+
+        assert build(Overtaken(DAY))
+        assert history(Overtaken(DAY)) == [State.FAILED, State.PUBLISHED]
+
+    def test_a_plain_task_that_another_scheduler_completed_meanwhile_is_not_loaded_again(self):
+        class Overtaken(luigi.Task):
+            def requires(self):
+                return Elsewhere(self)
+
+            def output(self):
+                return Target("plain", task=self)
+
+            def run(self):
+                with self.output().open("w") as sink:
+                    sink.write((1,))
+
+        assert build(Overtaken())
+        assert history(Overtaken()) == [State.PUBLISHED]
+
+    def test_a_conflict_with_a_load_that_did_not_complete_the_task_still_fails_it(self, caplog):
+        class Overtaken(Daily):
+            def rows(self):
+                yield (1,)
+                load_elsewhere(self.clone(rerun="another"))
+
+        assert not build(Overtaken(DAY, rerun="mine"))
+        assert "Conflict" in caplog.text
+        assert history(Overtaken(DAY)) == [State.FAILED, State.PUBLISHED]
+
+    @pytest.mark.parametrize("run_by", ["hand", "a complete() of its own"])
+    def test_a_task_that_is_run_though_it_is_complete_is_loaded_again(self, run_by):
+        class Forced(Daily):
+            def complete(self):
+                return run_by == "hand" and super().complete()
+
+        for _ in range(2):
+            Forced(DAY).run() if run_by == "hand" else build(Forced(DAY))
+        assert history(Forced(DAY)) == [State.RETIRED, State.PUBLISHED]
 
     def test_a_failing_run_publishes_nothing_and_the_next_one_works(self):
         class Failing(Daily):
