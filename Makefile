@@ -16,7 +16,7 @@ MAKEFLAGS += --jobs=2
 # Modules are compiled when one is first imported, for all the processes that import it later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo start test older unit check bench up down purge clean server-packages proxy-packages
+.PHONY: help demo start test faults older unit check bench up down purge clean server-packages proxy-packages
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z][a-z -]*\):.*  ## /\1:/p' $(MAKEFILE_LIST) | while IFS=: read -r names text; do printf '%-10s %s\n' "$$names" "$$text"; done
@@ -30,6 +30,10 @@ start: $(VENV)/servers
 
 test: $(VENV)/ready server-packages proxy-packages  ## the whole suite, on real servers
 	$(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+faults: export LUIGI_SINKS_KILLS = every
+faults: $(VENV)/ready server-packages  ## kill loads at each of their requests, and whatever else breaks; takes long
+	$(RUN) -m pytest -n 4 tests/faults
 
 older: $(VENV)/ready server-packages  ## the tests of MariaDB and Elasticsearch with the oldest clients that are accepted
 	@command -v mariadb_config >/dev/null && command -v gcc >/dev/null \

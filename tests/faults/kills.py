@@ -1,0 +1,196 @@
+"""Kills a process before or after one of the requests that it sends to a store.
+
+A store takes part by its line in `STORES`: how to open a sink, which methods of its driver
+send one request each, and which versions it holds anything of, by its own look.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import urllib3
+from luigi.configuration import get_config
+
+from luigi_sinks import Origin, config, load, versions, writer
+from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
+from luigi_sinks.elasticsearch.connection import ask
+from luigi_sinks.elasticsearch.schema import parse_schema
+from luigi_sinks.sink import Sink
+from luigi_sinks.version import WHOLE, State, Version
+
+BEFORE, AFTER = "before", "after"
+LONGEST = 30
+"""Seconds that a process may take that runs after a kill."""
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["tests.faults.kills", "luigi_sinks.elasticsearch.elastic"])
+
+
+@dataclass(frozen=True)
+class Store:
+    """What is done to kill a client of a store, and to look at what it left behind.
+
+    `senders` returns the classes and methods of the driver that send one request each.
+    `held` returns the ids of the versions of which the store holds anything: not by the registry.
+    """
+
+    open: Callable[[str], Sink]
+    senders: Callable[[], Iterable[tuple[Any, str]]]
+    held: Callable[[Sink], set[str]]
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """When a process dies: before or after the request of this number, counted from 1."""
+
+    number: int
+    when: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: what it raised, and the requests that it sent."""
+
+    exitcode: int
+    error: str
+    requests: Sequence[str]
+
+
+def rows(kind: str, count: int) -> list[Any]:
+    """Return rows of the contract suite's dataset; with a kind, as a graph takes them."""
+    made = [{"id": number, "name": f"name {number}", "amount": number / 4} for number in range(count)]
+    return [(kind, row) for row in made] if kind else made
+
+
+def _load(store: Store, sink: Sink, _: Version | None, count: int) -> None:
+    load(sink, WHOLE, Origin(f"Load_{secrets.token_hex(4)}", family="Load"), rows(store.kind, count))
+
+
+def _roll_back(_: Store, sink: Sink, version: Version | None, __: int) -> None:
+    versions.roll_back(sink, version)
+
+
+def _prune(_: Store, sink: Sink, version: Version | None, __: int) -> None:
+    versions.prune(sink, version)
+
+
+VERBS: Mapping[str, Callable[[Store, Sink, Version | None, int], None]] = {
+    "load": _load,
+    "roll_back": _roll_back,
+    "prune": _prune,
+}
+
+
+def run(
+    store: str,
+    dataset: str,
+    verb: str,
+    *,
+    version: Version | None = None,
+    count: int = 25,
+    kill: Kill | None = None,
+) -> Ended:
+    """Do the verb in a process of its own, which dies at `kill`. Raises TimeoutError if it takes too long."""
+    ours, theirs = _PROCESSES.Pipe(duplex=False)
+    with ours, theirs:
+        sections = {name: dict(get_config().items(name)) for name in get_config().sections() if "luigi_sinks" in name}
+        process = _PROCESSES.Process(target=_child, args=(theirs, sections, store, dataset, verb, version, count, kill))
+        process.start()
+        theirs.close()
+        told: list[Any] = []
+        try:
+            while ours.poll(LONGEST):
+                told.append(ours.recv())
+        except EOFError:
+            process.join(LONGEST)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise TimeoutError(f"{verb} of {dataset} waits for more than {LONGEST} s, after {told[-1:]}")
+    error = next((str(each) for each in told if isinstance(each, BaseException)), "")
+    return Ended(process.exitcode, error, [each for each in told if isinstance(each, str)])
+
+
+def _child(to, sections, name, dataset, verb, version, count, kill) -> None:  # type: ignore[no-untyped-def]
+    get_config().read_dict(sections)
+    writer._MOST_ROWS = 10  # several parts
+    store, lock, numbers = STORES[name], threading.Lock(), itertools.count(1)
+    try:
+        sink = store.open(dataset)
+        for place, method in store.senders():
+            setattr(place, method, _deadly(getattr(place, method), to, lock, numbers, kill))
+        VERBS[verb](store, sink, version, count)
+    except BaseException as error:
+        to.send(RuntimeError(f"{type(error).__name__}: {error}"))
+        raise
+
+
+def _deadly(
+    send: Callable[..., Any], to: Connection, lock: threading.Lock, numbers: Iterable[int], kill: Kill | None
+) -> Callable[..., Any]:
+    """Return the driver's method so that it dies at its turn, and tells of each request."""
+
+    def sends(*args: Any, **kwargs: Any) -> Any:
+        with lock:
+            number = next(iter(numbers))
+            to.send(f"{number} " + " ".join(str(each)[:200] for each in args[1:3] if isinstance(each, (str, bytes))))
+        if kill == Kill(number, BEFORE):
+            _die()
+        answer = send(*args, **kwargs)
+        if kill == Kill(number, AFTER):
+            _die()
+        return answer
+
+    return sends
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    threading.Event().wait()  # for the signal
+
+
+MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
+
+
+def _elasticsearch(dataset: str) -> Sink:
+    settings = config.read_connection(ElasticsearchSettings, "elasticsearch")
+    return ElasticsearchSink(settings, dataset, parse_schema(dataset, MAPPING, {}, "id"))
+
+
+def _requests() -> Iterable[tuple[Any, str]]:
+    return [(urllib3.HTTPConnectionPool, "urlopen")]
+
+
+def _indices(sink: Any) -> set[str]:
+    found = ask(sink.settings, lambda es: es.indices.get_alias(index=f"{sink.dataset}~*", expand_wildcards="all"))
+    ends = [index.split("~")[1:] for index in found]
+    return {end[1] for end in ends if end != ["registry"]}
+
+
+STORES: Mapping[str, Store] = {"elasticsearch": Store(_elasticsearch, _requests, _indices)}
+
+
+def unlike_the_registry(store: str, sink: Sink) -> list[str]:
+    """Return what is wrong with a dataset: where its records, pointer and rows do not agree."""
+    records, head = list(sink.records()), sink.head(WHOLE).version
+    shown = [record.version for record in records if record.state is State.PUBLISHED]
+    kept = {record.version.id for record in records if record.state.has_rows}
+    wrong = [f"{record.version} is {record.state}" for record in records if record.is_unfinished]
+    if shown != [head]:
+        wrong.append(f"the head is {head}, and published are {shown}")
+    counted = ((record, sink.count(record.version)) for record in records if record.state.has_rows)
+    wrong += [
+        f"{record.version} has {count} rows of {record.rows}" for record, count in counted if count != record.rows
+    ]
+    held = STORES[store].held(sink)
+    return wrong if held == kept else [*wrong, f"the store holds {held}, and the registry {kept}"]

@@ -1,0 +1,122 @@
+"""After kill -9 before or after any request, a rerun leaves the store as its registry says.
+
+The suite kills at a few of the requests; `make faults` at each of them.
+"""
+
+import os
+import secrets
+import signal
+
+import pytest
+
+from luigi_sinks import State, versions
+from luigi_sinks.version import WHOLE
+from tests.faults.kills import AFTER, BEFORE, STORES, Kill, rows, run, unlike_the_registry
+
+EVERY = os.environ.get("LUIGI_SINKS_KILLS") == "every"
+
+
+def first_load(store, kill):
+    load(store, new_dataset(), kill)
+
+
+def later_load(store, kill):
+    dataset, _ = prepared(store)
+    load(store, dataset, kill)
+
+
+def load_over_a_dead_one(store, kill):
+    dataset, _ = prepared(store)
+    earlier = Kill(kill.number * 2 // 3 + 1, BEFORE)
+    dies(run(store, dataset, "load", kill=earlier), earlier)
+    load(store, dataset, kill)
+
+
+def load(store, dataset, kill):
+    dies(run(store, dataset, "load", kill=kill), kill)
+    ends_well(run(store, dataset, "load", count=31), kill)
+    sink = STORES[store].open(dataset)
+    assert rows_of(sink, sink.head(WHOLE).version) == sorted(rows(STORES[store].kind, 31), key=str)
+    is_right(store, sink)
+
+
+def roll_back(store, kill):
+    dataset, version = prepared(store)
+    dies(run(store, dataset, "roll_back", version=version, kill=kill), kill)
+    ends_well(run(store, dataset, "roll_back", version=version), kill)
+    sink = STORES[store].open(dataset)
+    assert sink.head(WHOLE).version == version
+    is_right(store, sink)
+
+
+def prune(store, kill):
+    dataset, version = prepared(store)
+    dies(run(store, dataset, "prune", version=version, kill=kill), kill)
+    ends_well(run(store, dataset, "prune", version=version), kill)
+    sink = STORES[store].open(dataset)
+    assert sink.record(version).state is State.DROPPED
+    is_right(store, sink)
+
+
+VERBS = {verb.__name__: verb for verb in (first_load, later_load, load_over_a_dead_one, roll_back, prune)}
+SAMPLE = {
+    "later_load": (Kill(9, AFTER), Kill(-2, BEFORE)),
+    "roll_back": (Kill(-2, AFTER),),
+    "prune": (Kill(-2, BEFORE),),
+}
+"""Which kills a short run makes; a negative number counts from the end."""
+
+
+@pytest.mark.parametrize("verb", VERBS if EVERY else SAMPLE)
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.timeout(7_200 if EVERY else 300)
+def test_after_a_kill_a_rerun_leaves_the_store_as_its_registry_says(store, verb):
+    count = requests_of(store, verb)
+    every = [Kill(number, when) for number in range(1, count + 1) for when in (BEFORE, AFTER)]
+    for kill in every if EVERY else SAMPLE[verb]:
+        VERBS[verb](store, Kill(kill.number % (count + 1), kill.when))
+
+
+def requests_of(store, verb):
+    """Return how many requests the verb sends, where nothing kills it."""
+    if verb == "first_load":
+        return len(run(store, new_dataset(), "load").requests)
+    dataset, version = prepared(store)
+    return len(run(store, dataset, verb if verb in {"prune", "roll_back"} else "load", version=version).requests)
+
+
+def new_dataset():
+    return f"kill_{secrets.token_hex(4)}"
+
+
+ready = {}
+
+
+def prepared(store):
+    """Load until there are two older versions; return the dataset, which is used again, and the oldest version."""
+    dataset = ready.setdefault(store, new_dataset())
+    while len(kept := [each for each in STORES[store].open(dataset).records() if each.state.has_rows]) < 3:
+        ends_well(run(store, dataset, "load"), None)
+    return dataset, next(each.version for each in kept if each.state is State.RETIRED)
+
+
+def dies(ended, kill):
+    assert ended.exitcode == -signal.SIGKILL, (kill, ended.error)
+
+
+def ends_well(ended, kill):
+    assert (ended.exitcode, ended.error) == (0, ""), kill
+
+
+def rows_of(sink, version):
+    return sorted(sink.read(version), key=str)
+
+
+def is_right(store, sink):
+    """Check that records, head and rows agree, and that an older version can be published and the head again."""
+    assert unlike_the_registry(store, sink) == []
+    older = [record.version for record in sink.records() if record.state is State.RETIRED]
+    for version in (*older[-1:], sink.head(WHOLE).version):
+        versions.roll_back(sink, version)
+        assert sink.head(WHOLE).version == version
+    assert unlike_the_registry(store, sink) == []
