@@ -18,6 +18,7 @@ from typing import Any, Protocol, get_args
 import msgspec
 
 from luigi_sinks.errors import BadRow, did_you_mean
+from luigi_sinks.kept import change
 
 _JSON = msgspec.json.Encoder()
 _ESCAPED_NUL = b"\\u0000"
@@ -105,6 +106,8 @@ class TupleShape:
         """Return each row as a tuple in the order of the fields, after validation."""
         tuples = self._as_tuples(rows)
         accepted: list[tuple[Any, ...]] = msgspec.convert(tuples, self.rows_type, builtin_types=(bytes,))
+        if accepted != tuples:
+            self._refuse_changes(tuples, accepted)
         for position, field in enumerate(self.fields):
             if field.refuse is not None:
                 _refuse_values(field, (row[position] for row in accepted))
@@ -122,6 +125,13 @@ class TupleShape:
     def as_given(self, row: Any) -> Mapping[str, Any]:
         """Return the row as a mapping."""
         return dict(zip(self.names, row, strict=True))
+
+    def _refuse_changes(self, given: Sequence[Any], accepted: Sequence[Any]) -> None:
+        for position, field in enumerate(self.fields):
+            pairs = zip((row[position] for row in given), (row[position] for row in accepted), strict=True)
+            for index, (value, kept) in enumerate(pairs):
+                if value is not kept and (found := change(value, kept)):
+                    raise WrongRow(index, field.name + found[0], found[1])
 
     def _as_tuples(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Return the rows as tuples: all at once if they have the same type and length, else one by one."""
@@ -151,8 +161,9 @@ class TupleShape:
             if name not in self.names:
                 return WrongRow(index, str(name), f"is unknown; {did_you_mean(name, self.names)}")
         missing = next(field for field in self.fields if field.name not in row)
-        advice = "; set it to None if there is no value" if type(None) in get_args(missing.type) else ""
-        return WrongRow(index, missing.name, f"is missing{advice}")
+        is_optional = type(None) in get_args(missing.type)
+        advice = "set it to None if there is no value" if is_optional else "give it in each row"
+        return WrongRow(index, missing.name, f"is missing; {advice}: no default or number is filled in")
 
 
 @dataclass(frozen=True)
@@ -206,21 +217,26 @@ class Contract:
         """Return the error for a row that breaks the contract."""
         return BadRow(self.dataset, row, field, reason)
 
-    def duplicate(self, row: int, key: Sequence[str], values: Sequence[Any]) -> BadRow:
-        """Return the error for a row with the key of an earlier row."""
+    def duplicate(
+        self, row: int, key: Sequence[str], values: Sequence[Any], *, earlier: int | None = None, why: str = ""
+    ) -> BadRow:
+        """Return the error for a row with the key of an earlier row, whose number may be unknown.
+
+        `why` ends the sentence where the two keys differ, and only the store finds them equal.
+        """
         from luigi_sinks.wrong_values import shown  # noqa: PLC0415 - most rows are right
 
         listed = ", ".join(map(shown, values))
-        return self.bad_row(row, ", ".join(key), f"repeats the key {listed} of an earlier row")
+        place = "an earlier row" if earlier is None else f"row {earlier}"
+        return self.bad_row(row, ", ".join(key), f"repeats the key {listed} of {place}{why}")
 
-    def first_repeat(self, kind: str, rows: Iterable[Any]) -> int | None:
-        """Return the index of the first row with the key of an earlier row, or None."""
-        key_of, seen = self.shapes[kind].key_of, set()
+    def first_repeat(self, kind: str, rows: Iterable[Any]) -> tuple[int, int] | None:
+        """Return the index of the first row with the key of an earlier row, and the index of that; or None."""
+        key_of, seen = self.shapes[kind].key_of, dict[Any, int]()
         for index, row in enumerate(rows):
-            key = key_of(row)
-            if key in seen:
-                return index
-            seen.add(key)
+            earlier = seen.setdefault(key_of(row), index)
+            if earlier < index:
+                return index, earlier
         return None
 
 

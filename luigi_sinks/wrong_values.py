@@ -30,7 +30,7 @@ def explained(reason: str, value: Any) -> str:
 
 
 def _wrong_type(value: Any, kinds: str) -> str:
-    *others, last = (_KINDS.get(kind, kind) for kind in kinds.replace(_ANY_JSON, "json").split(" | "))
+    *others, last = (_KINDS.get(kind, kind) for kind in kinds.split(" | "))
     return f"expected {', '.join(others) + ' or ' if others else ''}{last}, got {_typed(value)}"
 
 
@@ -85,9 +85,7 @@ _KINDS = {
     "array": "a list",
     "object": "a dict",
     "null": "None",
-    "json": "JSON (a dict, a list, text, a number, True or False)",
 }
-_ANY_JSON = "bool | int | float | str | object | array"
 _INVALID = {"decimal string": "decimal", "UUID": "uuid", "UUID bytes": "uuid"}
 _EXPLANATIONS: Sequence[tuple[re.Pattern[str], Callable[..., str]]] = (
     (re.compile(r"Expected (.+), got .+"), _wrong_type),

@@ -14,6 +14,7 @@ import msgspec
 from luigi_sinks.contract import Contract, WrongRow
 from luigi_sinks.elasticsearch import types
 from luigi_sinks.errors import BadSetting, did_you_mean
+from luigi_sinks.kept import change
 
 _UNKNOWN = re.compile(r"unknown field `(.*)` - at `\$\[(\d+)\](.*)`$")
 _MISSING = re.compile(r"required field `(.*)` - at `\$\[(\d+)\]`$")
@@ -54,6 +55,10 @@ class DocumentShape:
                 raise
             raise wrong from None
         detached: list[dict[str, Any]] = msgspec.to_builtins(documents, builtin_types=(bytes, date, datetime))
+        if detached != documents:
+            for index, (given, kept) in enumerate(zip(documents, detached, strict=True)):
+                if found := change(given, kept):
+                    raise WrongRow(index, found[0].lstrip("."), found[1])
         return detached
 
     def field_at(self, path: str) -> str:

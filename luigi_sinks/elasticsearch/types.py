@@ -16,6 +16,8 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
+from luigi_sinks.kept import change_in_json
+
 TERM_BYTES = 32_766
 """Lucene's longest term. Text that is longer only in bytes is refused by the server."""
 
@@ -23,7 +25,6 @@ ID_BYTES = 512
 """The longest `_id`."""
 
 _ISO = re.compile(r"\d{4}(-\d\d(-\d\d(T(\d\d(:\d\d(:\d\d([.,]\d{1,9})?)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?)?)?", re.ASCII)
-_JSON = msgspec.json.Encoder()
 
 
 class Checked:
@@ -96,29 +97,6 @@ class Ip(Checked):
         return None
 
 
-class GeoPoint(Checked):
-    """A point as {"lat", "lon"}, as [lon, lat], or as text, which the server reads."""
-
-    @classmethod
-    def check(cls, value: Any) -> None:
-        """Read a list that begins with a number as one point."""
-        is_point = isinstance(value, (list, tuple)) and len(value) > 0 and _is_number(value[0])
-        super().check([_named(value)] if is_point else value)
-
-    @staticmethod
-    def refuse(value: Any) -> str | None:
-        """Refuse what is not on the globe."""
-        if isinstance(value, str):
-            return None
-        point = _named(value) if isinstance(value, (list, tuple)) else value
-        if not isinstance(point, Mapping) or not {"lat", "lon"} <= point.keys():
-            return 'is not a point: give {"lat": ..., "lon": ...}, [lon, lat] or text'
-        for name, limit in (("lat", 90), ("lon", 180)):
-            if not _is_number(point[name]) or not abs(point[name]) <= limit:
-                return f"{name} must be a number from -{limit} to {limit}"
-        return None
-
-
 class DocumentId(Checked):
     """Text that can be a document's `_id`."""
 
@@ -132,15 +110,22 @@ class DocumentId(Checked):
 
 
 class Unchecked(Checked):
-    """Any JSON; the server checks it."""
+    """Any JSON that comes back as it is; the server checks the rest."""
 
     @classmethod
     def check(cls, value: Any) -> None:
-        """Refuse only what cannot be sent."""
-        try:
-            _JSON.encode(value)
-        except TypeError as error:
-            raise ValueError(str(error)) from None
+        """Refuse what JSON would change."""
+        if reason := change_in_json(value):
+            raise ValueError(reason)
+
+
+class Binary(Checked):
+    """Bytes, or their base64 as text."""
+
+    @staticmethod
+    def refuse(value: Any) -> str | None:
+        """Refuse other values."""
+        return None if isinstance(value, (str, bytes)) else f"Expected bytes, got {type(value).__name__}"
 
 
 def checked(kind: type[Checked], value: Any) -> Checked:
@@ -162,7 +147,7 @@ _PLAIN: dict[str, Any] = {
     **_INTEGERS,
     "half_float": _floating(65_504.0),
     "float": _floating((2 - 2**-23) * 2.0**127),
-    "double": _floating(sys.float_info.max),
+    "double": Annotated[int, Meta(ge=-(2**53), le=2**53)] | _floating(sys.float_info.max),
     "scaled_float": _floating(sys.float_info.max),
     "boolean": bool,
     "text": str,
@@ -170,13 +155,15 @@ _PLAIN: dict[str, Any] = {
     "wildcard": str,
     "unsigned_long": UnsignedLong,
     "ip": Ip,
-    "geo_point": GeoPoint,
+    "binary": Binary,
 }
 
 
 def type_of(declaration: Mapping[str, Any]) -> Any:
     """Return the type of one value of a field."""
     kind = declaration.get("type", "object")
+    if declaration.get("ignore_malformed") in {True, "true"}:
+        return Unchecked  # the server takes any value, and does not index the wrong ones
     if kind == "keyword":
         return _keyword(declaration)
     if kind in {"date", "date_nanos"}:
@@ -228,11 +215,3 @@ def _object(declaration: Mapping[str, Any]) -> Any:
     if declaration.get("properties") and declaration.get("enabled", True) and is_strict:
         return struct("Object", declaration["properties"])
     return Unchecked
-
-
-def _named(point: Any) -> Any:
-    return {"lon": point[0], "lat": point[1]} if len(point) in {2, 3} else {}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

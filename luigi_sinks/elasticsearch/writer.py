@@ -27,7 +27,9 @@ _BODY_BYTES = 8_000_000
 _TRIES = 6
 _EXISTS, _CLOSED, _OVERLOADED = 409, {403, 404}, {429, 503}
 _ANSWER = ("errors", "items.*.status", "items.*.error")
-_FIELD = re.compile(r'introduction of \[([^\]]+)\] within \[([^\]]+)\]|field \[([^\]]+)\]|field="([^"]+)"')
+_FIELD = re.compile(
+    r'introduction of \[([^\]]+)\] within \[([^\]]+)\]|field \[([^\]]+)\]|field="([^"]+)"|value \[[^]]*\] for (\S+)$'
+)
 _JSON = msgspec.json.Encoder()
 
 
@@ -108,7 +110,7 @@ class PartWriter:
             return
         within = self.contract.first_repeat(self.part.kind, self.part.rows)
         if within is not None:
-            raise self._duplicate(within)
+            raise self._duplicate(*within)
         different = indices if self.is_first_attempt else self._different(indices)
         for index in different:
             raise self._duplicate(index)
@@ -128,9 +130,14 @@ class PartWriter:
     def _documents(self) -> Iterator[bytes]:
         return map(_JSON.encode, self.part.rows)
 
-    def _duplicate(self, index: int) -> BadRow:
-        row = self.part.rows[index]
-        return self.contract.duplicate(self.part.first_row + index, (self.id_field,), (row[self.id_field],))
+    def _duplicate(self, index: int, earlier: int | None = None) -> BadRow:
+        row, first = self.part.rows[index], self.part.first_row
+        return self.contract.duplicate(
+            first + index,
+            (self.id_field,),
+            (row[self.id_field],),
+            earlier=None if earlier is None else first + earlier,
+        )
 
     def _bad_row(self, index: int, field: str, reason: str) -> BadRow:
         return self.contract.bad_row(self.part.first_row + index, field, reason)

@@ -16,6 +16,8 @@ NO_SUCH_TABLE = 1146
 ABSENT = {NO_SUCH_TABLE, 1054}
 """A table or a column is not there."""
 DUPLICATE_KEY = 1062
+VALUE_TOO_LARGE = 1301
+"""A function's result is larger than max_allowed_packet."""
 NO_SUCH_ROLE = 1959
 LOCKED = {1205, 1213}
 _REFUSED = {1045, 1698, 3159}

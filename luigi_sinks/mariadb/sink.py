@@ -12,7 +12,7 @@ from luigi_sinks import record as rules
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import CheckFailed, Conflict
 from luigi_sinks.mariadb import creation
-from luigi_sinks.mariadb.bad_rows import refusal
+from luigi_sinks.mariadb.bad_rows import refusal, stored_key
 from luigi_sinks.mariadb.catalog import MariaDBCatalog
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.schema import SEQ, Schema
@@ -91,7 +91,8 @@ class MariaDBStage:
             return
         load = partial(send, cursor, self.sink.schema, self.sink.names.base, self.seq)
         if load(part.rows):
-            raise refusal(part, self.sink.contract, self.sink.schema, load)
+            stored = partial(stored_key, cursor, self.sink.names.base, self.seq)
+            raise refusal(part, self.sink.contract, self.sink.schema, load, stored)
 
     def _refuse_other_rows(self, cursor: Any, part: Part) -> None:
         query = f"SELECT row_count FROM {self.sink.names.parts} WHERE seq = ? AND number = ?"

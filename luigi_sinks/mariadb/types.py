@@ -1,7 +1,7 @@
 """How the values of each type of column are checked and sent.
 
 A value that would not come back as it was given is refused: nothing is rounded, cut or
-padded. The one exception is FLOAT, which keeps 24 bits of a number.
+padded. The one exception is a float in a FLOAT column, which keeps 24 bits of it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from luigi_sinks.errors import BadSetting, NotInstalled
+from luigi_sinks.kept import change_in_json
 
 try:
     import sqlalchemy as sa
@@ -92,8 +93,19 @@ def _(kind: Any) -> Codec:
     if getattr(kind, "scale", None) is not None:
         raise BadSetting(f"{kind!r} rounds what it is given; use Double or Numeric")
     if kind.__visit_name__ in {"float", "FLOAT"} and (kind.precision or 0) <= _SINGLE_PRECISION:
-        return Codec(_between(_LARGEST_SINGLE))
+        return Codec(int | _between(_LARGEST_SINGLE), refuse=_is_rounded)
     return Codec(_between(_LARGEST_DOUBLE))
+
+
+def _is_rounded(value: float) -> str | None:
+    """Refuse a whole number that FLOAT would round; who gives a float knows what FLOAT keeps."""
+    if not isinstance(value, int):
+        return None
+    try:
+        kept = struct.unpack("<f", struct.pack("<f", value))[0]
+    except OverflowError:
+        kept = None
+    return None if kept == value else "is an int that FLOAT, of 24 bits, cannot hold; declare Double or BigInteger"
 
 
 def _between(largest: float) -> Any:
@@ -157,6 +169,9 @@ def _is_too_long(limit: int, value: str) -> str | None:
 def _(kind: sa.Enum) -> Codec:
     if kind.enum_class is not None:
         raise BadSetting("an Enum of a class is not supported; list its texts: Enum('a', 'b')")
+    for member in kind.enums:
+        if member.endswith(" "):
+            raise BadSetting(f"MariaDB cuts the spaces at the end of the Enum's {member!r}; remove them, or use String")
     return Codec(Literal[tuple(kind.enums)], spell=_awkward_text)
 
 
@@ -224,22 +239,15 @@ def _finer_than(kind: Any) -> Callable[[Any], str | None]:
 @codec.register
 def _(kind: sa.JSON) -> Codec:
     del kind
-    plain = dict[str, Any] | list[Any] | str | int | float | bool
-    return Codec(plain, _changes_in_json, _spelled_json)
+    return Codec(Any, _refuse_json, _spelled_json)
 
 
 def _spelled_json(values: Sequence[Any]) -> Sequence[Any]:
     return _awkward_text([None if value is None else msgspec.json.encode(value).decode() for value in values])
 
 
-def _changes_in_json(value: Any) -> str | None:
-    """Refuse what JSON would change: NaN, a tuple, keys that are not text, a date."""
-    try:
-        if msgspec.json.decode(msgspec.json.encode(value)) == value:
-            return None
-    except (TypeError, ValueError) as error:
-        return f"is not JSON: {error}"
-    return "would be changed by JSON; give dicts with text keys, lists, text, finite numbers and bools"
+def _refuse_json(value: Any) -> str | None:
+    return "is None; give JSON, or declare the column nullable" if value is None else change_in_json(value)
 
 
 @codec.register(sa.Uuid)

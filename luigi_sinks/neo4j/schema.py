@@ -267,4 +267,4 @@ def _repeated(names: Sequence[Any]) -> Iterator[Any]:
 
 
 def _renamed(key: Property, name: str) -> Property:
-    return Property(name, key.type, key.base, key.function)
+    return replace(key, name=name)

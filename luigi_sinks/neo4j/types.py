@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -28,7 +28,7 @@ https://neo4j.com/docs/cypher-manual/5/indexes/search-performance-indexes/using-
 
 _KNOWN = "int, float, str, bool, bytes, date, datetime, time, a list of one of these but bytes, and each of them | None"
 _KEYS = (int, str, date, datetime, time)
-_MINUTE = 60
+_MINUTE, _LARGEST_OFFSET = timedelta(minutes=1), timedelta(hours=18)
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,14 @@ class Property:
     function: str = ""
     is_list: bool = False
     is_optional: bool = False
+    is_key: bool = False
 
     @property
     def field(self) -> Field:
         """The property as the contract sees it."""
-        return Field(self.name, self.type, _refuse_odd_offset if self.function in {"datetime", "time"} else None)
+        if self.function not in {"datetime", "time"}:
+            return Field(self.name, self.type)
+        return Field(self.name, self.type, _refuse_zone_of_key if self.is_key else _refuse_odd_offset)
 
     @property
     def text(self) -> str:
@@ -98,6 +101,7 @@ def parse_key(name: str, declared: Any) -> Property:
         raise BadSetting(
             f"key {name!r} is {_shown(declared)}; a key is int, str, date, datetime or time, and never None"
         )
+    found = replace(found, is_key=True)
     if found.base is not str:
         return found
     base, metas = _unwrapped(found.type)
@@ -219,9 +223,21 @@ def _shown(declared: Any) -> str:
 
 
 def _refuse_odd_offset(value: Any) -> str | None:
-    """Refuse an offset with seconds, as some of before 1972 have: ISO text would lose them."""
+    """Refuse what Neo4j has no zone for: the seconds of an offset, as before 1972, would be lost in ISO text."""
     for moment in value if isinstance(value, list) else [value]:
-        offset = moment and moment.utcoffset()
-        if offset and offset.total_seconds() % _MINUTE:
-            return f"has an offset of {offset}, which is not in whole minutes; convert it to UTC"
+        if moment is None:
+            continue
+        offset = moment.utcoffset()
+        if offset is None:
+            return "has a time zone without an offset; give the offset: tzinfo=datetime.UTC"
+        if abs(offset) > _LARGEST_OFFSET or offset % _MINUTE:
+            return f"has an offset of {offset}; Neo4j keeps whole minutes up to 18 hours: convert it to UTC"
     return None
+
+
+def _refuse_zone_of_key(value: Any) -> str | None:
+    """Refuse keys of other zones than UTC: Neo4j takes one instant in two zones for two keys, and Python for one."""
+    reason = _refuse_odd_offset(value)
+    if reason or not value.utcoffset():
+        return reason
+    return f"has an offset of {value.utcoffset()}, and a key is in UTC, so that one instant is one key; convert it"

@@ -138,12 +138,17 @@ class PartWriter:
         """Find the row whose key was there before: in its part, or in the store."""
         assert isinstance(self.kind, NodeKind)
         shape, rows = self.contract.shapes[batch.part.kind], batch.part.rows
-        repeat = self.contract.first_repeat(batch.part.kind, rows)
-        if repeat is None:
-            repeat = self._first_existing(batch)
+        found = self.contract.first_repeat(batch.part.kind, rows) or (self._first_existing(batch), None)
+        repeat, earlier = found
         if repeat is None:
             return Unavailable(f"{self.version}: a row that was deleted meanwhile was in the way: {error}")
-        return self.contract.duplicate(batch.part.first_row + repeat, shape.key, shape.key_of(rows[repeat]))
+        first = batch.part.first_row
+        return self.contract.duplicate(
+            first + repeat,
+            shape.key,
+            shape.key_of(rows[repeat]),
+            earlier=earlier if earlier is None else first + earlier,
+        )
 
     def _first_existing(self, batch: Batch) -> int | None:
         assert isinstance(self.kind, NodeKind)

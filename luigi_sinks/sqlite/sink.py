@@ -105,7 +105,7 @@ class SQLiteStage:
         parts = db.execute(
             "SELECT number, kind, first_row, body FROM part WHERE id = ? ORDER BY number", (self.version.id,)
         ).fetchall()
-        keys: dict[str, set[Any]] = {kind: set() for kind in self.sink.contract.shapes}
+        keys: dict[str, dict[Any, int]] = {kind: {} for kind in self.sink.contract.shapes}
         for number, kind, first_row, body in parts:
             shape = self.sink.contract.shapes[kind]
             rows = msgspec.msgpack.decode(body, type=shape.rows_type)
@@ -117,15 +117,15 @@ class SQLiteStage:
                     (msgspec.msgpack.encode(kept), len(rows) - len(kept), self.version.id, number),
                 )
 
-    def _check_keys(self, seen: set[Any], shape: Shape, first_row: int, rows: Sequence[Any]) -> None:
+    def _check_keys(self, seen: dict[Any, int], shape: Shape, first_row: int, rows: Sequence[Any]) -> None:
         if shape.key:
             for number, row in enumerate(rows, first_row):
                 key = shape.key_of(row)
-                if key in seen:
-                    raise self.sink.contract.duplicate(number, shape.key, key)
-                seen.add(key)
+                earlier = seen.setdefault(key, number)
+                if earlier < number:
+                    raise self.sink.contract.duplicate(number, shape.key, key, earlier=earlier)
 
-    def _standing(self, keys: dict[str, set[Any]], kind: str, first_row: int, rows: Sequence[Any]) -> list[Any]:
+    def _standing(self, keys: dict[str, dict[Any, int]], kind: str, first_row: int, rows: Sequence[Any]) -> list[Any]:
         """Return the rows whose references lead somewhere; refuse the others unless they may be set aside."""
         contract, kept = self.sink.contract, []
         for number, row in enumerate(rows, first_row):

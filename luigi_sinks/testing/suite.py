@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar
 
@@ -569,6 +570,16 @@ class SinkSuite:
     def test_infinity_is_refused(self, sink: Sink) -> None:
         self.refuses(sink, "amount", amount=-math.inf)
 
+    def test_a_whole_number_that_a_float_cannot_hold_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "amount", amount=2**53 + 1)
+
+    def test_a_decimal_that_a_float_cannot_hold_is_refused(self, sink: Sink) -> None:
+        self.refuses(sink, "amount", amount=Decimal("0.1"))
+
+    def test_whole_numbers_that_a_float_holds_are_read_as_written(self, sink: Sink) -> None:
+        given = [{"id": i, "name": "", "amount": amount} for i, amount in enumerate((2**53, -(2**53), 0, -7))]
+        assert self.read(sink, self.load(sink, given)) == given
+
     def test_a_lone_surrogate_is_refused(self, sink: Sink) -> None:
         self.refuses(sink, "name", name="a\ud800")
 
@@ -577,6 +588,10 @@ class SinkSuite:
 
     def test_a_key_that_comes_twice_is_refused(self, sink: Sink) -> None:
         self.refuses(sink, "id", id=7)
+
+    def test_the_error_of_a_repeated_key_names_the_row_that_had_it_first(self, sink: Sink) -> None:
+        with pytest.raises(BadRow, match="row 21, field 'id': repeats the key 7 of row 8;"):
+            self.load(sink, [*rows(20), {"id": 7, "name": "again", "amount": None}])
 
     def test_a_key_that_an_earlier_part_holds_is_refused(self, sink: Sink) -> None:
         first = self.load(sink, rows(1))

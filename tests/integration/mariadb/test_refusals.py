@@ -26,6 +26,11 @@ BAD_VALUES = [
     (sa.Integer(), 1.0),
     (sa.Boolean(), 1),
     (sa.Float(), 1e39),
+    (sa.Float(), 2**24 + 1),
+    (sa.Float(), 2**70 + 1),
+    (sa.Double(), 2**53 + 1),
+    (sa.Double(), 1 - 2**63),
+    (sa.Double(), Decimal("0.1")),
     (sa.Double(), math.nan),
     (sa.Double(), math.inf),
     (sa.Numeric(5, 2), Decimal(1000)),
@@ -47,12 +52,20 @@ BAD_VALUES = [
     (sa.DateTime(), datetime(2013, 1, 1, microsecond=1)),
     (mysql.DATETIME(fsp=3), datetime(2013, 1, 1, microsecond=1001)),
     (sa.Time(), time(1, 2, 3, 4)),
+    (sa.Time(), "23:59:59.9999995"),
+    (sa.DateTime(), "2024-12-31T23:59:59.9999999"),
+    (mysql.DATETIME(fsp=6), "2024-02-29 23:59:59.1234567"),
+    (mysql.TIME(fsp=6), "00:00:00.0000001"),
     (sa.LargeBinary(), "text"),
     (sa.LargeBinary(), b"x" * 65_536),
     (sa.BINARY(4), b"abc"),
     (sa.VARBINARY(2), b"abc"),
     (sa.JSON(), {"a": math.nan}),
     (sa.JSON(), {"a": (1, 2)}),
+    (sa.JSON(), (1, 2)),
+    (sa.JSON(), {1, 2}),
+    (sa.JSON(), Decimal(1)),
+    (sa.JSON(), b"x"),
     (sa.JSON(), {"a": {1: 2}}),
     (sa.JSON(), {"a": date(2013, 1, 1)}),
     (sa.JSON(), {"a": NotImplemented}),
@@ -82,11 +95,47 @@ def test_dates_may_be_given_as_iso_text(settings, table):
     assert list(row.values()) == expected
 
 
-def test_a_key_that_only_the_collation_finds_equal_is_refused(settings, table):
-    sink = MariaDBSink(settings, table, parse_schema(table, [Column("code", String(9), primary_key=True)]))
-    with pytest.raises(BadRow, match="repeats the key 'ZÜRICH'") as caught:
-        load(sink, WHOLE, ORIGIN, [("bern",), ("Zürich",), ("basel",), ("ZÜRICH",)])
+EQUAL_BY_COLLATION = [("Zürich", "ZÜRICH"), ("C-5h", "C-5H"), ("é", "e"), ("a", "a  "), ("🛫", "🎈")]
+
+
+@pytest.mark.parametrize(("first", "second"), EQUAL_BY_COLLATION)
+@pytest.mark.parametrize("is_primary", [True, False])
+def test_a_key_that_only_the_collation_finds_equal_is_refused_with_the_cure(settings, table, first, second, is_primary):
+    columns = [Column("code", String(9), primary_key=is_primary, unique=not is_primary), Column("n", Integer)]
+    sink = MariaDBSink(settings, table, parse_schema(table, columns))
+    with pytest.raises(BadRow) as caught:
+        load(sink, WHOLE, ORIGIN, [("bern", 1), (first, 2), ("basel", 3), (second, 4)])
     assert (caught.value.row, caught.value.field) == (4, "code")
+    assert f"repeats the key {second!r} of row 2, {first!r}: the collation utf8mb4" in caught.value.reason
+    assert caught.value.reason.endswith("declare the column with collation='utf8mb4_nopad_bin'")
+
+
+KEYS_OF_EVERY_KIND = [
+    (sa.Uuid(), "12345678-1234-1234-1234-123456781234"),
+    (sa.Numeric(5, 2), Decimal("1.0")),
+    (sa.VARBINARY(9), b"x"),
+    (sa.Enum("a", "b", name="ab"), "a"),
+    (sa.Boolean(), True),
+    (sa.DateTime(), datetime(2013, 1, 31)),
+    (sa.Double(), 0.1),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), KEYS_OF_EVERY_KIND, ids=repr)
+def test_a_repeated_key_of_any_type_names_the_row_that_had_it_first(settings, table, kind, value):
+    columns = [Column("part", String(9), primary_key=True), Column("it", kind, primary_key=True)]
+    sink = MariaDBSink(settings, table, parse_schema(table, columns))
+    with pytest.raises(BadRow, match=r"row 3, field 'part, it': repeats the key 'x', .* of row 2;"):
+        load(sink, WHOLE, ORIGIN, [("y", value), ("x", value), ("x", value)])
+
+
+def test_bytes_that_are_too_long_for_a_packet_are_refused_with_the_limit(settings, table, ask):
+    ((limit,),) = ask("SELECT @@max_allowed_packet")
+    columns = [Column("id", Integer), Column("small", mysql.LONGBLOB), Column("large", mysql.LONGBLOB)]
+    sink = MariaDBSink(settings, table, parse_schema(table, columns))
+    reason = f"is {limit + 1} bytes long, more than the server's max_allowed_packet = {limit}; raise that, or divide it"
+    with pytest.raises(BadRow, match=f"row 2, field 'large': {reason}"):
+        load(sink, WHOLE, ORIGIN, [(1, b"x", b"y"), (2, b"x", bytes(limit + 1))])
 
 
 def test_a_collation_of_ones_own_tells_them_apart(settings, table):

@@ -1,7 +1,9 @@
 """The contract that follows from a mapping, without a server."""
 
 import math
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -22,7 +24,8 @@ RIGHT = {
     "text": ["x" * 100_000],
     "date": ["2013", "2013-01-31", "2013-01-31T05:00:00.123Z", 1_359_590_400_000, date(2013, 1, 31), ["2013-01", None]],
     "ip": ["10.0.0.1", "::1", ["::1"]],
-    "geo_point": [{"lat": 1, "lon": 2.5}, [2.5, 1], "1,2.5", "u33d", [[2.5, 1], {"lat": 1, "lon": 2}], None],
+    "geo_point": [{"lat": "1", "lon": 2.5}, [2.5, 1], "1,2.5", "u33d", {"type": "Point", "coordinates": [1, 2]}, None],
+    "binary": [b"x", "eA==", [b"x", None]],
     "flattened": [{"any": ["thing"]}],
     "a_type_of_tomorrow": [{"x": 1}, "y", 3],
 }
@@ -32,15 +35,63 @@ WRONG = {
     "unsigned_long": [-1, 2**64, "5", True],
     "half_float": [65_505],
     "float": [3.5e38, math.inf, "1.5"],
-    "double": [math.nan, -math.inf],
     "scaled_float": [math.nan],
     "boolean": ["true", 1],
     "keyword": [5, "x" * 32_767, b"x", {"a": 1}],
     "date": ["20130131", "1359590400000", "31/01/2013", 1.5, True, ["2013", "soon"]],
     "ip": ["10.0.0.256", "localhost", 5],
-    "geo_point": [{"lat": 91, "lon": 0}, {"lat": 1}, [181, 0], 5, {"lat": "1", "lon": 2}, {"lat": math.nan, "lon": 0}],
-    "flattened": [{"any": object()}],
+    "double": [math.nan, -math.inf, 2**53 + 1, [0.5, -(2**53) - 1], Decimal("0.5"), {0.5}],
+    "text": [{"a"}, Decimal(1)],
+    "binary": [5, [b"x", 5]],
+    "geo_point": [{"lat": math.nan, "lon": 0}, (1, 2), [Decimal(1), 2]],
 }
+CHANGED_BY_JSON = [
+    math.nan,
+    math.inf,
+    (1, 2),
+    {1, 2},
+    frozenset(),
+    b"x",
+    Decimal("1.0"),
+    UUID(int=1),
+    timedelta(hours=1),
+    date(2013, 1, 31),
+    datetime(2013, 1, 31, tzinfo=UTC),
+    object(),
+    {1: "x"},
+    {1: "x", "1": "y"},
+    {None: 1},
+]
+UNCHECKED = {
+    "flattened": {"type": "flattened"},
+    "a range": {"type": "double_range"},
+    "a type of tomorrow": {"type": "a_type_of_tomorrow"},
+    "an object that is not indexed": {"type": "object", "enabled": False, "properties": {"a": {"type": "long"}}},
+    "an object without fields": {"type": "nested"},
+    "an object that takes any field": {"type": "object", "dynamic": False, "properties": {"a": {"type": "long"}}},
+    "a field that may be malformed": {"type": "long", "ignore_malformed": True},
+}
+
+
+@pytest.mark.parametrize("declared", UNCHECKED)
+@pytest.mark.parametrize("value", CHANGED_BY_JSON, ids=lambda value: type(value).__name__)
+def test_what_json_would_change_is_refused_in_every_type_that_the_contract_does_not_know(declared, value):
+    for inner in (value, {"any": {"deep": [value]}}, [1, value]):
+        with pytest.raises(BadRow, match="JSON") as caught:
+            accept({"f": UNCHECKED[declared]}, [{}, {"f": inner}])
+        assert (caught.value.row, caught.value.field) == (2, "f")
+
+
+@pytest.mark.parametrize("declared", UNCHECKED)
+def test_what_json_keeps_is_accepted_in_every_type_that_the_contract_does_not_know(declared):
+    for value in (None, -0.0, 10**30, "x", [], [[1], {"a": None}], {"gte": 1.5, "lte": True}):
+        assert accept({"f": UNCHECKED[declared]}, [{"f": value}]) == [{"f": value}]
+
+
+def test_a_value_inside_a_field_is_refused_by_its_path():
+    mapping = {"leg": {"properties": {"price": {"type": "double"}}}}
+    with pytest.raises(BadRow, match=r"row 2, field 'leg\.price': is a Decimal, which would be kept as text"):
+        accept(mapping, [{"leg": {"price": 1}}, {"leg": [{"price": 1}, {"price": Decimal("0.5")}]}])
 
 
 @pytest.mark.parametrize("kind", RIGHT)

@@ -1,7 +1,9 @@
 """What may be declared, and what is said of what may not."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec import Meta
@@ -12,6 +14,8 @@ from luigi_sinks.sqlite import SQLiteSink
 from luigi_sinks.testing.suite import ORIGIN, WHOLE
 
 AIRPORT = Node("Airport", key="faa", properties={"faa": str, "lat": float | None})
+ZONED, ZONED_TIME = Annotated[datetime, Meta(tz=True)], Annotated[time, Meta(tz=True)]
+ZURICH, TOO_FAR = ZoneInfo("Europe/Zurich"), timezone(timedelta(hours=18, minutes=1))
 ROUTE = Relationship("ROUTE", start="Airport", end="Airport", properties={"flights": int})
 
 
@@ -73,6 +77,15 @@ def test_what_cannot_work_is_refused_before_anything_is_written(declare, said):
         (Annotated[float, Meta(lt=1.0)], -1e308, float("-inf")),
         (Annotated[str, Meta(max_length=2)], "ab", "abc"),
         (datetime, datetime(2013, 1, 1), date(2013, 1, 1)),
+        (ZONED, datetime(2013, 1, 1, tzinfo=ZoneInfo("Europe/Zurich")), datetime(1890, 1, 1, tzinfo=ZURICH)),
+        (ZONED, datetime(2013, 1, 1, tzinfo=timezone(timedelta(hours=-18))), datetime(2013, 1, 1, tzinfo=TOO_FAR)),
+        (ZONED_TIME, time(1, tzinfo=UTC), time(1, tzinfo=ZURICH)),
+        (list[ZONED_TIME], [time(1, tzinfo=UTC)], [time(1, tzinfo=UTC), time(1, tzinfo=ZURICH)]),
+        (float, 2**53, 2**53 + 1),
+        (list[float], [0, 2**53], [0, 2**53 + 1]),
+        (float | None, Decimal("0.5"), Decimal("0.1")),
+        (list[str], ["b", "a"], {"b", "a"}),
+        (list[int], [3, 1], frozenset((3, 1))),
         (bool, True, 1),
         (bytes, b"x", "x"),
     ],
@@ -82,6 +95,22 @@ def test_types_are_bounded_to_what_neo4j_keeps(kind, good, bad):
     assert contract.accept("Airport", [("JFK", good)], 1)[0] == [("JFK", good)]
     with pytest.raises(BadRow):
         contract.accept("Airport", [("JFK", bad)], 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "utc", "same_instant"),
+    [
+        (ZONED, datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 1, 1, tzinfo=ZURICH)),
+        (ZONED, datetime(2013, 1, 1, tzinfo=UTC), "2012-12-31T19:00:00-05:00"),
+        (ZONED_TIME, time(1, tzinfo=UTC), time(2, tzinfo=timezone(timedelta(hours=1)))),
+    ],
+)
+def test_a_key_with_a_zone_is_in_utc_so_that_one_instant_is_one_key(kind, utc, same_instant):
+    contract = Graph([Node("At", key="at", properties={"at": kind})], [Relationship("NEXT", "At", "At")]).contract("x")
+    assert contract.accept("At", [(utc,)], 1)[0] == [(utc,)]
+    for row_kind, row, field in (("At", (same_instant,), "at"), ("NEXT", (utc, same_instant), "end")):
+        with pytest.raises(BadRow, match=f"row 1, field '{field}': .* a key is in UTC, .*; convert it"):
+            contract.accept(row_kind, [row], 1)
 
 
 def test_a_graph_can_be_kept_in_memory_with_its_ends_checked(tmp_path):
