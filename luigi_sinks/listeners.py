@@ -12,6 +12,7 @@ from typing import Any
 
 from luigi_sinks import report
 from luigi_sinks.audit import listener as audit
+from luigi_sinks.audit import notes
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.record import Origin
 from luigi_sinks.sink import Catalog
@@ -95,6 +96,7 @@ def telling(
 ) -> Iterator[Telling]:
     """Give what tells of the action within the block; tell the failure if the block ends in an error."""
     told = Telling(catalog, Event(action, Outcome.BEGUN, catalog.store, version, origin), also)
+    notes.settle(catalog)
     try:
         yield told
     except BaseException as error:  # GeneratorExit and SystemExit too

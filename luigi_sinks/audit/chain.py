@@ -2,7 +2,8 @@
 
 Each line is a JSON object with its sequence number and the SHA-256 of the line before it.
 A user who can write the file could forge the whole chain. To detect this, the head (number
-and hash of the last line) can be kept in a second file elsewhere, the anchor.
+and hash of the last line) can be kept in a second file elsewhere, the anchor. It moves only
+if the line that it knows is in the log, and all later lines follow from it.
 
 A file that reaches its maximum size is renamed to NAME.NUMBER, with the number of its last
 line. This package never removes these files.
@@ -13,27 +14,20 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
+from luigi_sinks import private_files
+from luigi_sinks.audit import anchor as anchors
+from luigi_sinks.audit.anchor import Head
+
 _TAIL = 1 << 16
 """The last line must begin within this many bytes from the end of the file."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """The number and the hash of a line."""
-
-    number: int = 0
-    hash: str = "0" * 64
-
-    def __str__(self) -> str:
-        return f"{self.number:020d} {self.hash}"
 
 
 class _Record(msgspec.Struct):
@@ -63,42 +57,82 @@ class Log:
     def append(self, fields: Mapping[str, Any]) -> None:
         """Append one line to the chain.
 
-        Raises OSError if the whole line cannot be written, or if lines are missing that the
-        anchor knows: a further line would hide this.
+        Raises OSError if the whole line cannot be written, if the anchor is missing, or if the
+        log does not hold the line that the anchor knows: a further line would hide this.
         """
         with _locked(self.path):
-            last = self._append(fields, _anchored(self.anchor))
-            if self.anchor:
-                with _opened(self.anchor, os.O_WRONLY | os.O_CREAT) as file:
-                    os.pwrite(file, f"{last}\n".encode(), 0)
+            if self.anchor is None:
+                self._append(fields, None)
+                return
+            with anchors.opened(self.anchor) as anchor:
+                anchor.move(self._append(fields, anchor.known))
 
     def files(self) -> list[Path]:
         """Return the existing files of the log, oldest lines first."""
         rotated = [path for path in self.path.parent.glob(f"{self.path.name}.*") if path.suffix[1:].isdecimal()]
         return [*sorted(rotated, key=lambda path: int(path.suffix[1:])), *filter(Path.exists, [self.path])]
 
-    def _append(self, fields: Mapping[str, Any], known: Head) -> Head:
-        with _opened(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
+    def lines(self) -> Iterator[bytes]:
+        """Yield all lines, oldest first."""
+        for path in self.files():
+            with private_files.opened_to_read(path) as file:
+                yield from _lines(file, os.fstat(file).st_size)
+
+    def _append(self, fields: Mapping[str, Any], known: Head | None) -> Head:
+        with private_files.opened(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
             size = os.fstat(file).st_size
             head, torn = self._head(file, size)
-            if head.number < known.number or (head.number == known.number and head != known):
-                raise OSError(
-                    f"it ends before record {known.number}, which its anchor knows; verify both, then move them away"
-                )
+            if known is not None and known != head:
+                self._require(known, head)
             line = msgspec.json.encode({"seq": head.number + 1, "prev": head.hash, **fields})
             if size == 0 or size + len(line) < self.max_bytes:
                 _write(file, size, b"\n" * torn + line + b"\n")
                 return Head(head.number + 1, hashlib.sha256(line).hexdigest())
-        self.path.rename(self.path.with_name(f"{self.path.name}.{head.number}"))
+        self._rotate(head.number)
         return self._append(fields, known)
+
+    def _rotate(self, number: int) -> None:
+        full = self.path.with_name(f"{self.path.name}.{number}")
+        if full.exists():
+            raise FileExistsError(f"{full} is there already, and is not overwritten; verify the log, then move it away")
+        self.path.rename(full)
+
+    def _require(self, known: Head, head: Head) -> None:
+        """Raise OSError unless the log holds the line that the anchor knows, and each later one follows from it."""
+        if not _follow(known, self.lines()):
+            short = f"it ends before record {known.number}, which its anchor knows"
+            other = f"record {known.number} or a later one is not what its anchor vouches for"
+            raise OSError(
+                f"{short if head.number < known.number else other}; run `luigi-sinks audit verify`, then move log and "
+                "anchor away and run `luigi-sinks audit begin`"
+            )
 
     def _head(self, file: int, size: int) -> tuple[Head, bool]:
         """Return the head of the last complete line, and whether an incomplete line follows, left by a crash."""
         if size == 0:
             before = self.files()[:-1]
-            return (_last(before[-1].read_bytes()) if before else Head()), False
+            return (_last(private_files.read(before[-1])) if before else Head()), False
         tail = os.pread(file, _TAIL, max(0, size - _TAIL))
         return _last(tail), not tail.endswith(b"\n")
+
+
+def _lines(file: int, size: int) -> Iterator[bytes]:
+    """Yield the lines in the first bytes of an open file."""
+    with os.fdopen(os.dup(file), "rb") as content:
+        while content.tell() < size:
+            yield content.readline().rstrip(b"\n")
+
+
+def _follow(known: Head, lines: Iterable[bytes]) -> bool:
+    """Return whether one of the lines is the known one, and each record after it follows from the one before."""
+    last = None if known.number else known
+    for record, head in filter(None, map(_read, lines)):
+        follows = last is not None and (record.seq, record.prev) == (last.number + 1, last.hash)
+        if last is not None and not follows:
+            return False
+        if follows or head == known:
+            last = head
+    return last is not None
 
 
 def _last(text: bytes) -> Head:
@@ -129,7 +163,7 @@ def _locked(path: Path) -> Iterator[None]:
 
     The lock is a separate file, because the log file is renamed.
     """
-    with _opened(_lock(path), os.O_RDONLY | os.O_CREAT) as file:
+    with private_files.opened(_lock(path), os.O_RDONLY | os.O_CREAT) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield
@@ -141,18 +175,6 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _lock(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
-
-
-@contextmanager
-def _opened(path: Path, how: int) -> Iterator[int]:
-    """Open a file that only this user can access. Raises PermissionError if others can read or write it."""
-    file = os.open(path, how | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        if os.fstat(file).st_mode & 0o077:
-            raise PermissionError(f"{path} is accessible to other users; set its mode to 0600")
-        yield file
-    finally:
-        os.close(file)
 
 
 @dataclass(frozen=True)
@@ -193,21 +215,54 @@ def verify(path: Path, anchor: Path | None = None, *, first: int = 1) -> Verdict
     """
     with ExitStack() as opened:
         with _locked(path) if _lock(path).exists() else nullcontext():  # a copy has no lock, and no writers
-            known = _read_anchor(anchor) if anchor else None
-            files = [(opened.enter_context(each.open("rb")), each.stat().st_size) for each in Log(path).files()]
-        verdict = Verdict(head=Head(first - 1, ""))
-        for file, size in files:
-            _verify_file(file, size, verdict, known)
+            known, faults = _known(anchor)
+            files = _opened(Log(path), opened)
+        verdict = _verdict(files, first, known)
     if known and known.number > verdict.head.number:
         reason = f"the log ends with record {verdict.head.number}, but the anchor knows {known.number}"
         verdict.faults.append(Fault(path.name, 0, reason))
+    verdict.faults += faults
     return verdict
 
 
-def _verify_file(file: IO[bytes], size: int, verdict: Verdict, known: Head | None) -> None:
-    name, at = Path(file.name).name, 0
-    while file.tell() < size:
-        line, at = file.readline().rstrip(b"\n"), at + 1
+def begin(path: Path, anchor: Path, *, first: int = 1) -> Verdict:
+    """Make the anchor of a log as the log is now, if that has no faults; return the verdict on it.
+
+    - `path`, `first`: as for `verify`. The log need not exist yet.
+    - `anchor`: the file to make.
+
+    Raises OSError if there is an anchor already, or a file cannot be read or written.
+    """
+    with _locked(path), ExitStack() as opened:
+        verdict = _verdict(_opened(Log(path), opened), first, None)
+        if verdict.is_good:
+            anchors.create(anchor, verdict.head if verdict.records else Head())
+    return verdict
+
+
+def _opened(log: Log, stack: ExitStack) -> list[tuple[str, int, int]]:
+    """Open the log's files; return the name, descriptor and size of each."""
+    files = [(path.name, stack.enter_context(private_files.opened_to_read(path))) for path in log.files()]
+    return [(name, file, os.fstat(file).st_size) for name, file in files]
+
+
+def _verdict(files: Iterable[tuple[str, int, int]], first: int, known: Head | None) -> Verdict:
+    verdict = Verdict(head=Head() if first == 1 else Head(first - 1, ""))
+    for name, file, size in files:
+        _verify_file(name, file, size, verdict, known)
+    return verdict
+
+
+def _known(anchor: Path | None) -> tuple[Head | None, list[Fault]]:
+    """Return the head in the anchor, or the fault that it is missing or holds none."""
+    try:
+        return (anchors.read(anchor) if anchor else None), []
+    except (FileNotFoundError, anchors.NoHead) as fault:
+        return None, [Fault(anchor.name if anchor else "", 0, str(fault))]
+
+
+def _verify_file(name: str, file: int, size: int, verdict: Verdict, known: Head | None) -> None:
+    for at, line in enumerate(_lines(file, size), 1):
         if (found := _read(line)) is None:
             verdict.faults.append(Fault(name, at, "is not a record"))
             continue
@@ -230,16 +285,3 @@ def _reason(before: Head, head: Head, prev: str, known: Head | None) -> str:
     if known and head.number == known.number and head.hash != known.hash:
         return f"record {head.number} differs from the one in the anchor"
     return ""
-
-
-def _read_anchor(path: Path) -> Head:
-    number, digest = path.read_text().split()
-    return Head(int(number), digest)
-
-
-def _anchored(path: Path | None) -> Head:
-    """Return the head in the anchor, or an empty head if there is no anchor yet."""
-    try:
-        return _read_anchor(path) if path and path.exists() else Head()
-    except ValueError:
-        raise OSError(f"its anchor {path} does not contain the head of a log; move it away") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luigi_sinks.audit import log
+from luigi_sinks.audit import log, notes
 from luigi_sinks.errors import BadRow, CredentialError, SinkError
 from luigi_sinks.events import Action, Event, Outcome
 
@@ -14,9 +14,11 @@ def write(event: Event) -> None:
     anything is done; what is past cannot be stopped, and is only warned of.
     """
     if event.is_past:
-        log.record(_entry(event))
-    else:
-        log.require(_entry(event))
+        notes.end(event, is_logged=log.record(_entry(event)))
+        return
+    with log.requiring():
+        log.write(_entry(event))
+        notes.add(event)
 
 
 def _entry(event: Event) -> log.Entry:

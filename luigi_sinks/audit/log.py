@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -16,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from luigi_sinks import config, running
+from luigi_sinks import config, private_files, running
 from luigi_sinks.audit.chain import Log
 from luigi_sinks.errors import BadSetting, CredentialError
 
@@ -35,7 +37,8 @@ class AuditSettings:
     """The section `[luigi_sinks.audit]`.
 
     - `path`: the log file. Default: none; entries go to the logger `luigi_sinks.audit` only.
-    - `anchor`: a file elsewhere that keeps the head of the log, to detect forgery. Default: none.
+    - `anchor`: a file elsewhere that keeps the head of the log, to detect forgery; `luigi-sinks audit
+      begin` makes it. Default: none.
     - `max_bytes`: the size in bytes at which a new file is started. Default: 67108864 (64 MiB).
     - `required`: true stops every token exchange and load that cannot be logged. Default: false.
     - `key_file`: a file with a key for the fingerprints of tokens without an id, the same for
@@ -58,6 +61,8 @@ class AuditSettings:
     def __post_init__(self) -> None:
         if self.required and self.path is None:
             raise ValueError("required = true needs a path: lines that only a logger gets may go nowhere")
+        if self.anchor is not None and self.path in {None, self.anchor}:
+            raise ValueError("anchor needs a path, of another file: it keeps the head of the log that is there")
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Entry:
     a login of its own for that, and empty before the first call. `replaced` is the
     version that was the head, `epoch` counts the head's moves. `server` is a store or
     its address, `uses` how often a token was handed out again, `task_id` the task that
-    it belonged to where that is not the one that runs.
+    it belonged to where that is not the one that runs, and `correlation` the attempt.
     """
 
     action: str
@@ -94,16 +99,18 @@ class Entry:
     uses: int | None = None
     duration: float | None = None
     task_id: str = ""
+    correlation: str = ""
 
 
-def record(entry: Entry) -> None:
-    """Write an entry; if that fails, warn once and go on."""
+def record(entry: Entry) -> bool:
+    """Write an entry, and return whether it is written; if not, warn once and go on."""
     try:
-        _write(entry)
+        write(entry)
     except OSError as error:
         _warn_once(str(error))
-    else:
-        _warn_once.cache_clear()
+        return False
+    _warn_once.cache_clear()
+    return True
 
 
 def require(entry: Entry) -> None:
@@ -112,8 +119,15 @@ def require(entry: Entry) -> None:
     Raises CredentialError if `required = true` and it cannot be written: then the
     caller must not go on.
     """
+    with requiring():
+        write(entry)
+
+
+@contextmanager
+def requiring() -> Iterator[None]:
+    """Turn an OSError into a CredentialError if `required = true`, else into a warning."""
     try:
-        _write(entry)
+        yield
     except OSError as error:
         if _settings().required:
             raise CredentialError(
@@ -133,7 +147,8 @@ def forget_settings() -> None:
 config.when_replaced(forget_settings)
 
 
-def _write(entry: Entry) -> None:
+def write(entry: Entry) -> None:
+    """Write an entry. Raises OSError if it cannot be written."""
     task = running.current()
     fields = {
         "format": FORMAT,
@@ -148,8 +163,13 @@ def _write(entry: Entry) -> None:
     said = {name: _short(value) for name, value in [*fields.items(), *asdict(entry).items()] if value not in {"", None}}
     if _audit.isEnabledFor(logging.INFO):
         _audit.info("%s", msgspec.json.encode(said).decode())
-    if (path := _settings().path) is not None:
+    if (path := log_path()) is not None:
         Log(path, _settings().max_bytes, _settings().anchor).append(said)
+
+
+def log_path() -> Path | None:
+    """Return the file of the log, if the configuration names one."""
+    return _settings().path
 
 
 def _short(value: Any) -> Any:
@@ -171,6 +191,6 @@ def fingerprint_key() -> bytes:
     """Return the key for the fingerprints of tokens, empty if `key_file` is not set. Raises BadSetting."""
     path = _settings().key_file
     try:
-        return path.read_bytes()[:64] if path else b""
+        return private_files.read(path)[:64] if path else b""
     except OSError as error:
-        raise BadSetting(f"[luigi_sinks.audit] key_file = {path} in luigi.cfg: {error.strerror}") from None
+        raise BadSetting(f"[luigi_sinks.audit] key_file = {path} in luigi.cfg: {error.strerror or error}") from None

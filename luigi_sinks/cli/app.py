@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from luigi_sinks import audit, config, stores
+from luigi_sinks.cli import outcomes
 from luigi_sinks.cli.module import Dataset, LoadsNothing, SkippedDataset, UnresolvedOutput, datasets, grants_of, tasks
 from luigi_sinks.cli.places import Place, as_terraform, need_roles, places
 from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, NoRoles, NotInstalled, SinkError, did_you_mean
@@ -59,29 +60,59 @@ def _reporting(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+Log = Annotated[Path | None, typer.Option("--path", help="The log; that of luigi.cfg if not given.")]
+Anchor = Annotated[Path | None, typer.Option(help="The file that keeps its head.")]
+First = Annotated[int, typer.Option(help="The first record to expect, if earlier files were put away.")]
+
+
 @audit_app.command("verify")
 @_reporting
-def verify(
-    path: Annotated[Path | None, typer.Option(help="The log; that of luigi.cfg if not given.")] = None,
-    anchor: Annotated[Path | None, typer.Option(help="The file that keeps its head.")] = None,
-    first: Annotated[int, typer.Option(help="The first record to expect, if earlier files were put away.")] = 1,
-) -> None:
-    """Show the lines of the audit log that were edited, deleted, added or cut off."""
+def verify(path: Log = None, anchor: Anchor = None, first: First = 1) -> None:
+    """Show the lines of the audit log that were edited, deleted, added or cut off, and what has no outcome."""
+    is_ours, (path, anchor) = path is None, _audit_files(path, anchor)
+    unknown = outcomes.unknown(path, ask=is_ours)
+    verdict = audit.verify(path, anchor, first=first)
+    for fault in verdict.faults:
+        out.print(Text(str(fault), style="red"))
+    for note in unknown:
+        out.print(Text(f"{note}, has no outcome in the log", style="yellow"))
+    if not verdict.records and verdict.is_good:
+        raise BadSetting(f"there is no record in {path}")
+    _summarize(path, verdict, is_anchored=anchor is not None)
+    if not verdict.is_good or (is_ours and unknown):
+        raise typer.Exit(_WRONG)
+
+
+@audit_app.command("begin")
+@_reporting
+def begin(path: Log = None, anchor: Anchor = None, first: First = 1) -> None:
+    """Make the anchor of the audit log as the log is now; the log is verified first, and need not exist yet."""
+    path, anchor = _audit_files(path, anchor)
+    if anchor is None:
+        raise BadSetting("which anchor? Give --anchor, or anchor in [luigi_sinks.audit] of luigi.cfg")
+    verdict = audit.begin(path, anchor, first=first)
+    for fault in verdict.faults:
+        out.print(Text(str(fault), style="red"))
+    if not verdict.is_good:
+        out.print("no anchor was made; find out why, then move the log away and run this again")
+        raise typer.Exit(_WRONG)
+    _summarize(path, verdict, is_anchored=True)
+
+
+def _audit_files(path: Path | None, anchor: Path | None) -> tuple[Path, Path | None]:
+    """Return the log and its anchor: those that are given, else those of luigi.cfg."""
     settings = config.read(audit.AuditSettings, "luigi_sinks.audit")
     if path is None:
         path, anchor = settings.path, anchor or settings.anchor
     if path is None:
         raise BadSetting("which log? Give --path, or path in [luigi_sinks.audit] of luigi.cfg")
-    verdict = audit.verify(path, anchor, first=first)
-    for fault in verdict.faults:
-        out.print(Text(str(fault), style="red"))
-    if not verdict.records and verdict.is_good:
-        raise BadSetting(f"there is no record in {path}")
+    return path, anchor
+
+
+def _summarize(path: Path, verdict: audit.Verdict, *, is_anchored: bool) -> None:
     said = f"{verdict.records} records, the last one is {verdict.head.number}"
-    anchored = "" if anchor else "; without an anchor, lines that are cut off its end are not missed"
+    anchored = "" if is_anchored else "; without an anchor, lines that are cut off its end are not missed"
     out.print(Text(f"{path}: {said}, {len(verdict.faults)} faults{anchored}"))
-    if not verdict.is_good:
-        raise typer.Exit(_WRONG)
 
 
 @app.command("check")

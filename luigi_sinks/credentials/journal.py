@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from luigi_sinks import config
+from luigi_sinks import config, private_files
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.process import boot, started
 
@@ -34,7 +34,7 @@ class LeaseSettings:
     mode 0700.
 
     Example:
-        >>> from luigi_sinks import config
+        >>> from luigi_sinks import config, private_files
         >>> config.use({"luigi_sinks": {"leases": {"folder": "/var/lib/pipelines/leases"}}})
         >>> config.read(LeaseSettings, "luigi_sinks.leases")
         LeaseSettings(folder=PosixPath('/var/lib/pipelines/leases'))
@@ -78,9 +78,8 @@ def add(lease: str, credential: str, task_id: str) -> LeaseRecord:
     record = LeaseRecord(lease, credential, task_id, socket.gethostname(), boot(), pid, _parent(), started(pid) or 0)
     path = _path(record)
     temporary = path.with_suffix(f".{pid}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.encode(record))
+    with private_files.opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as file:
+        os.write(file, msgspec.json.encode(record))
     temporary.rename(path)
     return record
 
@@ -94,7 +93,15 @@ def entries() -> Iterator[LeaseRecord]:
     """Yield all leases in the journal of this user on this machine."""
     for path in _folder().glob("*.json"):
         with suppress(FileNotFoundError, msgspec.MsgspecError):  # removed meanwhile, or truncated by a crash
-            yield msgspec.json.decode(path.read_bytes(), type=LeaseRecord)
+            yield _read(path)
+
+
+def _read(path: Path) -> LeaseRecord:
+    try:
+        with private_files.opened(path, os.O_RDONLY) as file:
+            return msgspec.json.decode(os.read(file, 1 << 16), type=LeaseRecord)
+    except PermissionError as error:
+        raise BadSetting(f"the journal of leases cannot be read: {error}; or remove it") from None
 
 
 def _parent() -> int:
@@ -111,7 +118,8 @@ def _folder() -> Path:
     """Return the folder, created if missing. Raises BadSetting if other users can access it."""
     named = config.read(LeaseSettings, "luigi_sinks.leases").folder
     folder = named or Path(tempfile.gettempdir()) / f"luigi_sinks-{os.getuid()}-leases"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise BadSetting(

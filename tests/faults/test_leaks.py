@@ -36,7 +36,7 @@ import neo4j
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from luigi_sinks import config
+from luigi_sinks import audit, config
 from luigi_sinks.elasticsearch import ElasticsearchSettings
 from luigi_sinks.mariadb import MariaDBSettings
 from luigi_sinks.neo4j import Neo4jSettings
@@ -733,6 +733,7 @@ def run(folder, administrators):
         CONFIGURATION.format(folder=folder, issuer=issuer, **ports) + "".join(sections)
     )
     (folder / "run" / "pipeline.py").write_text(PIPELINE.replace("DATASET", administrators.name))
+    audit.begin(folder / "run" / "audit", folder / "run" / "anchor")
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "VAULT_"))},
         "PYTHONPATH": str(folder / "run"),

@@ -1,5 +1,6 @@
 """Luigi tasks as users write them, the same on each real store."""
 
+import json
 import secrets
 import subprocess
 import sys
@@ -9,9 +10,12 @@ from pathlib import Path
 import luigi
 import pytest
 from sqlalchemy import Column, Integer, String
+from typer.testing import CliRunner
 
-from luigi_sinks import Unavailable, elasticsearch, mariadb, neo4j
+from luigi_sinks import Unavailable, audit, elasticsearch, mariadb, neo4j
+from luigi_sinks.cli.app import app
 from luigi_sinks.version import State
+from tests.killed import killed
 
 JANUARY = date(2013, 1, 1)
 GIVEN = {"rows": lambda: rows(10)}
@@ -181,6 +185,32 @@ def test_a_task_that_another_scheduler_completed_meanwhile_is_not_loaded_again(
     assert build(task)
     assert stored(task) == list(rows(10))
     assert states(task) == [State.PUBLISHED]
+
+
+@pytest.fixture
+def audit_log(section, tmp_path):
+    """Require an audit log; return the actions and outcomes of its lines about versions."""
+    section("audit", path=tmp_path / "audit", required="true")
+    audit.forget_settings()
+
+    def lines():
+        found = map(json.loads, (tmp_path / "audit").read_text().splitlines())
+        return [f"{line['action']} {line['outcome']}" for line in found if "version" in line]
+
+    yield lines
+    audit.forget_settings()
+
+
+@pytest.mark.parametrize("how", ["the next load", "verify"])
+def test_a_publication_that_a_killed_process_could_not_log_is_logged_by(how, january, audit_log):
+    killed(january().run, "publish")
+    assert audit_log() == ["load begun", "load success"]
+    if how == "verify":
+        assert CliRunner().invoke(app, ["audit", "verify"]).exit_code == 0
+    else:
+        january(rerun="next").run()
+    assert audit_log()[2] == "publish success"
+    assert january().complete()
 
 
 SECOND = """

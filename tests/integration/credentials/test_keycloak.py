@@ -48,6 +48,7 @@ def configure(keycloak, tmp_path):
         PROVIDER.forget()
 
     audit.forget_settings()
+    audit.begin(tmp_path / "audit", tmp_path / "anchor")
     yield write
     for section in ("audit", "credential.idp", "credential.idp_secret"):
         config.remove_section(f"luigi_sinks.{section}")

@@ -1,22 +1,26 @@
 """The audit log file: no line of many writers is lost, and every change is detected."""
 
 import fcntl
+import hashlib
 import json
 import multiprocessing
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from luigi_sinks.audit.chain import Log, verify
+from luigi_sinks import private_files
+from luigi_sinks.audit.chain import Log, begin, verify
 
 
 @pytest.fixture
 def log(tmp_path):
     folder = tmp_path / "log"
     folder.mkdir()
+    begin(folder / "audit", folder / "anchor")
     return Log(folder / "audit", anchor=folder / "anchor")
 
 
@@ -122,9 +126,99 @@ def test_a_child_that_was_forked_during_an_append_does_not_hold_the_lock(written
 
 
 def test_an_older_anchor_verifies_the_lines_up_to_its_head(written):
-    written.anchor.rename(written.anchor.with_name("kept"))
+    kept = written.anchor.with_name("kept")
+    kept.write_bytes(written.anchor.read_bytes())
     written.append({"n": 10})
-    assert verify(written.path, written.anchor.with_name("kept")).is_good
+    assert verify(written.path, kept).is_good
+
+
+def forged(lines, *, since, count):
+    """Return the lines with one changed, the hashes of all later ones computed anew, and more lines to `count`."""
+    made = list(lines[:since])
+    for number in range(since, count):
+        last = hashlib.sha256(made[-1]).hexdigest() if made else "0" * 64
+        made.append(json.dumps({"seq": number + 1, "prev": last, "n": "forged"}).encode())
+    return made
+
+
+@pytest.mark.parametrize("since", [0, 3, 9])
+@pytest.mark.parametrize("count", [10, 11, 30])
+def test_the_anchor_does_not_move_to_the_end_of_a_forged_log(written, since, count):
+    known = written.anchor.read_bytes()
+    lines = forged(written.path.read_bytes().splitlines(), since=since, count=count)
+    written.path.write_bytes(b"".join(line + b"\n" for line in lines))
+    with pytest.raises(OSError, match="record 10 or a later one is not what its anchor vouches for"):
+        written.append({"n": 10})
+    assert written.anchor.read_bytes() == known
+    assert faults(written)
+
+
+def test_the_anchor_does_not_move_to_the_end_of_a_log_that_was_forged_in_an_older_file(tmp_path):
+    log = Log(tmp_path / "audit", max_bytes=1000, anchor=tmp_path / "anchor")
+    begin(log.path, log.anchor)
+    for number in range(10):
+        log.append({"n": number})
+    kept = log.anchor.read_bytes()
+    for number in range(40):
+        log.append({"n": number})
+    log.anchor.write_bytes(kept)
+    oldest = next(path for path in log.files() if b'"seq":10,' in path.read_bytes())
+    oldest.write_bytes(oldest.read_bytes().replace(b'"seq":10,', b'"seq":10, '))
+    with pytest.raises(OSError, match="record 10 or a later one is not what its anchor vouches for"):
+        log.append({})
+    assert log.anchor.read_bytes() == kept
+
+
+def test_a_log_whose_process_died_before_it_moved_the_anchor_goes_on(written):
+    kept = written.anchor.read_bytes()
+    for number in (10, 11):
+        written.append({"n": number})
+    written.anchor.write_bytes(kept)
+    written.append({"n": 12})
+    assert (written.anchor.read_text()[:20], faults(written)) == (f"{13:020d}", [])
+
+
+def test_a_missing_anchor_is_a_fault_until_it_is_begun(written):
+    written.anchor.unlink()
+    with pytest.raises(FileNotFoundError, match=r"is missing.*is its folder mounted.*luigi-sinks audit begin"):
+        written.append({"n": 10})
+    assert not written.anchor.exists()
+    assert "anchor: its anchor" in faults(written)[0]
+    assert begin(written.path, written.anchor).head.number == 10
+    written.append({"n": 10})
+    assert faults(written) == []
+
+
+def test_an_anchor_whose_folder_is_not_mounted_is_a_fault(written):
+    unmounted = Log(written.path, anchor=written.path.parent / "mnt" / "anchor")
+    with pytest.raises(FileNotFoundError, match="is its folder mounted"):
+        unmounted.append({"n": 10})
+    assert len(faults(unmounted)) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "10", "no head", f"{10:020d} {'g' * 64}", f"{-1:020d} {'0' * 64}", "\0" * 86], ids=repr
+)
+def test_an_anchor_that_holds_no_head_is_a_fault(written, text):
+    written.anchor.write_text(text)
+    with pytest.raises(OSError, match="does not hold the head of a log"):
+        written.append({"n": 10})
+    assert "does not hold the head of a log" in faults(written)[0]
+    assert written.anchor.read_text() == text
+
+
+def test_an_anchor_is_not_begun_over_another_one(written):
+    kept = written.anchor.read_bytes()
+    with pytest.raises(FileExistsError, match="is there already"):
+        begin(written.path, written.anchor)
+    assert written.anchor.read_bytes() == kept
+
+
+def test_an_anchor_is_not_begun_for_a_log_with_faults(written):
+    written.anchor.unlink()
+    edit(written, changed)
+    assert not begin(written.path, written.anchor).is_good
+    assert not written.anchor.exists()
 
 
 def test_a_copy_in_a_read_only_folder_can_be_verified(written, tmp_path):
@@ -173,10 +267,61 @@ def test_a_file_that_others_can_write_is_not_written(written):
         written.append({})
 
 
-def test_a_link_is_not_followed(tmp_path):
-    (tmp_path / "audit").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic links"):
-        Log(tmp_path / "audit").append({})
+def socket_at(path):
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+
+
+def link_at(path):
+    path.with_name("elsewhere").touch(0o600)
+    path.hardlink_to(path.with_name("elsewhere"))
+
+
+KINDS = {
+    "a symbolic link": lambda path: path.symlink_to(path.with_name("elsewhere")),
+    "a folder": lambda path: path.mkdir(),
+    "a FIFO": lambda path: os.mkfifo(path, 0o600),
+    "a socket": socket_at,
+    "a second name, a hard link": link_at,
+}
+
+
+@pytest.mark.parametrize("of", ["path", "anchor", "lock"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_regular_file_of_its_own_is_not_written(written, of, kind):
+    path = {"path": written.path, "anchor": written.anchor, "lock": written.path.with_name(".audit.lock")}[of]
+    path.unlink()
+    KINDS[kind](path)
+    with pytest.raises(PermissionError, match=kind):
+        written.append({"n": 10})
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a folder", "a socket"])
+def test_a_log_or_an_older_file_of_it_that_is_no_regular_file_is_not_read(written, kind):
+    KINDS[kind](written.path.with_name("audit.7"))
+    with pytest.raises(PermissionError, match=kind):
+        verify(written.path, written.anchor)
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/full", "/dev/zero"])
+def test_a_device_is_not_a_log(device):
+    with pytest.raises(PermissionError, match="is a device"), private_files.opened(Path(device), os.O_RDWR):
+        pass
+
+
+def test_a_file_of_another_user_is_not_written(written, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(PermissionError, match=f"belongs to uid {os.getuid()}, not to this user"):
+        written.append({"n": 10})
+
+
+def test_a_full_file_is_not_renamed_over_another_one(tmp_path):
+    log = Log(tmp_path / "audit", max_bytes=300)
+    log.append({"n": "x" * 100})
+    (tmp_path / "audit.1").write_text("kept")
+    with pytest.raises(FileExistsError, match="is not overwritten"):
+        log.append({"n": "x" * 100})
+    assert (tmp_path / "audit.1").read_text() == "kept"
 
 
 def test_a_line_that_does_not_fit_on_the_disk_leaves_no_trace(written, monkeypatch):

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from luigi_sinks.audit.chain import Log
+from luigi_sinks.audit.chain import Log, begin
 from luigi_sinks.cli.app import app
 
 
@@ -11,14 +11,61 @@ from luigi_sinks.cli.app import app
 def log(luigi_cfg, tmp_path):
     """A log of five records with an anchor, named in luigi.cfg."""
     path, anchor = tmp_path / "audit.log", tmp_path / "anchor"
+    begin(path, anchor)
     for number in range(5):
         Log(path, anchor=anchor).append({"number": number})
     luigi_cfg(f"[luigi_sinks.audit]\npath = {path}\nanchor = {anchor}\n")
     return path
 
 
+def run(*command):
+    return CliRunner().invoke(app, ["audit", *command], catch_exceptions=False)
+
+
 def verify(*options):
-    return CliRunner().invoke(app, ["audit", "verify", *options], catch_exceptions=False)
+    return run("verify", *options)
+
+
+def test_an_anchor_is_begun_once(log):
+    anchor = log.with_name("anchor")
+    assert "is there already" in run("begin").stderr
+    anchor.unlink()
+    assert (verify().exit_code, verify().stdout.count("run `luigi-sinks audit begin`")) == (1, 1)
+    done = run("begin")
+    assert (done.exit_code, done.stdout) == (0, f"{log}: 5 records, the last one is 5, 0 faults\n")
+    assert verify().exit_code == 0
+
+
+def test_an_anchor_is_begun_before_the_first_record(luigi_cfg, tmp_path):
+    luigi_cfg(f"[luigi_sinks.audit]\npath = {tmp_path}/new\nanchor = {tmp_path}/its_anchor\n")
+    assert run("begin").exit_code == 0
+    Log(tmp_path / "new", anchor=tmp_path / "its_anchor").append({"number": 0})
+    assert verify().exit_code == 0
+
+
+def test_no_anchor_is_begun_for_a_log_with_faults(log):
+    change(log, lambda lines: lines.pop(1))
+    log.with_name("anchor").unlink()
+    done = run("begin")
+    assert done.exit_code == 1
+    assert "records 2 to 2 are missing" in done.stdout
+    assert not log.with_name("anchor").exists()
+
+
+@pytest.mark.parametrize("text", ["", "5 abc", "nonsense"])
+def test_an_anchor_that_holds_no_head_is_a_fault(log, text):
+    log.with_name("anchor").write_text(text)
+    done = verify()
+    assert done.exit_code == 1
+    assert "does not hold the head of a log" in done.stdout
+
+
+@pytest.mark.parametrize("settings", ["anchor = {0}/anchor", "path = {0}/audit\nanchor = {0}/audit"])
+def test_an_anchor_without_a_log_of_its_own_is_refused(luigi_cfg, tmp_path, settings):
+    luigi_cfg(f"[luigi_sinks.audit]\n{settings.format(tmp_path)}\n")
+    done = verify()
+    assert done.exit_code == 2
+    assert "anchor needs a path, of another file" in done.stderr
 
 
 def change(log, edit):

@@ -23,6 +23,7 @@ def path(tmp_path, luigi_cfg, request):
         f"[luigi_sinks.leases]\nfolder = {tmp_path}/leases\n[luigi_sinks.credential.db]\nsource = rds_iam\n"
         f"[luigi_sinks.audit]\npath = {tmp_path}/audit\nanchor = {tmp_path}/anchor\n{more}"
     )
+    audit.begin(tmp_path / "audit", tmp_path / "anchor")
     return tmp_path / "audit"
 
 

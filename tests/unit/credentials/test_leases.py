@@ -241,3 +241,21 @@ def test_another_process_fetches_its_own_token_and_records_its_own_leases(tmp_pa
     (tmp_path / "program.py").write_text(SPAWNED)
     environment = {**os.environ, "LUIGI_CONFIG_PATH": str(tmp_path / "luigi.cfg")}
     subprocess.run([sys.executable, tmp_path / "program.py", method], env=environment, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a folder", "a symbolic link"])
+def test_an_entry_of_the_journal_that_is_no_regular_file_is_refused(provider_of, leasing, tmp_path, kind):
+    provider_of(leasing).use("db", reveal)
+    (entry,) = journal._folder().glob("*.json")
+    entry.unlink()
+    make = {"a FIFO": os.mkfifo, "a folder": os.mkdir, "a symbolic link": lambda path: path.symlink_to(tmp_path / "x")}
+    make[kind](entry)
+    with pytest.raises(BadSetting, match=f"the journal of leases cannot be read: .* is {kind}"):
+        noted()
+
+
+def test_a_journal_whose_folder_is_a_file_is_refused(luigi_cfg, tmp_path):
+    (tmp_path / "file").touch()
+    luigi_cfg(f"[luigi_sinks.leases]\nfolder = {tmp_path}/file\n")
+    with pytest.raises(BadSetting, match="must be a folder with mode 0700"):
+        noted()
