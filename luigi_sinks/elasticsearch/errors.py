@@ -41,11 +41,18 @@ class TooLarge(Rejected):
     """The request is larger than the server accepts."""
 
 
+class Late(Rejected):
+    """What was waited for on the server has not happened in time."""
+
+
 _KINDS: dict[int, type[Rejected]] = {
     HTTPStatus.NOT_FOUND: Missing,
     HTTPStatus.CONFLICT: Clash,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TooLarge,
+    HTTPStatus.REQUEST_TIMEOUT: Late,
 }
+
+BLOCK = "cluster_block_exception"
 
 _CERTIFICATE_WANTED = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_HANDSHAKE_FAILURE")
 """What OpenSSL reports when the peer got no client certificate, or one that it does not trust."""
@@ -56,6 +63,8 @@ def from_response(settings: ElasticsearchSettings, status: int, body: Any) -> Si
     kind, reason = _detail(body)
     if reason.lstrip().startswith("<"):
         reason = "(an HTML page, probably from a proxy)"
+    if kind == BLOCK and status != HTTPStatus.SERVICE_UNAVAILABLE:
+        return blocked(settings.where, reason)
     if status in _BUSY:
         return Unavailable(f"{settings.where} is busy or not ready: {status} {reason}; try again later")
     if kind == "security_exception":
@@ -63,6 +72,19 @@ def from_response(settings: ElasticsearchSettings, status: int, body: Any) -> Si
     if status == HTTPStatus.FORBIDDEN and isinstance(body, Mapping) and not kind:  # from AWS, before the cluster
         return Forbidden(f"{settings.where}: {reason}; see its access policy, and the policies of this identity")
     return _KINDS.get(status, Rejected)(status, kind, reason)
+
+
+def blocked(where: str, reason: str) -> Unavailable:
+    """Return the error for a block on an index or on the cluster, in the server's words and with the cure."""
+    if "read-only-allow-delete" in reason:
+        return Unavailable(
+            f"{where}: its disk is full, so it takes no writes ({reason}). Free or add disk space, after which the "
+            "cluster removes the block itself; then run this again"
+        )
+    return Unavailable(
+        f"{where}: a block that somebody set forbids this ({reason}). Remove it, from the settings of that index or of "
+        "the cluster (cluster.blocks); then run this again"
+    )
 
 
 def no_response(settings: ElasticsearchSettings, reason: str) -> Unavailable:

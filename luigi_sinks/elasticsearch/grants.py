@@ -37,19 +37,29 @@ FORMAT, HEADING = "elasticsearch", "# Elasticsearch at {}: POST /_security/role"
 _ALIASES, _REFRESH = "indices:admin/aliases", "indices:admin/refresh*"
 _LOOK = "view_index_metadata"
 
-_CLUSTER = {RoleKind.LOADER: ("cluster:monitor/health",)}
+_HEALTH = ("cluster:monitor/health",)
+_TEMPLATES = (
+    *("cluster:admin/component_template/get", "indices:admin/index_template/get"),
+    "indices:admin/template/get",
+)
+"""To see which template made an index otherwise than asked."""
+
 _LOADING: Mapping[str, Sequence[str]] = {
+    "cluster": _HEALTH,
     "heads": (_LOOK,),
     "versions": ("indices:data/write/bulk*", "indices:data/write/index:op_type/create", "read", _REFRESH),
     # Notes of the parts under way are deleted when they have arrived.
     "registry": ("delete", "index", "read", _LOOK, _REFRESH),
 }
 _PUBLISHING: Mapping[str, Sequence[str]] = {
+    "cluster": _TEMPLATES,
     "heads": (_ALIASES,),
-    "versions": ("indices:admin/block/add*", "indices:admin/create", "indices:admin/settings/update", _ALIASES),
+    # What it creates it reads back.
+    "versions": ("indices:admin/block/add*", "indices:admin/create", "indices:admin/settings/update", _ALIASES, _LOOK),
 }
 _OTHERS: Mapping[RoleKind, Mapping[str, Sequence[str]]] = {
     RoleKind.OWNER: {
+        "cluster": _TEMPLATES,
         "heads": (_LOOK,),
         "registry": ("indices:admin/create", "indices:admin/mapping/put", "index", "read", _LOOK, _REFRESH),
     },
@@ -63,9 +73,9 @@ _APART = {**_OTHERS, RoleKind.LOADER: _LOADING, RoleKind.PUBLISHER: _PUBLISHING}
 _TOGETHER = {
     **_OTHERS,
     RoleKind.LOADER: {
+        "cluster": (*_HEALTH, *_TEMPLATES),
         "heads": (*_LOADING["heads"], *_PUBLISHING["heads"]),
-        # And to look, as at the heads: the server refuses an alias that allows more than its index.
-        "versions": (*_LOADING["versions"], *_PUBLISHING["versions"], *_LOADING["heads"]),
+        "versions": (*_LOADING["versions"], *_PUBLISHING["versions"]),
         "registry": _LOADING["registry"],
     },
 }
@@ -134,12 +144,14 @@ def create(sink: ElasticsearchSink, partition: str, role: str) -> None:
 
 def _descriptor(role_kind: RoleKind, sinks: Iterable[ElasticsearchSink]) -> dict[str, Any]:
     found: dict[tuple[str, Sequence[str]], set[str]] = {}
+    cluster: set[str] = set()
     for sink in sinks:
-        patterns = _patterns(sink.dataset)
-        for kind, given in _privileges(sink).get(role_kind, {}).items():
+        patterns, privileges = _patterns(sink.dataset), dict(_privileges(sink).get(role_kind, {}))
+        cluster.update(privileges.pop("cluster", ()))
+        for kind, given in privileges.items():
             found.setdefault((kind, tuple(sorted(given))), set()).update(patterns[kind])
     indices = [{"names": sorted(found[key]), "privileges": list(key[1])} for key in sorted(found)]
-    return {"cluster": list(_CLUSTER.get(role_kind, ())), "indices": indices}
+    return {"cluster": sorted(cluster), "indices": indices}
 
 
 def _privileges(sink: ElasticsearchSink) -> Mapping[RoleKind, Mapping[str, Sequence[str]]]:

@@ -66,6 +66,7 @@ class _Pool(urllib3.HTTPConnectionPool):
         def attempt(token: Token) -> urllib3.BaseHTTPResponse:
             identity = _identity(settings, token, method, url, headers, body)
             answer = send(method, url, body, {**headers, **identity}, **options)
+            _refuse_too_long(settings, token, answer)
             if refusal := _refusal(settings, token, answer):
                 raise Refused(refusal)
             logins.note(settings, token)
@@ -137,6 +138,17 @@ def _refusal(settings: ElasticsearchSettings, token: Token, answer: urllib3.Base
     return ""
 
 
+def _refuse_too_long(settings: ElasticsearchSettings, token: Token, answer: urllib3.BaseHTTPResponse) -> None:
+    """Raise BadSetting if the server, or a proxy before it, does not take a header as long as the token."""
+    size = len(token.reveal())
+    if answer.status in _TOO_LONG and size > _LONG and b"header" in answer.data.lower():
+        raise BadSetting(
+            f"{settings.where}: the token of credential {settings.credential!r} has {size:,} bytes, more than the "
+            "server, or a proxy before it, takes in a header; have it issued with fewer groups or claims, or allow "
+            "longer headers there (http.max_header_size)"
+        )
+
+
 def _not_let_in(settings: ElasticsearchSettings, token: Token, challenge: str) -> str:
     if token.scheme == "none":
         return f"{settings.where} requires a token, and a proxied credential has none; name another credential"
@@ -149,6 +161,10 @@ def _not_let_in(settings: ElasticsearchSettings, token: Token, challenge: str) -
     asked = f"tokens of {token.info.issuer!r} for {token.info.audience!r}"
     return f"{reason}; configure its realm, or the proxy before it, to accept {asked}"
 
+
+_TOO_LONG = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE}
+_LONG = 4_000
+"""No server takes less than this in a header, in bytes."""
 
 _DESCRIPTION = re.compile(r'error_description="([^"]+)"')
 """Why a token is refused, in the words of RFC 6750, which proxies use too."""

@@ -23,8 +23,8 @@ from typing import Any
 
 from luigi_sinks import record as rules
 from luigi_sinks import stored
-from luigi_sinks.elasticsearch import names
-from luigi_sinks.elasticsearch.connection import CHANGE, Clash, Missing, Rejected, ask
+from luigi_sinks.elasticsearch import creation, names
+from luigi_sinks.elasticsearch.connection import CHANGE, Clash, Missing, ask
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import Conflict, Forbidden, SinkError, Unavailable
 from luigi_sinks.record import Record
@@ -79,25 +79,18 @@ class Registry:
 
     def create(self) -> None:
         """Make the index; another load may have come first."""
-        settings = {"hidden": True, "number_of_shards": 1, "auto_expand_replicas": "0-1"}
-        try:
-            ask(
-                self.settings,
-                lambda es: es.indices.create(index=self.index, settings=settings, mappings=_MAPPING),
-                within=CHANGE,
-            )
-        except Rejected as rejected:
-            if rejected.kind != "resource_already_exists_exception":
-                raise
+        settings = {"auto_expand_replicas": "0-1", "refresh_interval": "1s"}
+        creation.create(self.settings, self.index, {"mappings": _MAPPING, "settings": settings, "aliases": {}})
 
-    def upgrade(self, mapping: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-        """Bring an index that has this mapping to the present format, if it has an older one.
+    def upgrade(self, found: creation.Index, schema: Mapping[str, Any]) -> None:
+        """Bring the index, which was found so, to the present format, if it has an older one.
 
         A record without a schema gets the mapping that its index has, or `schema` where
         the index is deleted. After a failure half-way, call it again. Raises SinkError
-        for a newer format.
+        for a newer format, and BadSetting if others see the index or change its documents.
         """
-        if self._accepted(mapping) == FORMAT:
+        creation.refuse_harm(self.index, found, _MAPPING)
+        if self._accepted(found["mappings"]) == FORMAT:
             return
         try:
             while not self._rewrite(schema):

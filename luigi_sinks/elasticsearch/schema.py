@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -19,6 +19,22 @@ from luigi_sinks.kept import change
 _UNKNOWN = re.compile(r"unknown field `(.*)` - at `\$\[(\d+)\](.*)`$")
 _MISSING = re.compile(r"required field `(.*)` - at `\$\[(\d+)\]`$")
 _KEY_IN = re.compile(r" - at `key` in `\$\[(\d+)\](.*)`$")
+_CHANGED = "documents would not come back as they were given"
+_REFUSED = (
+    ("mode", {"standard", "lookup"}, _CHANGED),
+    (r"mapping\.source\.mode", {"stored"}, _CHANGED),
+    (r"mapping\.exclude_source_vectors|(knn\.)?derived_source\..*", {"false"}, _CHANGED),
+    ("(default|final)_pipeline", {"_none"}, "a pipeline changes documents; do that in the task"),
+    (r"search\.default_pipeline", {"_none"}, "it changes what readers, and luigi_sinks, get of a document"),
+    ("hidden", {"true"}, "indices are hidden, so that readers' wildcards find the alias only"),
+    (r"blocks\..*", {"false"}, "luigi_sinks itself blocks writes, when a version is sealed"),
+    (
+        r"lifecycle\..*|(plugins|opendistro)\.index_state_management\..*",
+        (),
+        "a policy deletes or moves indices behind the registry; let `prune` delete them",
+    ),
+)
+"""Settings that are refused unless they have one of these values, and why."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +153,7 @@ class Schema:
     @property
     def loading(self) -> dict[str, Any]:
         """The settings of an index while it is written: no refresh and no replicas."""
-        loading = {**self.settings, "hidden": True, "refresh_interval": "-1"}
+        loading = {**self.settings, "refresh_interval": "-1"}
         if types.holds_vectors(self.properties):  # the server would leave vectors out of _source
             loading.setdefault("mapping.exclude_source_vectors", False)
         return loading if "auto_expand_replicas" in self.settings else {**loading, "number_of_replicas": 0}
@@ -162,7 +178,9 @@ def parse_schema(name: str, mapping: Any, settings: Any, id_field: Any) -> Schem
     _check_properties(name, whole["properties"])
     if id_field and (id_field not in whole["properties"] or not types.key_type(whole["properties"][id_field])):
         raise BadSetting(f"index {name!r}: id_field = {id_field!r} must be a keyword or an integer of the mapping")
-    return Schema({**whole, "dynamic": "strict"}, _flat(settings or {}), id_field or "")
+    flat = dict(_flat(settings or {}))
+    _refuse_settings(name, flat)
+    return Schema({**whole, "dynamic": "strict"}, flat, id_field or "")
 
 
 def field_types(properties: Mapping[str, Any], place: str = "") -> dict[str, str]:
@@ -185,6 +203,8 @@ def _refuse_what_clashes(name: str, mapping: Mapping[str, Any]) -> None:
         raise BadSetting(f"index {name!r}: the mapping is always strict; name every field instead of dynamic")
     if "_source" in mapping:
         raise BadSetting(f"index {name!r}: versions are read back from _source; leave it as it is")
+    if "_routing" in mapping:
+        raise BadSetting(f"index {name!r}: documents are written without routing; remove _routing from the mapping")
 
 
 def _check_properties(name: str, properties: Mapping[str, Any], place: str = "") -> None:
@@ -197,7 +217,19 @@ def _check_properties(name: str, properties: Mapping[str, Any], place: str = "")
         _check_properties(name, declaration.get("properties", {}), f"{place}{field_name}.")
 
 
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Write {"index": {"x": 1}} and {"index.x": 1} as {"x": 1}."""
-    inner = settings.get("index", {})
-    return {str(name).removeprefix("index."): value for name, value in {**settings, **inner}.items() if name != "index"}
+def _refuse_settings(name: str, settings: Mapping[str, Any]) -> None:
+    """Raise BadSetting for a setting that would change documents, or what is done with an index."""
+    for setting, value in settings.items():
+        for pattern, allowed, why in _REFUSED:
+            if re.fullmatch(pattern, setting) and str(value).lower() not in allowed:
+                raise BadSetting(f"index {name!r}: remove {setting} = {value!r} from settings: {why}")
+
+
+def _flat(settings: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield {"index": {"x": {"y": 1}}}, {"index.x.y": 1} and {"x": {"y": 1}} as x.y and 1."""
+    for name, value in settings.items():
+        path = f"{place}{name}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}.")
+        else:
+            yield path.removeprefix("index."), value

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from luigi_sinks import record as rules
 from luigi_sinks.contract import Contract
-from luigi_sinks.elasticsearch import names
+from luigi_sinks.elasticsearch import creation, names
 from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog, seen
-from luigi_sinks.elasticsearch.connection import CHANGE, Missing, Rejected, administer, ask
+from luigi_sinks.elasticsearch.connection import CHANGE, Missing, administer, ask
+from luigi_sinks.elasticsearch.errors import Late
 from luigi_sinks.elasticsearch.schema import Schema, field_types
 from luigi_sinks.elasticsearch.writer import Closed, PartWriter
-from luigi_sinks.errors import BadSetting, Conflict, SinkError, Unavailable
+from luigi_sinks.errors import BadSetting, Conflict, Unavailable
 from luigi_sinks.record import Pointer, Record, StagedCounts
 from luigi_sinks.sink import Part
 from luigi_sinks.version import Version
+
+if TYPE_CHECKING:  # only one of the two products' clients has to be installed
+    from elasticsearch import Elasticsearch
+
+_log = logging.getLogger("luigi_sinks")
+
+_LOOKS, _LOOK_SECONDS = 6, 8
+"""How often, and for how long each time, shards are waited for."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +66,10 @@ class ElasticsearchSink(ElasticsearchCatalog):
         give a field another type than the head of another partition has.
         """
         registry, dataset = self.registry, self.dataset
-        found = ask(
-            self.settings,
-            lambda es: es.indices.get_mapping(index=f"{dataset},{registry.index}", ignore_unavailable=True),
-        )
-        mappings = {index: body["mappings"] for index, body in found.items()}
-        history = mappings.pop(registry.index, None)
-        names.check_free(dataset, mappings)
-        self._check_types({names.version(index): mapping for index, mapping in mappings.items()}, partition)
+        found = creation.look(self.settings, f"{dataset},{registry.index}")
+        history = found.pop(registry.index, None)
+        names.check_free(dataset, found)
+        self._check_types({names.version(index): body["mappings"] for index, body in found.items()}, partition)
         if history is None:
             registry.create()
         else:
@@ -131,20 +138,9 @@ class ElasticsearchStage:
 
     def create_index(self) -> None:
         """Create the version's index, with the alias that it is written through."""
-        schema = self.sink.schema
-        try:
-            administer(
-                self.sink.settings,
-                lambda es: es.indices.create(
-                    index=names.index(self.version),
-                    mappings=schema.mapping,
-                    settings=schema.loading,
-                    aliases={self._alias: {"is_hidden": True}},
-                ),
-            )
-        except Rejected as rejected:
-            if rejected.kind != "resource_already_exists_exception":  # by a call whose answer was lost
-                raise self._impossible(rejected) from rejected
+        schema, aliases = self.sink.schema, {self._alias: {"is_hidden": True}}
+        wanted = {"mappings": schema.mapping, "settings": schema.loading, "aliases": aliases}
+        creation.create(self.sink.settings.publisher, names.index(self.version), wanted)
 
     @property
     def _alias(self) -> str:
@@ -152,46 +148,48 @@ class ElasticsearchStage:
 
     def _block_writes(self) -> None:
         """Let writes in flight end, and refuse later ones."""
-        index = names.index(self.version)
-        try:
-            answer = administer(self.sink.settings, lambda es: es.indices.add_block(index=index, block="write"))
-        except Missing:
-            rules.close(self.sink.record(self.version), Pointer())
-            raise Conflict(f"{self.version}: its index is deleted; load again") from None
+        answer = self._change(lambda es: es.indices.add_block(index=names.index(self.version), block="write"))
         is_new = bool(answer["indices"])  # nothing is listed where the block stood before
         if not answer["acknowledged"] or (is_new and not answer["shards_acknowledged"]):
             raise Unavailable(f"{self.version}: not all shards confirmed the write block; load again")
 
     def _serve(self) -> None:
-        """Add the copies that the user wants, and wait for as many as there are nodes for."""
-        index, settings = names.index(self.version), self.sink.settings
-        administer(settings, lambda es: es.indices.put_settings(index=index, settings=self.sink.schema.serving))
+        """Add the copies that the user wants, and wait for them where there are nodes for all."""
+        index, serving = names.index(self.version), self.sink.schema.serving
+        self._change(lambda es: es.indices.put_settings(index=index, settings=serving))
         health = self._wait("yellow")
+        if health is None:
+            raise Unavailable(f"{self.version}: its shards do not start; see GET _cluster/allocation/explain")
         copies = health["active_shards"] + health["initializing_shards"] + health["unassigned_shards"]
-        if copies <= health["active_primary_shards"] * health["number_of_data_nodes"]:
-            self._wait("green")
-        ask(settings, lambda es: es.indices.refresh(index=index), within=CHANGE)
+        if copies <= health["active_primary_shards"] * health["number_of_data_nodes"] and self._wait("green") is None:
+            _log.warning("%s: its replicas are still being copied; until then, readers have fewer", self.version)
+        self._change(lambda es: es.indices.refresh(index=index))
 
     def _wait(self, status: str) -> Any:
-        """Wait until the index has this health, and nothing is starting; return the whole answer."""
-        health = ask(
-            self.sink.settings,
-            lambda es: es.cluster.health(
-                index=names.index(self.version),
-                wait_for_status=status,
-                wait_for_no_initializing_shards=True,
-                timeout="50s",
-            ),
-            within=CHANGE,
-        )
-        if health["timed_out"]:
-            raise Unavailable(f"{self.version}: its shards did not start in 50 s; see GET _cluster/allocation/explain")
-        return health
+        """Wait until the index has this health; return the whole answer, or None if it took too long."""
+        for _ in range(_LOOKS):
+            with suppress(Late):
+                return ask(
+                    self.sink.settings,
+                    lambda es: es.cluster.health(
+                        index=names.index(self.version), wait_for_status=status, timeout=f"{_LOOK_SECONDS}s"
+                    ),
+                    within=CHANGE,
+                )
+            self._refuse_deleted()
+        return None
 
-    def _impossible(self, rejected: Rejected) -> SinkError:
-        if rejected.kind == "validation_exception":
-            return BadSetting(
-                f"{self.version}: the cluster takes no more shards ({rejected.reason}). Choose a coarser partition, "
-                "such as a month for a day, or raise cluster.max_shards_per_node"
-            )
-        return BadSetting(f"{self.version}: Elasticsearch refuses the mapping or the settings: {rejected.reason}")
+    def _change(self, call: Callable[[Elasticsearch], Any]) -> Any:
+        """Return the answer to a change of the index. Raises Conflict if it was deleted meanwhile."""
+        try:
+            return administer(self.sink.settings, call)
+        except Missing:
+            self._refuse_deleted()
+            raise
+
+    def _refuse_deleted(self) -> None:
+        """Raise Conflict if the index is not there, or its version no longer waits to be sealed."""
+        rules.close(self.sink.record(self.version), Pointer())
+        index = names.index(self.version)
+        if not creation.look(self.sink.settings.publisher, index):
+            raise Conflict(f"{self.version}: its index is deleted; load again")

@@ -18,6 +18,7 @@ import msgspec
 
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch.connection import CHANGE, TooLarge, ask, pause
+from luigi_sinks.elasticsearch.errors import BLOCK, blocked
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadRow, Forbidden, Unavailable
 from luigi_sinks.sink import Part
@@ -26,6 +27,8 @@ from luigi_sinks.version import Version
 _BODY_BYTES = 8_000_000
 _TRIES = 6
 _EXISTS, _CLOSED, _OVERLOADED = 409, {403, 404}, {429, 503}
+_SEALED = "FORBIDDEN/8/"
+"""What the server calls the block on writes that seals a version."""
 _ANSWER = ("errors", "items.*.status", "items.*.error")
 _FIELD = re.compile(
     r'introduction of \[([^\]]+)\] within \[([^\]]+)\]|field \[([^\]]+)\]|field="([^"]+)"|value \[[^]]*\] for (\S+)$'
@@ -58,16 +61,17 @@ class PartWriter:
     def _send(self, lines: dict[int, bytes]) -> None:
         """Send lines, given by their index in the part; send those again that the server had no room for."""
         for attempt in range(_TRIES):
-            statuses = self._bulk(lines)
-            lines = {index: lines[index] for index, status in statuses.items() if status in _OVERLOADED}
-            self._check_repeats([index for index, status in statuses.items() if status == _EXISTS])
+            failed = self._bulk(lines)
+            lines = {index: lines[index] for index, result in failed.items() if result["status"] in _OVERLOADED}
+            self._check_repeats([index for index, result in failed.items() if result["status"] == _EXISTS])
             if not lines:
                 return
             pause(attempt)
-        raise Unavailable(f"{self.version}: the cluster rejects documents because it is overloaded; try again later")
+        reason = _reason(failed[next(iter(lines))]["error"])
+        raise Unavailable(f"{self.version}: the cluster has no room for documents: {reason}; try again later")
 
-    def _bulk(self, lines: dict[int, bytes]) -> dict[int, int]:
-        """Return the status of each line that was not created. Raises BadRow for one that cannot be."""
+    def _bulk(self, lines: dict[int, bytes]) -> dict[int, Any]:
+        """Return the result of each line that was not created. Raises BadRow for one that cannot be."""
         body = b"".join(lines.values())
         try:
             answer = ask(
@@ -84,22 +88,24 @@ class PartWriter:
         failed = {index: result for index, result in results if "error" in result}
         for index, result in failed.items():
             self._judge(index, result)
-        return {index: result["status"] for index, result in failed.items()}
+        return failed
 
-    def _halves(self, lines: dict[int, bytes]) -> dict[int, int]:
+    def _halves(self, lines: dict[int, bytes]) -> dict[int, Any]:
         indices = list(lines)
         if len(indices) == 1:
-            raise self._bad_row(indices[0], "", f"is larger than the server takes ({len(lines[indices[0]])} bytes)")
+            raise self._too_large(indices[0], len(lines[indices[0]]))
         middle = len(indices) // 2
         halves = ({index: lines[index] for index in half} for half in (indices[:middle], indices[middle:]))
-        return {index: status for half in halves for index, status in self._bulk(half).items()}
+        return {index: result for half in halves for index, result in self._bulk(half).items()}
 
     def _judge(self, index: int, result: Mapping[str, Any]) -> None:
         """Raise for an error that a retry cannot change."""
         status, error = result["status"], result["error"]
         if error.get("type") == "security_exception":
             raise Forbidden(f"{self.version}: {_reason(error)}. `luigi-sinks grants` prints the role that is needed")
-        if status in _CLOSED:
+        if error.get("type") == BLOCK and _SEALED not in _reason(error):
+            raise blocked(f"{self.version}", _reason(error))
+        if status in _CLOSED or error.get("type") == "index_closed_exception":
             raise Closed
         if status != _EXISTS and status not in _OVERLOADED:
             raise self._bad_row(index, _field(error), f"was refused by the server: {_reason(error)}")
@@ -129,6 +135,16 @@ class PartWriter:
 
     def _documents(self) -> Iterator[bytes]:
         return map(_JSON.encode, self.part.rows)
+
+    def _too_large(self, index: int, size: int) -> BadRow:
+        row = self.part.rows[index]
+        largest = max(row, key=lambda name: len(_JSON.encode(row[name])))
+        return self._bad_row(
+            index,
+            largest,
+            f"makes the document of {size:,} bytes larger than the server takes in one request; leave it out or "
+            "cut it, or raise http.max_content_length there",
+        )
 
     def _duplicate(self, index: int, earlier: int | None = None) -> BadRow:
         row, first = self.part.rows[index], self.part.first_row

@@ -93,7 +93,7 @@ def test_a_first_load_that_fails_freezes_nothing(what, make_sink, load_rows, clu
 
 def test_a_mapping_that_the_server_refuses_leaves_a_failed_record(make_sink, load_rows):
     sink = make_sink(mapping={"id": {"type": "integr"}}, id_field="")
-    with pytest.raises(BadSetting, match="Elasticsearch refuses the mapping or the settings"):
+    with pytest.raises(BadSetting, match="the cluster refuses the mapping or the settings"):
         load_rows(sink, [{"id": 1}])
     assert [record.state for record in sink.records()] == ["failed"]
 

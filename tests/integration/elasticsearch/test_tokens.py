@@ -20,7 +20,7 @@ from luigi_sinks import CredentialError, config, versions, writer
 from luigi_sinks.elasticsearch import ElasticsearchSettings
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.elasticsearch.store import STORE
-from luigi_sinks.errors import Forbidden
+from luigi_sinks.errors import BadSetting, Forbidden
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import keycloak as realm
 from luigi_sinks.testing.servers import state as states
@@ -125,6 +125,14 @@ def events(caplog):
 
 def who_am_i(settings):
     return ask(settings, lambda es: es.security.authenticate())
+
+
+@pytest.mark.parametrize("holds", ["bearer", "api_key"])
+def test_a_token_that_is_longer_than_a_header_may_be_is_named(shown, holds):
+    token = secrets.token_hex(10_000)
+    with pytest.raises(BadSetting, match=r"the token of credential 'made_.*' has 20,000 bytes, more than") as caught:
+        who_am_i(shown(token, holds))
+    assert token[:9] not in str(caught.value)
 
 
 def rows_for(seconds):

@@ -120,8 +120,13 @@ GRANT DELETE, SELECT (`_seq`) ON `flights__v`.`departures__g1` TO `flight_ops_pr
 GRANT SELECT, UPDATE (`record`) ON `flights__v`.`departures__log` TO `flight_ops_pruner`;
 GRANT DELETE, SELECT (`seq`) ON `flights__v`.`departures__part` TO `flight_ops_pruner`;
 """
+TEMPLATES = [
+    "cluster:admin/component_template/get",
+    "indices:admin/index_template/get",
+    "indices:admin/template/get",
+]
 LOADER_IN_ELASTICSEARCH = {
-    "cluster": ["cluster:monitor/health"],
+    "cluster": [TEMPLATES[0], "cluster:monitor/health", *TEMPLATES[1:]],
     "indices": [
         {"names": ["delays", "delays~*~head*"], "privileges": ["indices:admin/aliases", "view_index_metadata"]},
         {
@@ -161,7 +166,7 @@ BESIDE_A_PUBLISHER = {
     ],
 }
 PUBLISHER_IN_ELASTICSEARCH = {
-    "cluster": [],
+    "cluster": TEMPLATES,
     "indices": [
         {"names": ["delays", "delays~*~head*"], "privileges": ["indices:admin/aliases"]},
         {
@@ -171,6 +176,7 @@ PUBLISHER_IN_ELASTICSEARCH = {
                 "indices:admin/block/add*",
                 "indices:admin/create",
                 "indices:admin/settings/update",
+                "view_index_metadata",
             ],
         },
     ],

@@ -1,0 +1,93 @@
+"""What an operator, a full disk or another process does to the indices of a load, and how the errors read."""
+
+import logging
+
+import pytest
+
+from luigi_sinks import BadRow, Conflict, State, Unavailable
+from luigi_sinks.record import Head
+
+BLOCKS = {
+    "read_only_allow_delete": "its disk is full, so it takes no writes",
+    "read_only": "a block that somebody set forbids this",
+}
+
+
+@pytest.fixture
+def block(cluster, dataset):
+    """Return a function that sets a block on indices of the dataset; take it off in the end."""
+
+    def block(name, indices, value=True):
+        settings = {f"index.blocks.{name}": value}
+        path = f"/{dataset}~{indices}/_settings?expand_wildcards=all"
+        assert cluster("PUT", path, settings).get("acknowledged") or not value, "only a block may be for no index"
+
+    yield block
+    for name in BLOCKS:
+        block(name, "*", None)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("indices", ["_all~*", "registry"])
+def test_a_block_is_named_and_the_next_load_succeeds_without_it(
+    name, indices, sink, block, load_rows, cluster, dataset
+):
+    def rows():
+        yield {"id": 1}
+        block(name, indices)
+
+    with pytest.raises(Unavailable, match=BLOCKS[name]):
+        load_rows(sink, rows())
+    assert sink.head("_all") == Head()
+    block(name, indices, None)
+    load_rows(sink, [{"id": 2}])
+    assert cluster.documents(dataset) == {"2": {"id": 2}}
+
+
+def test_rows_for_an_index_that_was_closed_meanwhile_are_a_conflict(sink, load_rows, cluster, dataset):
+    def rows():
+        yield {"id": 1}
+        cluster("POST", f"/{cluster.indices(f'{dataset}~_all')[0]}/_close")
+
+    with pytest.raises(Conflict, match="its index is closed to writes or deleted; load again"):
+        load_rows(sink, rows())
+
+
+@pytest.mark.parametrize("path", ["/_block/write", "/_settings", "/_cluster/health", "/_refresh"])
+def test_an_index_that_goes_while_it_is_sealed_is_a_conflict(path, proxy, make_sink, load_rows, cluster, dataset):
+    method = {"/_cluster/health": "GET", "/_refresh": "POST"}.get(path, "PUT")
+    proxy.before(method, path, lambda: cluster("DELETE", f"/{cluster.indices(f'{dataset}~_all')[0]}"))
+    with pytest.raises(Conflict, match="its index is deleted; load again"):
+        load_rows(make_sink(settings=proxy.settings), [{"id": 1}])
+
+
+def test_a_replica_that_is_slow_does_not_fail_a_load(proxy, make_sink, load_rows, caplog):
+    proxy.refuse(408, lambda method, path, _: "wait_for_status=green" in path, body={"timed_out": True})
+    sink = make_sink(settings=proxy.settings, number_of_replicas=0)
+    with caplog.at_level(logging.WARNING, "luigi_sinks"):
+        load_rows(sink, [{"id": 1}])
+    assert [record.state for record in sink.records()] == [State.PUBLISHED]
+    assert "its replicas are still being copied" in caplog.text
+
+
+def test_shards_that_do_not_start_are_named(proxy, make_sink, load_rows):
+    proxy.refuse(408, lambda method, path, _: "/_cluster/health" in path, body={"timed_out": True})
+    sink = make_sink(settings=proxy.settings)
+    with pytest.raises(Unavailable, match="its shards do not start; see GET _cluster/allocation/explain"):
+        load_rows(sink, [{"id": 1}])
+
+
+def test_a_document_that_is_too_large_is_refused_by_its_largest_field(proxy, make_sink, load_rows):
+    proxy.refuse(413, lambda method, path, body: "_bulk" in path and len(body) > 20_000)
+    sink = make_sink(settings=proxy.settings, mapping={"id": {"type": "integer"}, "text": {"type": "text"}})
+    with pytest.raises(BadRow, match=r"row 2, field 'text': makes the document of 30,\d+ bytes larger than the server"):
+        load_rows(sink, [{"id": 1, "text": "short"}, {"id": 2, "text": "x" * 30_000}])
+
+
+def test_what_the_cluster_has_no_room_for_is_said_in_its_words(proxy, make_sink, load_rows):
+    reason = "rejected execution of primary operation"
+    error = {"type": "es_rejected_execution_exception", "reason": reason}
+    body = {"errors": True, "items": [{"create": {"status": 429, "error": error}}]}
+    proxy.refuse(200, lambda method, path, _: "_bulk" in path and "staged" in path, body=body)
+    with pytest.raises(Unavailable, match=f"the cluster has no room for documents: {reason}; try again later"):
+        load_rows(make_sink(settings=proxy.settings), [{"id": 1}])
