@@ -145,7 +145,8 @@ def test_a_403_to_a_head_which_has_no_words_is_a_refusal():
         (503, {"message": None}, Unavailable),
         (403, {"error": {"type": "security_exception", "reason": "no permissions"}}, Forbidden),
         (403, {"Message": "User: somebody is not authorized"}, Forbidden),
-        (403, {"error": {"type": "cluster_block_exception", "reason": "read-only"}}, Rejected),
+        (403, {"error": {"type": "cluster_block_exception", "reason": "read-only"}}, Unavailable),
+        (408, {"timed_out": True}, errors.Late),
     ],
 )
 def test_an_answer_of_either_product_means_the_same(status, body, kind):
