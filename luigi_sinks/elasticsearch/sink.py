@@ -13,9 +13,10 @@ from luigi_sinks import record as rules
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch import creation, names
 from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog, seen
-from luigi_sinks.elasticsearch.connection import CHANGE, Missing, administer, ask
+from luigi_sinks.elasticsearch.connection import CHANGE, Missing, ask
 from luigi_sinks.elasticsearch.errors import Late
 from luigi_sinks.elasticsearch.schema import Schema, field_types
+from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.writer import Closed, PartWriter
 from luigi_sinks.errors import BadSetting, Conflict, Unavailable
 from luigi_sinks.record import Pointer, Record, StagedCounts
@@ -148,7 +149,8 @@ class ElasticsearchStage:
 
     def _block_writes(self) -> None:
         """Let writes in flight end, and refuse later ones."""
-        answer = self._change(lambda es: es.indices.add_block(index=names.index(self.version), block="write"))
+        index, publisher = names.index(self.version), self.sink.settings.publisher
+        answer = self._change(publisher, lambda es: es.indices.add_block(index=index, block="write"))
         is_new = bool(answer["indices"])  # nothing is listed where the block stood before
         if not answer["acknowledged"] or (is_new and not answer["shards_acknowledged"]):
             raise Unavailable(f"{self.version}: not all shards confirmed the write block; load again")
@@ -156,14 +158,14 @@ class ElasticsearchStage:
     def _serve(self) -> None:
         """Add the copies that the user wants, and wait for them where there are nodes for all."""
         index, serving = names.index(self.version), self.sink.schema.serving
-        self._change(lambda es: es.indices.put_settings(index=index, settings=serving))
+        self._change(self.sink.settings.publisher, lambda es: es.indices.put_settings(index=index, settings=serving))
         health = self._wait("yellow")
         if health is None:
             raise Unavailable(f"{self.version}: its shards do not start; see GET _cluster/allocation/explain")
         copies = health["active_shards"] + health["initializing_shards"] + health["unassigned_shards"]
         if copies <= health["active_primary_shards"] * health["number_of_data_nodes"] and self._wait("green") is None:
             _log.warning("%s: its replicas are still being copied; until then, readers have fewer", self.version)
-        self._change(lambda es: es.indices.refresh(index=index))
+        self._change(self.sink.settings, lambda es: es.indices.refresh(index=index))
 
     def _wait(self, status: str) -> Any:
         """Wait until the index has this health; return the whole answer, or None if it took too long."""
@@ -179,10 +181,10 @@ class ElasticsearchStage:
             self._refuse_deleted()
         return None
 
-    def _change(self, call: Callable[[Elasticsearch], Any]) -> Any:
+    def _change(self, settings: ElasticsearchSettings, call: Callable[[Elasticsearch], Any]) -> Any:
         """Return the answer to a change of the index. Raises Conflict if it was deleted meanwhile."""
         try:
-            return administer(self.sink.settings, call)
+            return ask(settings, call, within=CHANGE)
         except Missing:
             self._refuse_deleted()
             raise
