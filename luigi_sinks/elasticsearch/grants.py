@@ -36,6 +36,8 @@ FORMAT, HEADING = "elasticsearch", "# Elasticsearch at {}: POST /_security/role"
 
 _ALIASES, _REFRESH = "indices:admin/aliases", "indices:admin/refresh*"
 _LOOK = "view_index_metadata"
+_WRITE = ("indices:data/write/bulk*", "indices:data/write/index*")
+"""What `index` is, but for the right to change the mapping, which it has until Elasticsearch's next release."""
 
 _HEALTH = ("cluster:monitor/health",)
 _TEMPLATES = (
@@ -49,7 +51,7 @@ _LOADING: Mapping[str, Sequence[str]] = {
     "heads": (_LOOK,),
     "versions": ("indices:data/write/bulk*", "indices:data/write/index:op_type/create", "read", _REFRESH),
     # Notes of the parts under way are deleted when they have arrived.
-    "registry": ("delete", "index", "read", _LOOK, _REFRESH),
+    "registry": ("delete", *_WRITE, "read", _LOOK, _REFRESH),
 }
 _PUBLISHING: Mapping[str, Sequence[str]] = {
     "cluster": _TEMPLATES,
@@ -66,7 +68,7 @@ _OTHERS: Mapping[RoleKind, Mapping[str, Sequence[str]]] = {
     RoleKind.PRUNER: {
         "heads": (_LOOK,),
         "versions": ("delete_index", _ALIASES, _LOOK),
-        "registry": ("delete", "index", "read", _LOOK, _REFRESH),
+        "registry": ("delete", *_WRITE, "read", _LOOK, _REFRESH),
     },
 }
 _APART = {**_OTHERS, RoleKind.LOADER: _LOADING, RoleKind.PUBLISHER: _PUBLISHING}

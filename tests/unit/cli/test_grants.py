@@ -131,7 +131,14 @@ LOADER_IN_ELASTICSEARCH = {
         {"names": ["delays", "delays~*~head*"], "privileges": ["indices:admin/aliases", "view_index_metadata"]},
         {
             "names": ["delays~registry"],
-            "privileges": ["delete", "index", "indices:admin/refresh*", "read", "view_index_metadata"],
+            "privileges": [
+                "delete",
+                "indices:admin/refresh*",
+                "indices:data/write/bulk*",
+                "indices:data/write/index*",
+                "read",
+                "view_index_metadata",
+            ],
         },
         {
             "names": ["delays~*~v*"],
