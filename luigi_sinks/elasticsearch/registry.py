@@ -33,6 +33,7 @@ from luigi_sinks.version import Version
 FORMAT = 2
 
 _PAGE = 1_000
+_TERMS = 50_000
 _LARGEST = 1_000_000_000
 """The largest `seq` that the next number is counted on from: a number near the end of a long leaves no next one."""
 _CHANGED = 409
@@ -174,7 +175,7 @@ class Registry:
         if partition is not None:
             filters.append({"term": {"partition": partition}})
         if update_ids is not None:
-            filters.append({"terms": {"update_id": sorted(update_ids)}})
+            filters.append(_any_of("update_id", sorted(update_ids)))
         last, hits = 0, None
         while hits is None or len(hits) == _PAGE:
             hits = self._search([*filters, {"range": {"seq": {"gt": last}}}])
@@ -290,6 +291,12 @@ class Registry:
         except SinkError as error:
             raise SinkError(f"document {hit['_id']} of {self.index}: {error}") from None
         return Entry(record, hit["_id"], hit["_seq_no"], hit["_primary_term"])
+
+
+def _any_of(field: str, values: Sequence[str]) -> dict[str, Any]:
+    """Return a query for documents with one of many values: the cluster takes 65,536 in one clause."""
+    runs = (values[first : first + _TERMS] for first in range(0, len(values) or 1, _TERMS))
+    return {"bool": {"should": [{"terms": {field: run}} for run in runs], "minimum_should_match": 1}}
 
 
 def _document(record: Record) -> dict[str, Any]:

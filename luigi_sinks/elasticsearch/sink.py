@@ -114,12 +114,12 @@ class ElasticsearchStage:
         """Create the part's documents, each once."""
         sink, registry = self.sink, self.sink.registry
         rules.accept_rows(registry.entry(self.version).record, Pointer())
-        is_first = registry.begin_part(self.version, part.number, len(part.rows))
         try:
+            is_first = registry.begin_part(self.version, part.number, len(part.rows))
             PartWriter(
                 sink.settings, self.version, self._alias, sink.contract, part, sink.schema.id_field, is_first
             ).write()
-        except Closed:
+        except (Closed, Missing):
             rules.accept_rows(sink.record(self.version), Pointer())
             raise Conflict(f"{self.version}: its index is closed to writes or deleted; load again") from None
 

@@ -125,6 +125,8 @@ class PartWriter:
         ids = [str(self.part.rows[index][self.id_field]) for index in indices]
         stored = ask(self.settings, lambda es: es.mget(index=self.alias, ids=ids), within=CHANGE)["docs"]
         for index, document in zip(indices, stored, strict=True):
+            if "error" in document:  # the index is gone
+                raise Closed
             if msgspec.json.decode(_JSON.encode(self.part.rows[index])) != document.get("_source"):
                 yield index
 

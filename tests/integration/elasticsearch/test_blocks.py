@@ -91,3 +91,26 @@ def test_what_the_cluster_has_no_room_for_is_said_in_its_words(proxy, make_sink,
     proxy.refuse(200, lambda method, path, _: "_bulk" in path and "staged" in path, body=body)
     with pytest.raises(Unavailable, match=f"the cluster has no room for documents: {reason}; try again later"):
         load_rows(make_sink(settings=proxy.settings), [{"id": 1}])
+
+
+def test_an_index_that_goes_before_a_repeated_part_is_compared_is_a_conflict(
+    proxy, make_sink, load_rows, cluster, dataset
+):
+    proxy.lose_answers("PUT", "_bulk")
+    proxy.before("POST", "_mget", lambda: cluster("DELETE", f"/{cluster.indices(f'{dataset}~_all')[0]}"))
+    with pytest.raises(Conflict, match="its index is closed to writes or deleted; load again"):
+        load_rows(make_sink(settings=proxy.settings), [{"id": 1}])
+
+
+def test_the_note_of_a_part_that_another_process_has_cleared_is_a_conflict(
+    proxy, make_sink, load_rows, cluster, dataset
+):
+    def clear():
+        cluster("POST", f"/{dataset}~registry/_refresh")
+        (note,) = cluster("GET", f"/{dataset}~registry/_search?q=part_of:*")["hits"]["hits"]
+        cluster("DELETE", f"/{dataset}~registry/_doc/{note['_id']}")
+
+    proxy.lose_answers("PUT", "_bulk")
+    proxy.before("GET", f"/{dataset}~registry/_doc/", clear)
+    with pytest.raises(Conflict, match="its index is closed to writes or deleted; load again"):
+        load_rows(make_sink(settings=proxy.settings), [{"id": 1}])

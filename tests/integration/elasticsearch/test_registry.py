@@ -91,3 +91,11 @@ def test_notes_in_a_closed_registry_are_an_error_and_in_one_that_was_never_made_
     cluster("POST", f"/{dataset}~registry/_close")
     with pytest.raises(Rejected, match="closed"):
         sink.registry.forget_parts(version)
+
+
+def test_more_outputs_than_one_clause_of_a_query_takes_are_found(sink, load_rows):
+    load_rows(sink, [{"id": 1}])
+    others = {f"Load_{number}" for number in range(2, 70_000)}
+    assert list(sink.records(update_ids=others)) == []
+    assert [record.origin.update_id for record in sink.records(update_ids=others | {"Load_1"})] == ["Load_1"]
+    assert list(sink.records(update_ids=set())) == []

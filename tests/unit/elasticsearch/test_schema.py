@@ -211,3 +211,42 @@ def test_a_name_that_no_alias_can_have_is_refused(name):
 def accept(mapping, rows, id_field=""):
     accepted, _ = parse_schema("x", mapping, {}, id_field).contract("x").accept("", rows, 1)
     return accepted
+
+
+REFUSED_SETTINGS = {
+    "a mode that stores no _source": {"mode": "logsdb"},
+    "a time series": {"index": {"mode": "time_series"}},
+    "a _source that is made up again": {"index.mapping.source.mode": "synthetic"},
+    "no _source": {"mapping": {"source": {"mode": "disabled"}}},
+    "a _source without vectors": {"mapping.exclude_source_vectors": True},
+    "a _source that is made up again on OpenSearch": {"derived_source.enabled": True},
+    "a pipeline": {"index": {"default_pipeline": "enrich"}},
+    "a pipeline at the end": {"final_pipeline": "enrich"},
+    "a pipeline for answers": {"search.default_pipeline": "cut"},
+    "an index that wildcards find": {"hidden": False},
+    "a block": {"blocks": {"write": True}},
+    "a policy": {"lifecycle.name": "delete-after-a-day"},
+    "a policy of OpenSearch": {"plugins.index_state_management.policy_id": "delete"},
+}
+
+
+@pytest.mark.parametrize("what", REFUSED_SETTINGS)
+def test_settings_that_would_change_documents_or_hide_or_delete_an_index_are_refused(what):
+    with pytest.raises(BadSetting, match=r"index 'x': remove \S+ = .* from settings: "):
+        parse_schema("x", {"id": {"type": "long"}}, REFUSED_SETTINGS[what], "")
+
+
+def test_settings_that_change_nothing_are_taken_in_any_form():
+    given = {
+        "index": {"mapping": {"source.mode": "stored"}},
+        "mode": "standard",
+        "analysis": {"filter": {"a": {"b": 1}}},
+    }
+    schema = parse_schema("x", {"id": {"type": "long"}}, given, "")
+    assert schema.settings == {"mapping.source.mode": "stored", "mode": "standard", "analysis.filter.a.b": 1}
+
+
+@pytest.mark.parametrize("name", ["_source", "_routing"])
+def test_a_mapping_that_changes_documents_or_asks_for_routing_is_refused(name):
+    with pytest.raises(BadSetting, match=name):
+        parse_schema("x", {"properties": {"id": {"type": "long"}}, name: {"required": True}}, {}, "")
