@@ -127,5 +127,6 @@ def _detail(body: Any) -> tuple[str, str]:
     said = body if isinstance(body, Mapping) else {}
     error = said.get("error")
     if isinstance(error, Mapping):
-        return str(error.get("type")), str(error.get("reason") or body)
+        first, *_ = error.get("root_cause") or [error]  # of a search, the error itself only says that shards failed
+        return str(error.get("type")), str(first.get("reason") or error.get("reason") or body)
     return "", str(error or said.get("message") or said.get("Message") or body)
