@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 
 from luigi_sinks.process import boot, started
 
-TERM = timedelta(minutes=15)
-"""How long a claim is valid on other machines without being renewed."""
+LEASE = 120.0
+"""Seconds for which a claim is valid without being renewed, unless the store's section sets another `lease`."""
 
 _GIVEN_UP = datetime.fromtimestamp(0, UTC)
 
@@ -38,9 +38,9 @@ class Claim:
     started: int
     until: datetime
 
-    def renewed(self) -> Claim:
-        """Return the same claim for another term."""
-        return replace(self, until=datetime.now(UTC) + TERM)
+    def renewed(self, lease: float = LEASE) -> Claim:
+        """Return the same claim, valid for another lease from now, in seconds."""
+        return replace(self, until=datetime.now(UTC) + timedelta(seconds=lease))
 
     def given_up(self) -> Claim:
         """Return the claim as released by its holder, although the process may still run."""
@@ -70,14 +70,14 @@ class Claim:
 
 
 @contextmanager
-def held(version_id: str) -> Iterator[Claim]:
-    """Claim the version for this process while the block runs."""
+def held(version_id: str, lease: float = LEASE) -> Iterator[Claim]:
+    """Claim the version for this process while the block runs; `lease` is in seconds."""
     claim = Claim(
         host=socket.gethostname(),
         boot=boot(),
         pid=os.getpid(),
         started=started(os.getpid()) or 0,
-        until=datetime.now(UTC) + TERM,
+        until=datetime.now(UTC) + timedelta(seconds=lease),
     )
     _held_here.add(version_id)
     try:
@@ -87,19 +87,22 @@ def held(version_id: str) -> Iterator[Claim]:
 
 
 @contextmanager
-def renewing(claim: Claim, renew: Callable[[Claim], object]) -> Iterator[None]:
-    """Call `renew` every third of a term while the block runs, even if its rows arrive slowly.
+def renewing(claim: Claim, renew: Callable[[Claim], object], lease: float = LEASE) -> Iterator[None]:
+    """Call `renew` every third of a lease while the block runs, even if its rows arrive slowly.
 
-    A failed renewal is only logged: two more attempts follow before the term ends.
+    A failed renewal is only logged, and retried four times as often until one succeeds.
     """
     ended = threading.Event()
 
     def keep() -> None:
-        while not ended.wait(TERM.total_seconds() / 3):
+        wait = lease / 3
+        while not ended.wait(wait):
             try:
-                renew(claim.renewed())
+                renew(claim.renewed(lease))
+                wait = lease / 3
             except Exception as error:  # noqa: BLE001 - a lasting error will also fail the load itself
                 _log.warning("cannot renew a claim, will retry: %s", error)
+                wait = lease / 12
 
     keeper = threading.Thread(target=copy_context().run, args=(keep,), name="luigi_sinks claim", daemon=True)
     keeper.start()

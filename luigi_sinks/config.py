@@ -140,6 +140,13 @@ def uses_tls(host: str, tls_ca: Path | None) -> bool:
     return tls_ca is not None or not is_loopback(host)
 
 
+def refuse_no_time(settings: object, *names: str) -> None:
+    """Raise ValueError if one of these settings, which are in seconds, is not more than 0."""
+    for name in names:
+        if getattr(settings, name) <= 0:
+            raise ValueError(f"{name} must be more than 0 seconds")
+
+
 def section(name: str) -> dict[str, str]:
     """Return the values of a section by lower-case key; empty if there is no such section.
 

@@ -13,11 +13,11 @@ from luigi_sinks import record as rules
 from luigi_sinks import versions
 from luigi_sinks.checks import Check
 from luigi_sinks.claim import Claim, held, renewing
-from luigi_sinks.errors import BadSetting, CheckFailed, Conflict
+from luigi_sinks.errors import BadSetting, CheckFailed, Conflict, Unavailable
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import Listener, Telling, telling
 from luigi_sinks.record import CheckResult, Head, Origin, Record, StagedCounts
-from luigi_sinks.retry import retry_unavailable
+from luigi_sinks.retry import patient
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, State, Version, new_version
 from luigi_sinks.writer import Writer
@@ -44,11 +44,12 @@ def loading(
 
     Raises Conflict if another load has claimed the partition or publishes first,
     CheckFailed (BadRow is one) if rows are wrong, BadSetting for partitions of another
-    kind than the dataset has, and Unavailable if the store does not answer. After each
-    of them readers see what they saw before, except that a version may be published
-    whose publication ended in Unavailable; the same load may be run again, and finds it.
+    kind than the dataset has, and Unavailable if the store does not answer, though each
+    call is retried for as long as the sink's `patience`. After each of them readers see
+    what they saw before, except that a version may be published whose publication ended
+    in Unavailable; the same load may be run again, and finds it.
     """
-    version = new_version(sink.dataset, partition)
+    version, impatient, sink = new_version(sink.dataset, partition), sink, patient(sink)
     with telling(sink, Action.LOAD, version, origin, listeners) as told:
         head = sink.head(partition)
         if not again:
@@ -56,22 +57,22 @@ def loading(
         _admit(sink, partition, origin, head, shared_with)
         told.tell(Outcome.BEGUN, replaced=head.version)
         _clear(sink, partition)
-        with held(version.id) as claim, _abandoned_on_error(sink, version, told):
+        with held(version.id, sink.lease) as claim, _abandoned_on_error(impatient, version, told):
             stage = sink.begin(_staged(sink, version, origin, claim))
-            with renewing(claim, lambda renewed: sink.change(version, partial(rules.renew, claim=renewed))):
+            with renewing(claim, partial(_renew, impatient, version), sink.lease):
                 with told.step("write"), Writer(stage, sink.contract) as writer:
                     yield writer
                 with told.step("seal"):
-                    counts = retry_unavailable(stage.seal)
+                    counts = stage.seal()
                 told.know(**_figures(writer, counts))
                 with told.step("check"):
                     results = _checked(
                         told, version, counts, (partial(standard.complete, written=writer.rows), *checks)
                     )
-                    retry_unavailable(sink.change, version, partial(rules.approve, checks=results))
+                    sink.change(version, partial(rules.approve, checks=results))
                 told.tell(Outcome.SUCCESS)
             with told.step("publish"):
-                record = retry_unavailable(sink.publish, version, replacing=head)
+                record = sink.publish(version, replacing=head)
         told.tell(Outcome.SUCCESS, action=Action.PUBLISH, epoch=record.publications[-1].epoch)
 
 
@@ -126,6 +127,10 @@ def _staged(sink: Sink, version: Version, origin: Origin, claim: Claim) -> Recor
     return rules.staged(version, origin, claim, schema=sink.declared, principal=sink.login.principal)
 
 
+def _renew(sink: Sink, version: Version, claim: Claim) -> None:
+    sink.change(version, partial(rules.renew, claim=claim))
+
+
 def _clear(sink: Sink, partition: str) -> None:
     """Abandon what dead loads left in the partition; raise Conflict for a live one."""
     for record in sink.records(partition=partition):
@@ -145,7 +150,8 @@ def _abandoned_on_error(sink: Sink, version: Version, told: Telling) -> Iterator
     except BaseException as error:  # GeneratorExit and SystemExit too
         if pid == os.getpid():  # a forked child leaves the load to its parent
             try:
-                versions.abandon(sink, version, checks=told.event.checks)
+                patience = 0 if isinstance(error, Unavailable) else sink.patience  # it has run out already
+                versions.abandon(patient(sink, patience), version, checks=told.event.checks)
             except Conflict:
                 pass  # it was not registered yet, or another load has cleared it
             except Exception as failure:  # noqa: BLE001 - the first error is the one that matters

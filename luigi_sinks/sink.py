@@ -38,6 +38,10 @@ class Catalog(Protocol):
     def publisher(self) -> Login:
         """As whom the store knows who publishes and drops; often the same."""
 
+    @property
+    def patience(self) -> float:
+        """For how many seconds a verb or a load retries a call while the store is unavailable."""
+
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
 
@@ -123,8 +127,15 @@ class Sink(Catalog, Protocol):
     def declared(self) -> Mapping[str, Any]:
         """The columns, mapping or graph as JSON: the `schema` of the records of this sink's loads."""
 
+    @property
+    def lease(self) -> float:
+        """For how many seconds the claim of a load is valid without being renewed."""
+
     def begin(self, record: Record) -> Stage:
-        """Prepare the dataset, register a staged version under the next number, and open a stage for it."""
+        """Prepare the dataset, register a staged version under the next number, and open a stage for it.
+
+        If the version is registered already, since the answer to an earlier call was lost, it is found.
+        """
 
     def attach(self, version: Version) -> Stage:
         """Open the stage of a registered version, from any process or machine."""

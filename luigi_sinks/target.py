@@ -8,6 +8,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
@@ -18,12 +19,16 @@ from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.load import loading
 from luigi_sinks.record import Origin, Record
+from luigi_sinks.retry import patient
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, State
 from luigi_sinks.writer import Writer
 
 _log = logging.getLogger("luigi_sinks")
 _PARTITION = re.compile(r"[a-z0-9_]{1,30}")
+
+_ASKED_AT_ONCE = 5_000
+"""Outputs of one query: servers bound how many values it may have."""
 
 
 class TargetOptions(TypedDict, total=False):
@@ -128,7 +133,7 @@ class VersionedTarget(luigi.Target):
     def exists(self) -> bool:
         """Return whether this output was published and not withdrawn, even if it is not the head.
 
-        Raises Unavailable if the store does not respond: False would run the task again.
+        Raises Unavailable if the store does not respond for as long as its `patience`: False would run the task again.
         """
         return any(True for _ in self._versions())
 
@@ -140,13 +145,13 @@ class VersionedTarget(luigi.Target):
 
     def record(self) -> Record | None:
         """Return the record of this output: the head if it is a version of this output, else its latest version."""
-        head = self.sink().head(self.partition).record
+        head = patient(self.sink()).head(self.partition).record
         if head is not None and head.answers(self.origin):
             return head
         return max(self._versions(), key=lambda record: record.seq, default=None)
 
     def _versions(self) -> Iterator[Record]:
-        for record in self.sink().records(update_ids={self.origin.update_id}):
+        for record in patient(self.sink()).records(update_ids={self.origin.update_id}):
             if _is_of(record, self):
                 yield record
 
@@ -280,13 +285,25 @@ class RowReader:
 
 
 def complete(targets: Iterable[VersionedTarget]) -> list[bool]:
-    """Return for each target whether it exists, with one query per dataset."""
+    """Return for each target whether it exists, with one query for each few thousand outputs of a dataset."""
     targets = list(targets)
-    found: dict[object, list[Record]] = {}
-    for dataset in {_dataset_key(target): target for target in targets}.values():
-        wanted = {target.origin.update_id for target in targets if _dataset_key(target) == _dataset_key(dataset)}
-        found[_dataset_key(dataset)] = list(dataset.sink().records(update_ids=wanted))
-    return [any(_is_of(record, target) for record in found[_dataset_key(target)]) for target in targets]
+    by_dataset: dict[object, list[VersionedTarget]] = {}
+    for target in targets:
+        by_dataset.setdefault(_dataset_key(target), []).append(target)
+    found = {id(target) for each in by_dataset.values() for target in _existing(each)}
+    return [id(target) in found for target in targets]
+
+
+def _existing(targets: Sequence[VersionedTarget]) -> Iterator[VersionedTarget]:
+    """Yield those of a dataset's targets that exist."""
+    sink, asked = patient(targets[0].sink()), iter(targets)
+    while some := list(islice(asked, _ASKED_AT_ONCE)):
+        records: dict[str, list[Record]] = {}
+        for record in sink.records(update_ids={target.origin.update_id for target in some}):
+            records.setdefault(record.origin.update_id, []).append(record)
+        for target in some:
+            if any(_is_of(record, target) for record in records.get(target.origin.update_id, ())):
+                yield target
 
 
 def _described(target: VersionedTarget, options: TargetOptions) -> str:

@@ -1,5 +1,7 @@
 """What is done to versions by hand, or after a load failed: every one of these tells the listeners.
 
+Each call to the store is retried for as long as the catalog's `patience` while the store is unavailable.
+
 Example, with a luigi.cfg and no task module:
     >>> from luigi_sinks import stores, versions
     >>> flights = stores.find("mariadb").catalog("flights")
@@ -22,7 +24,7 @@ from luigi_sinks.errors import CheckFailed, Conflict, Forbidden, SinkError
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.listeners import Telling, telling
 from luigi_sinks.record import CheckResult, Record
-from luigi_sinks.retry import retry_unavailable
+from luigi_sinks.retry import patient
 from luigi_sinks.sink import Catalog
 from luigi_sinks.version import State, Version
 
@@ -38,6 +40,7 @@ def roll_back(catalog: Catalog, version: Version, *, why: str = "") -> Record:
     written. Then nothing is done.
     """
     _check("roll_back", version)
+    catalog = patient(catalog)
     record = catalog.record(version)
     with telling(catalog, Action.ROLLBACK, version, record.origin) as told:
         head = catalog.head(version.partition)
@@ -60,6 +63,7 @@ def prune(catalog: Catalog, version: Version) -> Record:
     interrupted leaves the version `dropping`; prune it again.
     """
     _check("prune", version)
+    catalog = patient(catalog)
     before = catalog.record(version)
     with telling(catalog, Action.PRUNE, version, before.origin) as told:
         told.tell(Outcome.BEGUN, rows=before.rows or 0)
@@ -85,6 +89,7 @@ def read(catalog: Catalog, version: Version) -> Iterator[Any]:
     meanwhile, as rows may be missing.
     """
     _check("read", version)
+    catalog = patient(catalog)
     return _read(catalog, rules.readable(catalog.record(version)))
 
 
@@ -112,18 +117,19 @@ def abandon(catalog: Catalog, version: Version, *, checks: Sequence[CheckResult]
     what a crash interrupts. Without the right to delete, the rows are left to a pruner.
     `checks` are kept in the record.
     """
-    record = retry_unavailable(catalog.change, version, partial(rules.abandon, checks=checks))
+    catalog = patient(catalog)
+    record = catalog.change(version, partial(rules.abandon, checks=checks))
     if record.state is not State.ABANDONED or record.is_left:
         return
     told = Telling(catalog, Event(Action.ABANDON, Outcome.BEGUN, catalog.store, version, record.origin))
     try:
-        retry_unavailable(catalog.delete_rows, version)
+        catalog.delete_rows(version)
     except Forbidden as refusal:
-        retry_unavailable(catalog.change, version, rules.leave)
+        catalog.change(version, rules.leave)
         _log.warning("%s: its rows are left for a pruner to delete: %s", version, refusal)
         told.tell(Outcome.FAILURE, error=refusal)
     else:
-        retry_unavailable(catalog.change, version, rules.fail)
+        catalog.change(version, rules.fail)
         told.tell(Outcome.SUCCESS)
 
 

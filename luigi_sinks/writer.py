@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from luigi_sinks.contract import Contract, WrongRow
 from luigi_sinks.errors import BadRow
-from luigi_sinks.retry import retry_unavailable
 from luigi_sinks.sink import Part, Stage
 
 _PART_BYTES = 4_000_000
@@ -23,9 +22,9 @@ _FIRST_ROWS, _MOST_ROWS, _GROWTH = 100, 50_000, 20
 class Writer:
     """Validates rows and writes them in parts.
 
-    A part is retried while the store is unavailable; the stage ensures that it counts only
-    once. When the kind of the rows changes, the writer waits until all parts of the previous
-    kind are written.
+    A part is retried while the store is unavailable, as the stage of a load is patient;
+    it counts only once. When the kind of the rows changes, the writer waits until all parts
+    of the previous kind are written.
     """
 
     def __init__(self, stage: Stage, contract: Contract) -> None:
@@ -119,7 +118,7 @@ class Writer:
 
     def _write(self, part: Part) -> float:
         start = time.monotonic()
-        retry_unavailable(self._stage.write, part)
+        self._stage.write(part)
         return time.monotonic() - start
 
     def _wait_until_at_most(self, parts: int) -> None:

@@ -73,3 +73,4 @@ def store_down(servers_config: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = get_config()
     for store in ("mariadb", "elasticsearch", "neo4j"):
         monkeypatch.setitem(config[f"luigi_sinks.{store}"], "port", port)
+        monkeypatch.setitem(config[f"luigi_sinks.{store}"], "patience", "1")

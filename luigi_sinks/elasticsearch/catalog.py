@@ -83,6 +83,11 @@ class ElasticsearchCatalog:
         """The history."""
         return Registry(self.settings, self.dataset)
 
+    @property
+    def patience(self) -> float:
+        """For how many seconds a call is retried while the store is unavailable."""
+        return self.settings.patience
+
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
         return self._heads({partition: self.aliases.pointer(partition)})[partition]

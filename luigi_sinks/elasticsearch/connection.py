@@ -35,7 +35,7 @@ def ask(
 ) -> T:
     """Return the answer to a call that may be repeated.
 
-    `within` is how long to wait for an answer, in seconds. While the cluster is busy or
+    `within` is the share of `request_timeout` to wait for an answer. While the cluster is busy or
     the connection breaks, the call is repeated, for about a second. Raises Unavailable
     if no answer comes, Rejected if the cluster refuses the call, Forbidden if a
     privilege is missing, and CredentialError if the cluster accepts no token.

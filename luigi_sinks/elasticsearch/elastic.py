@@ -36,7 +36,8 @@ class Client:
     def __init__(self, settings: ElasticsearchSettings) -> None:
         self._settings = settings
         client = Elasticsearch(settings.url, node_class=_node_class(settings), serializer=_Json(), max_retries=0)
-        self._by_timeout = {within: client.options(request_timeout=within) for within in (LOOK, CHANGE)}
+        longest = settings.request_timeout
+        self._by_timeout = {within: client.options(request_timeout=within * longest) for within in (LOOK, CHANGE)}
 
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
         """Return the answer to one attempt at a call; raises what `errors` makes of any other."""

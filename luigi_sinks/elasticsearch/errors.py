@@ -97,7 +97,11 @@ def no_response(settings: ElasticsearchSettings, reason: str) -> Unavailable:
 
 def from_timeout(settings: ElasticsearchSettings, reason: str) -> TimedOut:
     """Return the error for a call that got no answer in time."""
-    return TimedOut(f"{settings.where} does not answer: {reason}; check that it runs, and host and port in luigi.cfg")
+    ran_out = "connect_timeout" if "connect timeout" in reason or "ConnectTimeout" in reason else "request_timeout"
+    return TimedOut(
+        f"{settings.where} does not answer in time: {ran_out} = {getattr(settings, ran_out):g} s ran out ({reason}); "
+        "check that it runs, and host and port in luigi.cfg, or allow it more time there"
+    )
 
 
 def from_tls(settings: ElasticsearchSettings, reason: str) -> SinkError:

@@ -23,12 +23,10 @@ from luigi_sinks.elasticsearch import signing
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadSetting
 
-LOOK, CHANGE = 10.0, 60.0
-"""Seconds to wait for the answer to a look, and to a call that moves data or the cluster's state."""
+LOOK, CHANGE = 1 / 3, 1.0
+"""The share of `request_timeout` to wait for a look, and for a call that moves data or the cluster's state."""
 
 CONNECTIONS = 16
-
-_CONNECT = 5.0
 
 
 def open_pool(settings: ElasticsearchSettings) -> urllib3.HTTPConnectionPool:
@@ -54,12 +52,14 @@ class _Pool(urllib3.HTTPConnectionPool):
         body: Any = None,
         headers: Any = None,
         *,
-        timeout: float = LOOK,
+        timeout: float | None = None,
         **options: Any,
     ) -> urllib3.BaseHTTPResponse:
         """Send a request and return the answer; `timeout` is how long to wait for it, in seconds."""
         settings, send = self._settings, super().urlopen
-        options["timeout"] = urllib3.Timeout(connect=_CONNECT, read=timeout)
+        options["timeout"] = urllib3.Timeout(
+            connect=settings.connect_timeout, read=timeout or LOOK * settings.request_timeout
+        )
         url = url.replace("+", "%20")  # a signed space must be written so, and any may
         headers = {**(headers or {}), **settings.more_headers, "x-opaque-id": running.current().correlation}
 

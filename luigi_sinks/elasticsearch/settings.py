@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from luigi_sinks import config
+from luigi_sinks.claim import LEASE
+from luigi_sinks.retry import PATIENCE
 
 _SECRET = re.compile(r"auth|token|secret|passw|cookie|credential|session|assertion|api-?key", re.IGNORECASE)
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
@@ -29,6 +31,12 @@ class ElasticsearchSettings:
       Default: one login for both.
     - `tls_ca`: a PEM file with the authorities to trust. Default: the system's. TLS is
       off only for a host on this machine's loopback, without a `tls_ca`.
+    - `connect_timeout`, `request_timeout`: seconds to wait for a connection, and for the
+      response to a request; to a request that only looks, a third. Defaults: 5 and 60.
+    - `patience`: for how many seconds a call is retried while the cluster is unavailable.
+      Default: 60.
+    - `lease`: for how many seconds a load that stopped keeps other processes from its
+      partition; a load that runs renews it. Default: 120.
 
     For a proxy in between:
 
@@ -61,8 +69,13 @@ class ElasticsearchSettings:
     tls_key: Path | None = None
     headers: str = ""
     token_header: str = "authorization"  # noqa: S105 - a header's name
+    connect_timeout: float = 5.0
+    request_timeout: float = 60.0
+    patience: float = PATIENCE
+    lease: float = LEASE
 
     def __post_init__(self) -> None:
+        config.refuse_no_time(self, "connect_timeout", "request_timeout", "lease")
         if self.publish_user and not self.publish_credential:
             raise ValueError("publish_user is set without publish_credential; set both, or neither")
         if self.tls_key and not self.tls_certificate:

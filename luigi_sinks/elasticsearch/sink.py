@@ -55,6 +55,11 @@ class ElasticsearchSink(ElasticsearchCatalog):
         """What a document must look like."""
         return self.schema.contract(self.dataset)
 
+    @property
+    def lease(self) -> float:
+        """For how many seconds the claim of a load is valid without being renewed."""
+        return self.settings.lease
+
     @cached_property
     def declared(self) -> Mapping[str, Any]:
         """Mapping, settings and id field as JSON."""

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from luigi_sinks import config
+from luigi_sinks.claim import LEASE
 from luigi_sinks.errors import BadSetting
+from luigi_sinks.retry import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class MariaDBSettings:
     `max_connection_age` (600, in seconds) limits how long a connection outlives its
     token, which the server checks only at login: an older one ends what it does, and is
     then closed. The server closes one that is idle for as long.
+
+    `connect_timeout` (5, in seconds) bounds a login, `statement_timeout` (300) the wait for
+    the server within a statement; `patience` (60) bounds how long a call is retried while
+    the server is unavailable. `lease` (120) is for how long a load that stopped keeps other
+    processes from its partition; a load that runs renews it.
 
     The host may be the loopback address of a local stunnel, or of another proxy that
     passes bytes on. The credential's section then names, by its own `host` and `port`,
@@ -52,6 +59,10 @@ class MariaDBSettings:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     max_connection_age: float = 600.0
+    connect_timeout: float = 5.0
+    statement_timeout: float = 300.0
+    patience: float = PATIENCE
+    lease: float = LEASE
 
     def __post_init__(self) -> None:
         if self.host.casefold() == "localhost":
@@ -60,8 +71,7 @@ class MariaDBSettings:
             raise ValueError("tls_certificate and tls_key belong together; set both, to the same file if it holds both")
         if self.tls_certificate and not self.is_encrypted:
             raise ValueError("tls_certificate needs TLS, which on loopback is off without tls_ca; set it")
-        if self.max_connection_age <= 0:
-            raise ValueError("max_connection_age must be more than 0 seconds")
+        config.refuse_no_time(self, "max_connection_age", "connect_timeout", "statement_timeout", "lease")
 
     @property
     def is_encrypted(self) -> bool:

@@ -42,6 +42,11 @@ class MariaDBSink(MariaDBCatalog):
         return Contract(self.dataset, {"": self.schema.shape})
 
     @property
+    def lease(self) -> float:
+        """For how many seconds the claim of a load is valid without being renewed."""
+        return self.settings.lease
+
+    @property
     def declared(self) -> Mapping[str, Any]:
         """The columns and keys."""
         return self.schema.declared

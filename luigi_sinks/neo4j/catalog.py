@@ -56,6 +56,11 @@ class Neo4jCatalog:
         """Return `login`: one login loads and publishes."""
         return self.login
 
+    @property
+    def patience(self) -> float:
+        """For how many seconds a call is retried while the store is unavailable."""
+        return self.settings.patience
+
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
         return registry.read_heads(self._run, self.dataset, partition).get(partition, Head())

@@ -39,8 +39,8 @@ def open_driver(settings: Neo4jSettings) -> neo4j.Driver:
     return neo4j.GraphDatabase.driver(
         settings.address,
         ssl_context=_tls_context(settings) if settings.is_encrypted else None,
-        connection_timeout=5,
-        connection_acquisition_timeout=6,
+        connection_timeout=settings.connect_timeout,
+        connection_acquisition_timeout=settings.connect_timeout + 1,
         liveness_check_timeout=_KEPT_IDLE,
         notifications_min_severity="OFF",
     )

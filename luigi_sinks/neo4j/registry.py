@@ -319,7 +319,7 @@ def _create(settings: Neo4jSettings, index: Index) -> None:
     a label's lock are a deadlock to the server, which is worth another try.
     """
     try:
-        retry_unavailable(connection.query, settings, index.ddl)
+        retry_unavailable(settings.patience, connection.query, settings, index.ddl)
     except ClientError as error:
         if error.code != _EXISTS:
             raise BadSetting(f"{settings.address}: {index.name!r} cannot be created: {error.message}") from error

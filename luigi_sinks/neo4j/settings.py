@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from luigi_sinks import config
+from luigi_sinks.claim import LEASE
+from luigi_sinks.retry import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,10 @@ class Neo4jSettings:
       server names; that needs TLS.
     - `rows_per_transaction` (10,000) bounds the server's memory: about 3.5 kB for a row of ten
       properties.
+    - `connect_timeout` (5, in seconds) bounds a login.
+    - `patience` (60, in seconds) bounds how long a call is retried while the server is unavailable.
+    - `lease` (120, in seconds) is for how long a load that stopped keeps other processes from its
+      partition; a load that runs renews it.
 
     Raises ValueError for settings that cannot work together; as a section, BadSetting.
 
@@ -47,8 +53,12 @@ class Neo4jSettings:
     tls_key: Path | None = None
     scheme: Literal["bolt", "neo4j"] = "bolt"
     rows_per_transaction: int = 10_000
+    connect_timeout: float = 5.0
+    patience: float = PATIENCE
+    lease: float = LEASE
 
     def __post_init__(self) -> None:
+        config.refuse_no_time(self, "connect_timeout", "lease")
         if self.rows_per_transaction < 1:
             raise ValueError(f"rows_per_transaction = {self.rows_per_transaction} must be at least 1")
         if self.tls_key and not self.tls_certificate:

@@ -53,6 +53,11 @@ class Neo4jSink(Neo4jCatalog):
         """What a row must look like."""
         return self.graph.contract(self.dataset, self.missing_ends)
 
+    @property
+    def lease(self) -> float:
+        """For how many seconds the claim of a load is valid without being renewed."""
+        return self.settings.lease
+
     @cached_property
     def declared(self) -> Mapping[str, Any]:
         """The graph as JSON."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from luigi_sinks import stored
 from luigi_sinks.errors import Conflict, SinkError
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Pointer, Publication, Record, StagedCounts, Transition, as_pointed
+from luigi_sinks.retry import PATIENCE
 from luigi_sinks.sqlite.connection import transaction
 from luigi_sinks.sqlite.types import typed
 from luigi_sinks.version import Version
@@ -37,6 +38,8 @@ def datasets(folder: Path, store: str) -> list[str]:
 @dataclass(frozen=True)
 class SQLiteCatalog:
     """The versions of one dataset of one store, in a file of the folder."""
+
+    patience: ClassVar[float] = PATIENCE
 
     folder: Path
     store: str

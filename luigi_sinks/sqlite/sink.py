@@ -6,12 +6,13 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from luigi_sinks import record as rules
 from luigi_sinks import stored
+from luigi_sinks.claim import LEASE
 from luigi_sinks.contract import Contract, Shape
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record, StagedCounts
@@ -38,6 +39,8 @@ class SQLiteSink(SQLiteCatalog):
         [{'id': 1}, {'id': 2}]
 
     """
+
+    lease: ClassVar[float] = LEASE
 
     contract: Contract
 

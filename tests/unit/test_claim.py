@@ -62,6 +62,13 @@ def test_a_renewed_claim_ends_later(mine):
     assert mine.renewed().until > mine.until
 
 
+def test_a_claim_ends_after_the_lease_that_it_was_given_or_renewed_for():
+    start = datetime.now(UTC)
+    with claims.held("v1", lease=7) as claim:
+        for until, lease in ((claim.until, 7), (claim.renewed(90).until, 90)):
+            assert timedelta(seconds=lease) <= until - start < timedelta(seconds=lease + 5)
+
+
 def test_a_claim_as_text_names_its_holder(mine):
     assert str(mine) == f"pid {mine.pid} on {mine.host}"
 
@@ -83,7 +90,7 @@ def test_a_claim_that_is_not_renewed_ends_even_if_its_process_runs(mine):
         other.communicate(b"\n")
 
 
-def test_a_claim_is_renewed_while_a_load_runs_even_after_a_failed_renewal(mine, monkeypatch, caplog):
+def test_a_claim_is_renewed_while_a_load_runs_even_after_a_failed_renewal(mine, caplog):
     renewed, enough = [], threading.Event()
 
     def renew(claim):
@@ -92,8 +99,7 @@ def test_a_claim_is_renewed_while_a_load_runs_even_after_a_failed_renewal(mine, 
             raise OSError("no answer")
         enough.set()
 
-    monkeypatch.setattr(claims, "TERM", timedelta(seconds=0.03))
-    with claims.renewing(mine, renew):
+    with claims.renewing(mine, renew, lease=0.03):
         assert enough.wait(10)
     count = len(renewed)
     assert renewed == sorted(renewed)

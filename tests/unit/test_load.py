@@ -1,5 +1,4 @@
 import logging
-import time
 from dataclasses import replace
 
 import pytest
@@ -16,14 +15,13 @@ from luigi_sinks.version import State
 JANUARY = Origin("Load_1", family="Load", period="2013-01-31")
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+class Hasty(SQLiteSink):
+    patience = 0.3
 
 
 @pytest.fixture
 def sink(tmp_path):
-    return SQLiteSink(tmp_path, "memory", "d", Contract("d", {"": TupleShape((Field("id", int),))}))
+    return Hasty(tmp_path, "memory", "d", Contract("d", {"": TupleShape((Field("id", int),))}))
 
 
 def steps(events):
@@ -156,7 +154,32 @@ def test_a_store_that_fails_while_a_load_is_abandoned_does_not_hide_the_first_er
     monkeypatch.setattr(SQLiteSink, "delete_rows", no_answer)
     with pytest.raises(ZeroDivisionError) as caught, loading(sink, "_all", JANUARY):
         raise ZeroDivisionError
-    assert "still there (no answer)" in caught.value.__notes__[0]
+    assert "still there (no answer; retried for 0.3 s" in caught.value.__notes__[0]
+
+
+CALLS = ["head", "records", "begin", "change", "publish"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_each_step_of_a_load_is_retried_whose_first_answers_are_lost(sink, monkeypatch, call):
+    answer, lost = getattr(SQLiteSink, call), ["once", "twice"]
+
+    def lossy(self, *args, **kwargs):
+        answered = answer(self, *args, **kwargs)
+        if lost:
+            raise Unavailable(f"the answer was lost {lost.pop()}")
+        return answered
+
+    monkeypatch.setattr(SQLiteSink, call, lossy)
+    load(sink, "_all", JANUARY, [(1,)])
+    assert not lost
+    assert [record.state for record in sink.records()] == [State.PUBLISHED]
+
+
+def test_a_store_that_stays_away_fails_a_load_after_its_patience_and_the_message_says_so(sink, monkeypatch):
+    monkeypatch.setattr(SQLiteSink, "begin", lambda *_: (_ for _ in ()).throw(Unavailable("no answer")))
+    with pytest.raises(Unavailable, match=r"no answer; retried for 0\.3 s, the patience of the store's section"):
+        load(sink, "_all", JANUARY, [(1,)])
 
 
 def test_a_publication_whose_response_is_lost_is_retried(sink, monkeypatch):

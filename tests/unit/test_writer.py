@@ -8,6 +8,7 @@ import pytest
 
 from luigi_sinks.contract import Contract, Field, TupleShape, WrongRow
 from luigi_sinks.errors import BadRow, CheckFailed, NotInstalled, Unavailable
+from luigi_sinks.retry import patient
 from luigi_sinks.writer import Writer
 
 
@@ -48,7 +49,7 @@ PLAIN = Contract("d", {"": SHAPE})
 
 
 def writing(stage, contract=PLAIN):
-    return Writer(stage, contract)
+    return Writer(patient(stage, 0.5), contract)
 
 
 def rows_of(stage):
@@ -92,8 +93,7 @@ def test_a_part_is_retried_while_the_store_is_unavailable():
     assert rows_of(stage) == [(1, None)]
 
 
-def test_a_store_that_stays_unavailable_ends_the_load(monkeypatch):
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+def test_a_store_that_stays_unavailable_ends_the_load():
     with pytest.raises(Unavailable), writing(Stage(unavailable=99)) as writer:
         writer.write((1, None))
 
