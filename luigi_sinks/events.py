@@ -22,6 +22,8 @@ class Action(StrEnum):
     READ = "read"
     ABANDON = "abandon"
     """The rows of a load that failed are deleted: one that just ended, or one that a dead process left."""
+    SWEEP = "sweep"
+    """What is left of a version that failed or was dropped is deleted: a dead process or a late request left it."""
 
 
 class Outcome(StrEnum):

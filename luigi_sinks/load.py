@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from luigi_sinks.retry import patient
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, State, Version, new_version
 from luigi_sinks.writer import Writer
+
+_log = logging.getLogger("luigi_sinks")
 
 
 @contextmanager
@@ -74,6 +77,7 @@ def loading(
             with told.step("publish"):
                 record = sink.publish(version, replacing=head)
         told.tell(Outcome.SUCCESS, action=Action.PUBLISH, epoch=record.publications[-1].epoch)
+        _sweep(impatient, partition)
 
 
 def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **options: Any) -> None:
@@ -139,6 +143,14 @@ def _clear(sink: Sink, partition: str) -> None:
         if record.claim.is_live(record.version.id):
             raise Conflict(f"{record.version} is being loaded by {record.claim}; this load wrote nothing")
         versions.abandon(sink, record.version)
+
+
+def _sweep(sink: Sink, partition: str) -> None:
+    """Delete what dead loads left in the partition. The version is published: nothing here fails its load."""
+    try:
+        versions.sweep(patient(sink, 0), partition=partition)
+    except Exception as error:  # noqa: BLE001 - the next load or `versions.sweep` does it
+        _log.warning("%s/%s: not swept after the publication: %s", sink.dataset, partition, error)
 
 
 @contextmanager

@@ -325,6 +325,11 @@ def cancel_drop(record: Record, head: Pointer) -> Record:
     return replace(record, state=State.RETIRED if record.publications else State.ABANDONED)
 
 
+def swept(record: Record, head: Pointer) -> Record:
+    """Record that nothing is left of a dead version."""
+    return end_drop(fail(record, head), head)
+
+
 def published_before(record: Record) -> Record:
     """Return the record of a version that was published at some time. Raises Conflict for any other."""
     if not record.publications:

@@ -67,9 +67,19 @@ class Catalog(Protocol):
         """
 
     def delete_rows(self, version: Version) -> None:
-        """Delete the rows and parts of a version that is not the head, whatever its record says.
+        """Delete the rows and parts of a version that is not the head, whatever its record says, if it has one.
 
         Raises Conflict if it is the head. After a failure half-way, call it again.
+        """
+
+    def remains(self, partition: str | None = None) -> Collection[Version]:
+        """Return the dead versions of which something is left, of one partition or of all.
+
+        `luigi_sinks.version.DEAD` lists their states. It is cheap, as each load asks: it does
+        not read the history, nor the rows of versions that are alive. It looks at what is
+        left before, or in the same statement as, the records: a version is registered before
+        anything else of it is written. One without a record, which only a look at all
+        partitions has to find, may have a made-up name, by which `delete_rows` finds it.
         """
 
     def count(self, version: Version) -> int:

@@ -73,6 +73,16 @@ class State(StrEnum):
         return self in {State.VALIDATED, State.PUBLISHED, State.RETIRED}
 
 
+ENDING = frozenset({State.ABANDONED, State.DROPPING})
+"""The states of versions of which something is being deleted, or was when a process ended."""
+
+DEAD = ENDING | {State.FAILED, State.DROPPED}
+"""The states of versions of which nothing is to be left in the store: no load, reader or rollback needs them.
+
+The same is true of a version without a record: each is registered before anything else of it is written.
+"""
+
+
 def new_version(dataset: str, partition: str) -> Version:
     """Return a version with a new id: `v20261120t211605_k7f3q2`.
 

@@ -133,6 +133,41 @@ def abandon(catalog: Catalog, version: Version, *, checks: Sequence[CheckResult]
         told.tell(Outcome.SUCCESS)
 
 
+def sweep(catalog: Catalog, *, partition: str | None = None) -> list[Version]:
+    """Delete what is left of versions that failed or were dropped; return these versions.
+
+    A killed process, or a request that arrives after its load has failed, leaves rows,
+    indices, parts or marks which no record accounts for. Versions that are being loaded,
+    or can be published or read, are never touched. Every load sweeps its partition;
+    without `partition`, all of the dataset is swept. What this login may not delete is
+    left to a pruner, and logged.
+
+    Example:
+        >>> from luigi_sinks import stores, versions
+        >>> versions.sweep(stores.find("mariadb").catalog("flights"))
+        []
+
+    """
+    catalog = patient(catalog)
+    return [version for version in catalog.remains(partition) if _sweep(catalog, version)]
+
+
+def _sweep(catalog: Catalog, version: Version) -> bool:
+    """Delete what is left of a dead version; return whether it is gone."""
+    told = Telling(catalog, Event(Action.SWEEP, Outcome.BEGUN, catalog.store, version))
+    told.tell(Outcome.BEGUN)
+    try:
+        catalog.delete_rows(version)
+    except (Conflict, Forbidden) as refusal:
+        _log.warning("%s: what is left of it stays, for a pruner to sweep: %s", version, refusal)
+        told.tell(Outcome.FAILURE, error=refusal)
+        return False
+    with suppress(Conflict):  # it has no record
+        catalog.change(version, rules.swept)
+    told.tell(Outcome.SUCCESS)
+    return True
+
+
 def _refuse_changed_rows(catalog: Catalog, record: Record) -> None:
     """Raise CheckFailed if a version does not hold the rows that were published."""
     count = catalog.count(record.version)

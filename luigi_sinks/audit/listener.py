@@ -25,6 +25,7 @@ def _entry(event: Event) -> log.Entry:
     is_counted = event.outcome in {Outcome.SUCCESS, Outcome.STOPPED} and event.action not in {
         Action.PRUNE,
         Action.ABANDON,
+        Action.SWEEP,
     }
     return log.Entry(
         action=event.action,

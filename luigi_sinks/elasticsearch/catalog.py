@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from luigi_sinks import record as rules
 from luigi_sinks.credentials import logins
-from luigi_sinks.elasticsearch import names, reader
+from luigi_sinks.elasticsearch import names, reader, remains
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, administer, ask
 from luigi_sinks.elasticsearch.heads import Aliases, Sight
 from luigi_sinks.elasticsearch.registry import Entry, Registry
@@ -151,11 +151,12 @@ class ElasticsearchCatalog:
         deletion use the publisher's login, because a loader cannot see these aliases.
         """
         self.registry.refuse_newer()
-        entry, sight = self.look(version)
+        names.check_version(self.dataset, version)
+        entry, sight = self.registry.entries(version).get(version), self.aliases.look(version)
         if sight.head.version == version:
             raise Conflict(f"{version} is the head; its rows cannot be deleted")
-        tag = _tag(seen(entry, sight))
-        is_shown = sight.was_head and entry.record.state.is_open
+        tag = _tag(seen(entry, sight)) if entry else names.STAGED
+        is_shown = sight.was_head and (entry is None or entry.record.state.is_open)
         is_taken = not is_shown and self.aliases.take(version, tag)
         if not is_taken:
             sight = Aliases(self.settings.publisher, self.dataset).look(version)
@@ -171,6 +172,10 @@ class ElasticsearchCatalog:
                 self.aliases.give_back(version, tag)
             raise
         self.registry.forget_parts(version)
+
+    def remains(self, partition: str | None = None) -> list[Version]:
+        """Return the dead versions of which something is left."""
+        return list(remains.find(self.aliases, self.registry, partition))
 
     def count(self, version: Version) -> int:
         """Return how many documents the cluster counts now."""

@@ -92,6 +92,20 @@ class Aliases:
         """Add a tag again, after the index could not be deleted."""
         self._update([_add(version, names.tag(version, tag))])
 
+    def unseen(self, partition: str | None = None) -> list[Version]:
+        """Return the versions whose index neither is a head nor carries the tag of one that was."""
+        found = ask(
+            self.settings.publisher,
+            lambda es: es.indices.get_alias(
+                index=names.index(Version(self.dataset, partition or "*", "v*")), expand_wildcards="all"
+            ),
+        )
+        versions = {names.version(index): body["aliases"] for index, body in found.items()}
+        return [version for version, aliases in versions.items() if not self._was_seen(version, aliases)]
+
+    def _was_seen(self, version: Version, aliases: Collection[str]) -> bool:
+        return not {names.head(self.dataset, version.partition), names.tag(version, names.RETIRED)}.isdisjoint(aliases)
+
     def _update(self, actions: list[dict[str, Any]]) -> bool:
         try:
             ask(self.settings.publisher, lambda es: es.indices.update_aliases(actions=actions), within=CHANGE)

@@ -32,7 +32,7 @@ _WHOLE = ("document", "operations")
 
 _FIELDS = (
     *("_meta", "actions", "aliases", "ids", "mappings", "pit", "query", "search_after", "settings", "size", "slice"),
-    "sort",
+    *("sort", "aggs"),
 )
 """Arguments that are fields of it; the others go into the URL."""
 
@@ -52,7 +52,7 @@ class Client:
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
         """Return the answer to one attempt at a call; raises what `errors` makes of any other."""
         try:
-            return call(cast("Elasticsearch", _Calls(self._client, within)))
+            return call(cast("Elasticsearch", _Calls(self._client, within * self._settings.request_timeout)))
         except opensearchpy.ConnectionError as error:
             if isinstance(error.info, (CredentialError, SinkError)):
                 raise error.info from None

@@ -210,6 +210,14 @@ class Registry:
                     return
                 is_fresh = False
 
+    def noted(self) -> Collection[str]:
+        """Return the ids of the versions about whose parts there are notes."""
+        with suppress(Missing):
+            by_version = {"terms": {"field": "part_of", "size": _PAGE}}
+            found = ask(self.settings, lambda es: es.search(index=self.index, size=0, aggs={"versions": by_version}))
+            return {bucket["key"] for bucket in found["aggregations"]["versions"]["buckets"]}
+        return ()
+
     def _rewrite(self, schema: Mapping[str, Any]) -> bool:
         """Give every record a schema, in the present form; return False if one has changed meanwhile."""
         found = ask(

@@ -13,7 +13,7 @@ from luigi_sinks import record as rules
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.login import Login
-from luigi_sinks.mariadb import creation, format_1, reader
+from luigi_sinks.mariadb import creation, format_1, reader, remains
 from luigi_sinks.mariadb.connection import rows, run, transact
 from luigi_sinks.mariadb.errors import FORBIDDEN, NO_SUCH_TABLE, suppressing
 from luigi_sinks.mariadb.names import Names, hidden
@@ -110,7 +110,7 @@ class MariaDBCatalog:
 
     def delete_rows(self, version: Version) -> None:
         """Delete the rows and parts of a version that is not the head, a few at a time."""
-        seq = self.record(version).seq
+        seq = remains.seq_of(version) or self.record(version).seq
         while self.transact(self._delete_some, version, seq) == _DELETED_AT_ONCE:
             pass
 
@@ -123,6 +123,10 @@ class MariaDBCatalog:
         if deleted < _DELETED_AT_ONCE:
             cursor.execute(f"DELETE FROM {self.names.parts} WHERE seq = {seq}")
         return deleted
+
+    def remains(self, partition: str | None = None) -> list[Version]:
+        """Return the dead versions of which something is left."""
+        return run(self.settings, remains.find, self.names, partition)
 
     def count(self, version: Version) -> int:
         """Return how many rows there are."""

@@ -12,7 +12,7 @@ from luigi_sinks import record as rules
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Conflict
 from luigi_sinks.login import Login
-from luigi_sinks.neo4j import connection, reader, registry, writer
+from luigi_sinks.neo4j import connection, reader, registry, remains, writer
 from luigi_sinks.neo4j.connection import Run
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.record import Head, Publication, Record, Transition
@@ -93,6 +93,10 @@ class Neo4jCatalog:
             raise Conflict(f"{version} is the head; its rows cannot be deleted")
         writer.end_writers(self.settings, version)
         writer.delete(self.settings, version)
+
+    def remains(self, partition: str | None = None) -> list[Version]:
+        """Return the dead versions of which something is left."""
+        return list(remains.find(self._run, self.dataset, partition))
 
     def count(self, version: Version) -> int:
         """Count nodes and relationships on the server."""

@@ -74,6 +74,12 @@ def delete_nodes(label: str) -> str:
     return f"{_all('n', label)} CALL (n) {{ DETACH DELETE n }} IN TRANSACTIONS OF 10000 ROWS"
 
 
+def filled(label: str) -> str:
+    """Return the query for those of `$ids` that have nodes with this label."""
+    one = f"{_all('n', label, of='version')} RETURN 1 AS one LIMIT 1"
+    return f"UNWIND $ids AS version CALL (version) {{ {one} }} RETURN version AS id"
+
+
 def node_types(label: str) -> str:
     """Return the query for the properties of the nodes of `$version` with this label, and their types."""
     return f"{_all('n', label)} UNWIND keys(n) AS name RETURN name, {_types('n[name]')}"
@@ -96,9 +102,9 @@ def _types(value: str) -> str:
     return f"collect(DISTINCT valueType({value})) AS types, min(CASE WHEN {is_integers} THEN {value} END) AS sample"
 
 
-def _all(node: str, label: str, rest: str = "") -> str:
+def _all(node: str, label: str, rest: str = "", of: str = "$version") -> str:
     label = versioned(label)
-    return f"MATCH ({node}:{label}){rest} USING INDEX {node}:{label}({VERSION}) WHERE {node}.{VERSION} = $version"
+    return f"MATCH ({node}:{label}){rest} USING INDEX {node}:{label}({VERSION}) WHERE {node}.{VERSION} = {of}"
 
 
 def _path(kind: RelationshipKind) -> str:

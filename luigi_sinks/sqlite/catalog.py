@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import sqlite3
@@ -23,10 +24,18 @@ from luigi_sinks.record import Head, Pointer, Publication, Record, StagedCounts,
 from luigi_sinks.retry import PATIENCE
 from luigi_sinks.sqlite.connection import transaction
 from luigi_sinks.sqlite.types import typed
-from luigi_sinks.version import Version
+from luigi_sinks.version import DEAD, ENDING, WHOLE, Version
 
 _SELECT = """
 SELECT r.seq, r.body, h.epoch FROM record r LEFT JOIN head h ON h.seq = r.seq AND h.dataset = r.dataset"""
+
+_REMAINS = """
+SELECT r.partition, r.id FROM record r
+WHERE r.dataset = :dataset AND r.partition = coalesce(:partition, r.partition)
+  AND r.state IN (SELECT value FROM json_each(:dead))
+  AND (r.state IN (SELECT value FROM json_each(:ending)) OR EXISTS (SELECT 1 FROM part p WHERE p.id = r.id))
+UNION ALL
+SELECT NULL, id FROM (SELECT DISTINCT id FROM part WHERE :partition IS NULL) WHERE id NOT IN (SELECT id FROM record)"""
 
 
 def datasets(folder: Path, store: str) -> list[str]:
@@ -108,6 +117,13 @@ class SQLiteCatalog:
             if self._head(db, version.partition).version == version:
                 raise Conflict(f"{version} is the head; its rows cannot be deleted")
             db.execute("DELETE FROM part WHERE id = ?", (version.id,))
+
+    def remains(self, partition: str | None = None) -> list[Version]:
+        """Return the dead versions of which something is left; one without a record may be of any dataset."""
+        with self._snapshot() as db:
+            states = {"dead": json.dumps(sorted(DEAD)), "ending": json.dumps(sorted(ENDING))}
+            found = db.execute(_REMAINS, {"dataset": self.dataset, "partition": partition, **states}).fetchall()
+        return [Version(self.dataset, place or WHOLE, id_) for place, id_ in found]
 
     def count(self, version: Version) -> int:
         """Return how many rows there are."""

@@ -15,24 +15,24 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 
 from luigi_sinks import record as rules
 from luigi_sinks import versions
 from luigi_sinks.claim import Claim, held
-from luigi_sinks.errors import BadRow, BadSetting, CheckFailed, Conflict, Forbidden
+from luigi_sinks.errors import BadRow, BadSetting, CheckFailed, Conflict, Forbidden, Unavailable
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.listeners import listen, stop_listening
 from luigi_sinks.load import load, loading
-from luigi_sinks.record import CheckResult, Head, Record, StagedCounts, Withdrawal
+from luigi_sinks.record import CheckResult, Head, Record, StagedCounts, Transition, Withdrawal
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
 from luigi_sinks.testing import transitions
 from luigi_sinks.testing.transitions import CHANGES, ORIGIN, REFUSALS, RULES, STATES, WHOLE
@@ -526,6 +526,86 @@ class SinkSuite:
         assert [r.version.partition for r in sink.records(update_ids={"Load_2", "Load_3"})] == ["b"]
         assert list(sink.records(update_ids=set())) == []
 
+    # What dead processes left
+
+    @pytest.mark.parametrize("ended", [(rules.abandon,), (rules.abandon, rules.fail), (rules.abandon, rules.leave)])
+    def test_a_sweep_deletes_what_is_left_of_a_load_that_failed(self, sink: Sink, ended: Sequence[Transition]) -> None:
+        head = self.load(sink, rows(5))
+        version = self.left(sink, *ended)
+        assert self.sweep(sink) == [version]
+        assert sink.count(version) == 0
+        assert {r.version: r.state for r in sink.records()} == {head: State.PUBLISHED, version: State.FAILED}
+        assert self.sweep(sink) == []
+        assert self.read(sink, head) == rows(5)
+
+    @pytest.mark.parametrize("ended", [(rules.begin_drop,), (rules.begin_drop, rules.end_drop)])
+    def test_a_sweep_ends_a_prune_that_was_interrupted(self, sink: Sink, ended: Sequence[Transition]) -> None:
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        for become in ended:
+            sink.change(first, become)
+        assert self.sweep(sink) == [first]
+        assert sink.count(first) == 0
+        assert {r.version: r.state for r in sink.records()} == {first: State.DROPPED, second: State.PUBLISHED}
+        assert self.sweep(sink) == []
+
+    def test_a_sweep_ends_what_was_interrupted_after_its_last_row_was_deleted(self, sink: Sink) -> None:
+        first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
+        sink.change(first, rules.begin_drop)
+        self.delete_rows(sink, first)
+        self.sweep(sink)
+        assert sink.record(first).state is State.DROPPED
+
+    def test_a_sweep_never_touches_what_is_loaded_or_can_be_read_or_published(self, sink: Sink) -> None:
+        published = [self.load(sink, rows(count)) for count in (3, 5)]
+        with self.staged(sink, rows(1)) as staged, self.staged(sink, rows(2)) as ready:
+            self.approved(sink, ready)
+            before = list(sink.records())
+            assert self.sweep(sink) == []
+            assert list(sink.records()) == before
+            assert [sink.count(version) for version in (*published, ready.version)] == [3, 5, 2]
+            staged.write(self.part(sink, 1, rows(2, start=50)))
+            assert staged.seal().rows == 3
+
+    def test_a_load_sweeps_its_own_partition(self, sink: Sink) -> None:
+        mine, other = (self.left(sink, rules.abandon, rules.fail, partition=partition) for partition in ("a", "b"))
+        if self.sweeps_when_it_loads:
+            self.load(sink, rows(4), "a")
+            assert [sink.count(version) for version in (mine, other)] == [0, 2]
+        assert other in self.sweep(sink)
+
+    def test_a_sweep_by_a_login_that_may_not_delete_leaves_all_to_a_pruner(self, sink: Sink) -> None:
+        version = self.left(sink, rules.abandon, rules.leave)
+        assert versions.sweep(MayNotDelete(sink)) == []
+        assert sink.record(version).is_left
+        assert self.sweep(sink) == [version]
+
+    def test_what_goes_on_after_its_version_was_swept_writes_nothing_that_stays(self, sink: Sink) -> None:
+        late = _begin(sink)
+        late.write(self.part(sink, 0, rows(2)))
+        sink.change(late.version, rules.abandon)
+        self.sweep(sink)
+        for act in (lambda: late.write(self.part(sink, 1, rows(2, start=50))), late.seal):
+            with pytest.raises(Conflict, match=f"{late.version} is failed; it"):
+                act()
+        self.sweep(sink)
+        assert sink.count(late.version) == 0
+        assert sink.remains() == []
+
+    def test_a_sweep_that_fails_after_the_publication_does_not_fail_the_load(
+        self, sink: Sink, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.load(cast("Sink", CannotBeSwept(sink)), rows(3))
+        assert self.head_record(sink).rows == 3
+        assert "not swept after the publication: no answer" in caplog.text
+
+    def test_listeners_are_told_of_a_sweep(self, sink: Sink) -> None:
+        version = self.left(sink, rules.abandon)
+        told = self.told(lambda: self.sweep(sink))
+        assert [(e.action, e.outcome, e.version) for e in told] == [
+            (Action.SWEEP, Outcome.BEGUN, version),
+            (Action.SWEEP, Outcome.SUCCESS, version),
+        ]
+
     # Bad rows
 
     def test_no_rows_at_all_are_refused(self, sink: Sink) -> None:
@@ -643,6 +723,22 @@ class SinkSuite:
         """Delete the rows of a version, with a login that has permission."""
         versions.prune(self.pruner(catalog), version)
 
+    sweeps_when_it_loads: ClassVar[bool] = True
+    """Whether the login that loads may delete; without the right, a pruner sweeps."""
+
+    def sweep(self, catalog: Catalog) -> list[Version]:
+        """Delete what is left of dead versions, with a login that has permission."""
+        return versions.sweep(self.pruner(catalog))
+
+    def left(self, sink: Sink, *ended: Transition, partition: str = WHOLE) -> Version:
+        """Write rows, and end the version by these rules only, as a crash does."""
+        with held("of the tests") as claim:
+            stage = sink.begin(replace(staged(sink, claim), version=new_version(sink.dataset, partition)))
+        stage.write(self.part(sink, 0, rows(2)))
+        for become in ended:
+            sink.change(stage.version, become)
+        return stage.version
+
     def read(self, sink: Sink, version: Version, *, catalog: Catalog | None = None) -> list[Any]:
         """Return the rows of a version, sorted by key."""
         split = (sink.contract.split(row) for row in (catalog or sink).read(version))
@@ -745,6 +841,15 @@ class MayNotDelete:
     def delete_rows(self, version: Version) -> None:
         """Refuse."""
         raise Forbidden(f"{version}: no right to delete")
+
+
+class CannotBeSwept(MayNotDelete):
+    """A sink whose store goes away after a publication."""
+
+    def remains(self, partition: str | None = None) -> Collection[Version]:
+        """Raise Unavailable."""
+        del partition
+        raise Unavailable("no answer")
 
 
 class LosesARow(MayNotDelete):

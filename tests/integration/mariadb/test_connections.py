@@ -238,7 +238,7 @@ def test_a_look_is_one_round_trip_on_a_kept_connection(sink):
 def test_a_store_that_is_down_is_unavailable_from_every_call_and_quickly(sink):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    down = replace(sink, settings=replace(sink.settings, port=port))
+    down = replace(sink, settings=replace(sink.settings, port=port, patience=0))
     version = Version(sink.dataset, WHOLE, "v1")
     claim = Claim("host", "boot", 1, 1, datetime.now(UTC))
     start = time.monotonic()
