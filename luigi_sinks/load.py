@@ -11,16 +11,16 @@ from typing import Any
 
 from luigi_sinks import checks as standard
 from luigi_sinks import record as rules
-from luigi_sinks import versions
+from luigi_sinks import scheme, versions
 from luigi_sinks.checks import Check
 from luigi_sinks.claim import Claim, held, renewing
-from luigi_sinks.errors import BadSetting, CheckFailed, Conflict, Unavailable
+from luigi_sinks.errors import CheckFailed, Conflict, Unavailable
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import Listener, Telling, telling
 from luigi_sinks.record import CheckResult, Head, Origin, Record, StagedCounts
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Sink
-from luigi_sinks.version import WHOLE, State, Version, new_version
+from luigi_sinks.version import Version, new_version
 from luigi_sinks.writer import Writer
 
 _log = logging.getLogger("luigi_sinks")
@@ -97,7 +97,7 @@ def _refuse_complete(sink: Sink, partition: str, origin: Origin) -> None:
 def _admit(sink: Sink, partition: str, origin: Origin, head: Head, shared_with: Collection[str]) -> None:
     """Refuse a load that would silently replace what another task or a later date published."""
     if head.record is None:
-        _refuse_another_scheme(sink, partition, origin)
+        scheme.refuse_another(sink.example(), partition, origin)
         return
     holder = head.record.origin
     if origin.family != holder.family and holder.family not in shared_with:
@@ -110,21 +110,6 @@ def _admit(sink: Sink, partition: str, origin: Origin, head: Head, shared_with: 
             f"{head.version} holds {holder.period}, which is newer than {origin.period}; a backfill does not replace "
             "it. To keep every date, name its parameter in partition_by"
         )
-
-
-def _refuse_another_scheme(sink: Sink, partition: str, origin: Origin) -> None:
-    """Refuse a first load of a partition beside partitions of another kind: readers would see rows twice."""
-    for record in sink.records():
-        theirs = record.version.partition, record.origin.partition_by
-        if record.state is not State.PUBLISHED or theirs == (partition, origin.partition_by):
-            continue
-        known = all((theirs[1], origin.partition_by))
-        if WHOLE in {partition, theirs[0]} or (known and theirs[1] != origin.partition_by):
-            raise BadSetting(
-                f"{record.version} was loaded with partition_by = {theirs[1]}; beside it, partition {partition} with "
-                f"partition_by = {origin.partition_by} would show readers the same rows twice. Keep to the one, or "
-                "load another dataset"
-            )
 
 
 def _staged(sink: Sink, version: Version, origin: Origin, claim: Claim) -> Record:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from luigi_sinks.claim import Claim
@@ -299,14 +299,22 @@ def leave(record: Record, head: Pointer) -> Record:
     return replace(record, claim=record.claim.given_up()) if record.state is State.ABANDONED else record
 
 
-def begin_drop(record: Record, head: Pointer) -> Record:
-    """Block reads and publications of the version before its rows are deleted."""
+def begin_drop(record: Record, head: Pointer, *, min_age: timedelta = timedelta(0)) -> Record:
+    """Block reads and publications of the version before its rows are deleted.
+
+    It must have been retired at least `min_age` ago: somebody may still read it.
+    """
     if head.version == record.version:
         raise Conflict(f"{record.version} is the head; it cannot be dropped")
     if record.is_unfinished:
         raise _conflict(record, "is being loaded or was interrupted; it cannot be dropped. The next load clears it")
     if record.pinned:
         raise Conflict(f"{record.version} is pinned; it cannot be dropped")
+    if record.state is State.RETIRED and record.retired_at and datetime.now(UTC) < record.retired_at + min_age:
+        raise Conflict(
+            f"{record.version} was the head until {record.retired_at:%Y-%m-%d %H:%M:%S} UTC, so readers may still be at "
+            f"it; prune it from {record.retired_at + min_age:%Y-%m-%d %H:%M:%S} UTC on, or now by min_age=timedelta(0)"
+        )
     has_rows = record.state not in {State.DROPPED, State.FAILED}
     return replace(record, state=State.DROPPING) if has_rows else record
 

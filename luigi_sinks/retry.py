@@ -88,7 +88,9 @@ def _begun(call: Callable[..., Iterator[Any]], *args: Any, **kwargs: Any) -> Ite
 
 
 _RETRIED: Mapping[str, Callable[..., Any]] = {
-    **dict.fromkeys(("head", "heads", "record", "change", "publish", "delete_rows", "count", "remains"), _as_it_is),
+    **dict.fromkeys(
+        ("head", "heads", "example", "record", "change", "publish", "delete_rows", "count", "remains"), _as_it_is
+    ),
     **dict.fromkeys(("begin", "attach", "write", "seal"), _as_it_is),
     "records": _whole,
     "read": _begun,

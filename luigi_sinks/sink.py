@@ -48,6 +48,9 @@ class Catalog(Protocol):
     def heads(self) -> Mapping[str, Head]:
         """Return what readers see now, by partition."""
 
+    def example(self) -> Record | None:
+        """Return the published version that shows how the dataset is divided, see `luigi_sinks.scheme`."""
+
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first, of one partition or of some outputs."""
 
@@ -63,7 +66,9 @@ class Catalog(Protocol):
     def publish(self, version: Version, *, replacing: Head, by: str = "", why: str = "") -> Record:
         """Make the version the head in one atomic step, if the head still is `replacing`, and retire that.
 
-        Raises Conflict as `luigi_sinks.record.publish` does.
+        Raises Conflict as `luigi_sinks.record.publish` does. Where the partition had no
+        head, the same step compares the version with the dataset's example, and raises
+        BadSetting as `luigi_sinks.scheme.refuse_another` does.
         """
 
     def delete_rows(self, version: Version) -> None:

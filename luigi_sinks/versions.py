@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -55,11 +56,14 @@ def roll_back(catalog: Catalog, version: Version, *, why: str = "") -> Record:
     return record
 
 
-def prune(catalog: Catalog, version: Version) -> Record:
+def prune(catalog: Catalog, version: Version, *, min_age: timedelta = timedelta(hours=1)) -> Record:
     """Delete the rows of a version that is not the head; its record stays, and is returned.
 
-    Raises Conflict if the version is the head, pinned or being loaded, CredentialError
-    as `roll_back` does, and Forbidden for a login that may not delete. A prune that was
+    A version that was the head less than `min_age` ago is kept, as readers may be at it:
+    an hour, unless you set another time; timedelta(0) deletes at once.
+
+    Raises Conflict if the version is too young, the head, pinned or being loaded,
+    CredentialError as `roll_back` does, and Forbidden for a login that may not delete. A prune that was
     interrupted leaves the version `dropping`; prune it again.
     """
     _check("prune", version)
@@ -67,7 +71,7 @@ def prune(catalog: Catalog, version: Version) -> Record:
     before = catalog.record(version)
     with telling(catalog, Action.PRUNE, version, before.origin) as told:
         told.tell(Outcome.BEGUN, rows=before.rows or 0)
-        catalog.change(version, rules.begin_drop)
+        catalog.change(version, partial(rules.begin_drop, min_age=min_age))
         try:
             catalog.delete_rows(version)
         except Forbidden as refusal:

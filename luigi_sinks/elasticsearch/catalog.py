@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from luigi_sinks import record as rules
+from luigi_sinks import scheme
 from luigi_sinks.credentials import logins
 from luigi_sinks.elasticsearch import names, reader, remains
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, administer, ask
@@ -96,6 +97,10 @@ class ElasticsearchCatalog:
         """Return what readers see now, by partition."""
         return self._heads(self.aliases.pointers())
 
+    def example(self) -> Record | None:
+        """Return the published version that shows how the dataset is divided."""
+        return self._shown_by(self.aliases.example())
+
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
         for page in self.registry.pages(partition, update_ids):
@@ -130,7 +135,7 @@ class ElasticsearchCatalog:
         published = self._published(record, head, replacing, by, why)
         if head.version == version:
             return self._corrected(entries[version], published)
-        if not self.aliases.move(version, _tag(record), head):
+        if not self._moved(record, sight):
             now = self.aliases.pointer(version.partition)
             if now.version != version:
                 raise rules.overtaken(version, now)
@@ -216,6 +221,36 @@ class ElasticsearchCatalog:
     def _published(self, record: Record, head: Pointer, replacing: Head, by: str, why: str) -> Record:
         publication = Publication(0, _now(), by or self.publisher.principal, why)
         return rules.publish(record, head, replacing=replacing.pointer, publication=publication)
+
+    def _moved(self, record: Record, sight: Sight) -> bool:
+        """Move the head, and the example where it follows; return False if the head moved, or the tag is gone."""
+        for _ in range(_ATTEMPTS):
+            example = self._example(record, sight)
+            if self.aliases.move(record.version, _tag(record), sight.head, example):
+                return True
+            now = self.aliases.look(record.version)
+            if now.head != sight.head or self._example(record, now) == example:
+                return False
+            sight = now
+        raise Unavailable(f"{record.version}: other partitions are published for the first time; run this again")
+
+    def _example(self, record: Record, sight: Sight) -> tuple[Version | None, Version] | None:
+        """Return from which version to which the example moves in the same step. Raises BadSetting.
+
+        Where it stays, the step still compares it, if this is the first version of its partition.
+        """
+        if sight.head.version is not None:
+            return (sight.head.version, record.version) if sight.is_example else None
+        kept = self.aliases.example()
+        known = self._shown_by(kept)
+        best = scheme.better(known, record)
+        return (None, record.version) if kept is None else (kept, kept if best is known else record.version)
+
+    def _shown_by(self, example: Version | None) -> Record | None:
+        if example is not None:
+            return self.registry.entry(example).record
+        heads = (head.record for head in self.heads().values())  # it was loaded before examples were kept
+        return scheme.found(filter(None, heads))
 
     def _follow(self, entries: Mapping[Version, Entry], published: Record, before: Pointer) -> None:
         """Write the records of the new head and of the one before."""

@@ -27,10 +27,11 @@ _LOST = {"aliases_not_found_exception", "index_not_found_exception", "illegal_st
 
 @dataclass(frozen=True)
 class Sight:
-    """What the aliases say of a version: its partition's head, and whether it was the head before."""
+    """What the aliases say of a version: its partition's head, whether that is the example, and whether it was one."""
 
     head: Pointer
     was_head: bool
+    is_example: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,24 @@ class Aliases:
             found = self._behind(f"{head},{index}")
             was_head = names.tag(version, names.RETIRED) in found.get(index, ())
             heads = [_pointer(each, aliases) for each, aliases in found.items() if each != index or head in aliases]
+            is_example = any(names.example(self.dataset) in found[each] for each in found if head in found[each])
             if not heads:  # of a version that was the head, the head may have moved while the server looked
                 return Sight(self.pointer(version.partition) if was_head else Pointer(), was_head)
             if heads[0].version:
-                return Sight(heads[0], was_head)
+                return Sight(heads[0], was_head, is_example)
         raise self._restless(head)
 
-    def move(self, version: Version, tag: str, before: Pointer) -> bool:
+    def example(self) -> Version | None:
+        """Return the head that shows how the dataset is divided."""
+        return next(map(names.version, self._behind(names.example(self.dataset))), None)
+
+    def move(self, version: Version, tag: str, before: Pointer, example: tuple[Version | None, Version] | None) -> bool:
         """Make the version, which carries the tag, the head in one step; return False if another came first.
 
-        A retry fails if the first attempt succeeded; on False, check the pointer.
+        `example` is from which version to which the example's alias moves in the same
+        step. That alias is one for writing, which only one index can have: so only one of
+        several first publications of a dataset succeeds. A retry fails if the first attempt
+        succeeded; on False, check the pointer.
         """
         head = names.head(self.dataset, version.partition)
         actions = [
@@ -82,6 +91,10 @@ class Aliases:
         if before.version is not None:
             actions += [_remove(before.version, alias) for alias in (self.dataset, head, f"{head}~{before.epoch}")]
             actions += [_add(before.version, names.tag(before.version, names.RETIRED))]
+        if example is not None:
+            alias, (from_, to) = names.example(self.dataset), example
+            actions += [_remove(from_, alias)] if from_ else []
+            actions += [_add(to, alias, is_write_index=True)]
         return self._update(actions)
 
     def take(self, version: Version, tag: str) -> bool:
@@ -92,19 +105,12 @@ class Aliases:
         """Add a tag again, after the index could not be deleted."""
         self._update([_add(version, names.tag(version, tag))])
 
-    def unseen(self, partition: str | None = None) -> list[Version]:
-        """Return the versions whose index neither is a head nor carries the tag of one that was."""
-        found = ask(
-            self.settings.publisher,
-            lambda es: es.indices.get_alias(
-                index=names.index(Version(self.dataset, partition or "*", "v*")), expand_wildcards="all"
-            ),
-        )
+    def others(self, partition: str | None = None) -> list[Version]:
+        """Return the versions that have an index which is not a head."""
+        every = names.index(Version(self.dataset, partition or "*", "v*"))
+        found = ask(self.settings.publisher, lambda es: es.indices.get_alias(index=every, expand_wildcards="all"))
         versions = {names.version(index): body["aliases"] for index, body in found.items()}
-        return [version for version, aliases in versions.items() if not self._was_seen(version, aliases)]
-
-    def _was_seen(self, version: Version, aliases: Collection[str]) -> bool:
-        return not {names.head(self.dataset, version.partition), names.tag(version, names.RETIRED)}.isdisjoint(aliases)
+        return [each for each, aliases in versions.items() if names.head(self.dataset, each.partition) not in aliases]
 
     def _update(self, actions: list[dict[str, Any]]) -> bool:
         try:

@@ -205,7 +205,7 @@ class Registry:
                     ask(self.settings, lambda es: es.indices.refresh(index=self.index))
                 hits = ask(self.settings, lambda es: es.search(index=self.index, query=query, size=_PAGE, source=False))
                 keys = [hit["_id"] for hit in hits["hits"]["hits"]]
-                self._bulk([{"delete": {"_id": key}} for key in keys])
+                self._bulk([{"delete": {"_id": key}} for key in keys], refresh=not is_fresh)
                 if len(keys) < _PAGE:
                     return
                 is_fresh = False
@@ -236,16 +236,16 @@ class Registry:
                     id_field = schema["id_field"] if schema["id_field"] in kept.get("properties", {}) else ""
                     known = {**schema, "mapping": kept, "id_field": id_field}
                     lines += [{"index": place}, _document(replace(entry.record, schema=known))]
-            is_done &= self._bulk(lines)
+            is_done &= self._bulk(lines, refresh=True)
         return is_done
 
-    def _bulk(self, lines: Sequence[Any]) -> bool:
+    def _bulk(self, lines: Sequence[Any], *, refresh: bool) -> bool:
         """Change documents; return False if one has changed meanwhile. One that is deleted already is no error."""
         if not lines:
             return True
         answer = ask(
             self.settings,
-            lambda es: es.bulk(index=self.index, operations=lines, refresh="index" in lines[0]),
+            lambda es: es.bulk(index=self.index, operations=lines, refresh=refresh),
             within=CHANGE,
         )
         results = [result for item in answer["items"] for result in item.values()] if answer["errors"] else []

@@ -79,6 +79,10 @@ class MariaDBCatalog:
         """Return what readers see now, by partition."""
         return run(self.settings, self.registry.heads)
 
+    def example(self) -> Record | None:
+        """Return the published version that shows how the dataset is divided."""
+        return run(self.settings, self.registry.example)
+
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
         yield from run(self.settings, self.registry.records, partition, update_ids)
@@ -101,6 +105,8 @@ class MariaDBCatalog:
         self.registry.record(cursor, version, "")  # before the head gets a row
         before = self.registry.lock_head(cursor, version.partition)
         record = self.registry.change(cursor, version, become)
+        if before.version is None:
+            self.registry.compare_with_example(cursor, record)
         if before.version != version:
             self.registry.move_head(cursor, record)
             if before.record is not None:

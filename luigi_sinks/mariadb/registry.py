@@ -14,7 +14,7 @@ import mariadb
 import msgspec
 
 from luigi_sinks import record as rules
-from luigi_sinks import stored
+from luigi_sinks import scheme, stored
 from luigi_sinks.errors import SinkError, Unavailable
 from luigi_sinks.mariadb import format_1
 from luigi_sinks.mariadb.connection import rows
@@ -63,6 +63,9 @@ FROM {log} l LEFT JOIN {head} h ON h.`partition` = l.`partition` AND h.seq = l.s
 _HEADS = """
 SELECT l.seq, l.`partition`, l.id, l.record, h.epoch
 FROM {head} h LEFT JOIN {log} l ON l.`partition` = h.`partition` AND l.seq = h.seq"""
+
+_EXAMPLE = "SELECT l.seq, l.`partition`, l.id, l.record FROM {head} h JOIN {log} l ON l.id = h.version"
+"""The example stands in the pointer as the head of no partition: it has no number, so that no view shows its rows."""
 
 _LOG = "SELECT l.seq, l.`partition`, l.id, l.record FROM {log} l"
 
@@ -148,6 +151,24 @@ class Registry:
             f"UPDATE {self.names.head} SET seq = ?, version = ?, epoch = epoch + 1 WHERE `partition` = ?",
             (record.seq, record.version.id, record.version.partition),
         )
+
+    def example(self, cursor: Any) -> Record | None:
+        """Return the example, or one of the heads of a dataset that was loaded before examples were kept."""
+        heads = (head.record for head in self.heads(cursor).values())
+        return self._example(cursor) or scheme.found(filter(None, heads))
+
+    def compare_with_example(self, cursor: Any, record: Record) -> None:
+        """Compare a version with the example, in the transaction that publishes it. Raises BadSetting."""
+        kept = self._example(cursor)
+        if kept is None or scheme.better(kept, record) is not kept:
+            self.lock_head(cursor, "")
+            best = scheme.better(self.example(cursor), record)
+            cursor.execute(f"UPDATE {self.names.head} SET version = ? WHERE `partition` = ''", (best.version.id,))
+
+    def _example(self, cursor: Any) -> Record | None:
+        for row in self._found(cursor, _EXAMPLE, "h.`partition` = ''"):
+            return self._plain(*row)
+        return None
 
     def add(self, cursor: Any, record: Record) -> None:
         """Register a version, once. The server numbers it: a loader is not permitted to write `seq`."""

@@ -12,7 +12,7 @@ from luigi_sinks import record as rules
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Conflict
 from luigi_sinks.login import Login
-from luigi_sinks.neo4j import connection, reader, registry, remains, writer
+from luigi_sinks.neo4j import connection, example, reader, registry, remains, writer
 from luigi_sinks.neo4j.connection import Run
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.record import Head, Publication, Record, Transition
@@ -69,6 +69,10 @@ class Neo4jCatalog:
         """Return what readers see now, by partition."""
         return registry.read_heads(self._run, self.dataset)
 
+    def example(self) -> Record | None:
+        """Return the published version that shows how the dataset is divided."""
+        return example.read(self._run, self.dataset)
+
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
         return registry.read_records(self._run, self.dataset, partition=partition, update_ids=update_ids)
@@ -85,7 +89,7 @@ class Neo4jCatalog:
         """Move the head if it still is `replacing`, and retire that, in one transaction."""
         publication = Publication(0, datetime.now(UTC), by or self.publisher.principal, why)
         become = partial(rules.publish, replacing=replacing.pointer, publication=publication)
-        return connection.transact(self.settings, registry.publish, version, become)
+        return connection.transact(self.settings, registry.publish, version, become, example.compare)
 
     def delete_rows(self, version: Version) -> None:
         """Delete the nodes, relationships and chunks of a version that is not the head, in many transactions."""

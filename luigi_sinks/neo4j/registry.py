@@ -14,7 +14,7 @@ the head too takes that one first.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,13 +51,13 @@ _CLOSED = {
 
 DATASETS = "MATCH (d:_SinkDataset) RETURN d.dataset AS dataset"
 
-_NODE = "v {.*, staged_at: toStringOrNull(v.staged_at), published_at: toStringOrNull(v.published_at)} AS node"
+NODE = "v {.*, staged_at: toStringOrNull(v.staged_at), published_at: toStringOrNull(v.published_at)} AS node"
 
 # Both properties of a head are read at once: another transaction may move it between two reads.
 _HEADS = f"""
 MATCH (h:_SinkHead {{dataset: $dataset}}) WHERE h.partition %s
 WITH h {{.version, .epoch}} AS head MATCH (v:_SinkVersion {{id: head.version}})
-RETURN head.epoch AS epoch, {_NODE}"""
+RETURN head.epoch AS epoch, {NODE}"""
 
 _VERSIONS = "MATCH (v:_SinkVersion {dataset: $dataset}) WHERE v.seq IS NOT NULL"
 
@@ -66,7 +66,7 @@ MATCH (v:_SinkVersion {{id: $id}})
 OPTIONAL MATCH (h:_SinkHead {{dataset: v.dataset, partition: v.partition}}) WITH v, h {{.version, .epoch}} AS head
 OPTIONAL MATCH (pointed:_SinkVersion {{id: head.version}})
 OPTIONAL MATCH (d:_SinkDataset {{dataset: v.dataset}})
-RETURN pointed.id AS head, head.epoch AS epoch, coalesce(d.format, 1) AS format, {_NODE}"""
+RETURN pointed.id AS head, head.epoch AS epoch, coalesce(d.format, 1) AS format, {NODE}"""
 
 # A write takes the lock. It must not read: SET v.state = v.state would write back what it read before it waited.
 _LOCK_HEAD = """
@@ -99,10 +99,10 @@ def read_records(
     pointers = {partition: head.pointer for partition, head in read_heads(run, dataset, partition).items()}
     wanted = "" if partition is None else " AND v.partition = $partition"
     wanted += "" if update_ids is None else " AND v.update_id IN $update_ids"
-    query = f"{_VERSIONS}{wanted}{also} RETURN {_NODE} ORDER BY v.seq"
+    query = f"{_VERSIONS}{wanted}{also} RETURN {NODE} ORDER BY v.seq"
     for row in run(query, dataset=dataset, partition=partition, update_ids=list(update_ids or ())):
         node = row["node"]
-        yield rules.as_pointed(_decoded(node), pointers.get(node["partition"], Pointer()))
+        yield rules.as_pointed(decoded(node), pointers.get(node["partition"], Pointer()))
 
 
 def read_record(run: Run, version: Version) -> tuple[Record, Pointer]:
@@ -117,7 +117,7 @@ def _row(run: Run, version: Version) -> Mapping[str, Any]:
 
 
 def _pointed(row: Mapping[str, Any]) -> tuple[Record, Pointer]:
-    record, head = _decoded(row["node"]), row["head"]
+    record, head = decoded(row["node"]), row["head"]
     pointer = Pointer(replace(record.version, id=head), row["epoch"]) if head else Pointer()
     return rules.as_pointed(record, pointer), pointer
 
@@ -126,8 +126,13 @@ def register(tx: neo4j.Transaction, record: Record, labels: Collection[str]) -> 
     """Register a version under the next number of its dataset, once."""
     version = record.version
     known = {**msgspec.to_builtins(version), "update_id": record.origin.update_id, "labels": list(labels)}
-    tx.run(_LOCK_DATASET, dataset=version.dataset, format=FORMAT).consume()
+    lock_dataset(tx, version.dataset)
     tx.run(_REGISTER, dataset=version.dataset, id=version.id, properties={**known, **_properties(record)}).consume()
+
+
+def lock_dataset(tx: neo4j.Transaction, dataset: str) -> None:
+    """Lock a dataset's node, which is created if there is none."""
+    tx.run(_LOCK_DATASET, dataset=dataset, format=FORMAT).consume()
 
 
 def locked(tx: neo4j.Transaction, version: Version) -> tuple[Record, Pointer]:
@@ -147,12 +152,19 @@ def change(tx: neo4j.Transaction, version: Version, become: Transition) -> Recor
     return changed
 
 
-def publish(tx: neo4j.Transaction, version: Version, become: Transition) -> Record:
-    """Move the head to a version, if `become` allows it, and retire the head before."""
+def publish(
+    tx: neo4j.Transaction, version: Version, become: Transition, compare: Callable[[neo4j.Transaction, Record], None]
+) -> Record:
+    """Move the head to a version, if `become` allows it, and retire the head before.
+
+    `compare` may refuse the first version of a partition.
+    """
     place: dict[str, Any] = {"dataset": version.dataset, "partition": version.partition}
     tx.run(_LOCK_HEAD, place).consume()
     record, before = locked(tx, version)
     published = become(record, before)
+    if before.version is None:
+        compare(tx, published)
     if before.version != version:
         now = Pointer(version, before.epoch + 1)
         retired = [rules.retire(locked(tx, before.version)[0], now)] if before.version else []
@@ -197,11 +209,11 @@ def _properties(record: Record) -> dict[str, Any]:
 
 
 def _head(node: Mapping[str, Any], epoch: int) -> Head:
-    record = _decoded(node)
+    record = decoded(node)
     return Head(rules.as_pointed(record, Pointer(record.version, epoch)), epoch)
 
 
-def _decoded(node: Mapping[str, Any]) -> Record:
+def decoded(node: Mapping[str, Any]) -> Record:
     """Return a record of any format. Its version is that of the node, as its id is under a constraint."""
     text = str(node["record"]) if "record" in node else _format_1(node)
     return replace(stored.decode(text, node["seq"]), version=Version(node["dataset"], node["partition"], node["id"]))

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from luigi_sinks import record as rules
-from luigi_sinks import stored
+from luigi_sinks import scheme, stored
 from luigi_sinks.errors import Conflict, SinkError
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Pointer, Publication, Record, StagedCounts, Transition, as_pointed
@@ -72,9 +72,12 @@ class SQLiteCatalog:
     def heads(self) -> Mapping[str, Head]:
         """Return what readers see now, by partition."""
         with self._snapshot() as db:
-            found = db.execute(f"{_SELECT} WHERE r.dataset = ? AND h.seq IS NOT NULL", (self.dataset,)).fetchall()
-        heads = (Head(_seen(seq, body, epoch), epoch) for seq, body, epoch in found)
-        return {head.record.version.partition: head for head in heads if head.record}
+            return self._heads(db)
+
+    def example(self) -> Record | None:
+        """Return the published version that shows how the dataset is divided."""
+        with self._snapshot() as db:
+            return self._example(db)
 
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
@@ -101,6 +104,8 @@ class SQLiteCatalog:
         with self.transaction() as db:
             before = self._head(db, version.partition)
             record = self.change_in(db, version, become)
+            if before.version is None:
+                self._compare_with_example(db, record)
             if before.version != version:
                 pointer = Pointer(version, before.epoch + 1)
                 db.execute(
@@ -148,9 +153,24 @@ class SQLiteCatalog:
         """Return what a version was loaded with; empty for a record of format 1, whose rows come as tuples."""
         return record.schema
 
+    def _heads(self, db: sqlite3.Connection) -> dict[str, Head]:
+        found = db.execute(f"{_SELECT} WHERE r.dataset = ? AND h.seq IS NOT NULL", (self.dataset,)).fetchall()
+        heads = (Head(_seen(seq, body, epoch), epoch) for seq, body, epoch in found)
+        return {head.record.version.partition: head for head in heads if head.record}
+
     def _head(self, db: sqlite3.Connection, partition: str) -> Head:
         found = db.execute(f"{_SELECT} WHERE h.dataset = ? AND h.partition = ?", (self.dataset, partition)).fetchone()
         return Head(_seen(*found), found[2]) if found else Head()
+
+    def _example(self, db: sqlite3.Connection) -> Record | None:
+        query = f"{_SELECT} JOIN example e ON e.seq = r.seq AND e.dataset = r.dataset WHERE r.dataset = ?"
+        for row in db.execute(query, (self.dataset,)):
+            return _seen(*row)
+        return scheme.found(head.record for head in self._heads(db).values() if head.record)
+
+    def _compare_with_example(self, db: sqlite3.Connection, record: Record) -> None:
+        example = scheme.better(self._example(db), record)
+        db.execute("INSERT OR REPLACE INTO example VALUES (?, ?)", (self.dataset, example.seq))
 
     def records_in(self, db: sqlite3.Connection, partition: str | None = None) -> list[Record]:
         """Return the history within a transaction."""

@@ -11,21 +11,25 @@ from pathlib import Path
 
 from luigi_sinks.errors import SinkError, Unavailable
 
-_FORMAT = 2
-"""The version of the tables, kept as SQLite's `user_version`. Format 1 called a partition a part, and had no number."""
+_FORMAT = 3
+"""The version of the tables, kept as SQLite's `user_version`.
+
+Format 1 called a partition a part, and had no number; format 2 had no examples.
+"""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, dataset, partition, id UNIQUE, update_id, state, body);
 CREATE TABLE IF NOT EXISTS head (dataset, partition, seq, epoch, PRIMARY KEY (dataset, partition));
 CREATE TABLE IF NOT EXISTS part (id, number, kind, first_row, rows, set_aside, body, PRIMARY KEY (id, number));
-PRAGMA user_version = 2;
+CREATE TABLE IF NOT EXISTS example (dataset PRIMARY KEY, seq);
+PRAGMA user_version = 3;
 """
 
-_FROM_FORMAT_1 = (
+_TO_FORMAT_2 = (
     "ALTER TABLE record RENAME COLUMN part TO partition",
     "ALTER TABLE head RENAME COLUMN part TO partition",
-    "PRAGMA user_version = 2",
 )
+_TO_FORMAT_3 = ("CREATE TABLE example (dataset PRIMARY KEY, seq)", f"PRAGMA user_version = {_FORMAT}")
 
 
 _FOR_NOW = {
@@ -69,8 +73,9 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     ((found,),) = connection.execute("PRAGMA user_version").fetchall()
-    for statement in _FROM_FORMAT_1 if found < _FORMAT else ():
-        connection.execute(statement)
+    for to, statements in ((2, _TO_FORMAT_2), (3, _TO_FORMAT_3)):
+        for statement in statements if found < to else ():
+            connection.execute(statement)
     connection.execute("COMMIT")
 
 

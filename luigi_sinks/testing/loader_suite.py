@@ -10,6 +10,7 @@ import logging
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from typing import ClassVar
 
 import pytest
@@ -67,7 +68,7 @@ class LoaderSuite(SinkSuite):
     def test_a_dropped_version_keeps_its_record_and_stays_complete(self, sink: Sink) -> None:
         first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
         with pytest.raises(Forbidden, match=self.denied):
-            versions.prune(sink, first)
+            versions.prune(sink, first, min_age=timedelta(0))
         assert [r.state for r in sink.records()] == [State.RETIRED, State.PUBLISHED]
         assert self.read(sink, first) == rows(3)
         assert self.read(sink, second) == rows(5)
@@ -75,13 +76,13 @@ class LoaderSuite(SinkSuite):
     def test_a_loader_who_prunes_is_told_that_a_pruner_may(self, sink: Sink) -> None:
         first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
         with pytest.raises(Forbidden, match=f"only a pruner may delete {first}.*{self.denied}"):
-            versions.prune(sink, first)
+            versions.prune(sink, first, min_age=timedelta(0))
         assert self.read(sink, first) == rows(3)
 
     def test_a_version_that_a_loader_could_not_drop_can_be_published(self, sink: Sink) -> None:
         first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
         with pytest.raises(Forbidden):
-            versions.prune(sink, first)
+            versions.prune(sink, first, min_age=timedelta(0))
         sink.publish(first, replacing=sink.head(WHOLE))
         assert sink.change(second, rules.retire).state is State.RETIRED
         assert sink.head(WHOLE).version == first

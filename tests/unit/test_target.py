@@ -1,7 +1,7 @@
 import contextlib
 import gc
 import pickle
-from datetime import date
+from datetime import date, timedelta
 
 import luigi
 import pytest
@@ -88,7 +88,7 @@ def test_a_version_whose_rows_are_deleted_exists_but_cannot_be_read():
     for update_id in ("today", "tomorrow"):
         with Target(update_id=update_id).open("w") as sink:
             sink.write((1,))
-    versions.prune(target().sink(), target().record().version)
+    versions.prune(target().sink(), target().record().version, min_age=timedelta(0))
     assert target().exists()
     with pytest.raises(FileNotFoundError, match="its rows have been deleted"):
         target().open("r")

@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 import luigi
 import pytest
@@ -124,7 +125,7 @@ def test_publishing_the_head_again_leaves_it_the_head(two_versions):
 
 def test_a_prune_is_audited(two_versions, lines):
     sink, first, _ = two_versions
-    versions.prune(sink, first)
+    versions.prune(sink, first, min_age=timedelta(0))
     assert next(sink.records()).state == "dropped"
     assert [(line["action"], line["outcome"]) for line in lines()[-2:]] == [("prune", "begun"), ("prune", "success")]
 
@@ -132,7 +133,7 @@ def test_a_prune_is_audited(two_versions, lines):
 def test_a_refused_prune_is_audited(two_versions, lines):
     sink, _, head = two_versions
     with pytest.raises(Conflict):
-        versions.prune(sink, head)
+        versions.prune(sink, head, min_age=timedelta(0))
     assert [(line["action"], line["outcome"]) for line in lines()[-2:]] == [("prune", "begun"), ("prune", "failure")]
 
 

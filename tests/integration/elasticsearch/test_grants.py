@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 from luigi.configuration import get_config
@@ -337,9 +338,9 @@ def test_a_pruner_deletes_retired_and_left_versions_and_no_others(sink, people, 
     left, retired, head = list(sink.records())
     pruner = people.sink(RoleKind.PRUNER, sink.dataset)
     for record in (left, retired):
-        versions.prune(pruner, record.version)
+        versions.prune(pruner, record.version, min_age=timedelta(0))
     with pytest.raises(Conflict, match="is the head"):
-        versions.prune(pruner, head.version)
+        versions.prune(pruner, head.version, min_age=timedelta(0))
     assert [r.state for r in sink.records()] == [State.DROPPED, State.DROPPED, State.PUBLISHED]
     assert cluster.indices(f"{sink.dataset}~") == sorted([names.index(head.version), names.registry(sink.dataset)])
     assert cluster.count(names.registry(sink.dataset)) == 3

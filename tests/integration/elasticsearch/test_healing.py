@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -87,14 +88,14 @@ def test_a_version_that_is_being_dropped_cannot_be_published_again(sink, load_ro
     sink.aliases.take(first, names.RETIRED)  # as delete_rows() does before it deletes the index
     with pytest.raises(Conflict):
         sink.publish(first, replacing=sink.head("_all"))
-    versions.prune(sink, first)
+    versions.prune(sink, first, min_age=timedelta(0))
     assert next(sink.records()).state is State.DROPPED
 
 
 def test_a_dropped_version_has_no_index_and_reading_it_says_so(sink, dataset, cluster, load_rows):
     first = load_rows(sink, documents(3))
     load_rows(sink, documents(5))
-    versions.prune(sink, first)
+    versions.prune(sink, first, min_age=timedelta(0))
     assert names.index(first) not in cluster.indices(dataset)
     with pytest.raises(Conflict, match="is dropped; it has no rows to read"):
         next(sink.read(first))
@@ -262,7 +263,7 @@ def test_a_forged_record_has_no_index_deleted_that_it_does_not_name_rightly(
     before = cluster.indices(dataset)
     forge(first, **STRANGE[what](head))
     forged = next(sink.records()).version
-    for deleting in (lambda: load_rows(sink, documents(6)), lambda: versions.prune(sink, forged)):
+    for deleting in (lambda: load_rows(sink, documents(6)), lambda: versions.prune(sink, forged, min_age=timedelta(0))):
         with pytest.raises(Conflict, match=r"is not a version of .*; nothing was changed or deleted"):
             deleting()
     assert cluster.indices(dataset) == before

@@ -9,6 +9,7 @@ import time
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -186,7 +187,9 @@ def test_a_load_names_the_loader_s_token_and_what_moves_or_deletes_a_version_the
     sink = make_sink(settings=replace(loader, publish_credential=publisher.credential))
     first, _ = (load_rows(sink, [{"id": 1}]) for _ in range(2))
     versions.roll_back(sink, first)
-    versions.prune(sink, next(record.version for record in sink.records() if record.version != first))
+    versions.prune(
+        sink, next(record.version for record in sink.records() if record.version != first), min_age=timedelta(0)
+    )
     for settings, actions in ((loader, {"load"}), (publisher, {"publish", "rollback", "prune"})):
         known = {line["token"] for line in events(settings.credential, "connection")}
         told = [line.get("token") for action in actions for line in events(None, action) if line["outcome"] != "begun"]

@@ -6,6 +6,7 @@ third was left for a pruner, and a fourth staged by a process that died. `old_wh
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_a_version_of_an_older_release_is_rolled_back_to_pruned_and_cleared(rest
         (4, "an old one was right"),
     ]
     for version in (head, twice, left):
-        versions.prune(catalog, version)
+        versions.prune(catalog, version, min_age=timedelta(0))
     load(sink, "201302", replace(JANUARY, update_id="Load_201302"), [{"id": 1}])
     assert [record.state for record in catalog.records()] == [
         *(State.DROPPED, State.PUBLISHED, State.FAILED, State.DROPPED),
@@ -163,7 +164,7 @@ def test_a_registry_of_a_newer_format_is_refused(sink, cluster, dataset, load_ro
     for change in (
         lambda: load_rows(sink, [{"id": 3}]),
         lambda: versions.roll_back(sink, first),
-        lambda: versions.prune(sink, first),
+        lambda: versions.prune(sink, first, min_age=timedelta(0)),
         lambda: sink.delete_rows(first),
     ):
         with pytest.raises(

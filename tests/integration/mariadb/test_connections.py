@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import mariadb
@@ -215,7 +215,7 @@ def test_what_was_dropped_is_a_conflict_to_its_reader_and_not_empty(sink):
     load(sink, WHOLE, ORIGIN, LARGE[:5])
     first = sink.head(WHOLE).version
     load(sink, WHOLE, ORIGIN, LARGE[:7])
-    versions.prune(sink, first)
+    versions.prune(sink, first, min_age=timedelta(0))
     with pytest.raises(Conflict, match="is dropped; it has no rows to read"):
         next(sink.read(first))
 
@@ -255,7 +255,7 @@ def test_a_store_that_is_down_is_unavailable_from_every_call_and_quickly(sink):
         lambda: down.delete_rows(version),
         lambda: down.count(version),
         lambda: next(down.read(version)),
-        lambda: versions.prune(down, version),
+        lambda: versions.prune(down, version, min_age=timedelta(0)),
         lambda: STORE.list_datasets(down.settings),
         lambda: STORE.preflight(down.settings),
     ):

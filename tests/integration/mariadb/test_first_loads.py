@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -89,7 +90,7 @@ def test_what_was_ever_published_keeps_its_columns(sink_of, ask):
     for number in (1, 2):
         load(wrong, WHOLE, ORIGIN, [(number, None)])
     first, head = wrong.records()
-    versions.prune(wrong, first.version)
+    versions.prune(wrong, first.version, min_age=timedelta(0))
     with pytest.raises(BadSetting, match="declares `name` varchar"):
         load(sink_of(RIGHT), WHOLE, ORIGIN, [(1, "one")])
     with pytest.raises(BadSetting, match="is loaded as a whole so far"):

@@ -4,7 +4,7 @@ import secrets
 import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 import mariadb
 import pytest
@@ -243,11 +243,11 @@ def test_a_pruner_deletes_retired_and_left_versions_and_no_others(sink, people, 
     left, retired, head = list(sink.records())
     pruner = people.sink(RoleKind.PRUNER, sink.dataset)
     for record in (left, retired):
-        versions.prune(pruner, record.version)
+        versions.prune(pruner, record.version, min_age=timedelta(0))
         with pytest.raises(Conflict):
             list(sink.read(record.version))
     with pytest.raises(Conflict, match="is the head"):
-        versions.prune(pruner, head.version)
+        versions.prune(pruner, head.version, min_age=timedelta(0))
     assert [r.state for r in sink.records()] == [State.DROPPED, State.DROPPED, State.PUBLISHED]
     with pytest.raises(Forbidden):
         list(pruner.read(head.version))

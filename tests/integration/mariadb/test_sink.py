@@ -13,6 +13,8 @@ COLUMNS = [
 
 
 class TestMariaDBSink(SinkSuite):
+    refuses_another_kind_of_partitions_at_once = True
+
     @pytest.fixture(autouse=True)
     def _settings(self, settings):
         self.settings = settings

@@ -5,7 +5,7 @@ import threading
 import uuid
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -211,7 +211,7 @@ def test_pruning_upgrades_too(old):
     catalog = MariaDBCatalog(old, "months")
     _, retired, *_, left = catalog.records()
     for record in (left, retired):
-        versions.prune(catalog, record.version)
+        versions.prune(catalog, record.version, min_age=timedelta(0))
         assert (catalog.count(record.version), catalog.record(record.version).state) == (0, State.DROPPED)
 
 
@@ -394,7 +394,7 @@ def test_a_registry_of_a_newer_release_is_left_alone(settings, table, ask, newer
     for change in (
         lambda: load(sink, WHOLE, ORIGIN, [(1, "one", None)]),
         lambda: versions.roll_back(sink, before[0].version),
-        lambda: versions.prune(sink, before[0].version),
+        lambda: versions.prune(sink, before[0].version, min_age=timedelta(0)),
         lambda: sink.delete_rows(before[0].version),
     ):
         with pytest.raises(SinkError, match=f"format {newer}, newer than this luigi_sinks; install a newer one"):

@@ -7,7 +7,7 @@ in its leases was given another name. Each test loads it under names of its own.
 import re
 import secrets
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -152,8 +152,8 @@ def test_an_old_version_can_be_published_again_and_pruned(old, upgraded):
     assert old.flights.head(WHOLE).record == record
     assert states(old.flights).count("published") == 1
     assert by_kind(old.flights.read(record.version)) == by_kind(old.airports(3, "JFK", "LAX", "EWR"))
-    versions.prune(old.flights, old.version(4))
-    versions.prune(old.flights, old.version(10))
+    versions.prune(old.flights, old.version(4), min_age=timedelta(0))
+    versions.prune(old.flights, old.version(10), min_age=timedelta(0))
     assert [old.flights.count(old.version(number)) for number in (4, 10)] == [0, 0]
 
 
@@ -189,7 +189,7 @@ def test_a_registry_of_a_newer_format_is_refused(old, cypher):
     for change in (
         lambda: load(old.sink, WHOLE, ORIGIN, old.rows),
         lambda: versions.roll_back(old.flights, old.version(2)),
-        lambda: versions.prune(old.flights, old.version(4)),
+        lambda: versions.prune(old.flights, old.version(4), min_age=timedelta(0)),
     ):
         with pytest.raises(SinkError, match="has format 3, and this luigi_sinks knows formats up to 2; install"):
             change()

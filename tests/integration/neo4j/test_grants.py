@@ -1,6 +1,7 @@
 """A loader who may not delete. Community Edition has no roles, so the test raises the refusal itself."""
 
 import secrets
+from datetime import timedelta
 
 import pytest
 
@@ -44,8 +45,8 @@ def test_what_a_loader_may_not_delete_waits_for_a_pruner_and_hinders_no_load(sin
     assert sum("left for a pruner" in record.message for record in caplog.records) == 2
     versions.abandon(sink, first.version)
     assert sink.record(first.version) == first
-    versions.prune(sink, first.version)
-    versions.prune(sink, second.version)
+    versions.prune(sink, first.version, min_age=timedelta(0))
+    versions.prune(sink, second.version, min_age=timedelta(0))
     assert [record.state for record in sink.records()] == [State.DROPPED, State.DROPPED, State.PUBLISHED]
     assert (sink.count(first.version), sink.count(second.version)) == (0, 0)
     assert sorted(row["id"] for _, row in sink.read(head.version)) == [0, 1, 2, 3]

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from datetime import timedelta
 
 import pytest
 
@@ -143,7 +144,7 @@ def test_an_abandoned_version_leaves_nothing(sink, dataset, cypher):
 def test_a_dropped_version_leaves_its_record_only(sink, cypher):
     first = publish(sink, [*NODES, ROUTE])
     publish(sink, [*NODES, ROUTE])
-    versions.prune(sink, first.version)
+    versions.prune(sink, first.version, min_age=timedelta(0))
     assert cypher("MATCH (n {_version: $id}) RETURN count(n)", id=first.version.id) == [(0,)]
     assert sink.count(first.version) == 0
     with pytest.raises(Conflict, match="is dropped; it has no rows to read"):
