@@ -20,7 +20,7 @@ from luigi_sinks.listeners import Listener, Telling, telling
 from luigi_sinks.record import CheckResult, Head, Origin, Record, StagedCounts
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Sink
-from luigi_sinks.version import Version, new_version
+from luigi_sinks.version import WHOLE, Version, new_version
 from luigi_sinks.writer import Writer
 
 _log = logging.getLogger("luigi_sinks")
@@ -113,6 +113,8 @@ def _admit(sink: Sink, partition: str, origin: Origin, head: Head, shared_with: 
 
 
 def _staged(sink: Sink, version: Version, origin: Origin, claim: Claim) -> Record:
+    if version.partition != WHOLE and not origin.partition_by:
+        origin = scheme.named(sink.example(), origin)
     return rules.staged(version, origin, claim, schema=sink.declared, principal=sink.login.principal)
 
 

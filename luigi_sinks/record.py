@@ -312,7 +312,7 @@ def begin_drop(record: Record, head: Pointer, *, min_age: timedelta = timedelta(
         raise Conflict(f"{record.version} is pinned; it cannot be dropped")
     if record.state is State.RETIRED and record.retired_at and datetime.now(UTC) < record.retired_at + min_age:
         raise Conflict(
-            f"{record.version} was the head until {record.retired_at:%Y-%m-%d %H:%M:%S} UTC, so readers may still be at "
+            f"{record.version} was the head until {record.retired_at:%Y-%m-%d %H:%M:%S} UTC; readers may still be at "
             f"it; prune it from {record.retired_at + min_age:%Y-%m-%d %H:%M:%S} UTC on, or now by min_age=timedelta(0)"
         )
     has_rows = record.state not in {State.DROPPED, State.FAILED}

@@ -8,6 +8,7 @@ example for the others, and reads or replaces that in the step that moves a head
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.record import Origin, Record
@@ -37,6 +38,11 @@ def better(example: Record | None, record: Record) -> Record:
     if example is None or (record.origin.partition_by and not example.origin.partition_by):
         return record
     return example
+
+
+def named(example: Record | None, origin: Origin) -> Origin:
+    """Return the origin of a partition with the example's names of parameters: its version may be the next example."""
+    return replace(origin, partition_by=example.origin.partition_by) if example else origin
 
 
 def found(records: Iterable[Record]) -> Record | None:

@@ -14,6 +14,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -81,7 +82,7 @@ def _roll_back(_: Store, sink: Sink, version: Version | None, __: int) -> None:
 
 
 def _prune(_: Store, sink: Sink, version: Version | None, __: int) -> None:
-    versions.prune(sink, version)
+    versions.prune(sink, version, min_age=timedelta(0))
 
 
 VERBS: Mapping[str, Callable[[Store, Sink, Version | None, int], None]] = {
