@@ -124,11 +124,11 @@ def _renew(sink: Sink, version: Version, claim: Claim) -> None:
 
 def _clear(sink: Sink, partition: str) -> None:
     """Abandon what dead loads left in the partition; raise Conflict for a live one."""
-    for record in sink.records(partition=partition):
+    for record in sink.unfinished(partition):
         if not record.is_unfinished:
             continue
         if record.claim.is_live(record.version.id):
-            raise Conflict(f"{record.version} is being loaded by {record.claim}; this load wrote nothing")
+            raise rules.being_loaded(record)
         versions.abandon(sink, record.version)
 
 

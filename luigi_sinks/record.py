@@ -357,6 +357,15 @@ def overtaken(version: Version, head: Pointer) -> Conflict:
     return Conflict(f"{version}: the head moved on to {head.version} meanwhile; nothing was published")
 
 
+def being_loaded(record: Record, why: str = "") -> Conflict:
+    """Return the error of a load that another one, which holds a claim, keeps out."""
+    return Conflict(
+        f"{why}{record.version} is being loaded by {record.claim}, since {record.staged_at:%Y-%m-%d %H:%M:%S} UTC; "
+        f"this load wrote nothing. Its claim ends at {record.claim.until:%H:%M:%S} UTC unless it is renewed: run this again "
+        "then, or, if that process is gone, take over by luigi_sinks.versions.abandon(catalog, version)"
+    )
+
+
 def unknown(version: Version) -> Conflict:
     """Return the error for a version that the registry does not hold."""
     return Conflict(f"{version} is not in the registry")

@@ -93,6 +93,7 @@ _RETRIED: Mapping[str, Callable[..., Any]] = {
     ),
     **dict.fromkeys(("begin", "attach", "write", "seal"), _as_it_is),
     "records": _whole,
+    "unfinished": _whole,
     "read": _begun,
 }
 """The calls of sinks, catalogs and stages, and what belongs to one attempt at each."""

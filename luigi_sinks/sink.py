@@ -54,6 +54,12 @@ class Catalog(Protocol):
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first, of one partition or of some outputs."""
 
+    def unfinished(self, partition: str) -> Iterator[Record]:
+        """Yield the records of a partition that say that a load is at work, or was when it ended; oldest first.
+
+        A load asks this instead of the history, which grows. More may be yielded.
+        """
+
     def record(self, version: Version) -> Record:
         """Return a version's record. Raises Conflict if there is none."""
 

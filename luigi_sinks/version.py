@@ -73,6 +73,9 @@ class State(StrEnum):
         return self in {State.VALIDATED, State.PUBLISHED, State.RETIRED}
 
 
+OPEN = frozenset(state for state in State if state.is_open)
+"""The states of versions that a load may still be working on."""
+
 ENDING = frozenset({State.ABANDONED, State.DROPPING})
 """The states of versions of which something is being deleted, or was when a process ended."""
 

@@ -117,6 +117,9 @@ def _read(catalog: Catalog, record: Record) -> Iterator[Any]:
 def abandon(catalog: Catalog, version: Version, *, checks: Sequence[CheckResult] = ()) -> None:
     """Give up a load: delete its rows and record that it failed; never touches a version that was published.
 
+    It takes over from a load whose process is gone where that cannot be seen from here, as
+    in another container. If it still runs, its next step raises Conflict.
+
     The record says `abandoned` until the rows are deleted, so the next load finishes
     what a crash interrupts. Without the right to delete, the rows are left to a pruner.
     `checks` are kept in the record.

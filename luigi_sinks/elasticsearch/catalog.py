@@ -109,6 +109,10 @@ class ElasticsearchCatalog:
                 head = heads.get(entry.record.version.partition, Pointer())
                 yield self._corrected(entry, as_pointed(entry.record, head, at=_now()))
 
+    def unfinished(self, partition: str) -> Iterator[Record]:
+        """Yield the records of a partition that say that a load is at work."""
+        return (record for record in self.records(partition=partition) if record.is_unfinished)
+
     def record(self, version: Version) -> Record:
         """Return a version's record."""
         entry, sight = self.look(version)

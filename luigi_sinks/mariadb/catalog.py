@@ -87,6 +87,10 @@ class MariaDBCatalog:
         """Yield the history, oldest first."""
         yield from run(self.settings, self.registry.records, partition, update_ids)
 
+    def unfinished(self, partition: str) -> Iterator[Record]:
+        """Yield the records of a partition that say that a load is at work."""
+        yield from run(self.settings, self.registry.unfinished, partition)
+
     def record(self, version: Version) -> Record:
         """Return a version's record."""
         return run(self.settings, self.registry.record, version)

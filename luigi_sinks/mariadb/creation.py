@@ -177,7 +177,7 @@ def _refuse_to_clear(records: Collection[Record], misfit: str) -> None:
         raise BadSetting(misfit)
     for record in records:
         if record.is_unfinished and record.claim.is_live(record.version.id):
-            raise Conflict(f"{misfit}. {record.version} is being loaded by {record.claim}; this load wrote nothing")
+            raise rules.being_loaded(record, f"{misfit}. ")
 
 
 def _refuse_a_missing_database(cursor: Any, names: Names) -> None:

@@ -21,7 +21,7 @@ from luigi_sinks.mariadb.connection import rows
 from luigi_sinks.mariadb.errors import ABSENT, DUPLICATE_KEY, FORBIDDEN, suppressing
 from luigi_sinks.mariadb.names import Names
 from luigi_sinks.record import Head, Pointer, Record, Transition, as_pointed
-from luigi_sinks.version import Version
+from luigi_sinks.version import OPEN, Version
 
 FORMAT = 2
 """The version of these tables, kept in the comment of the log. Format 1 is described in format_1.py."""
@@ -114,6 +114,13 @@ class Registry:
             where = f"{where} AND l.update_id IN ({', '.join('?' * len(update_ids)) or 'NULL'})"
             values += update_ids
         return [self._pointed(*row) for row in self._found(cursor, _RECORDS, f"{where} ORDER BY l.seq", values)]
+
+    def unfinished(self, cursor: Any, partition: str) -> list[Record]:
+        """Return the records of a partition that say that a load is at work, oldest first."""
+        where = (
+            f"l.`partition` = ? AND JSON_VALUE(l.record, '$.state') IN ({', '.join('?' * len(OPEN))}) ORDER BY l.seq"
+        )
+        return [self._pointed(*row) for row in self._found(cursor, _RECORDS, where, (partition, *OPEN))]
 
     def record(self, cursor: Any, version: Version, lock: str | None = None) -> Record:
         """Return a version's record. Raises Conflict if there is none."""

@@ -16,7 +16,7 @@ from luigi_sinks.neo4j import connection, example, reader, registry, remains, wr
 from luigi_sinks.neo4j.connection import Run
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.record import Head, Publication, Record, Transition
-from luigi_sinks.version import Version
+from luigi_sinks.version import OPEN, Version
 
 
 def datasets(settings: Neo4jSettings) -> list[str]:
@@ -76,6 +76,11 @@ class Neo4jCatalog:
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
         return registry.read_records(self._run, self.dataset, partition=partition, update_ids=update_ids)
+
+    def unfinished(self, partition: str) -> Iterator[Record]:
+        """Yield the records of a partition that say that a load is at work."""
+        also = f" AND v.state IN {sorted(OPEN)}"
+        return registry.read_records(self._run, self.dataset, partition=partition, also=also)
 
     def record(self, version: Version) -> Record:
         """Return a version's record. Raises Conflict if there is none."""

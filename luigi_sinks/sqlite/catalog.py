@@ -24,10 +24,13 @@ from luigi_sinks.record import Head, Pointer, Publication, Record, StagedCounts,
 from luigi_sinks.retry import PATIENCE
 from luigi_sinks.sqlite.connection import transaction
 from luigi_sinks.sqlite.types import typed
-from luigi_sinks.version import DEAD, ENDING, WHOLE, Version
+from luigi_sinks.version import DEAD, ENDING, OPEN, WHOLE, Version
 
 _SELECT = """
 SELECT r.seq, r.body, h.epoch FROM record r LEFT JOIN head h ON h.seq = r.seq AND h.dataset = r.dataset"""
+
+_LISTED = "(SELECT value FROM json_each(?))"
+"""A value that is a list, as JSON."""
 
 _REMAINS = """
 SELECT r.partition, r.id FROM record r
@@ -81,11 +84,16 @@ class SQLiteCatalog:
 
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
-        with self._snapshot() as db:
-            found = self.records_in(db, partition)
-        for record in found:
-            if update_ids is None or record.origin.update_id in update_ids:
-                yield record
+        where, values = "TRUE", list[str]()
+        if partition is not None:
+            where, values = "r.partition = ?", [partition]
+        if update_ids is not None:
+            where, values = f"{where} AND r.update_id IN {_LISTED}", [*values, json.dumps(list(update_ids))]
+        yield from self._records(where, *values)
+
+    def unfinished(self, partition: str) -> Iterator[Record]:
+        """Yield the records of a partition that say that a load is at work."""
+        yield from self._records(f"r.partition = ? AND r.state IN {_LISTED}", partition, json.dumps(list(OPEN)))
 
     def record(self, version: Version) -> Record:
         """Return a version's record."""
@@ -172,10 +180,10 @@ class SQLiteCatalog:
         example = scheme.better(self._example(db), record)
         db.execute("INSERT OR REPLACE INTO example VALUES (?, ?)", (self.dataset, example.seq))
 
-    def records_in(self, db: sqlite3.Connection, partition: str | None = None) -> list[Record]:
-        """Return the history within a transaction."""
-        query = f"{_SELECT} WHERE r.dataset = ? AND (? IS NULL OR r.partition = ?) ORDER BY r.seq"
-        return [_seen(*found) for found in db.execute(query, (self.dataset, partition, partition))]
+    def _records(self, where: str, *values: str) -> list[Record]:
+        query = f"{_SELECT} WHERE r.dataset = ? AND {where} ORDER BY r.seq"
+        with self._snapshot() as db:
+            return [_seen(*found) for found in db.execute(query, (self.dataset, *values))]
 
     def _record(self, db: sqlite3.Connection, version: Version) -> Record:
         found = db.execute(f"{_SELECT} WHERE r.dataset = ? AND r.id = ?", (self.dataset, version.id)).fetchone()

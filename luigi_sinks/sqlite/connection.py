@@ -22,6 +22,8 @@ CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, dataset, partition, 
 CREATE TABLE IF NOT EXISTS head (dataset, partition, seq, epoch, PRIMARY KEY (dataset, partition));
 CREATE TABLE IF NOT EXISTS part (id, number, kind, first_row, rows, set_aside, body, PRIMARY KEY (id, number));
 CREATE TABLE IF NOT EXISTS example (dataset PRIMARY KEY, seq);
+CREATE INDEX IF NOT EXISTS record_by_partition ON record (dataset, partition, state);
+CREATE INDEX IF NOT EXISTS record_by_output ON record (dataset, update_id);
 PRAGMA user_version = 3;
 """
 
@@ -29,7 +31,12 @@ _TO_FORMAT_2 = (
     "ALTER TABLE record RENAME COLUMN part TO partition",
     "ALTER TABLE head RENAME COLUMN part TO partition",
 )
-_TO_FORMAT_3 = ("CREATE TABLE example (dataset PRIMARY KEY, seq)", f"PRAGMA user_version = {_FORMAT}")
+_TO_FORMAT_3 = (
+    "CREATE TABLE example (dataset PRIMARY KEY, seq)",
+    "CREATE INDEX record_by_partition ON record (dataset, partition, state)",
+    "CREATE INDEX record_by_output ON record (dataset, update_id)",
+    "PRAGMA user_version = 3",
+)
 
 
 _FOR_NOW = {

@@ -585,6 +585,47 @@ class SinkSuite:
         self.load(sink, rows(3))
         assert [r.state for r in sink.records()] == [State.FAILED, State.PUBLISHED]
 
+    def test_a_load_of_a_process_that_cannot_be_seen_is_a_conflict_that_says_when_it_ends_and_how_to_take_over(
+        self, sink: Sink
+    ) -> None:
+        with held("of a process elsewhere") as mine:
+            elsewhere = replace(mine, host="elsewhere")
+        stage = sink.begin(staged(sink, elsewhere))
+        since, until = sink.record(stage.version).staged_at, elsewhere.until
+        with pytest.raises(Conflict) as refused:
+            self.load(sink, rows(3))
+        assert str(refused.value).startswith(
+            f"{stage.version} is being loaded by pid {elsewhere.pid} on elsewhere, since {since:%Y-%m-%d %H:%M:%S} "
+            f"UTC; this load wrote nothing. Its claim ends at {until:%H:%M:%S} UTC unless it is renewed"
+        )
+        versions.abandon(sink, stage.version)
+        self.load(sink, rows(3))
+        for act in (lambda: stage.write(self.part(sink, 0, rows(2))), stage.seal):
+            with pytest.raises(Conflict, match=f"{stage.version} is (failed|abandoned); it"):
+                act()
+
+    def test_a_load_that_stopped_delays_others_for_its_lease_only_and_no_other_partition(self, sink: Sink) -> None:
+        with held("of a process elsewhere", lease=-1) as mine:
+            ended = replace(mine, host="elsewhere")
+        for partition, claim in (("a", ended), ("b", ended.renewed(600))):
+            sink.begin(replace(staged(sink, claim), version=new_version(sink.dataset, partition)))
+        self.load(sink, rows(3), "a")
+        self.load(sink, rows(3, start=10), "c")
+        with pytest.raises(Conflict, match="is being loaded by"):
+            self.load(sink, rows(3), "b")
+
+    def test_history_is_found_for_more_outputs_than_a_server_takes_values(self, sink: Sink) -> None:
+        self.load(sink, rows(3))
+        asked = {f"Load_{number}" for number in range(5_000)}
+        assert [record.origin.update_id for record in sink.records(update_ids=asked)] == ["Load_1"]
+
+    def test_only_unfinished_loads_are_asked_for(self, sink: Sink) -> None:
+        self.load(sink, rows(3))
+        open_ = [transitions.begin(sink), transitions.validated(sink)]
+        transitions.failed(sink)
+        assert [record.version for record in sink.unfinished(WHOLE) if record.is_unfinished] == open_
+        assert list(sink.unfinished("a")) == []
+
     def test_another_family_may_not_replace_a_partition_unless_declared(self, sink: Sink) -> None:
         first = self.load(sink, rows(3))
         other = replace(ORIGIN, family="Other", update_id="Other_1")

@@ -15,13 +15,15 @@ from luigi_sinks.version import State
 JANUARY = Origin("Load_1", family="Load", period="2013-01-31")
 
 
-class Hasty(SQLiteSink):
-    patience = 0.3
+@pytest.fixture
+def sink(tmp_path):
+    return SQLiteSink(tmp_path, "memory", "d", Contract("d", {"": TupleShape((Field("id", int),))}))
 
 
 @pytest.fixture
-def sink(tmp_path):
-    return Hasty(tmp_path, "memory", "d", Contract("d", {"": TupleShape((Field("id", int),))}))
+def hasty(sink, monkeypatch):
+    monkeypatch.setattr(SQLiteSink, "patience", 0.3)
+    return sink
 
 
 def steps(events):
@@ -147,17 +149,17 @@ def test_an_older_period_never_replaces_a_newer_one(sink):
     assert sink.head("_all") != newer
 
 
-def test_a_store_that_fails_while_a_load_is_abandoned_does_not_hide_the_first_error(sink, monkeypatch):
+def test_a_store_that_fails_while_a_load_is_abandoned_does_not_hide_the_first_error(hasty, monkeypatch):
     def no_answer(sink, version):
         raise Unavailable("no answer")
 
     monkeypatch.setattr(SQLiteSink, "delete_rows", no_answer)
-    with pytest.raises(ZeroDivisionError) as caught, loading(sink, "_all", JANUARY):
+    with pytest.raises(ZeroDivisionError) as caught, loading(hasty, "_all", JANUARY):
         raise ZeroDivisionError
     assert "still there (no answer; retried for 0.3 s" in caught.value.__notes__[0]
 
 
-CALLS = ["head", "records", "begin", "change", "publish"]
+CALLS = ["head", "example", "unfinished", "begin", "change", "publish"]
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -176,10 +178,10 @@ def test_each_step_of_a_load_is_retried_whose_first_answers_are_lost(sink, monke
     assert [record.state for record in sink.records()] == [State.PUBLISHED]
 
 
-def test_a_store_that_stays_away_fails_a_load_after_its_patience_and_the_message_says_so(sink, monkeypatch):
+def test_a_store_that_stays_away_fails_a_load_after_its_patience_and_the_message_says_so(hasty, monkeypatch):
     monkeypatch.setattr(SQLiteSink, "begin", lambda *_: (_ for _ in ()).throw(Unavailable("no answer")))
     with pytest.raises(Unavailable, match=r"no answer; retried for 0\.3 s, the patience of the store's section"):
-        load(sink, "_all", JANUARY, [(1,)])
+        load(hasty, "_all", JANUARY, [(1,)])
 
 
 def test_a_publication_whose_response_is_lost_is_retried(sink, monkeypatch):
@@ -197,7 +199,7 @@ def test_a_publication_whose_response_is_lost_is_retried(sink, monkeypatch):
     assert sink.head("_all").epoch == 1
 
 
-def test_a_publication_without_any_response_is_found_by_the_next_read(sink, monkeypatch):
+def test_a_publication_without_any_response_is_found_by_the_next_read(hasty, monkeypatch):
     publish = SQLiteSink.publish
 
     def lost(self, version, *, replacing):
@@ -206,19 +208,19 @@ def test_a_publication_without_any_response_is_found_by_the_next_read(sink, monk
 
     monkeypatch.setattr(SQLiteSink, "publish", lost)
     with pytest.raises(Unavailable):
-        load(sink, "_all", JANUARY, [(1,)])
-    (record,) = sink.records()
+        load(hasty, "_all", JANUARY, [(1,)])
+    (record,) = hasty.records()
     assert record.is_complete
-    assert list(sink.read(record.version)) == [{"id": 1}]
+    assert list(hasty.read(record.version)) == [{"id": 1}]
 
 
-def test_a_version_that_was_never_published_is_removed_by_the_load_that_failed(sink, monkeypatch):
+def test_a_version_that_was_never_published_is_removed_by_the_load_that_failed(hasty, monkeypatch):
     with monkeypatch.context() as broken, pytest.raises(Unavailable):
         broken.setattr(SQLiteSink, "publish", lambda *_, **__: (_ for _ in ()).throw(Unavailable("no answer")))
-        load(sink, "_all", JANUARY, [(1,)])
-    assert [record.state for record in sink.records()] == [State.FAILED]
-    load(sink, "_all", JANUARY, [(1,)])
-    assert [record.state for record in sink.records()] == [State.FAILED, State.PUBLISHED]
+        load(hasty, "_all", JANUARY, [(1,)])
+    assert [record.state for record in hasty.records()] == [State.FAILED]
+    load(hasty, "_all", JANUARY, [(1,)])
+    assert [record.state for record in hasty.records()] == [State.FAILED, State.PUBLISHED]
 
 
 def test_a_version_is_retired_in_the_step_that_publishes_the_next(sink):

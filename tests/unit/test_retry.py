@@ -40,7 +40,7 @@ def test_retries_end_with_the_patience_and_not_after_a_number_of_them():
     with pytest.raises(Unavailable, match=r"no answer; retried for 0\.5 s, the patience of the store's section"):
         patient(store, 0.5).head("a")
     assert 0.4 < time.monotonic() - start < 5
-    assert store.calls > 2
+    assert store.calls > 1
 
 
 def test_no_patience_means_one_attempt_and_its_own_message():

@@ -48,8 +48,8 @@ SHAPE = TupleShape((Field("id", int), Field("name", str | None)))
 PLAIN = Contract("d", {"": SHAPE})
 
 
-def writing(stage, contract=PLAIN):
-    return Writer(patient(stage, 0.5), contract)
+def writing(stage, contract=PLAIN, patience=60):
+    return Writer(patient(stage, patience), contract)
 
 
 def rows_of(stage):
@@ -94,7 +94,7 @@ def test_a_part_is_retried_while_the_store_is_unavailable():
 
 
 def test_a_store_that_stays_unavailable_ends_the_load():
-    with pytest.raises(Unavailable), writing(Stage(unavailable=99)) as writer:
+    with pytest.raises(Unavailable), writing(Stage(unavailable=99), patience=0.5) as writer:
         writer.write((1, None))
 
 
