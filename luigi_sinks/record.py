@@ -361,8 +361,8 @@ def being_loaded(record: Record, why: str = "") -> Conflict:
     """Return the error of a load that another one, which holds a claim, keeps out."""
     return Conflict(
         f"{why}{record.version} is being loaded by {record.claim}, since {record.staged_at:%Y-%m-%d %H:%M:%S} UTC; "
-        f"this load wrote nothing. Its claim ends at {record.claim.until:%H:%M:%S} UTC unless it is renewed: run this again "
-        "then, or, if that process is gone, take over by luigi_sinks.versions.abandon(catalog, version)"
+        f"this load wrote nothing. Its claim ends at {record.claim.until:%H:%M:%S} UTC unless it is renewed: run this "
+        "again then, or, if that process is gone, take over by luigi_sinks.versions.abandon(catalog, version)"
     )
 
 
