@@ -42,6 +42,7 @@ def run(
     lost. Raises Unavailable if that does not help.
     """
     for attempt in range(_ATTEMPTS):
+        start = time.monotonic()
         try:
             with _returned(settings, _taken(settings)) as connection, connection.cursor(CommentingCursor) as cursor:
                 return work(cursor, *args, **kwargs)
@@ -49,7 +50,8 @@ def run(
             if is_lost(error):
                 _idle.pop(settings, None)
             if not (is_lost(error) and attempt == 0) and not (error.errno in LOCKED and attempt < _ATTEMPTS - 1):
-                raise explained(settings, error) from error
+                waited = time.monotonic() - start
+                raise explained(settings, error, timeout="statement_timeout", waited=waited) from error
             time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - it only keeps competitors apart
     raise AssertionError("every attempt returns or raises")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,8 +38,11 @@ _SILENT = "check that it runs, and its section in luigi.cfg"
 _SHUT = "if a proxy listens there, the server refuses it: see its log, and the certificate that it shows"
 
 
-def explained(settings: MariaDBSettings, error: Any) -> SinkError:
-    """Return the SinkError for an error of the driver, with what to do."""
+def explained(settings: MariaDBSettings, error: Any, *, timeout: str = "", waited: float = 0.0) -> SinkError:
+    """Return the SinkError for an error of the driver, with what to do.
+
+    `timeout` names the setting that bounded the wait, `waited` says how long that was, in seconds.
+    """
     place = f"MariaDB at {settings.address}"
     if error.errno == _TLS:
         return _tls_failure(place, str(error))
@@ -51,8 +55,10 @@ def explained(settings: MariaDBSettings, error: Any) -> SinkError:
     if error.errno in LOCKED:
         return Unavailable(f"{place}: another transaction holds locks for too long ({error}); run this again")
     if is_lost(error) or error.errno in _OUT_OF_SERVICE:
-        way_out = _SHUT if "initial communication" in str(error) else _SILENT
-        return Unavailable(f"{place} does not answer ({error}); {way_out}")
+        allowed = getattr(settings, timeout, math.inf)
+        reason = f" in time: {timeout} = {allowed:g} s ran out" if waited >= allowed else ""
+        way_out = _SHUT if "initial communication" in str(error) and not reason else _SILENT
+        return Unavailable(f"{place} does not answer{reason} ({error}); {way_out}")
     return SinkError(f"{place}: {error}")
 
 

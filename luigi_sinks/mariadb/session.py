@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -78,6 +79,7 @@ def login_of_session(connection: Any) -> Login:
 
 
 def _log_in(settings: MariaDBSettings, token: Token) -> Any:
+    start = time.monotonic()
     try:
         connection = connect(
             host=settings.host,
@@ -94,7 +96,8 @@ def _log_in(settings: MariaDBSettings, token: Token) -> Any:
     except mariadb.Error as error:
         if refuses_login(error):
             raise Refused from SinkError(_not_let_in(settings, token, error))
-        raise explained(settings, error) from error
+        waited = time.monotonic() - start
+        raise explained(settings, error, timeout="connect_timeout", waited=waited) from error
     audit.record(token_entry("connection", settings.credential, token, server=settings.address))
     login = login_of(token)
     _logins[connection] = replace(login, principal=login.principal or settings.user)

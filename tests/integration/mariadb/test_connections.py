@@ -264,13 +264,19 @@ def test_a_store_that_is_down_is_unavailable_from_every_call_and_quickly(sink):
     assert time.monotonic() - start < 2
 
 
-def test_a_server_that_says_nothing_is_unavailable_within_seconds(sink):
+def test_a_server_that_says_nothing_is_unavailable_within_the_time_that_is_set(sink):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        settings = replace(sink.settings, port=silent.getsockname()[1])
+        settings = replace(sink.settings, port=silent.getsockname()[1], connect_timeout=1)
         start = time.monotonic()
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, match="does not answer in time: connect_timeout = 1 s ran out"):
             replace(sink, settings=settings).head(WHOLE)
     assert time.monotonic() - start < 7
+
+
+def test_a_statement_without_an_answer_is_unavailable_within_the_time_that_is_set(sink):
+    settings = replace(sink.settings, statement_timeout=1)
+    with pytest.raises(Unavailable, match="does not answer in time: statement_timeout = 1 s ran out"):
+        connection.run(settings, lambda cursor: cursor.execute("SELECT SLEEP(5)"))
 
 
 def test_a_certificate_of_an_unknown_authority_is_not_trusted(sink, tmp_path):
