@@ -101,17 +101,34 @@ def _read(catalog: Catalog, record: Record) -> Iterator[Any]:
     version, count, is_whole = record.version, 0, False
     with telling(catalog, Action.READ, version, record.origin) as told:
         told.tell(Outcome.BEGUN)
-        with suppress(GeneratorExit):  # a reader may stop early
+        try:
             for row in catalog.read(version):
                 count += 1
                 yield row
             is_whole = True
+        except GeneratorExit:  # a reader may stop early
+            pass
+        except Exception as error:
+            if _is_dropped(catalog, version):
+                raise _dropped(record, count) from error
+            raise
         if is_whole and record.rows not in {None, count}:
-            raise Conflict(
-                f"{version}: only {count} of {record.rows} rows came, as it was dropped meanwhile; read the version "
-                "that is the head now"
-            )
+            raise _dropped(record, count)
         told.tell(Outcome.SUCCESS if is_whole else Outcome.STOPPED, rows=count)
+
+
+def _is_dropped(catalog: Catalog, version: Version) -> bool:
+    try:
+        return not catalog.record(version).state.has_rows
+    except SinkError:
+        return False
+
+
+def _dropped(record: Record, count: int) -> Conflict:
+    return Conflict(
+        f"{record.version}: only {count} of {record.rows} rows came, as it was dropped meanwhile; read the version "
+        "that is the head now"
+    )
 
 
 def abandon(catalog: Catalog, version: Version, *, checks: Sequence[CheckResult] = ()) -> None:

@@ -79,7 +79,7 @@ class Neo4jCatalog:
 
     def unfinished(self, partition: str) -> Iterator[Record]:
         """Yield the records of a partition that say that a load is at work."""
-        also = f" AND v.state IN {sorted(OPEN)}"
+        also = f" AND v.state IN {[state.value for state in OPEN]}"
         return registry.read_records(self._run, self.dataset, partition=partition, also=also)
 
     def record(self, version: Version) -> Record:
