@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,6 @@ import msgspec
 from luigi_sinks import private_files, running
 from luigi_sinks.audit import log
 from luigi_sinks.audit.chain import Log
-from luigi_sinks.claim import TERM
 from luigi_sinks.errors import CredentialError, SinkError
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.process import boot, started
@@ -29,6 +28,9 @@ from luigi_sinks.sink import Catalog
 from luigi_sinks.version import State, Version
 
 _ACTIONS = {Action.LOAD, Action.ROLLBACK, Action.PRUNE}
+
+_LATELY = timedelta(minutes=15)
+"""For how long after its begin an action may go on whose process cannot be seen from here."""
 
 _open_here: set[Path] = set()
 """The notes of what this process is doing now."""
@@ -72,7 +74,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
         with suppress(PermissionError):  # a process of another user, which is hidden
             if self.host == socket.gethostname() and self.boot in {"", boot()}:
                 return (now := started(self.pid)) is not None and self.started in {0, now}
-        return datetime.now(UTC) - self.time < TERM
+        return datetime.now(UTC) - self.time < _LATELY
 
 
 def add(event: Event) -> None:
