@@ -172,23 +172,29 @@ def sweep(catalog: Catalog, *, partition: str | None = None) -> list[Version]:
         []
 
     """
-    catalog = patient(catalog)
-    return [version for version in catalog.remains(partition) if _sweep(catalog, version)]
+    catalog, gone = patient(catalog), list[Version]()
+    for version in catalog.remains(partition):
+        try:
+            gone += [version] if _sweep(catalog, version) else []
+        except Forbidden as refusal:
+            _log.warning("%s, and other dead versions, are left for a pruner to sweep: %s", version, refusal)
+            break
+    return gone
 
 
 def _sweep(catalog: Catalog, version: Version) -> bool:
     """Delete what is left of a dead version; return whether it is gone."""
-    told = Telling(catalog, Event(Action.SWEEP, Outcome.BEGUN, catalog.store, version))
-    told.tell(Outcome.BEGUN)
-    try:
-        catalog.delete_rows(version)
-    except (Conflict, Forbidden) as refusal:
-        _log.warning("%s: what is left of it stays, for a pruner to sweep: %s", version, refusal)
-        told.tell(Outcome.FAILURE, error=refusal)
-        return False
-    with suppress(Conflict):  # it has no record
-        catalog.change(version, rules.swept)
-    told.tell(Outcome.SUCCESS)
+    with telling(catalog, Action.SWEEP, version, None) as told:
+        told.tell(Outcome.BEGUN)
+        try:
+            catalog.delete_rows(version)
+        except Conflict as shown:  # its record is lost or wrong, and readers see it, or did
+            _log.warning("%s is not swept: %s", version, shown)
+            told.tell(Outcome.FAILURE, error=shown)
+            return False
+        with suppress(Conflict):  # it has no record
+            catalog.change(version, rules.swept)
+        told.tell(Outcome.SUCCESS)
     return True
 
 

@@ -28,6 +28,8 @@ from luigi_sinks.version import State
 class LoaderSuite(SinkSuite):
     """Tests that a loader can do everything that a sink must do, except deleting."""
 
+    sweeps_when_it_loads: ClassVar[bool] = False
+
     denied: ClassVar[str]
     """A regular expression for the server's error when a loader drops a version."""
 
