@@ -44,7 +44,8 @@ def explained(settings: MariaDBSettings, error: Any, *, timeout: str = "", waite
     `timeout` names the setting that bounded the wait, `waited` says how long that was, in seconds.
     """
     place = f"MariaDB at {settings.address}"
-    if error.errno == _TLS:
+    allowed = getattr(settings, timeout, math.inf)
+    if error.errno == _TLS and waited < allowed:
         return _tls_failure(place, str(error))
     if _NO_PLUGIN in str(error) or error.errno in _NO_LOCAL_FILES:
         return _setting_failure(place, error)
@@ -55,7 +56,6 @@ def explained(settings: MariaDBSettings, error: Any, *, timeout: str = "", waite
     if error.errno in LOCKED:
         return Unavailable(f"{place}: another transaction holds locks for too long ({error}); run this again")
     if is_lost(error) or error.errno in _OUT_OF_SERVICE:
-        allowed = getattr(settings, timeout, math.inf)
         reason = f" in time: {timeout} = {allowed:g} s ran out" if waited >= allowed else ""
         way_out = _SHUT if "initial communication" in str(error) and not reason else _SILENT
         return Unavailable(f"{place} does not answer{reason} ({error}); {way_out}")
