@@ -604,6 +604,18 @@ class SinkSuite:
             with pytest.raises(Conflict, match=f"{stage.version} is (failed|abandoned); it"):
                 act()
 
+    def test_a_load_that_is_taken_over_ends_in_a_conflict_and_the_next_one_is_whole(self, sink: Sink) -> None:
+        def taken_over() -> Iterator[Any]:
+            yield from self.given(sink, rows(3))
+            (mine,) = sink.unfinished(WHOLE)
+            versions.abandon(self.make_sink(sink.dataset), mine.version)
+
+        with pytest.raises(Conflict, match=r"it (takes no more rows|cannot be sealed)"):
+            load(sink, WHOLE, ORIGIN, taken_over())
+        self.load(sink, rows(4))
+        assert self.head_record(sink).rows == 4
+        assert next(r.state for r in sink.records()) in {State.FAILED, State.ABANDONED}
+
     def test_a_load_that_stopped_delays_others_for_its_lease_only_and_no_other_partition(self, sink: Sink) -> None:
         with held("of a process elsewhere", lease=-1) as mine:
             ended = replace(mine, host="elsewhere")
