@@ -177,7 +177,9 @@ def sweep(catalog: Catalog, *, partition: str | None = None) -> list[Version]:
         try:
             gone += [version] if _sweep(catalog, version) else []
         except Forbidden as refusal:
-            _log.warning("%s, and other dead versions, are left for a pruner to sweep: %s", version, refusal)
+            _log.warning(
+                "%s, and perhaps others, failed or were dropped; let a pruner sweep them: %s", version, refusal
+            )
             break
     return gone
 

@@ -520,7 +520,7 @@ class SinkSuite:
         with pytest.raises(BadSetting, match="would show readers the same rows twice"):
             load(sink, lost[1].format(9), replace(ORIGIN, partition_by=lost[0]), self.given(sink, rows(2)))
 
-    def test_a_partition_without_names_lets_the_next_ones_name_what_it_is_by(self, sink: Sink) -> None:
+    def test_partitions_without_names_let_the_next_ones_name_what_they_are_by(self, sink: Sink) -> None:
         self.load(sink, rows(2), "a")
         for number, name in enumerate(("day", "day")):
             by = replace(ORIGIN, partition_by=(name,))
@@ -616,7 +616,7 @@ class SinkSuite:
         assert self.head_record(sink).rows == 4
         assert next(r.state for r in sink.records()) in {State.FAILED, State.ABANDONED}
 
-    def test_a_load_that_stopped_delays_others_for_its_lease_only_and_no_other_partition(self, sink: Sink) -> None:
+    def test_a_load_that_stopped_delays_others_for_its_lease_only_and_never_other_partitions(self, sink: Sink) -> None:
         with held("of a process elsewhere", lease=-1) as mine:
             ended = replace(mine, host="elsewhere")
         for partition, claim in (("a", ended), ("b", ended.renewed(600))):
@@ -693,7 +693,7 @@ class SinkSuite:
             staged.write(self.part(sink, 1, rows(2, start=50)))
             assert staged.seal().rows == 3
 
-    def test_a_load_sweeps_its_own_partition(self, sink: Sink) -> None:
+    def test_a_load_sweeps_its_own_one_of_several_partitions(self, sink: Sink) -> None:
         mine, other = (self.left(sink, rules.abandon, rules.fail, partition=partition) for partition in ("a", "b"))
         if self.sweeps_when_it_loads:
             self.load(sink, rows(4), "a")

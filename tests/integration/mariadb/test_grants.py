@@ -148,6 +148,7 @@ def as_loader(people, settings):
 
 class TestLoader(LoaderSuite):
     denied = "DELETE command denied"
+    refuses_another_kind_of_partitions_at_once = True
 
     @pytest.fixture(autouse=True)
     def _dataset(self, make_dataset, people, request):
