@@ -18,6 +18,8 @@ from luigi_sinks.kept import change
 
 _UNKNOWN = re.compile(r"unknown field `(.*)` - at `\$\[(\d+)\](.*)`$")
 _MISSING = re.compile(r"required field `(.*)` - at `\$\[(\d+)\]`$")
+_UNUSABLE = re.compile(r'["\\\0-\x1f]')
+"""What msgspec has no field names with."""
 _KEY_IN = re.compile(r" - at `key` in `\$\[(\d+)\](.*)`$")
 _CHANGED = "documents would not come back as they were given"
 _REFUSED = (
@@ -212,6 +214,8 @@ def _check_properties(name: str, properties: Mapping[str, Any], place: str = "")
         where = f"index {name!r}: field {place + str(field_name)!r}"
         if not isinstance(field_name, str) or not field_name or "." in field_name:
             raise BadSetting(f"{where}: use text without dots as its name; nest properties instead")
+        if _UNUSABLE.search(field_name):
+            raise BadSetting(f"{where}: use a name without quotation marks, backslashes and control characters")
         if not isinstance(declaration, Mapping) or not (declaration.get("type") or "properties" in declaration):
             raise BadSetting(f'{where} has no type; write {{"type": "keyword"}}, for example')
         _check_properties(name, declaration.get("properties", {}), f"{place}{field_name}.")

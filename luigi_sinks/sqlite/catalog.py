@@ -23,7 +23,7 @@ from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Pointer, Publication, Record, StagedCounts, Transition, as_pointed
 from luigi_sinks.retry import PATIENCE
 from luigi_sinks.sqlite.connection import transaction
-from luigi_sinks.sqlite.types import typed
+from luigi_sinks.sqlite.types import decode, typed
 from luigi_sinks.version import DEAD, ENDING, OPEN, WHOLE, Version
 
 _SELECT = """
@@ -230,7 +230,7 @@ def _given(record: Record, fields: Any, body: bytes) -> Iterator[Any]:
     """Yield the rows of a part; tuples where the fields are not known."""
     names, rows_type = typed(fields)
     try:
-        rows = msgspec.msgpack.decode(body, type=rows_type)
+        rows = decode(body, rows_type)
     except msgspec.ValidationError as error:
         raise SinkError(
             f"{record.version}: its rows do not fit its fields ({error}); read it with the columns it was loaded with"

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
-import msgspec
-
 from luigi_sinks import record as rules
 from luigi_sinks import stored
 from luigi_sinks.claim import LEASE
@@ -18,7 +16,7 @@ from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record, StagedCounts
 from luigi_sinks.sink import Part
 from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
-from luigi_sinks.sqlite.types import described
+from luigi_sinks.sqlite.types import decode, described, encode
 from luigi_sinks.version import Version
 
 
@@ -100,7 +98,7 @@ class SQLiteStage:
         return counted
 
     def _insert(self, db: sqlite3.Connection, part: Part) -> None:
-        body = msgspec.msgpack.encode(part.rows)
+        body = encode(part.rows)
         values = (self.version.id, part.number, part.kind, part.first_row, len(part.rows), 0, body)
         db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
@@ -111,13 +109,13 @@ class SQLiteStage:
         keys: dict[str, dict[Any, int]] = {kind: {} for kind in self.sink.contract.shapes}
         for number, kind, first_row, body in parts:
             shape = self.sink.contract.shapes[kind]
-            rows = msgspec.msgpack.decode(body, type=shape.rows_type)
+            rows = decode(body, shape.rows_type)
             self._check_keys(keys[kind], shape, first_row, rows)
             kept = self._standing(keys, kind, first_row, rows)
             if len(kept) < len(rows):
                 db.execute(
                     "UPDATE part SET body = ?, set_aside = ? WHERE id = ? AND number = ?",
-                    (msgspec.msgpack.encode(kept), len(rows) - len(kept), self.version.id, number),
+                    (encode(kept), len(rows) - len(kept), self.version.id, number),
                 )
 
     def _check_keys(self, seen: dict[Any, int], shape: Shape, first_row: int, rows: Sequence[Any]) -> None:

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args, get_origin
 from uuid import UUID
 
+import msgspec
+
 from luigi_sinks.contract import Shape
 
 _TYPES: Mapping[str, Any] = {
@@ -35,6 +37,18 @@ def _type_name(kind: Any) -> str:
     if len(plain) == 1 and plain[0] is not kind:
         return _type_name(plain[0])
     return plain[0].__name__ if len(plain) == 1 and plain[0] in _TYPES.values() else "any"
+
+
+def encode(rows: Sequence[Any]) -> bytes:
+    """Return a part's rows as JSON, which keeps of a document what the store that is stood in for keeps."""
+    return msgspec.json.encode(rows)
+
+
+def decode(body: bytes, rows_type: Any) -> Any:
+    """Return a part's rows. Raises msgspec.ValidationError if they are of another type."""
+    if body.startswith(b"["):
+        return msgspec.json.decode(body, type=rows_type)
+    return msgspec.msgpack.decode(body, type=rows_type)  # of releases before 0.2
 
 
 def typed(fields: Mapping[str, str] | None) -> tuple[Sequence[str], Any]:
