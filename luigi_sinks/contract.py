@@ -209,6 +209,9 @@ class Contract:
         except msgspec.ValidationError as error:
             index, field, reason = _located(error, shape, rows)
             raise self.bad_row(first_row + index, field, reason) from None
+        except (ArithmeticError, AttributeError, TypeError, ValueError):  # which msgspec lets through
+            index, field = _unreadable(shape, rows)
+            raise self.bad_row(first_row + index, field, _UNREADABLE) from None
         except _DirtyText:
             index, field, reason = _dirty_value(shape, accepted)
             raise self.bad_row(first_row + index, field, reason) from None
@@ -238,6 +241,27 @@ class Contract:
             if earlier < index:
                 return index, earlier
         return None
+
+
+_UNREADABLE = "holds a value that cannot be read, such as a lone surrogate or a signalling NaN; correct or remove it"
+
+
+def _unreadable(shape: Shape, rows: Sequence[Any]) -> tuple[int, str]:
+    """Find the row that cannot be validated at all, and the field without which it could be."""
+    index = next(index for index, row in enumerate(rows) if not _is_readable(shape, row))
+    row = rows[index] if isinstance(rows[index], Mapping) else dict(zip(shape.names, rows[index], strict=False))
+    backwards = reversed(tuple(row))  # a field before the wrong one must stay right, as it is validated first
+    return index, next((str(name) for name in backwards if _is_readable(shape, {**row, name: None})), "")
+
+
+def _is_readable(shape: Shape, row: Any) -> bool:
+    try:
+        shape.accept([row])
+    except (WrongRow, msgspec.ValidationError):
+        return True
+    except (ArithmeticError, AttributeError, TypeError, ValueError):
+        return False
+    return True
 
 
 class _DirtyText(Exception):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import msgspec
 
 _ENCODER = msgspec.json.Encoder()
 _FINER_THAN_MICROSECONDS = re.compile(r"[.,]\d{6}\d*[1-9]")
+_MINUTE = timedelta(minutes=1)
 _JSON_TYPES = (dict, list, str, int, float, bool, type(None))
 _ONLY_JSON = "give dicts with text keys, lists, text, whole numbers, finite floats, bools and None"
 
@@ -55,6 +56,23 @@ def change_in_json(value: Any) -> str | None:
     except (TypeError, ValueError, OverflowError):
         pass  # what cannot be written, or compared, is found below
     return f"holds {next(_not_json(value), 'what')}, which JSON would change; {_ONLY_JSON}"
+
+
+def odd_offset(moment: datetime | time) -> str | None:
+    """Return why ISO text does not keep a time's offset from UTC; None if it does, or if there is none.
+
+    Before 1972 some zones had seconds in theirs.
+    """
+    offset = moment.utcoffset()
+    return (
+        f"has an offset of {offset}, and only whole minutes are kept; convert it to UTC"
+        if _has_seconds(offset)
+        else None
+    )
+
+
+def _has_seconds(offset: timedelta | None) -> bool:
+    return bool(offset and offset % _MINUTE)
 
 
 def _change(given: Any, kept: Any) -> str | None:

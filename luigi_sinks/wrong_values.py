@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import reprlib
 from collections.abc import Callable, Sequence
@@ -42,7 +43,7 @@ def _wrong_length(value: Any, kind: str, sign: str, limit: str) -> str:
 def _out_of_range(value: Any, sign: str, limit: str) -> str:
     if isinstance(value, int):
         return f"is {shown(value)}; the field takes at {'most' if sign == '<=' else 'least'} {limit}"
-    if abs(value) < float("inf"):
+    if math.isfinite(value):
         return f"is {shown(value)}; the field takes numbers {'up to' if sign == '<=' else 'from'} {limit}"
     return f"is {shown(value)}; the field takes finite numbers only"
 

@@ -10,13 +10,13 @@ import ipaddress
 import re
 import sys
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from luigi_sinks.kept import change_in_json
+from luigi_sinks.kept import change_in_json, odd_offset
 
 TERM_BYTES = 32_766
 """Lucene's longest term. Text that is longer only in bytes is refused by the server."""
@@ -69,6 +69,8 @@ class FormattedDate(Checked):
     @staticmethod
     def refuse(value: Any) -> str | None:
         """Refuse what is not text, a number or a date."""
+        if isinstance(value, datetime):
+            return odd_offset(value)
         right = isinstance(value, (str, int, date)) and not isinstance(value, bool)
         return None if right else f"Expected a date, got {type(value).__name__}"
 

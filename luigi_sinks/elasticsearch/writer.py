@@ -25,6 +25,9 @@ from luigi_sinks.sink import Part
 from luigi_sinks.version import Version
 
 _BODY_BYTES = 8_000_000
+_LARGEST_REQUEST = 100 << 20
+"""What the server takes unless http.max_content_length says otherwise."""
+
 _TRIES = 6
 _EXISTS, _CLOSED, _OVERLOADED = 409, {403, 404}, {429, 503}
 _SEALED = "FORBIDDEN/8/"
@@ -82,6 +85,10 @@ class PartWriter:
             )
         except TooLarge:
             return self._halves(lines)
+        except Unavailable as error:
+            if len(lines) > 1 or len(body) <= _LARGEST_REQUEST:
+                raise
+            raise self._too_large(next(iter(lines)), len(body)) from error  # it ended the connection
         if not answer["errors"]:
             return {}
         results = zip(lines, (item["create"] for item in answer["items"]), strict=True)

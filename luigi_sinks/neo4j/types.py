@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from luigi_sinks.contract import Field
 from luigi_sinks.errors import BadSetting
+from luigi_sinks.kept import odd_offset
 
 LONGEST_KEY = 2_000
 """In characters, up to four bytes each: an index entry holds about 8 kB.
@@ -28,7 +29,7 @@ https://neo4j.com/docs/cypher-manual/5/indexes/search-performance-indexes/using-
 
 _KNOWN = "int, float, str, bool, bytes, date, datetime, time, a list of one of these but bytes, and each of them | None"
 _KEYS = (int, str, date, datetime, time)
-_MINUTE, _LARGEST_OFFSET = timedelta(minutes=1), timedelta(hours=18)
+_LARGEST_OFFSET = timedelta(hours=18)
 
 
 @dataclass(frozen=True)
@@ -230,8 +231,10 @@ def _refuse_odd_offset(value: Any) -> str | None:
         offset = moment.utcoffset()
         if offset is None:
             return "has a time zone without an offset; give the offset: tzinfo=datetime.UTC"
-        if abs(offset) > _LARGEST_OFFSET or offset % _MINUTE:
-            return f"has an offset of {offset}; Neo4j keeps whole minutes up to 18 hours: convert it to UTC"
+        if abs(offset) > _LARGEST_OFFSET:
+            return f"has an offset of {offset}, and Neo4j keeps up to 18 hours; convert it to UTC"
+        if reason := odd_offset(moment):
+            return reason
     return None
 
 

@@ -4,11 +4,12 @@ from collections import OrderedDict
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luigi_sinks import BadRow
@@ -65,6 +66,29 @@ def test_another_spelling_of_the_same_value_is_taken(kind, value, kept):
     assert accept(kind, value) == kept
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (float, Decimal("sNaN")),
+        (date, "2024-01-0\ud800"),
+        (Literal["a"], "a\ud800"),
+        (UUID, "\ud800"),
+        (Decimal, "1\udfff"),
+        (list[time], ["12:00:00", "\ud800"]),
+    ],
+)
+def test_a_value_on_which_the_validation_itself_fails_is_refused_by_name(kind, value):
+    with pytest.raises(BadRow) as caught:
+        accept(kind, value)
+    assert (caught.value.row, caught.value.field) == (1, "it")
+
+
+@pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), Decimal("1E+400"), float("nan")])
+def test_a_number_that_is_not_finite_is_refused_whatever_its_type(value):
+    with pytest.raises(BadRow, match=r"field 'it': .* the field takes finite numbers only"):
+        accept(Annotated[float, msgspec.Meta(ge=-9.5, le=9.5)], value)
+
+
 @given(st.integers() | st.decimals(allow_nan=False) | st.fractions())
 def test_a_float_is_kept_of_exactly_those_numbers_that_it_can_hold(number):
     try:
@@ -115,6 +139,7 @@ PLAIN = st.none() | st.booleans() | st.integers(-(10**40), 10**40) | st.floats(a
 JSON = st.recursive(PLAIN | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 
 
+@settings(max_examples=40, deadline=None)
 @given(JSON)
 def test_json_is_kept_as_it_is(value):
     assert change_in_json(value) is None

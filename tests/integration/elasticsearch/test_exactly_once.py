@@ -100,7 +100,7 @@ def test_a_body_that_is_too_large_is_sent_in_halves(make_sink, dataset, cluster,
 def test_a_document_that_is_too_large_by_itself_is_named(make_sink, proxy, load_rows):
     sink = make_sink(settings=proxy.settings)
     proxy.refuse(413, lambda _method, _path, body: len(body) > 20_000)
-    with pytest.raises(BadRow, match=r"row 31.*larger than the server takes"):
+    with pytest.raises(BadRow, match=r"row 31, field 'name': .*larger than the server takes"):
         load_rows(sink, [*documents(30), {"id": 99, "name": "x" * 30_000}])
 
 

@@ -13,6 +13,7 @@ REFUSED = {
     "a value of a type that the contract leaves to the server": ({"type": "integer_range"}, {"gte": "x"}, "value"),
     "text that is too long in bytes only": ({"type": "keyword"}, "é" * 20_000, "value"),
     "a point that is no point": ({"type": "geo_point"}, "nowhere!", "value"),
+    "a point off the globe": ({"type": "geo_point"}, [181, 0], "value"),
 }
 
 

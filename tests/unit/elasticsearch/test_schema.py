@@ -4,6 +4,7 @@ import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -38,7 +39,15 @@ WRONG = {
     "scaled_float": [math.nan],
     "boolean": ["true", 1],
     "keyword": [5, "x" * 32_767, b"x", {"a": 1}],
-    "date": ["20130131", "1359590400000", "31/01/2013", 1.5, True, ["2013", "soon"]],
+    "date": [
+        datetime(1890, 1, 1, tzinfo=ZoneInfo("Europe/Zurich")),
+        "20130131",
+        "1359590400000",
+        "31/01/2013",
+        1.5,
+        True,
+        ["2013", "soon"],
+    ],
     "ip": ["10.0.0.256", "localhost", 5],
     "double": [math.nan, -math.inf, 2**53 + 1, [0.5, -(2**53) - 1], Decimal("0.5"), {0.5}],
     "text": [{"a"}, Decimal(1)],
