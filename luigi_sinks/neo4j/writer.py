@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import neo4j
-from neo4j.exceptions import ConstraintError
+from neo4j.exceptions import ClientError, ConstraintError, DatabaseError, Neo4jError
 
 from luigi_sinks import record as rules
 from luigi_sinks.contract import Contract
@@ -54,6 +54,22 @@ RETURN collect(transactionId) AS ids"""
 _LABELS = "MATCH (v:_SinkVersion {id: $version}) RETURN v.labels AS labels"
 
 
+_OF_ROWS = ("Neo.ClientError.Schema.", "Neo.ClientError.Statement.", "Neo.DatabaseError.Statement.")
+"""How the codes of errors begin that are about the rows of a statement."""
+
+
+class _Refused(Exception):
+    """The server refuses rows."""
+
+    def __init__(self, error: Neo4jError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class _Undone(Exception):
+    """The server took rows of a trial, which is rolled back."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """The rows of a part that one transaction writes, from the offset `first`."""
@@ -86,17 +102,25 @@ class PartWriter:
         for batch in _batches(part, self.settings.rows_per_transaction):
             try:
                 connection.transact(self.settings, self._write, batch, version=self.version.id)
-            except ConstraintError as error:
-                raise self._duplicate(batch, error) from None
+            except _Refused as refusal:
+                raise self._bad_row(batch, refusal.error) from None
 
     def _write(self, tx: neo4j.Transaction, batch: Batch) -> None:
         if not self._mark(tx, batch):
             return
         rows = msgspec.to_builtins(batch.rows, builtin_types=(bytes,))
-        made = tx.run(cypher.create(self.kind), version=self.version.id, rows=rows).consume().counters
+        made = self._create(tx, rows)
         if isinstance(self.kind, RelationshipKind) and made.relationships_created < len(rows):
             self._miss(tx, batch, rows, len(rows) - made.relationships_created)
         rows.clear()  # the driver's transaction and result refer to each other, and to these, until gc comes by
+
+    def _create(self, tx: neo4j.Transaction, rows: Sequence[Any]) -> neo4j.SummaryCounters:
+        try:
+            return tx.run(cypher.create(self.kind), version=self.version.id, rows=rows).consume().counters
+        except (ClientError, DatabaseError) as error:
+            if error.code and error.code.startswith(_OF_ROWS):
+                raise _Refused(error) from None
+            raise
 
     def _mark(self, tx: neo4j.Transaction, batch: Batch) -> bool:
         """Mark the batch as arrived; tell whether it was not before.
@@ -134,14 +158,52 @@ class PartWriter:
         way_out = "give all nodes first, or set missing_ends = 'set_aside'"
         return self.contract.bad_row(first.row, first.end, f"{first.reason}{also}; {way_out}")
 
-    def _duplicate(self, batch: Batch, error: ConstraintError) -> BadRow | Unavailable:
+    def _bad_row(self, batch: Batch, error: Neo4jError) -> BadRow | Unavailable:
+        """Find the row whose key was there before, or that breaks a constraint or an index of somebody else."""
+        duplicate = self._duplicate(batch) if isinstance(error, ConstraintError) else None
+        if duplicate:
+            return duplicate
+        index = self._first_refused(batch)
+        if index is None:
+            return Unavailable(f"{self.version}: a row that was deleted meanwhile was in the way: {error}")
+        names = self.contract.shapes[batch.part.kind].names
+        field = next((name for name in names if _names(str(error.message), name)), "")
+        return self.contract.bad_row(
+            batch.row_number(index),
+            field,
+            f"was refused by Neo4j: {error.message}; correct the value, or drop that index or constraint",
+        )
+
+    def _first_refused(self, batch: Batch) -> int | None:
+        """Find the first row that is refused, by bisection; nothing is written."""
+        good, bad = 0, len(batch.rows)
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            good, bad = (middle, bad) if self._takes(batch.rows[good:middle]) else (good, middle)
+        return None if self._takes(batch.rows[good:bad]) else good
+
+    def _takes(self, rows: Sequence[Any]) -> bool:
+        try:
+            connection.transact(self.settings, self._try, rows)
+        except _Refused:
+            return False
+        except _Undone:
+            return True
+        raise AssertionError("a trial ends in one of the two")
+
+    def _try(self, tx: neo4j.Transaction, rows: Sequence[Any]) -> None:
+        self._create(tx, msgspec.to_builtins(rows, builtin_types=(bytes,)))
+        raise _Undone
+
+    def _duplicate(self, batch: Batch) -> BadRow | None:
         """Find the row whose key was there before: in its part, or in the store."""
-        assert isinstance(self.kind, NodeKind)
+        if not isinstance(self.kind, NodeKind):
+            return None
         shape, rows = self.contract.shapes[batch.part.kind], batch.part.rows
         found = self.contract.first_repeat(batch.part.kind, rows) or (self._first_existing(batch), None)
         repeat, earlier = found
         if repeat is None:
-            return Unavailable(f"{self.version}: a row that was deleted meanwhile was in the way: {error}")
+            return None
         first = batch.part.first_row
         return self.contract.duplicate(
             first + repeat,
@@ -176,6 +238,11 @@ class MissingEnd:
     def __str__(self) -> str:
         """Say where, too."""
         return f"row {self.row}, {self.end}: {self.reason}"
+
+
+def _names(message: str, field: str) -> bool:
+    """Tell whether a message of the server names the property."""
+    return f"`{field}`" in message or f" {{{field}}}" in message
 
 
 def _batches(part: Part, most: int) -> Iterator[Batch]:
