@@ -19,6 +19,8 @@ ABSENT = {NO_SUCH_TABLE, 1054}
 DUPLICATE_KEY = 1062
 VALUE_TOO_LARGE = 1301
 """A function's result is larger than max_allowed_packet."""
+ROW_TOO_LARGE = 1118
+"""A row does not fit in a page, which LOAD DATA LOCAL does not turn into a warning."""
 NO_SUCH_ROLE = 1959
 LOCKED = {1205, 1213}
 _REFUSED = {1045, 1698, 3159}

@@ -10,8 +10,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import mariadb
 import msgspec
 
+from luigi_sinks.mariadb.errors import ROW_TOO_LARGE
 from luigi_sinks.mariadb.names import quoted
 from luigi_sinks.mariadb.schema import SEQ, Schema
 
@@ -67,7 +69,13 @@ def send(cursor: Any, schema: Schema, table: str, seq: int, rows: Sequence[Any])
     with os.fdopen(os.memfd_create("part"), "wb") as file:
         file.write(encode(schema, rows))
         file.flush()
-        cursor.execute(statement(schema, table, seq, f"/dev/fd/{file.fileno()}"))
+        try:
+            cursor.execute(statement(schema, table, seq, f"/dev/fd/{file.fileno()}"))
+        except mariadb.Error as error:
+            if error.errno != ROW_TOO_LARGE:
+                raise
+            cursor.execute("ROLLBACK TO SAVEPOINT part")
+            return [(ROW_TOO_LARGE, str(error))]
     if cursor.rowcount == len(rows) and not cursor.warnings:
         return []
     complaints = [(number, text) for _, number, text in cursor.connection.show_warnings() or ()]

@@ -129,6 +129,13 @@ def test_a_repeated_key_of_any_type_names_the_row_that_had_it_first(settings, ta
         load(sink, WHOLE, ORIGIN, [("y", value), ("x", value), ("x", value)])
 
 
+def test_a_row_that_does_not_fit_in_a_page_is_refused_by_its_number(settings, table):
+    notes = [Column(f"note_{number}", sa.Text) for number in range(250)]
+    sink = MariaDBSink(settings, table, parse_schema(table, [Column("id", Integer), *notes]))
+    with pytest.raises(BadRow, match="row 38: was refused by MariaDB: Row size too large"):
+        load(sink, WHOLE, ORIGIN, [(i, *(["x" * (40 if i == 37 else 1)] * 250)) for i in range(60)])
+
+
 def test_bytes_that_are_too_long_for_a_packet_are_refused_with_the_limit(settings, table, ask):
     ((limit,),) = ask("SELECT @@max_allowed_packet")
     columns = [Column("id", Integer), Column("small", mysql.LONGBLOB), Column("large", mysql.LONGBLOB)]
