@@ -86,7 +86,7 @@ UNCHECKED = {
 @pytest.mark.parametrize("value", CHANGED_BY_JSON, ids=lambda value: type(value).__name__)
 def test_what_json_would_change_is_refused_in_every_type_that_the_contract_does_not_know(declared, value):
     for inner in (value, {"any": {"deep": [value]}}, [1, value]):
-        with pytest.raises(BadRow, match="JSON") as caught:
+        with pytest.raises(BadRow) as caught:
             accept({"f": UNCHECKED[declared]}, [{}, {"f": inner}])
         assert (caught.value.row, caught.value.field) == (2, "f")
 
