@@ -55,7 +55,7 @@ def change_in_json(value: Any) -> str | None:
         return "is nested too deeply for JSON; give fewer levels"
     except (TypeError, ValueError, OverflowError):
         pass  # what cannot be written, or compared, is found below
-    return f"holds {next(_not_json(value), 'what')}, which JSON would change; {_ONLY_JSON}"
+    return f"holds {next(_not_json(value), 'a value')}, which JSON would change; {_ONLY_JSON}"
 
 
 def odd_offset(moment: datetime | time) -> str | None:
@@ -64,15 +64,9 @@ def odd_offset(moment: datetime | time) -> str | None:
     Before 1972 some zones had seconds in theirs.
     """
     offset = moment.utcoffset()
-    return (
-        f"has an offset of {offset}, and only whole minutes are kept; convert it to UTC"
-        if _has_seconds(offset)
-        else None
-    )
-
-
-def _has_seconds(offset: timedelta | None) -> bool:
-    return bool(offset and offset % _MINUTE)
+    if not offset or not offset % _MINUTE:
+        return None
+    return f"has an offset of {offset}, and only whole minutes are kept; convert it to UTC"
 
 
 def _change(given: Any, kept: Any) -> str | None:
@@ -88,12 +82,10 @@ def _change(given: Any, kept: Any) -> str | None:
         is_same = bool(type(given)(kept) == given)
     except (TypeError, ValueError, ArithmeticError):
         is_same = False
+    if is_same:
+        return None
     article = "an" if kind[0] in "aeio" else "a"
-    return (
-        None
-        if is_same
-        else f"is {article} {kind} that a {type(kept).__name__} cannot hold; round it, or declare a type that can"
-    )
+    return f"is {article} {kind} that a {type(kept).__name__} cannot hold; round it, or declare a type that can"
 
 
 def _within(place: str, found: tuple[str, str] | None) -> tuple[str, str] | None:
@@ -109,13 +101,14 @@ def _not_json(value: Any) -> Iterator[str]:
     kind = type(value)
     if kind is dict:
         for key, inner in value.items():
-            if not isinstance(key, str):
-                yield f"a key of type {type(key).__name__}"
+            yield from _not_json(key) if isinstance(key, str) else [f"a key of type {type(key).__name__}"]
             yield from _not_json(inner)
     elif kind is list:
         for inner in value:
             yield from _not_json(inner)
     elif kind not in _JSON_TYPES:
         yield f"a {kind.__name__}"
+    elif kind is str and value.encode(errors="ignore").decode() != value:
+        yield "a lone surrogate"
     elif kind is float and value - value != 0:
         yield f"the float {value}"

@@ -101,6 +101,9 @@ def test_a_float_is_kept_of_exactly_those_numbers_that_it_can_hold(number):
 @pytest.mark.parametrize(
     "value",
     [
+        "\ud800",
+        {"\udfff": 1},
+        10**5_000,
         float("nan"),
         float("-inf"),
         (1,),
