@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from luigi_sinks import config, private_files, running
+from luigi_sinks import config, private_files, redaction, running
 from luigi_sinks.audit.chain import Log
 from luigi_sinks.errors import BadSetting, CredentialError
 
@@ -149,7 +149,7 @@ config.when_replaced(forget_settings)
 
 def write(entry: Entry) -> None:
     """Write an entry. Raises OSError if it cannot be written."""
-    task = running.current()
+    task, entry = running.current(), replace(entry, reason=redaction.redacted(entry.reason))
     fields = {
         "format": FORMAT,
         "time": datetime.now(UTC).isoformat(timespec="microseconds"),

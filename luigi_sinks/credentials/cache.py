@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 
-from luigi_sinks import audit, config, running
+from luigi_sinks import audit, config, redaction, running
 from luigi_sinks.credentials import exposure, journal
 from luigi_sinks.credentials.audit_entries import token_entry
-from luigi_sinks.credentials.source import Leasing, Request, Source
-from luigi_sinks.credentials.token import Token
-from luigi_sinks.errors import BadSetting, CredentialError
+from luigi_sinks.credentials.exchanges import bounded
+from luigi_sinks.credentials.source import Leasing, Refused, Request, Source
+from luigi_sinks.credentials.token import Token, require_sendable
+from luigi_sinks.errors import BadSetting, CredentialError, SinkError
 
 _log = logging.getLogger("luigi_sinks.credentials")
 
@@ -83,6 +84,16 @@ class TokenCache:
             audit.record(token_entry("refusal", self.credential, refused, outcome="failure"))
             if self._cached is not None and self._cached.token.fingerprint == refused.fingerprint:
                 self._discard()
+
+    def adopt(self, task_id: str) -> None:
+        """Let a token and leases that belong to no task belong to this one."""
+        with _without_cycles(self), self._refresh_lock:
+            if self._cached is not None and not self._cached.task_id:
+                self._cached = replace(self._cached, task_id=task_id)
+            for lease in [each for each in self._leases.values() if not each.task_id]:
+                with suppress(OSError):  # then the journal names no task
+                    journal.add(lease.lease, lease.credential, task_id)
+                self._leases[lease.lease] = replace(lease, task_id=task_id)
 
     def end(self, task_id: str) -> None:
         """Discard the token that was fetched for the task, and revoke the task's leases."""
@@ -166,7 +177,9 @@ class TokenCache:
         exposure.prevent()
         started = self._clock()
         try:
-            token = get()
+            with bounded(), redaction.shielded(), _explained(self.credential):
+                token = get()
+            require_sendable(self.credential, token)
         except CredentialError as error:
             audit.record(audit.Entry(action, "failure", str(error), self.credential))
             raise
@@ -194,12 +207,26 @@ class TokenCache:
             self._leases[lease] = journal.add(lease, self.credential, running.current().task_id)
         except OSError as error:
             if isinstance(self._source, Leasing):
-                with suppress(CredentialError):  # then the lease expires by itself
+                with suppress(CredentialError), _explained(self.credential):  # then the lease expires by itself
                     self._source.revoke(lease)
             raise CredentialError(
                 f"credential {self.credential!r}: the lease cannot be written to the journal ({error}), so it was "
                 "revoked; check [luigi_sinks.leases] folder in luigi.cfg"
             ) from None
+
+
+@contextmanager
+def _explained(credential: str) -> Iterator[None]:
+    """Raise CredentialError for an error of a source that is none of this package."""
+    try:
+        yield
+    except (CredentialError, SinkError, Refused):
+        raise
+    except Exception as error:
+        raise CredentialError(
+            f"credential {credential!r}: its source failed ({type(error).__name__}: {error}); check its "
+            "settings, or report this to the author of the source"
+        ) from error
 
 
 _in_progress = threading.local()
@@ -228,7 +255,8 @@ def revoke(source: Source, lease: journal.LeaseRecord) -> None:
         "revocation", credential=lease.credential, source=kind, token=lease.lease, task_id=lease.task_id
     )
     try:
-        source.revoke(lease.lease)
+        with bounded(), redaction.shielded(), _explained(lease.credential):
+            source.revoke(lease.lease)
     except CredentialError as error:
         audit.record(replace(entry, outcome="failure", reason=str(error)))
         _log.warning("%s; the lease expires by itself, or the next process revokes it", error)

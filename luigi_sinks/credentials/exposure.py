@@ -1,9 +1,10 @@
-"""Closes three ways in which a process can leak its secrets.
+"""Closes four ways in which a process can leak its secrets.
 
 - `http.client` prints headers and bodies if its debuglevel is set. This is disabled for all
   requests that urllib3 sends in this process.
 - botocore logs signatures, tokens, requests and responses at DEBUG. Its loggers are filtered
   to INFO and above, whatever their level.
+- Libraries log what they send, and what servers quote of it. All log records are redacted.
 - The kernel writes the memory of a crashing process to a core file. Core files are disabled,
   also for child processes; to get one, raise the soft limit again.
 """
@@ -16,6 +17,8 @@ from contextlib import suppress
 from functools import cache
 from typing import Final
 
+from luigi_sinks import redaction
+
 BOTOCORE: Final = tuple(
     f"botocore.{module}"
     for module in (
@@ -26,9 +29,14 @@ BOTOCORE: Final = tuple(
 )
 
 
-@cache
 def prevent() -> None:
-    """Disable core dumps and HTTP debug output for this process and its forks; call it before the first secret."""
+    """Disable core dumps and HTTP debug output for this process and its forks; call it before each new secret."""
+    redaction.watch_logs()  # each time, because a program may set another factory of log records meanwhile
+    _prevent_once()
+
+
+@cache
+def _prevent_once() -> None:
     _disable_http_debug()
     _filter_botocore_logs()
     _disable_core_files()

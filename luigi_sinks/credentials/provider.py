@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.util import Finalize, register_after_fork
 from typing import TypeVar
 from weakref import WeakSet
 
-from luigi_sinks import running
+from luigi_sinks import redaction, running
 from luigi_sinks.credentials import journal
 from luigi_sinks.credentials.cache import Timing, TokenCache, revoke
 from luigi_sinks.credentials.source import Leasing, Refused, Request, Source, Use
@@ -24,7 +26,19 @@ Result = TypeVar("Result")
 _GRACE = 2.0
 """Seconds to wait for a terminating child process before it is killed."""
 
+_REMEMBERED = 5.0
+"""Seconds for which a final refusal is repeated without asking again, unless the source has changed meanwhile."""
+
 _providers: WeakSet[Provider] = WeakSet()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a server refused a token finally, until when that is repeated, and whether the source has changed."""
+
+    reason: str
+    until: float
+    changed: Callable[[], bool]
 
 
 class Provider:
@@ -46,6 +60,7 @@ class Provider:
         self._sources: dict[str, Source] = {}
         self._caches: dict[tuple[str, Request], TokenCache] = {}
         self._by_request: dict[tuple[str, Request], TokenCache] = {}
+        self._refusals: dict[tuple[str, Request], Refusal] = {}
 
     def use(
         self,
@@ -79,31 +94,52 @@ class Provider:
         """
         task = running.current()
         request = Request(host, port, user, audience, owner or task.owner, task.family)
-        cache = self._by_request.get((credential, request)) or self._cache_for(credential, request)
+        key = credential, request
+        cache = self._by_request.get(key) or self._cache_for(credential, request)
+        if key in self._refusals:
+            self._repeat_refusal(key)
         token = cache.token()
         try:
-            return connect(token)
+            return _shielded(connect, token)
         except Refused as refusal:
             fresh = cache.replacement(token)
             if fresh.fingerprint == token.fingerprint:
-                raise _refused(credential, refusal) from refusal.__cause__
-        return _retry(cache, connect, fresh)
+                raise self._refused(key, token, refusal) from refusal.__cause__
+        try:
+            return _shielded(connect, fresh)
+        except Refused as refusal:
+            cache.drop(fresh)
+            raise self._refused(key, fresh, refusal) from refusal.__cause__
+
+    def _refused(self, key: tuple[str, Request], token: Token, refusal: Refused) -> CredentialError:
+        said = f"credential {key[0]!r} was refused by the server: {refusal.__cause__ or refusal}"
+        self._refusals[key] = Refusal(said, self._timing.clock() + _REMEMBERED, token.info.changed)
+        return CredentialError(said)
+
+    def _repeat_refusal(self, key: tuple[str, Request]) -> None:
+        """Raise the error of a recent refusal: each attempt would make two exchanges, and count as a failed login."""
+        refusal = self._refusals.get(key)
+        if refusal is not None and self._timing.clock() < refusal.until and not refusal.changed():
+            raise CredentialError(f"{refusal.reason} (a moment ago; it is not asked again within {_REMEMBERED:.0f} s)")
+        self._refusals.pop(key, None)
 
     def begin(self, task: running.Running) -> None:
-        """Set the task that uses tokens from now on; discard tokens and revoke leases of the one before."""
+        """Set the task that uses tokens from now on; discard tokens and revoke leases of the one before.
+
+        What was fetched before any task, such as by the check whether this one is complete, is the task's from now on.
+        """
         before = running.here()
         if before.task_id != task.task_id:
             self.end(before.task_id)  # it yielded a dependency, and will run again after it
         running.become(task)
         with self._lock:
+            caches = list(self._caches.values())
             self._by_request = {}
+        for cache in caches:
+            cache.adopt(task.task_id)
 
     def end(self, task_id: str) -> None:
-        """Discard the tokens that were fetched for the task, and revoke its leases.
-
-        Tokens fetched between tasks, while Luigi checks what is complete, belong to no
-        task and are kept until they expire.
-        """
+        """Discard the tokens that were fetched for the task, and revoke its leases."""
         if not task_id:
             return
         with self._lock:
@@ -164,16 +200,14 @@ class Provider:
         return source
 
 
-def _retry(cache: TokenCache, connect: Callable[[Token], Result], token: Token) -> Result:
+def _shielded(connect: Callable[[Token], Result], token: Token) -> Result:
+    """Return `connect(token)`. An error contains no secret, neither in a text nor in a variable of a frame."""
+    outer = sys.exception()
     try:
         return connect(token)
-    except Refused as refusal:
-        cache.drop(token)
-        raise _refused(cache.credential, refusal) from refusal.__cause__
-
-
-def _refused(credential: str, refusal: Refused) -> CredentialError:
-    return CredentialError(f"credential {credential!r} was refused by the server: {refusal.__cause__ or refusal}")
+    except BaseException as error:  # not `redaction.shielded`, which costs a microsecond each time
+        redaction.clean(error, outer)
+        raise
 
 
 def _wait_or_kill(lease: journal.LeaseRecord) -> None:

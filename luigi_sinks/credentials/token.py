@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NoReturn
 
+from luigi_sinks import redaction
 from luigi_sinks.errors import CredentialError
 
 Scheme = Literal["password", "bearer", "api_key", "signature", "none"]
 """How a token is sent: as a password, bearer token or API key, as a request signature, or not at all."""
 
 _KEY: Final = os.urandom(32)
+_ONE_LINE: Final = re.compile(r"[^\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]*")
+_VISIBLE: Final = re.compile(r"[!-~]+")
+_SENDABLE: Final = {"bearer": _VISIBLE, "api_key": _VISIBLE}
+"""What a token of a scheme may consist of: it stands in a header as it is, or as a field of a login."""
+
+_WRONG: Final = {_ONE_LINE: "a line break or another control character", _VISIBLE: "a space, a line break or no ASCII"}
+
 _process = object()
 """A new object in each forked child, by which `reveal` detects a token that was inherited."""
 
@@ -51,6 +60,11 @@ class TokenInfo:
     changed: Callable[[], bool] = field(default=_never, repr=False, compare=False)
 
     @property
+    def public(self) -> tuple[str, ...]:
+        """The texts of a token that are no secret, though it may contain them."""
+        return self.user, self.principal, self.issuer, self.audience, self.token_id, self.lease
+
+    @property
     def age(self) -> float:
         """Seconds to keep the token after its issue, without any safety margin."""
         return self.max_age if self.lifetime is None else min(self.lifetime, self.max_age)
@@ -82,7 +96,9 @@ class Token:
         self._secret = secret
         self._process = _process
         self.info = info or TokenInfo()
-        self.fingerprint = hashlib.blake2b(secret.encode(), key=_KEY, digest_size=6).hexdigest()
+        content = secret.encode("utf-8", "surrogatepass")
+        self.fingerprint = hashlib.blake2b(content, key=_KEY, digest_size=6).hexdigest()
+        redaction.hold(secret, public=self.info.public)
 
     @property
     def scheme(self) -> Scheme:
@@ -128,6 +144,20 @@ class Token:
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         """Raise TypeError."""
         self.__getstate__()
+
+
+def require_sendable(credential: str, token: Token) -> None:
+    """Raise CredentialError for a token or a user that no server can be sent, such as one with a line break."""
+    allowed = _SENDABLE.get(token.scheme, _ONE_LINE)
+    if not allowed.fullmatch(token.reveal()):
+        raise CredentialError(
+            f"credential {credential!r}: its source returned a {token.scheme} with {_WRONG[allowed]}, "
+            "which no server accepts; store the secret alone, on one line, without spaces around it"
+        )
+    if not _ONE_LINE.fullmatch(token.user):
+        raise CredentialError(
+            f"credential {credential!r}: its source returned a user with {_WRONG[_ONE_LINE]}; correct the name there"
+        )
 
 
 def _mark_inherited() -> None:

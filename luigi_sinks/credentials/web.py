@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
 
 from luigi_sinks import config
+from luigi_sinks.credentials.exchanges import LARGEST, Exchanges, exchanges
 from luigi_sinks.errors import BadSetting, CredentialError, NotInstalled
+from luigi_sinks.limit import within
 
 try:
     import urllib3
+
+    from luigi_sinks.limited_http import POOLS
 except ImportError as missing:
     raise NotInstalled("oidc", missing) from missing
 
-_LIMIT = 1 << 20
-"""Maximum size of a response in bytes."""
-
-_TIMEOUT = 20.0
-"""Maximum time for a whole response, in seconds."""
+_LONGEST = 1e9
+"""Maximum lifetime of a token in seconds: 30 years."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,11 @@ class Response:
 
 def require_tls(url: str, name: str) -> str:
     """Return the URL. Raises BadSetting unless its scheme is https, or http with a loopback host."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise BadSetting(f"credential {name!r}: {url!r} is not a URL ({error}); correct it") from None
     if parts.username or parts.password or not parts.hostname:
         raise BadSetting(
             f"credential {name!r}: {parts.scheme}://{parts.hostname or ''} must name a host and no user; correct it"
@@ -50,17 +54,24 @@ def is_plaintext(url: str) -> bool:
     return urlsplit(url).scheme == "http"
 
 
+def seconds(value: object) -> float | None:
+    """Return how long another program says that a token lives; None if it says nothing. Raises ValueError."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():  # some providers write the number as text
+        value = int(value[:12])
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST:
+        raise ValueError("no number of seconds")
+    return float(value)
+
+
 class Web:
     """An HTTP client for one identity provider. `ca` is a file of CA certificates; by default the system's are used."""
 
     def __init__(self, name: str, ca: Path | None) -> None:
         self._name = name
-        self._pool = urllib3.PoolManager(
-            cert_reqs="CERT_REQUIRED",
-            ca_certs=str(ca) if ca else None,
-            timeout=urllib3.Timeout(connect=5, read=10),
-            retries=False,
-        )
+        self._pool = urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=str(ca) if ca else None, retries=False)
+        self._pool.pool_classes_by_scheme = POOLS
 
     def get(self, url: str) -> Response:
         """Send a GET request. Raises CredentialError unless the response is a JSON object."""
@@ -73,34 +84,23 @@ class Web:
 
     def _request(self, method: str, url: str, body: str | None, headers: Mapping[str, str]) -> Response:
         require_tls(url, self._name)
-        accept = {"accept": "application/json", **headers}
-        try:
-            response = self._pool.request(method, url, body=body, headers=accept, redirect=False, preload_content=False)
-            content = self._body(response, url)
-        except urllib3.exceptions.HTTPError as error:
-            raise self._error(
-                url, f"does not answer ({type(error).__name__}); check the address, its certificate and `ca`"
-            ) from None
-        return Response(response.status, self._object(url, response.status, content))
-
-    def _body(self, response: urllib3.BaseHTTPResponse, url: str) -> bytes:
-        """Read the whole body. Raises CredentialError if it is too large or takes too long."""
-        body, end = b"", time.monotonic() + _TIMEOUT
-        try:
-            while chunk := response.read1(1 << 16, decode_content=True):
-                body += chunk
-                if len(body) > _LIMIT or time.monotonic() > end:
-                    raise self._error(url, f"sent a response of more than {_LIMIT} bytes or {_TIMEOUT:.0f} s")
-        finally:
-            response.close()
-        return body
+        limits = exchanges()
+        sent = {"accept": "application/json", **headers}
+        with within("request_timeout", limits.request_timeout, LARGEST) as limit:
+            try:
+                response = self._pool.request(
+                    method, url, body=body, headers=sent, redirect=False, timeout=limits.connect_timeout
+                )
+            except urllib3.exceptions.HTTPError as error:
+                raise self._error(url, limit.exceeded or _no_response(error, limits)) from None
+        return Response(response.status, self._object(url, response.status, response.data))
 
     def _object(self, url: str, status: int, body: bytes) -> dict[str, Any]:
         if 300 <= status < 400:  # noqa: PLR2004 - HTTP status codes
             raise self._error(url, f"redirects ({status}), which is not allowed; set the final address")
         try:
-            found = json.loads(body)
-        except ValueError:
+            found = json.loads(body, parse_constant=_refuse, object_pairs_hook=_without_duplicates)
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise self._error(url, f"returned {status} and no JSON object; check the address")
@@ -108,3 +108,21 @@ class Web:
 
     def _error(self, url: str, reason: str) -> CredentialError:
         return CredentialError(f"credential {self._name!r}: {url} {reason}")
+
+
+def _no_response(error: Exception, limits: Exchanges) -> str:
+    refused = urllib3.exceptions.NewConnectionError  # which is a subclass of the other
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError) and not isinstance(error, refused):
+        return f"accepts no connection within connect_timeout = {limits.connect_timeout:g} s; check the address"
+    return f"does not answer ({type(error).__name__}); check the address, its certificate and `ca`"
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; which of two values counts would depend on the reader."""
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError("a name stands twice")
+    return found

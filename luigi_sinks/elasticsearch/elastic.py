@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from luigi_sinks import redaction
 from luigi_sinks.elasticsearch import errors
 from luigi_sinks.elasticsearch.pool import CHANGE, LOOK, open_pool
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
@@ -39,12 +40,13 @@ class Client:
         longest = settings.request_timeout
         self._by_timeout = {within: client.options(request_timeout=within * longest) for within in (LOOK, CHANGE)}
 
+    @redaction.shielded()
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
         """Return the answer to one attempt at a call; raises what `errors` makes of any other."""
         try:
             return call(self._by_timeout[within])
         except ApiError as error:
-            raise errors.from_response(self._settings, error.status_code, error.body) from error
+            raise errors.from_response(self._settings, error.status_code, error.body) from None  # it keeps the headers
         except TransportError as error:
             cause = error.__cause__
             if not isinstance(cause, (CredentialError, SinkError)):
@@ -67,7 +69,10 @@ class _Json(JsonSerializer):
         return msgspec.json.encode(data)
 
     def json_loads(self, data: bytes) -> Any:
-        return {"errors": False} if data.startswith(b'{"errors":false,') else msgspec.json.decode(data)
+        try:
+            return {"errors": False} if data.startswith(b'{"errors":false,') else msgspec.json.decode(data)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
 
 
 _API = re.compile(r"compatible-with=\d+")

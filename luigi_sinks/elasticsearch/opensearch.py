@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
+from luigi_sinks import redaction
 from luigi_sinks.elasticsearch import errors
 from luigi_sinks.elasticsearch.pool import open_pool
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
@@ -49,6 +50,7 @@ class Client:
             max_retries=0,
         )
 
+    @redaction.shielded()
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
         """Return the answer to one attempt at a call; raises what `errors` makes of any other."""
         try:
@@ -140,7 +142,7 @@ class _Json(Serializer):
     def loads(self, s: str) -> Any:
         try:
             return {"errors": False} if s.startswith('{"errors":false,') else msgspec.json.decode(s)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise opensearchpy.SerializationError(str(error)) from None
 
 

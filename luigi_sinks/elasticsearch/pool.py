@@ -21,12 +21,17 @@ from luigi_sinks import credentials, running
 from luigi_sinks.credentials import Refused, Token, logins
 from luigi_sinks.elasticsearch import signing
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, CredentialError
+from luigi_sinks.limit import within
+from luigi_sinks.limited_http import Limited, LimitedTls
 
 LOOK, CHANGE = 1 / 3, 1.0
 """The share of `request_timeout` to wait for a look, and for a call that moves data or the cluster's state."""
 
 CONNECTIONS = 16
+
+_LARGEST = 1 << 30
+"""Bytes of the largest response; a page of rows that each have 200 kB takes less than half of it."""
 
 
 def open_pool(settings: ElasticsearchSettings) -> urllib3.HTTPConnectionPool:
@@ -40,6 +45,8 @@ class _Pool(urllib3.HTTPConnectionPool):
     So all connections use a new token as soon as there is one, and a request whose
     token the server refuses is sent once more, with a new one.
     """
+
+    ConnectionCls: type[urllib3.connection.HTTPConnection] = Limited
 
     def __init__(self, settings: ElasticsearchSettings, **options: Any) -> None:
         super().__init__(settings.host, settings.port, maxsize=CONNECTIONS, block=True, **options)
@@ -57,15 +64,15 @@ class _Pool(urllib3.HTTPConnectionPool):
     ) -> urllib3.BaseHTTPResponse:
         """Send a request and return the answer; `timeout` is how long to wait for it, in seconds."""
         settings, send = self._settings, super().urlopen
-        options["timeout"] = urllib3.Timeout(
-            connect=settings.connect_timeout, read=timeout or LOOK * settings.request_timeout
-        )
+        seconds = timeout or LOOK * settings.request_timeout
+        options["timeout"] = urllib3.Timeout(connect=settings.connect_timeout, read=seconds)
         url = url.replace("+", "%20")  # a signed space must be written so, and any may
         headers = {**(headers or {}), **settings.more_headers, "x-opaque-id": running.current().correlation}
 
         def attempt(token: Token) -> urllib3.BaseHTTPResponse:
             identity = _identity(settings, token, method, url, headers, body)
-            answer = send(method, url, body, {**headers, **identity}, **options)
+            with within("request_timeout", seconds, _LARGEST):
+                answer = send(method, url, body, {**headers, **identity}, **options)
             _refuse_too_long(settings, token, answer)
             if refusal := _refusal(settings, token, answer):
                 raise Refused(refusal)
@@ -76,7 +83,7 @@ class _Pool(urllib3.HTTPConnectionPool):
         return credentials.use(settings.credential, attempt, host=settings.host, port=settings.port, **who)
 
 
-class _TlsConnection(urllib3.connection.HTTPSConnection):
+class _TlsConnection(LimitedTls):
     """Reads the certificates from their files whenever it connects."""
 
     def __init__(self, *args: Any, settings: ElasticsearchSettings, **options: Any) -> None:
@@ -108,8 +115,19 @@ def _identity(
     if token.scheme == "signature":
         return signing.headers(settings, token, method, url, headers, body)
     if not settings.token_header.casefold().endswith("authorization"):
-        return {settings.token_header: token.reveal()}
+        return {settings.token_header: _visible(settings, token)}
     return {settings.token_header: _SCHEMES[token.scheme](settings, token)}
+
+
+def _visible(settings: ElasticsearchSettings, token: Token) -> str:
+    """Return a token that stands in a header of its own as it is."""
+    secret = token.reveal()
+    if not secret.isascii():
+        raise CredentialError(
+            f"{settings.where}: the {token.scheme} of credential {settings.credential!r} is not ASCII, and no header "
+            f"{settings.token_header!r} can have it; set token_header = authorization, or choose another secret"
+        )
+    return secret
 
 
 def _basic(settings: ElasticsearchSettings, token: Token) -> str:

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import mariadb
 
+from luigi_sinks import redaction
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Unavailable
 from luigi_sinks.mariadb import driver
@@ -44,7 +45,11 @@ def run(
     for attempt in range(_ATTEMPTS):
         start = time.monotonic()
         try:
-            with _returned(settings, _taken(settings)) as connection, connection.cursor(CommentingCursor) as cursor:
+            with (
+                redaction.shielded(),
+                _returned(settings, _taken(settings)) as connection,
+                connection.cursor(CommentingCursor) as cursor,
+            ):
                 return work(cursor, *args, **kwargs)
         except mariadb.Error as error:
             if is_lost(error):
@@ -125,7 +130,8 @@ def _asked(settings: MariaDBSettings, query: str) -> Any:
 @contextmanager
 def _explaining(settings: MariaDBSettings) -> Iterator[None]:
     try:
-        yield
+        with redaction.shielded():
+            yield
     except mariadb.Error as error:
         raise explained(settings, error) from error
 

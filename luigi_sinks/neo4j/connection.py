@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import neo4j
 from neo4j.exceptions import DriverError, Neo4jError
 
-from luigi_sinks import running
+from luigi_sinks import redaction, running
 from luigi_sinks.credentials import Refused, Token, logins, use
 from luigi_sinks.errors import BadSetting, CredentialError
 from luigi_sinks.neo4j import errors
@@ -97,6 +97,7 @@ def stream(settings: Neo4jSettings, cypher: str, **parameters: Any) -> Iterator[
             yield [row[0] for row in rows]
 
 
+@redaction.shielded()
 def _fetched(settings: Neo4jSettings, result: neo4j.Result) -> list[neo4j.Record]:
     try:
         with errors.explained(settings):

@@ -43,6 +43,7 @@ from luigi_sinks.neo4j import Neo4jSettings
 from luigi_sinks.testing.servers import SERVERS
 from luigi_sinks.testing.servers import state as states
 from luigi_sinks.testing.servers.elasticsearch import _hashed, lines_added
+from tests.secret_search import found
 
 PIPELINE = '''
 import base64, gc, http.client, logging, os, pickle, resource, secrets, signal, subprocess, sys, tempfile, time
@@ -325,37 +326,6 @@ def a_jwt(issuer="https://issuer.example"):
     claims = {"iss": issuer, "sub": "loader", "aud": "elasticsearch", "exp": int(time.time()) + 600, "iat": 1}
     headers = {"kid": "k1", "nonce": secrets.token_hex(16)}
     return jwt.encode({**claims, "jti": secrets.token_hex(16)}, KEY, algorithm="RS256", headers=headers)
-
-
-PIECE = 24
-
-
-def forms(secret):
-    """Yield the name and bytes of each encoding of parts of the secret; of a JWT, of parts of its signature."""
-    whole = secret.rpartition(".")[2].encode()
-    for piece in (whole[:PIECE], whole[PIECE : 2 * PIECE], whole[-PIECE:]):
-        yield "raw", piece
-        yield "hex", piece.hex().encode()
-        yield "hex", piece.hex().upper().encode()
-        if (quoted := quote(piece, safe="").encode()) != piece:
-            yield "URL-encoded", quoted
-            yield "URL-encoded", re.sub(b"%..", lambda found: found[0].lower(), quoted)
-        for shift in range(3):  # the characters that do not depend on neighbouring bytes, for each alignment
-            encoded = base64.b64encode(b"\0" * shift + piece)[4 * bool(shift) : (PIECE + shift) // 3 * 4]
-            yield "base64", encoded
-            yield "base64", encoded.translate(bytes.maketrans(b"+/", b"-_"))
-
-
-LARGE = 10_000_000
-"""A text of more bytes than this is a memory dump, where a secret is not encoded."""
-
-
-def found(secret, text):
-    """Return the encodings in which the text, also with its lines joined, contains any part of the secret."""
-    if len(text) > LARGE:
-        return {form for form, piece in forms(secret) if form == "raw" and piece in text}
-    joined = b"".join(text.split())
-    return {form for form, piece in forms(secret) if piece in text or piece in joined}
 
 
 class StandIn(BaseHTTPRequestHandler):

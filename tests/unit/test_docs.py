@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from luigi_sinks import audit, config, elasticsearch, mariadb, neo4j, owners, stores
 from luigi_sinks.contract import Contract
-from luigi_sinks.credentials import journal
+from luigi_sinks.credentials import exchanges, journal
 from luigi_sinks.credentials.sources import BUILT_IN
 from luigi_sinks.errors import BadRow
 from tests.pages import TASKS
@@ -43,6 +43,7 @@ SECTIONS = {
     "[luigi_sinks.neo4j]": neo4j.Neo4jSettings,
     "[luigi_sinks.audit]": audit.AuditSettings,
     "[luigi_sinks.leases]": journal.LeaseSettings,
+    "[luigi_sinks.exchanges]": exchanges.Exchanges,
 }
 OWNER = "[luigi_sinks.owner.NAME]"
 SOURCES = {

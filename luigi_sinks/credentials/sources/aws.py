@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from luigi_sinks import owners
+from luigi_sinks import limit, owners, redaction
+from luigi_sinks.credentials.exchanges import exchanges
 from luigi_sinks.credentials.source import Refused, Request, Use
 from luigi_sinks.credentials.token import Token
 from luigi_sinks.credentials.web import is_plaintext, require_tls
-from luigi_sinks.errors import BadSetting, CredentialError, NotInstalled
+from luigi_sinks.errors import BadSetting, CredentialError, NotInstalled, SinkError
 
 try:
     import boto3  # type: ignore[import-untyped]  # it has no types
     from botocore.config import Config  # type: ignore[import-untyped]
     from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+
+    from luigi_sinks.limited_http import POOLS
 except ImportError as missing:
     raise NotInstalled("aws", missing) from missing
 
 Result = TypeVar("Result")
-
-_CONFIG = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"})
-_WITHOUT_PROXIES = _CONFIG.merge(Config(proxies={}))
-"""For plaintext endpoints on this machine: HTTP_PROXY of the environment would receive the secrets."""
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 _SAFE_TO_SHOW = {"AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "ValidationError"}
@@ -61,15 +61,26 @@ class Signer:
 
     def call(self, service: str, request: Request, work: Callable[[Any], Result]) -> Result:
         """Return `work(client)` with a client of the service; raises what `signed` does."""
-        options = _WITHOUT_PROXIES if self._endpoint and is_plaintext(self._endpoint) else _CONFIG
-        return self.signed(
-            request,
-            lambda session: work(session.client(service, endpoint_url=self._endpoint, config=options)),
+        return self.signed(request, lambda session: work(self._client(session, service)))
+
+    def _client(self, session: boto3.Session, service: str) -> Any:
+        limits, is_plain = exchanges(), self._endpoint and is_plaintext(self._endpoint)
+        options = Config(
+            connect_timeout=limits.connect_timeout,
+            read_timeout=limits.request_timeout,
+            retries={"total_max_attempts": 3, "mode": "standard"},
+            **({"proxies": {}} if is_plain else {}),  # HTTP_PROXY of the environment would receive the secrets
         )
+        client = session.client(service, endpoint_url=self._endpoint, config=options)
+        client._endpoint.http_session._pool_classes_by_scheme.update(POOLS)  # noqa: SLF001 - there is no public way
+        return client
 
     def _safely(self, session: boto3.Session, work: Callable[[boto3.Session], Result]) -> Result:
+        _hold_keys(session)
         try:
             return work(session)
+        except SinkError:
+            raise
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "unknown"))
             message = f": {error.response['Error'].get('Message', '')}" if code in _SAFE_TO_SHOW else ""
@@ -77,11 +88,27 @@ class Signer:
             if self._through and code in _EXPIRED:
                 raise Refused(reason) from None
         except BotoCoreError as error:
-            reason = f"the request to AWS failed ({type(error).__name__})"
+            ran_out = limit.current()
+            reason = f"the request to AWS failed ({(ran_out and ran_out.exceeded) or type(error).__name__})"
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            reason = f"AWS returned an undocumented response ({type(error).__name__})"
         raise CredentialError(
             f"credential {self._name!r}: {reason}; check that this process has an AWS identity, "
             f"and section [luigi_sinks.credential.{self._name}]"
         ) from None
+
+
+def _hold_keys(session: boto3.Session) -> None:
+    """Keep the keys that sign, and the signatures made with them, out of logs and errors."""
+    with suppress(BotoCoreError):  # `work` meets it too
+        if identity := session.get_credentials():
+            keys = identity.get_frozen_credentials()
+            redaction.hold(keys.secret_key, keys.token, public=[keys.access_key or ""])
+    session.events.register("before-send", _hold_signature, unique_id="luigi_sinks")
+
+
+def _hold_signature(request: Any, **_: Any) -> None:
+    redaction.hold(str(request.headers.get("Authorization", "")).rpartition("Signature=")[2], kind="signature")
 
 
 def assumed(token: Token, region: str) -> boto3.Session:

@@ -16,9 +16,6 @@ from luigi_sinks.errors import CredentialError
 
 Stamp = tuple[int, int, int, int]
 
-_SKEW = 1.0
-"""Seconds by which the clock of the token's issuer may be ahead of this machine's."""
-
 
 @dataclass(frozen=True)
 class FileSettings:
@@ -53,7 +50,7 @@ class FileSource:
         return Request()
 
     def fetch(self, request: Request) -> Token:  # noqa: ARG002
-        """Read the file. Raises CredentialError if it is empty or unreadable, or its token is not valid yet."""
+        """Read the file. Raises CredentialError if it is empty or unreadable, or its token is not valid now."""
         path = str(self._path)
         stamp = _stamp(path)
         try:
@@ -66,8 +63,8 @@ class FileSource:
         if not secret:
             raise CredentialError(f"credential {self._name!r}: {self._path} is empty; write the secret into it")
         found = claims.unverified(secret) if self._scheme == "bearer" else {}
-        self._require_valid_now(found)
         info = TokenInfo(
+            lifetime=self._lifetime(found),
             scheme=self._scheme,
             principal=claims.text(found, "sub"),
             issuer=claims.text(found, "iss"),
@@ -77,14 +74,23 @@ class FileSource:
         )
         return Token(secret, info)
 
-    def _require_valid_now(self, found: dict[str, Any]) -> None:
-        """Raise CredentialError if `nbf` lies in the future. Not every server checks this: Elasticsearch does not."""
-        early = claims.not_before(found) - time.time()
-        if early > _SKEW:
+    def _lifetime(self, found: dict[str, Any]) -> float | None:
+        """Return the seconds that the token lives. Raises CredentialError if it is not valid yet, or no longer.
+
+        Not every server checks the first: Elasticsearch does not.
+        """
+        now, expires = time.time(), claims.expires(found)
+        if (early := claims.not_before(found) - now) > claims.LEEWAY:
             raise CredentialError(
                 f"credential {self._name!r}: the token in {self._path} becomes valid only in {early:.0f} s; wait, "
                 "or correct the clock of this machine or of the issuer"
             )
+        if expires is not None and expires + claims.LEEWAY < now:
+            raise CredentialError(
+                f"credential {self._name!r}: the token in {self._path} expired {now - expires:.0f} s ago; check the "
+                "program that renews the file, or the clock of this machine"
+            )
+        return None if expires is None else max(expires - now, claims.LEEWAY)
 
 
 def _changed(path: str, stamp: Stamp | None) -> bool:

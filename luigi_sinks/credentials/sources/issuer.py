@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from luigi_sinks.credentials.sources import claims
 from luigi_sinks.credentials.web import Web, require_tls
-from luigi_sinks.errors import CredentialError, NotInstalled
+from luigi_sinks.errors import CredentialError, NotInstalled, SinkError
 
 try:
     import jwt
@@ -17,10 +18,13 @@ except ImportError as missing:
     raise NotInstalled("oidc", missing) from missing
 
 _DOCUMENT_TTL = 3600.0
+_LONGEST_URL = 2000
 _KEY_REFRESH_INTERVAL = 10.0
 """Minimum seconds between two reads of the keys, so that tokens with unknown keys cannot flood the issuer."""
 
-_LEEWAY = 60
+_MALFORMED = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What the library raises for data that it does not expect."""
+
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 
@@ -60,10 +64,12 @@ class Issuer:
                 algorithms=_ALGORITHMS,
                 issuer=self.name,
                 audience=audience or None,
-                leeway=_LEEWAY,
+                leeway=claims.LEEWAY,
                 options={"verify_aud": bool(audience), "require": ["exp", "iss"]},
             )
-        except jwt.PyJWTError as error:
+        except SinkError:
+            raise
+        except (jwt.PyJWTError, *_MALFORMED) as error:
             raise self._error(
                 f"returned an invalid token ({type(error).__name__}); check `issuer`, `audience` and the clock"
             ) from None
@@ -82,7 +88,7 @@ class Issuer:
         found = self._get(self._address("jwks_uri"))
         try:
             return {key.key_id: key for key in jwt.PyJWKSet.from_dict(found).keys}
-        except (jwt.PyJWTError, TypeError, AttributeError):
+        except (jwt.PyJWTError, *_MALFORMED):
             raise self._error("publishes keys in an unknown format; check its key set") from None
 
     def _address(self, what: str) -> str:
@@ -91,7 +97,7 @@ class Issuer:
             known.document = self._read_document()
             known.document_until = time.monotonic() + _DOCUMENT_TTL
         address = known.document.get(what)
-        if not isinstance(address, str):
+        if not isinstance(address, str) or not address.isprintable() or len(address) > _LONGEST_URL:
             raise self._error(f"has no {what} in its discovery document; check `issuer`")
         return require_tls(address, self._credential)
 

@@ -15,11 +15,12 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+from luigi_sinks import redaction
 from luigi_sinks.credentials.source import Refused, Request, Use, read
 from luigi_sinks.credentials.sources import claims
 from luigi_sinks.credentials.sources.issuer import Issuer
 from luigi_sinks.credentials.token import Token, TokenInfo
-from luigi_sinks.credentials.web import Response
+from luigi_sinks.credentials.web import Response, seconds
 from luigi_sinks.errors import CredentialError, NotInstalled
 
 try:
@@ -141,6 +142,7 @@ class Oidc:
             "client_assertion_type": _ASSERTION,
             "client_assertion": assertion,
         }
+        redaction.hold(assertion)
         return ClientAuth(fields, {})
 
     def _projected(self, path: Path) -> str:
@@ -165,6 +167,7 @@ class Oidc:
 
     def _basic(self, secret: Token) -> ClientAuth:
         pair = f"{quote(self._settings.client_id, safe='')}:{quote(secret.reveal(), safe='')}"
+        redaction.hold(pair, public=[self._settings.client_id])
         return ClientAuth({}, {"authorization": "Basic " + base64.b64encode(pair.encode()).decode()})
 
     def _content(self, path: Path) -> str:
@@ -182,9 +185,9 @@ class Oidc:
             raise self._error("returned no bearer token; check the client there")
         if secret.count(".") == 2:  # noqa: PLR2004 - a JWT has three parts
             self._issuer.check(secret, request.audience)
-        found, lifetime = claims.unverified(secret), content.get("expires_in")
+        found = claims.unverified(secret)
         info = TokenInfo(
-            lifetime=float(lifetime) if isinstance(lifetime, int | float) else None,
+            lifetime=self._lifetime(content, found),
             scheme="bearer",
             principal=claims.text(found, "sub") or self._settings.client_id,
             issuer=self._issuer.name,
@@ -192,6 +195,14 @@ class Oidc:
             token_id=claims.text(found, "jti"),
         )
         return Token(secret, info)
+
+    def _lifetime(self, content: dict[str, Any], found: dict[str, Any]) -> float | None:
+        """Return the shorter of what the response and the token say."""
+        try:
+            said = seconds(content.get("expires_in"))
+        except ValueError:
+            raise self._error("returned an `expires_in` that is no positive number; correct the client there") from None
+        return min(filter(None, (said, claims.lifetime(found))), default=None)
 
     def _error(self, reason: str) -> CredentialError:
         return CredentialError(f"credential {self._name!r}: {self._issuer.name} {reason}")

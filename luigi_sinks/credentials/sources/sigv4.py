@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from luigi_sinks import redaction
 from luigi_sinks.credentials.source import Request, Use, read
 from luigi_sinks.credentials.sources.aws import Signer
 from luigi_sinks.credentials.token import Token, TokenInfo
@@ -101,4 +102,5 @@ def signed(token: Token, method: str, url: str, headers: Mapping[str, str], body
     keys = Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
     request = AWSRequest(method=method, url=url, data=body, headers=dict(headers))
     SigV4Auth(keys, found["Service"], found["Region"]).add_auth(request)
+    redaction.hold(str(request.headers["Authorization"]).rpartition("Signature=")[2], kind="signature")
     return dict(request.headers.items())

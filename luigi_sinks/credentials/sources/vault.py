@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
+from luigi_sinks import limit, redaction
+from luigi_sinks.credentials.exchanges import exchanges
 from luigi_sinks.credentials.source import Refused, Request, Use, read
 from luigi_sinks.credentials.token import Token, TokenInfo
-from luigi_sinks.credentials.web import is_plaintext, require_tls
-from luigi_sinks.errors import CredentialError, NotInstalled
+from luigi_sinks.credentials.web import is_plaintext, require_tls, seconds
+from luigi_sinks.errors import CredentialError, NotInstalled, SinkError
 
 try:
     import hvac  # type: ignore[import-untyped]  # it has no types
@@ -27,6 +29,9 @@ try:
         Unauthorized,
         VaultError,
     )
+    from requests.adapters import HTTPAdapter
+
+    from luigi_sinks.limited_http import POOLS
 except ImportError as missing:
     raise NotInstalled("vault", missing) from missing
 
@@ -123,11 +128,11 @@ class Vault:
             raise CredentialError(f"credential {self._name!r}: another process holds the lease")
         session, first = self._sessions[lease]
         with self._safely("renewing the lease"):
-            login_seconds = float(session.client.auth.token.renew_self()["auth"]["lease_duration"] or first)
-            seconds = min(login_seconds, float(session.client.sys.renew_lease(lease)["lease_duration"]))
-        if seconds < first / 2:
+            login_seconds = _seconds(session.client.auth.token.renew_self()["auth"]["lease_duration"], first)
+            left = min(login_seconds, _seconds(session.client.sys.renew_lease(lease)["lease_duration"], 0.0))
+        if left < first / 2:
             raise CredentialError(f"credential {self._name!r}: Vault does not renew the lease any further")
-        return token.renewed(_info(token.user, lease, seconds))
+        return token.renewed(_info(token.user, lease, left))
 
     def revoke(self, lease: str) -> None:
         """Revoke the lease, and the session that took it. Raises CredentialError."""
@@ -145,12 +150,13 @@ class Vault:
         mount = self._settings.mount or "database"
         try:
             response = session.client.secrets.database.generate_credentials(self._settings.path, mount_point=mount)
-            seconds, lease = min(session.lifetime, float(response["lease_duration"])), response["lease_id"]
-            token = Token(response["data"]["password"], _info(response["data"]["username"], lease, seconds))
+            left, lease = min(session.lifetime, _seconds(response["lease_duration"], 0.0)), _text(response["lease_id"])
+            user, password = _text(response["data"]["username"]), _text(response["data"]["password"])
+            token = Token(password, _info(user, lease, left))
         except BaseException:
             _log_out(session)  # this also revokes any lease that it took
             raise
-        self._sessions[lease] = session, seconds
+        self._sessions[lease] = session, left
         return token
 
     def _read_kv(self, session: VaultSession) -> Token:
@@ -185,11 +191,10 @@ class Vault:
         client = hvac.Client(
             url=self._settings.address,
             token="",  # else hvac takes VAULT_TOKEN of the environment
-            verify=str(self._settings.ca) if self._settings.ca else True,
-            timeout=10,
+            timeout=(exchanges().connect_timeout, exchanges().request_timeout),
             allow_redirects=False,
             namespace=self._settings.namespace or None,
-            session=_without_proxies() if is_plaintext(self._settings.address) else None,
+            session=_session(self._settings),
         )
         with self._safely("logging in"):
             try:
@@ -198,7 +203,9 @@ class Vault:
                 if jwt:
                     raise Refused(f"Vault rejects the JWT ({type(error).__name__})") from None
                 raise
-        return VaultSession(client, float(response["lease_duration"]) or float("inf"))
+            redaction.hold(client.token)
+            lifetime = _seconds(response["lease_duration"], float("inf"))
+        return VaultSession(client, lifetime)
 
     def _jwt_login(self, client: Any, jwt: Token) -> Any:
         mount = self._settings.auth_mount or "jwt"
@@ -226,9 +233,12 @@ class Vault:
         """Raise CredentialError with the type of hvac's error only: its message may quote a secret."""
         try:
             yield
+        except SinkError:
+            raise
         except (VaultError, requests.RequestException) as error:
-            kind = type(error).__name__
-        except (KeyError, TypeError, ValueError):
+            ran_out = limit.current()
+            kind = (ran_out and ran_out.exceeded) or type(error).__name__
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
             kind = "undocumented response"
         else:
             return
@@ -242,10 +252,38 @@ def _info(user: str, lease: str, seconds: float) -> TokenInfo:
     return TokenInfo(lifetime=seconds, user=user, principal=user, issuer="vault", lease=lease)
 
 
-def _without_proxies() -> requests.Session:
-    """Return a session for plaintext on this machine: HTTP_PROXY of the environment would receive the secrets."""
+def _seconds(value: object, if_zero: float) -> float:
+    """Return a duration of Vault, whose 0 means that there is none. Raises ValueError for anything else."""
+    return if_zero if value == 0 and value is not False else (seconds(value) or if_zero)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+class _Adapter(HTTPAdapter):
+    """Sends requests by limited connections."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+
+def _session(settings: VaultSettings) -> requests.Session:
+    """Return a session without proxies for plaintext: HTTP_PROXY of the environment would receive the secrets."""
     session = requests.Session()
-    session.trust_env = False
+    session.verify = str(settings.ca) if settings.ca else True
+    session.trust_env = not is_plaintext(settings.address)
+    session.headers["accept-encoding"] = "identity"
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Adapter())
     return session
 
 

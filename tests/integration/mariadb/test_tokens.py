@@ -308,9 +308,9 @@ def test_the_plugin_takes_no_token_in_clear_text_and_asks_nobody_about_it(shown,
     def asked():
         return [line for line in servers.last_log_lines("aws", 200) if anyhow in line]
 
-    given = replace(shown(user=anyhow), user=anyhow)
+    given, over_clear_text = (replace(shown(user=anyhow), user=anyhow) for _ in range(2))
     with pytest.raises(CredentialError, match="over clear text"):
-        current_user(without_tls(given))
+        current_user(without_tls(over_clear_text))
     assert asked() == []
     assert current_user(given) == [(f"{anyhow}@%", None)]
     assert len(asked()) == 1

@@ -394,6 +394,8 @@ def test_without_our_filters_botocore_logs_the_token(luigi_cfg, sts, caplog, mon
     """The control of the test above: without our filters the token is in the log."""
     caplog.set_level(logging.DEBUG)
     exposure.prevent()
+    monkeypatch.setattr("luigi_sinks.redaction.watch_logs", lambda: None)
+    monkeypatch.setattr(logging, "_logRecordFactory", logging.LogRecord)
     for name in exposure.BOTOCORE:
         monkeypatch.setattr(logging.getLogger(name), "filters", [])
     luigi_cfg(section("es", source="sts_web_identity", region="eu-west-1", endpoint=sts.address))

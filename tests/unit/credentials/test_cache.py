@@ -148,14 +148,35 @@ def test_many_refusals_of_one_token_make_one_exchange(provider_of, source, toget
     assert len(source.fetched) == 2
 
 
-def test_a_token_that_was_refused_twice_is_not_cached(provider_of, source):
+def refuse(token):
+    raise Refused from PermissionError("go away")
+
+
+def test_a_token_that_was_refused_twice_is_not_cached(provider_of, source, clock):
     provider = provider_of(source)
-
-    def connect(token):
-        raise Refused from PermissionError("go away")
-
     with pytest.raises(CredentialError, match="'db' was refused by the server: go away"):
-        provider.use("db", connect)
+        provider.use("db", refuse)
+    clock.now += 5.1
+    assert provider.use("db", reveal) == "secret-3"
+
+
+def test_many_uses_of_a_token_that_the_server_refuses_make_two_exchanges_in_a_moment(provider_of, source, clock):
+    provider = provider_of(source)
+    for _ in range(50):
+        with pytest.raises(CredentialError, match="'db' was refused by the server: go away"):
+            provider.use("db", refuse)
+        clock.now += 0.05
+    assert len(source.fetched) == 2
+    assert provider.use("db", reveal, port=1) == "secret-3", "another server may accept it"
+
+
+def test_a_source_that_has_changed_is_asked_at_once_after_a_refusal(provider_of, source):
+    provider, changed = provider_of(source), []
+    source.info["changed"] = lambda: bool(changed)
+    with pytest.raises(CredentialError):
+        provider.use("db", refuse)
+    changed.append(True)
+    source.info["changed"] = lambda: False
     assert provider.use("db", reveal) == "secret-3"
 
 

@@ -42,7 +42,7 @@ def test_without_our_setting_http_client_prints_requests(printed):
 
 
 def test_http_client_does_not_print_requests(printed):
-    exposure.prevent.__wrapped__()
+    exposure._prevent_once.__wrapped__()
     assert printed() == ""
 
 
@@ -79,7 +79,7 @@ def test_without_our_filters_botocore_logs_what_it_sends_and_receives(logged):
 
 
 def test_botocore_does_not_log_what_it_sends_and_receives_even_if_set_to_debug_later(logged):
-    exposure.prevent.__wrapped__()
+    exposure._prevent_once.__wrapped__()
     said = logged()
     assert "canary" not in said
     assert "Calling endpoint provider with parameters" in said, "its other loggers are left alone"

@@ -40,15 +40,23 @@ def test_a_tasks_tokens_are_dropped_and_its_leases_revoked_at_its_end(provider_o
     assert provider.use("db", reveal) == "secret-3"
 
 
-def test_a_token_fetched_between_tasks_is_kept_when_a_task_ends(provider_of, leasing):
+def test_a_token_fetched_before_a_task_belongs_to_it(provider_of, leasing):
     provider = provider_of(leasing)
-    provider.use("db", reveal)
+    provider.use("db", reveal)  # as by `complete()`
+    provider.begin(FIRST)
+    assert provider.use("db", reveal) == "secret-1"
+    assert [leased.task_id for leased in journal.entries()] == ["First__1"]
+    provider.end("First__1")
+    assert (leasing.revoked, noted()) == (["lease-1"], [])
+    assert provider.use("db", reveal) == "secret-2"
+
+
+def test_a_token_of_a_task_is_not_taken_over_by_the_next(provider_of, leasing, together):
+    provider = provider_of(leasing)
     provider.begin(FIRST)
     provider.use("db", reveal)
-    provider.end("First__1")
-    assert (provider.use("db", reveal), leasing.revoked) == ("secret-1", [])
-    provider.close()
-    assert leasing.revoked == ["lease-1"]
+    together(1, lambda: provider.begin(SECOND))
+    assert [leased.task_id for leased in journal.entries()] == ["First__1"]
 
 
 def test_the_leases_of_a_task_that_waits_for_another_are_revoked(provider_of, leasing):
@@ -151,7 +159,7 @@ def test_a_lease_that_cannot_be_recorded_is_revoked(provider_of, leasing, monkey
 
 
 def test_the_parent_kills_a_hanging_child_before_it_revokes_its_leases(provider_of, leasing, child, monkeypatch):
-    monkeypatch.setattr("luigi_sinks.credentials.provider._GRACE", 0.1)
+    monkeypatch.setattr("luigi_sinks.credentials.provider._GRACE", 1.0)
     provider_of(leasing).reap("First__1")
     child.join(5)
     assert (child.exitcode, leasing.revoked) == (-signal.SIGKILL, ["lease-1"])

@@ -241,7 +241,7 @@ ELSEWHERE = ("location", "https://elsewhere.example/")
         ("/token", (307, {}, ELSEWHERE), r"redirects \(307\), which is not allowed"),
         (DISCOVERY, (200, b"<html>canary</html>"), "returned 200 and no JSON object"),
         (DISCOVERY, (200, [1]), "no JSON object"),
-        (DISCOVERY, (200, b'{"a": "' + b"x" * (1 << 20) + b'"}'), "sent a response of more than"),
+        (DISCOVERY, (200, b'{"a": "' + b"x" * (1 << 20) + b'"}'), "sent more than 1,048,576 bytes"),
         (DISCOVERY, (200, {"issuer": "https://another"}), "has another issuer URL"),
         (DISCOVERY, (404, {}), "returned 404"),
         ("/keys", (200, {"keys": "canary"}), "publishes keys in an unknown format"),
@@ -259,13 +259,89 @@ def test_a_wrong_response_is_an_error_that_does_not_quote_it(idp, configure, pat
     assert "canary" not in f"{caught.value}{caplog.text}"
 
 
-def test_a_provider_that_responds_too_slowly_is_an_error(idp, configure, monkeypatch):
-    monkeypatch.setattr("luigi_sinks.credentials.web._TIMEOUT", 0.2)
+DEADLINES = "[luigi_sinks.exchanges]\nrequest_timeout = {request}\nexchange_timeout = {exchange}\n"
+
+
+@pytest.mark.parametrize(
+    ("request_timeout", "exchange_timeout", "ran_out"),
+    [(0.3, 20, "request_timeout = 0.3 s"), (20, 0.4, "exchange_timeout = 0.4 s")],
+)
+def test_a_provider_that_responds_too_slowly_is_an_error_that_names_the_setting(
+    idp, configure, request_timeout, exchange_timeout, ran_out
+):
+    configure(DEADLINES.format(request=request_timeout, exchange=exchange_timeout))
     idp.drips = True
     started = time.monotonic()
-    with pytest.raises(CredentialError, match="sent a response of more than"):
+    with pytest.raises(CredentialError, match=f"openid-configuration took longer than {ran_out}"):
         use("es", seen)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "complaint"),
+    [
+        *((value, "`expires_in` that is no positive number") for value in (0, -1, True, "soon", 1e20, 10**400, [1])),
+        *((value, "returned 200 and no JSON object") for value in (float("nan"), float("inf"))),
+    ],
+)
+def test_a_lifetime_that_is_no_number_of_seconds_is_refused(idp, configure, lifetime, complaint):
+    idp.says["/token"] = (200, {"access_token": "opaque", "token_type": "bearer", "expires_in": lifetime})
+    with pytest.raises(CredentialError, match=complaint):
+        use("es", seen)
+
+
+@pytest.mark.parametrize(("lifetime", "seconds"), [("3600", 3600), (60.5, 60.5), (None, None)])
+def test_a_lifetime_may_be_written_as_text_or_missing(idp, configure, lifetime, seconds):
+    idp.says["/token"] = (200, {"access_token": "opaque", "token_type": "bearer", "expires_in": lifetime})
+    assert use("es", lambda token: token.info.lifetime) == seconds
+
+
+DEEP = b'{"a":' * 100_000
+
+
+@pytest.mark.parametrize("path", [DISCOVERY, "/keys", "/token"])
+@pytest.mark.parametrize(
+    "answer",
+    [DEEP, b'{"issuer": "a", "issuer": "b"}', b'{"expires_in": 1' + b"0" * 5000 + b"}", b"\xff"],
+    ids=["deep", "duplicate", "long", "not text"],
+)
+def test_json_that_readers_understand_differently_is_refused(idp, configure, path, answer):
+    idp.says[path] = (200, answer)
+    with pytest.raises(CredentialError, match="no JSON object"):
+        use("es", seen, audience="es")
+
+
+@pytest.mark.parametrize("key", [{"kty": "RSA", "kid": "k1"}, {"kty": "RSA", "n": "", "e": "=", "kid": "k1"}, 3, None])
+def test_keys_that_make_no_sense_are_refused(idp, configure, key):
+    idp.says["/keys"] = (200, {"keys": [key]})
+    with pytest.raises(CredentialError, match=r"publishes keys in an unknown format|signed by a key that it does not"):
+        use("es", seen, audience="es")
+
+
+@pytest.mark.parametrize("claims", [{"exp": 1e400}, {"exp": "soon"}, {"iat": float("inf")}, {"nbf": [1]}, {"aud": {}}])
+def test_a_token_with_senseless_claims_is_refused(idp, configure, claims):
+    idp.claims = claims
+    with pytest.raises(CredentialError, match="returned an invalid token"):
+        use("es", seen, audience="es")
+
+
+@pytest.mark.parametrize("address", ["https://[bad", "https://idp.example:99999999/", "https:///path", "https://a b/"])
+@pytest.mark.parametrize("what", ["token_endpoint", "jwks_uri"])
+def test_an_address_that_is_no_url_is_refused(idp, configure, what, address):
+    idp.says[DISCOVERY][1][what] = address
+    with pytest.raises((BadSetting, CredentialError), match="credential 'es'"):
+        use("es", seen)
+
+
+def test_a_token_that_expired_half_a_minute_ago_is_refused(idp, configure):
+    idp.claims = {"exp": int(time.time()) - 30}
+    with pytest.raises(CredentialError, match="ExpiredSignatureError"):
+        use("es", seen, audience="es")
+
+
+def test_a_token_lives_no_longer_than_its_own_claims_say(idp, configure):
+    idp.claims = {"exp": int(time.time()) + 20}
+    assert use("es", lambda token: token.info.lifetime, audience="es") == pytest.approx(20, abs=5)
 
 
 @pytest.mark.parametrize("what", ["token_endpoint", "jwks_uri"])

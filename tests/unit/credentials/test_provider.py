@@ -40,11 +40,13 @@ def test_a_refused_token_is_replaced_once_by_a_newer_one(secret):
     assert use("db", connect) == ["first", "second"]
 
 
-def test_a_refused_token_is_not_sent_again(secret):
+def test_a_refused_token_is_not_sent_again_until_the_file_changes(secret):
     connect = refusing("first")
-    with pytest.raises(CredentialError, match="'db' was refused by the server: access denied"):
-        use("db", connect)
-    assert use("db", lambda token: token.reveal()) == "first"
+    for _ in range(3):
+        with pytest.raises(CredentialError, match="'db' was refused by the server: access denied"):
+            use("db", connect)
+    secret.write_text("second\n")
+    assert use("db", connect) == ["first", "second"]
 
 
 def test_a_second_refusal_is_final(secret):
@@ -85,6 +87,19 @@ def test_a_token_that_is_not_valid_yet_is_not_sent(bearer, later):
         use("db", refusing())
 
 
+@pytest.mark.parametrize("ago", [30, 10**400, float("inf")])
+def test_a_token_that_expired_is_not_sent(bearer, ago):
+    bearer(exp=time.time() - ago if ago == 30 else -ago)
+    with pytest.raises(CredentialError, match=r"'db': the token in .* expired (3\d|inf) s ago; check the program"):
+        use("db", refusing())
+
+
+@pytest.mark.parametrize("lives", [-2, 2, 60])
+def test_a_token_lives_as_long_as_its_claims_say_with_a_little_leeway(bearer, lives):
+    bearer(exp=time.time() + lives)
+    assert use("db", lambda token: token.info.lifetime) == pytest.approx(max(lives, 5), abs=3)
+
+
 @pytest.mark.parametrize("starts", [0, -60, 0.5, "soon", None])
 def test_a_token_that_is_valid_or_has_no_start_time_is_sent(bearer, starts):
     bearer(nbf=starts if isinstance(starts, str | None) else time.time() + starts)
@@ -102,3 +117,28 @@ def test_a_credential_without_a_source_is_explained(luigi_cfg, section):
     luigi_cfg(f"[luigi_sinks.credential.db]\n{section}\n")
     with pytest.raises(BadSetting, match=r"\[luigi_sinks.credential.db\].*source = file"):
         use("db", refusing())
+
+
+@pytest.mark.parametrize("holds", ["bearer", "api_key", "password"])
+@pytest.mark.parametrize(
+    "content",
+    ["canary-token\nsecond line", "canary\rtoken", "canary\0token", "canary\ttoken"],
+    ids=["two lines", "carriage return", "null", "tab"],
+)
+def test_a_secret_that_no_server_can_be_sent_is_refused_and_not_quoted(secret, luigi_cfg, holds, content):
+    luigi_cfg(f"[luigi_sinks.credential.db]\nsource = file\nholds = {holds}\npath = {secret}\n")
+    secret.write_bytes(content.encode())
+    with pytest.raises(
+        CredentialError, match=f"'db': its source returned a {holds} with a .*line break.*alone"
+    ) as caught:
+        use("db", refusing())
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["two words", "caf\u00e9"])
+def test_only_a_password_may_contain_spaces_and_other_letters(secret, luigi_cfg, content):
+    secret.write_text(content)
+    assert use("db", refusing()) == [content]
+    luigi_cfg(f"[luigi_sinks.credential.es]\nsource = file\nholds = bearer\npath = {secret}\n")
+    with pytest.raises(CredentialError, match="returned a bearer with a space"):
+        use("es", refusing())
