@@ -9,8 +9,11 @@ from __future__ import annotations
 import logging
 import ssl
 import sysconfig
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 from luigi_sinks.errors import BadSetting, NotInstalled
@@ -42,6 +45,9 @@ if _KIND == "python":
 _KEEPS_ROWS = {"2.0.0rc1", "2.0.0rc2"}
 """Versions of the wheel that never free a value that was read: docs/mariadb-driver.md shows how to see it."""
 
+_CONNECT = 10
+"""Seconds to connect, if no option says so: the driver's own default."""
+
 _MANY_ROWS = 100_000
 
 _PLUGINS = (
@@ -54,10 +60,35 @@ _PLUGINS = (
 def connect(**options: Any) -> Any:
     """Return a new connection; the options are those of `mariadb.connect`.
 
-    Raises BadSetting if a certificate is to be verified and this system has no authorities.
+    Raises BadSetting if a certificate is to be verified and this system has no authorities, and
+    TimeoutError if the login as a whole takes more than twice the time-out to connect.
     """
     plugins = _plugins() if _KIND == "binary" else {}
-    return mariadb.connect(**plugins, **_authorities(options), **options)
+    given = {**plugins, **_authorities(options), **options}
+    return _within(2 * options.get("connect_timeout", _CONNECT), lambda: mariadb.connect(**given))
+
+
+def _within(seconds: float, connect: Callable[[], Any]) -> Any:
+    """Return a new connection. The driver's time-outs are for one read: a server may send a byte at a time.
+
+    What does not end in time is left to a thread of its own, which nothing waits for.
+    """
+    done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+
+    def try_it() -> None:
+        try:
+            done.put((connect(), None))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the connection is waited for
+            done.put((None, error))
+
+    Thread(target=try_it, name="luigi_sinks login to MariaDB", daemon=True).start()
+    try:
+        connection, error = done.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"the login was not complete after {seconds:g} s") from None
+    if error is not None:
+        raise error
+    return connection
 
 
 def warn_of_kept_rows(count: int) -> None:

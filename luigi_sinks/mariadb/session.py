@@ -17,7 +17,7 @@ from luigi_sinks import audit, owners
 from luigi_sinks.credentials import Refused, Token, use
 from luigi_sinks.credentials.audit_entries import token_entry
 from luigi_sinks.credentials.logins import login_of
-from luigi_sinks.errors import BadSetting, Forbidden, SinkError
+from luigi_sinks.errors import BadSetting, Forbidden, SinkError, Unavailable
 from luigi_sinks.login import Login
 from luigi_sinks.mariadb.driver import Cursor, connect
 from luigi_sinks.mariadb.errors import NO_SUCH_ROLE, explained, refuses_login
@@ -93,6 +93,10 @@ def _log_in(settings: MariaDBSettings, token: Token) -> Any:
             **_proof(settings, token),
             **settings.tls,
         )
+    except TimeoutError as error:  # of the driver as a whole, whose own time-outs are for one read
+        raise Unavailable(
+            f"MariaDB at {settings.address}: {error}, twice its connect_timeout; check that it runs, and host and port"
+        ) from None
     except mariadb.Error as error:
         if refuses_login(error):
             raise Refused from SinkError(_not_let_in(settings, token, error))
