@@ -29,7 +29,7 @@ _STEP: Final = 8
 _SHORTEST: Final = 6
 """Fewer characters than this are a word as much as a secret."""
 
-_HELD: Final = {"token": 128, "signature": 16}
+_HELD: Final = {"token": 128, "signature": 256}
 """How many secrets of a kind are remembered; a signature is made for each request, and must not displace tokens."""
 
 _DEPTH: Final = 3

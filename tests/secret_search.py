@@ -34,6 +34,16 @@ def found(secret, text):
     return {form for form, piece in forms(secret) if piece and (piece in text or piece in joined)}
 
 
+BEGINNING = 12
+
+
+def mentioned(text, secrets):
+    """Return the secrets that the text may contain, by the first characters of their forms: quick for many secrets."""
+    texts = (text, b"".join(text.split()))
+    known = {each[at : at + BEGINNING] for each in texts for at in range(len(each) - BEGINNING + 1)}
+    return {secret for secret in secrets if any(piece[:BEGINNING] in known for _, piece in forms(secret) if piece)}
+
+
 def shown(error):
     """Yield all that a report of an error may show: texts, notes, attributes, and the variables of frames."""
     todo, seen = [error], set()

@@ -30,12 +30,12 @@ from luigi_sinks.credentials.provider import Provider
 from luigi_sinks.elasticsearch import ElasticsearchSettings
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import SinkError
-from tests.secret_search import found, shown
+from tests.secret_search import found, mentioned, shown
 
 PATIENCE = 1.0
 """Seconds of each time-out that is set."""
 
-LATEST = 25.0
+LATEST = 90.0
 """Seconds after which the error must be there, on a machine with many things to do."""
 
 
@@ -266,8 +266,21 @@ def attempt(call, *arguments):
     return Result(time.monotonic() - started, None)
 
 
+FOR_AWS = (
+    "silent",
+    "slow header",
+    "slow body",
+    "endless 100 Continue",
+    "endless body",
+    "gzip bomb",
+    "redirect",
+    "deep JSON",
+)
+"""Of the others, one of each kind: a client of AWS's takes a while to make."""
+
 OF_SOURCES = [
-    *((source, attack) for source in ("oidc with a secret", "vault", "sts_web_identity") for attack in ATTACKS),
+    *((source, attack) for source in ("oidc with a secret", "vault") for attack in ATTACKS if attack not in OF_AWS),
+    *(("sts_web_identity", attack) for attack in (*FOR_AWS, *QUOTING, *OF_AWS)),
     *((source, attack) for source in ("oidc with a key", "oidc with a projected token") for attack in QUOTING),
     *((source, attack) for source in ("secrets_manager", "assume_role") for attack in OF_AWS),
 ]
@@ -312,6 +325,8 @@ class Attacked:
 
     def leaks(self, text, attacks):
         """Return the attacks of which the text contains a secret."""
+        if not (secrets := set().union(*(self.sent[attack] for attack in attacks))) & mentioned(text, secrets):
+            return []
         return [attack for attack in attacks if any(found(secret, text) for secret in self.sent[attack])]
 
 
@@ -340,7 +355,9 @@ def attacked(tmp_path_factory):
             root.removeHandler(log)
             root.setLevel(level)
             config.use(None)
-    kept = [os.environ.get("AWS_SESSION_TOKEN", ""), *((folder / name).read_text() for name in ("secret", "projected"))]
+            audit.forget_settings()
+        own = {os.environ["AWS_SECRET_ACCESS_KEY"], os.environ["AWS_SESSION_TOKEN"]}
+    kept = own | {(folder / name).read_text() for name in ("secret", "projected", "password", "bearer", "api_key")}
     sent = {attack: {*kept} for attack in ATTACKS}
     for attack, request in [each for one in (server, *servers.values()) for each in one.received]:
         sent[attack] |= {*secrets_in(request)} - {""}
@@ -388,7 +405,7 @@ def test_the_error_names_the_time_that_ran_out(attacked, case):
 
 
 def test_no_log_and_no_audit_line_contains_a_secret(attacked):
-    assert all(len(secrets) > 3 for secrets in attacked.sent.values()), "each attack was sent some"
+    assert len(set().union(*attacked.sent.values())) > len(ATTACKS)
     assert attacked.leaks(attacked.said, ATTACKS) == []
     assert attacked.said.count(redaction.MARK.encode()) > 10
 
