@@ -73,7 +73,9 @@ class Aliases:
         """Return the head that shows how the dataset is divided."""
         return next(map(names.version, self._behind(names.example(self.dataset))), None)
 
-    def move(self, version: Version, tag: str, before: Pointer, example: tuple[Version | None, Version] | None) -> bool:
+    def move(
+        self, version: Version, tag: str, before: Pointer, example: tuple[Version | None, Version] | None = None
+    ) -> bool:
         """Make the version, which carries the tag, the head in one step; return False if another came first.
 
         `example` is from which version to which the example's alias moves in the same
