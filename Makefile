@@ -34,7 +34,8 @@ test: $(VENV)/ready server-packages proxy-packages  ## the whole suite, on real 
 faults: export LUIGI_SINKS_KILLS = every
 faults: export LUIGI_SINKS_ROUND_TRIPS = 10
 faults: $(VENV)/ready server-packages  ## kill loads at each of their requests, and whatever else breaks; takes long
-	$(RUN) -m pytest -n 4 tests/faults tests/unit/test_round_trips.py tests/integration/test_round_trips.py
+	$(RUN) -m pytest -n 4 tests/faults tests/unit/test_round_trips.py tests/integration/test_round_trips.py \
+		tests/integration/test_memory.py
 
 older: $(VENV)/ready server-packages  ## the tests of MariaDB and Elasticsearch with the oldest clients that are accepted
 	@command -v mariadb_config >/dev/null && command -v gcc >/dev/null \

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from operator import itemgetter
 from typing import Any, Protocol, get_args
 
@@ -19,11 +19,10 @@ import msgspec
 
 from luigi_sinks.errors import BadRow, did_you_mean
 from luigi_sinks.kept import change
+from luigi_sinks.plain import FLAT, NotPlain, is_flat, is_flat_list, plain, plainer_row
 
 _JSON = msgspec.json.Encoder()
 _ESCAPED_NUL = b"\\u0000"
-_WHERE = re.compile(r" - at (?P<key>`key` in )?`\$\[(?P<row>\d+)\](?P<path>.*)`$")
-_STEP = re.compile(r"\[(\d+)\]|\.(\w+)")
 
 
 class WrongRow(Exception):
@@ -51,8 +50,18 @@ class Shape(Protocol):
     def key(self) -> tuple[str, ...]:
         """The fields of the unique key; empty if rows may repeat."""
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether no accepted value can be changed: then a copy of a dict, and a tuple itself, need not be taken."""
+
+    def take(self, row: Any) -> Any:
+        """Return a user's row, a dict or a tuple, as one that `accept` takes, and that the user cannot change.
+
+        Raises WrongRow if the row does not have the right fields, or a value cannot be copied.
+        """
+
     def accept(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """Validate the rows, and return them in the form that the store writes.
+        """Validate rows that were taken, and return them in the form that the store writes.
 
         Raises WrongRow, or msgspec.ValidationError whose path starts with the index of
         the row.
@@ -95,6 +104,17 @@ class TupleShape:
         return list[tuple[tuple(field.type for field in self.fields)]]  # type: ignore[misc]  # made at run time
 
     @cached_property
+    def is_flat(self) -> bool:
+        """Whether all fields are of types whose values cannot be changed."""
+        return not self._changeable
+
+    @cached_property
+    def _changeable(self) -> Sequence[tuple[int, bool]]:
+        """The positions of values that can be changed, and whether a list there holds only values that cannot."""
+        types = [(position, field.type) for position, field in enumerate(self.fields)]
+        return [(position, is_flat_list(kind)) for position, kind in types if not is_flat(kind)]
+
+    @cached_property
     def _values(self) -> Callable[[Any], tuple[Any, ...]]:
         return _tuple_getter(self.names)
 
@@ -132,6 +152,17 @@ class TupleShape:
             for index, (value, kept) in enumerate(pairs):
                 if value is not kept and (found := change(value, kept)):
                     raise WrongRow(index, field.name + found[0], found[1])
+
+    def take(self, row: Any) -> tuple[Any, ...]:
+        """Return the row as a tuple in the order of the fields, with copies of what can be changed."""
+        taken = row if type(row) is tuple and len(row) == len(self.fields) else self._as_tuple(0, row)
+        copied: list[Any] | None = None
+        for position, holds_flat in self._changeable:
+            if type(value := taken[position]) not in FLAT:
+                copied = list(taken) if copied is None else copied
+                is_known = holds_flat and type(value) is list
+                copied[position] = value.copy() if is_known else plain_value(self.names[position], value)
+        return taken if copied is None else tuple(copied)
 
     def _as_tuples(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Return the rows as tuples: all at once if they have the same type and length, else one by one."""
@@ -196,10 +227,26 @@ class Contract:
         return row
 
     def accept(self, kind: str, rows: Sequence[Any], first_row: int) -> tuple[Sequence[Any], int]:
-        """Validate the rows; return them as the store writes them, and their size as JSON, in bytes.
+        """Take rows and check them: `take` of each, then `check` of all. Raises BadRow."""
+        taken = []
+        for number, row in enumerate(rows, first_row):
+            try:
+                taken.append(self.shapes[kind].take(row))
+            except WrongRow as wrong:
+                raise self.bad_row(number, wrong.field, wrong.reason) from None
+        return self.check(kind, taken, first_row)
+
+    def check(self, kind: str, rows: Sequence[Any], first_row: int) -> tuple[Sequence[Any], int]:
+        """Validate rows that were taken; return them as the store writes them, and their size as JSON, in bytes.
 
         Raises BadRow for the first row that breaks the contract.
         """
+        try:
+            return self._checked(kind, rows, first_row)
+        except BadRow:
+            return self._checked(kind, list(map(plainer_row, rows)), first_row)
+
+    def _checked(self, kind: str, rows: Sequence[Any], first_row: int) -> tuple[Sequence[Any], int]:
         shape = self.shapes[kind]
         try:
             accepted = shape.accept(rows)
@@ -207,13 +254,19 @@ class Contract:
         except WrongRow as wrong:
             raise self.bad_row(first_row + wrong.index, wrong.field, wrong.reason) from None
         except msgspec.ValidationError as error:
-            index, field, reason = _located(error, shape, rows)
+            from luigi_sinks.wrong_values import located  # noqa: PLC0415 - most rows are right
+
+            index, field, reason = located(error, shape, rows)
             raise self.bad_row(first_row + index, field, reason) from None
         except (ArithmeticError, AttributeError, TypeError, ValueError):  # which msgspec lets through
-            index, field = _unreadable(shape, rows)
-            raise self.bad_row(first_row + index, field, _UNREADABLE) from None
+            from luigi_sinks.wrong_values import unreadable  # noqa: PLC0415 - as above
+
+            index, field, reason = unreadable(partial(_is_readable, shape), shape.names, rows)
+            raise self.bad_row(first_row + index, field, reason) from None
         except _DirtyText:
-            index, field, reason = _dirty_value(shape, accepted)
+            from luigi_sinks.wrong_values import dirty_value  # noqa: PLC0415 - as above
+
+            index, field, reason = dirty_value(shape, accepted)
             raise self.bad_row(first_row + index, field, reason) from None
 
     def bad_row(self, row: int, field: str, reason: str) -> BadRow:
@@ -243,17 +296,6 @@ class Contract:
         return None
 
 
-_UNREADABLE = "holds a value that cannot be read, such as a lone surrogate or a signalling NaN; correct or remove it"
-
-
-def _unreadable(shape: Shape, rows: Sequence[Any]) -> tuple[int, str]:
-    """Find the row that cannot be validated at all, and the field without which it could be."""
-    index = next(index for index, row in enumerate(rows) if not _is_readable(shape, row))
-    row = rows[index] if isinstance(rows[index], Mapping) else dict(zip(shape.names, rows[index], strict=False))
-    backwards = reversed(tuple(row))  # a field before the wrong one must stay right, as it is validated first
-    return index, next((str(name) for name in backwards if _is_readable(shape, {**row, name: None})), "")
-
-
 def _is_readable(shape: Shape, row: Any) -> bool:
     try:
         shape.accept([row])
@@ -262,6 +304,14 @@ def _is_readable(shape: Shape, row: Any) -> bool:
     except (ArithmeticError, AttributeError, TypeError, ValueError):
         return False
     return True
+
+
+def plain_value(field: str, value: Any) -> Any:
+    """Return a copy of a field's value that the user cannot change. Raises WrongRow if it cannot be copied."""
+    try:
+        return plain(value)
+    except NotPlain as unfit:
+        raise WrongRow(0, field, unfit.reason) from None
 
 
 class _DirtyText(Exception):
@@ -273,39 +323,12 @@ def _size_of_clean_text(rows: Sequence[Any]) -> int:
         text = _JSON.encode(rows)
     except (UnicodeEncodeError, TypeError):
         raise _DirtyText from None
-    if _ESCAPED_NUL in text and any("\0" in value for value in _texts(rows)):
-        raise _DirtyText
+    if _ESCAPED_NUL in text:
+        from luigi_sinks.wrong_values import texts  # noqa: PLC0415 - as above
+
+        if any("\0" in value for value in texts(rows)):
+            raise _DirtyText
     return len(text)
-
-
-def _dirty_value(shape: Shape, rows: Sequence[Any]) -> tuple[int, str, str]:
-    for index, row in enumerate(rows):
-        for field, value in shape.as_given(row).items():
-            for text in _texts(value):
-                if type(text) is not str:
-                    return index, field, f"is text of the class {type(text).__name__}; convert it by str()"
-                if "\0" in text:
-                    return index, field, "contains NUL, which not every store can keep; remove it"
-                if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-                    return (
-                        index,
-                        field,
-                        "contains a lone surrogate, which is not valid text; decode the source as UTF-8",
-                    )
-    raise AssertionError("no text with NUL or surrogates found")
-
-
-def _texts(value: Any) -> Iterable[str]:
-    """Yield all strings in a value, including keys of mappings."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _texts(key)
-            yield from _texts(inner)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _texts(inner)
 
 
 def _refuse_values(field: Field, values: Iterable[Any]) -> None:
@@ -314,39 +337,6 @@ def _refuse_values(field: Field, values: Iterable[Any]) -> None:
         reason = field.refuse(value)
         if reason is not None:
             raise WrongRow(index, field.name, reason)
-
-
-def _located(error: msgspec.ValidationError, shape: Shape, rows: Sequence[Any]) -> tuple[int, str, str]:
-    from luigi_sinks.wrong_values import explained  # noqa: PLC0415 - as above
-
-    message = str(error)
-    where = _WHERE.search(message)
-    if where is None:
-        raise AssertionError(f"no row in {message!r}")
-    index, path = int(where["row"]), where["path"]
-    if where["key"]:
-        return index, shape.field_at(path), "has a key that is not text; give dicts with text keys"
-    reason = message[: where.start()].replace("`null`", "None").replace("`", "")
-    try:
-        value = _value_at(shape.names, rows[index], path)
-    except (LookupError, TypeError, ValueError):
-        return index, shape.field_at(path), reason
-    return index, shape.field_at(path), explained(reason, value)
-
-
-def _value_at(names: Sequence[str], row: Any, path: str) -> Any:
-    """Return the value at a path of msgspec in a row that is a dict, or a tuple in the order of the fields."""
-    steps = [name or int(number) for number, name in _STEP.findall(path)]
-    if not steps or _STEP.sub("", path):
-        raise LookupError(path)
-    first, *others = steps
-    if isinstance(row, Mapping):
-        value = row[names[first] if isinstance(first, int) else first]
-    else:
-        value = row[first if isinstance(first, int) else names.index(first)]
-    for step in others:
-        value = value[step]
-    return value
 
 
 def _tuple_getter(names: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:

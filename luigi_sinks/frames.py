@@ -6,9 +6,10 @@ in `run()` or `rows()` only, not in the process that starts the workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from luigi_sinks.contract import WrongRow
 from luigi_sinks.errors import CheckFailed, NotInstalled
 
 try:
@@ -16,20 +17,100 @@ try:
 except ImportError as missing:
     raise NotInstalled("arrow", missing) from missing
 
-_SLICE_ROWS = 10_000
+_SLICE_ROWS, _SLICE_BYTES = 2_000, 1_000_000
+_FAILURES = (Exception, pl.exceptions.PanicException)
+"""What Polars and pyarrow raise for a value that they cannot take or give; a panic is not an Exception."""
+
+_OPAQUE = {"ObjectDType", "PeriodDtype", "IntervalDtype"}
+"""Types of columns of pandas whose values Polars would change: it cuts times, and makes integers of periods."""
 
 
 def rows(frame: Any, names: Sequence[str]) -> Iterator[Any]:
     """Yield the rows of a frame: tuples in the order of `names` if it has exactly these columns, else dicts.
 
-    Raises CheckFailed for a column whose values have no common type, and NotInstalled if pandas needs pyarrow.
+    Raises CheckFailed for a column that cannot be read, WrongRow for a value that Python does
+    not keep (nanoseconds, the year 12000), and NotInstalled if pandas needs pyarrow.
     """
-    table = frame if isinstance(frame, pl.DataFrame) else _as_table(frame)
-    if set(table.columns) != set(names):
-        yield from table.iter_rows(named=True)
+    objects = _objects(frame)
+    table = (
+        frame if isinstance(frame, pl.DataFrame) else _as_table(frame.drop(columns=list(objects)) if objects else frame)
+    )
+    columns = [*table.columns, *objects]
+    is_whole = set(columns) == set(names)
+    for first, part in _slices(table, 0):
+        last = first + part.height
+        lists = {column.name: _values(column) for column in part}
+        lists |= {name: values[first:last] for name, values in objects.items()}
+        yield from _rows(lists, names if is_whole else ())
+
+
+def _rows(lists: Mapping[str, Sequence[Any]], names: Sequence[str]) -> Iterator[Any]:
+    if names:
+        return zip(*(lists[name] for name in names), strict=True)
+    return (dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True))
+
+
+def _slices(table: pl.DataFrame, first: int) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield the parts of a table that are small enough to be made Python's values at once, and where each begins."""
+    if table.height <= 1 or (table.height <= _SLICE_ROWS and table.estimated_size() <= _SLICE_BYTES):
+        yield first, table
         return
-    for part in table.select(names).iter_slices(_SLICE_ROWS):
-        yield from part.rows()
+    middle = table.height // 2
+    yield from _slices(table[:middle], first)
+    yield from _slices(table[middle:], first + middle)
+
+
+def _values(column: pl.Series) -> list[Any]:
+    """Return the values of a column. Raises WrongRow for the first that Python cannot keep."""
+    fine, coarse = _as_durations(column.dtype, "ns"), _as_durations(column.dtype, "us")
+    if fine != coarse:
+        exact = column.cast(fine)
+        finer = exact.ne_missing(exact.cast(coarse).cast(fine))
+        if finer.any():
+            reason = "has nanoseconds, which Python's times do not keep; cast the column to microseconds, or to text"
+            raise WrongRow(finer.to_list().index(True), column.name, reason)
+    try:
+        return column.to_list()
+    except _FAILURES:
+        index = next(index for index in range(len(column)) if not _is_readable(column[index : index + 1]))
+        raise WrongRow(
+            index, column.name, "holds a value that Python cannot keep: a time after the year 9999"
+        ) from None
+
+
+def _is_readable(column: pl.Series) -> bool:
+    try:
+        column.to_list()
+    except _FAILURES:
+        return False
+    return True
+
+
+def _as_durations(kind: Any, unit: Any) -> Any:  # noqa: PLR0911 - one for each type
+    """Return a column's type with another unit for its times of nanoseconds, at any depth."""
+    if isinstance(kind, pl.Time) or (isinstance(kind, pl.Duration) and kind.time_unit == "ns"):
+        return pl.Duration(unit)
+    if isinstance(kind, pl.Datetime) and kind.time_unit == "ns":
+        return pl.Datetime(unit, kind.time_zone)
+    if isinstance(kind, pl.List):
+        return pl.List(_as_durations(kind.inner, unit))
+    if isinstance(kind, pl.Array):
+        return pl.Array(_as_durations(kind.inner, unit), kind.size)
+    if isinstance(kind, pl.Struct):
+        return pl.Struct({field.name: _as_durations(field.dtype, unit) for field in kind.fields})
+    if type(kind).__name__ == "Map":  # which older releases of Polars do not have
+        return type(kind)(_as_durations(kind.key, unit), _as_durations(kind.value, unit))
+    return kind
+
+
+def _objects(frame: Any) -> Mapping[str, list[Any]]:
+    """Return the columns of a pandas data frame that hold Python objects, with None for what is missing."""
+    kinds: Mapping[str, Any] = dict(getattr(frame, "dtypes", {})) if hasattr(frame, "iloc") else {}
+    return {
+        name: [None if gone else value for value, gone in zip(frame[name], frame[name].isna(), strict=True)]
+        for name, kind in kinds.items()
+        if type(kind).__name__ in _OPAQUE
+    }
 
 
 def _as_table(frame: Any) -> pl.DataFrame:
@@ -39,7 +120,7 @@ def _as_table(frame: Any) -> pl.DataFrame:
         raise NotInstalled(
             "arrow", f"a column of this data frame cannot be read without pyarrow: {missing}"
         ) from missing
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+    except _FAILURES as error:
         raise CheckFailed(
             f"a data frame cannot be read: {_unreadable_column(frame)} holds values without a common type; "
             "give each column values of one type"
@@ -48,9 +129,9 @@ def _as_table(frame: Any) -> pl.DataFrame:
 
 def _unreadable_column(frame: Any) -> str:
     """Return which column of a pandas data frame cannot be read, as far as that can be told."""
-    for name in getattr(frame, "columns", ()):
+    for name in frame.columns if hasattr(frame, "iloc") else ():
         try:
             pl.DataFrame(frame[[name]])
-        except (TypeError, ValueError, pl.exceptions.PolarsError):
+        except _FAILURES:
             return f"column {name!r}"
     return "a column"

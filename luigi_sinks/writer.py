@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from sys import getsizeof
 from typing import Any, Self
 
 from luigi_sinks.contract import Contract, WrongRow
 from luigi_sinks.errors import BadRow
+from luigi_sinks.plain import FLAT
 from luigi_sinks.sink import Part, Stage
 
 _PART_BYTES = 4_000_000
 """The target size of a part as JSON: large enough for speed, small enough to keep several in memory."""
 
-_FIRST_ROWS, _MOST_ROWS, _GROWTH = 100, 50_000, 20
-"""The first part measures the size of the rows; later parts grow to the target size."""
+_FIRST_BYTES = _PART_BYTES // 16
+"""The target size of the first part; that of each later one doubles, so that a short load has several parts too."""
+
+_PART_ROWS = 50_000
+_RUN_ROWS, _RUN_BYTES = 500, 1_000_000
+"""Rows are validated in runs of at most so many, and of about so many bytes."""
+
+_STEP = 32
+"""Of so many rows, one is measured as they come, which finds out early that they have become large."""
 
 
 class Writer:
     """Validates rows and writes them in parts.
 
+    A row is taken at once: nothing that is done to it after `write` changes what is loaded.
     A part is retried while the store is unavailable, as the stage of a load is patient;
     it counts only once. When the kind of the rows changes, the writer waits until all parts
     of the previous kind are written.
@@ -36,39 +46,40 @@ class Writer:
         self._split = contract.split
         self._pool = ThreadPoolExecutor(stage.writers, thread_name_prefix="luigi_sinks")
         self._writing: set[Future[float]] = set()
-        self._kind = ""
-        self._pending: list[Any] = []
-        self._part_rows = _FIRST_ROWS
+        self._kind: str | None = None
+        self._is_flat = False
+        self._take: Callable[[Any], Any] = contract.split  # until the first row's kind is known
+        self._run: list[Any] = []
+        self._look_at, self._step, self._run_bytes = 1, 1, 0
+        self._part: list[Any] = []
+        self._part_bytes, self._most_bytes = 0, _FIRST_BYTES
         self._parts = 0
         self._failure: BaseException | None = None
 
     def write(self, row: Any) -> None:
         """Write one row (a dict or a tuple), or a whole Arrow table or data frame.
 
-        Raises BadRow when the part of a bad row is validated, which may be some rows later.
+        Raises BadRow when the run of a bad row is validated, which may be some rows later.
         """
         try:
             kind, row = self._split(row)
             if kind != self._kind:
                 self._change_kind(kind)
-            if type(row) is dict:
-                self._add(row.copy())  # the caller may reuse it for the next row
-            elif type(row) is tuple:
-                self._add(row)
+            kind_of_row = type(row)
+            if kind_of_row is dict:
+                self._run.append(row.copy() if self._is_flat else self._take(row))
+            elif kind_of_row is tuple:
+                self._run.append(row if self._is_flat else self._take(row))
             else:
-                for plain in self._plain_rows(row):
-                    self._add(plain)
+                self._add_all(self._plain_rows(row))
+            if len(self._run) >= self._look_at:
+                self._look()
         except WrongRow as wrong:
-            self._failure = self._bad_row(wrong.field, wrong.reason)
+            self._failure = self._first_bad_row(wrong)
             raise self._failure from None
         except BaseException as error:
             self._failure = error
             raise
-
-    def _add(self, row: Any) -> None:
-        self._pending.append(row)
-        if len(self._pending) >= self._part_rows:
-            self._send()
 
     def __enter__(self) -> Self:
         """Return the writer."""
@@ -80,39 +91,73 @@ class Writer:
             if kind is None:
                 if self._failure is not None:
                     raise self._failure  # the caller caught it, but rows are missing
+                self._validate()
                 self._send()
                 self._wait_until_at_most(0)
         finally:
             self._pool.shutdown(cancel_futures=True)
 
+    def _add_all(self, rows: Iterable[Any]) -> None:
+        for row in rows:
+            self._run.append(row if self._is_flat else self._take(row))
+            if len(self._run) >= self._look_at:
+                self._look()
+
     def _plain_rows(self, row: Any) -> Iterable[Any]:
         if hasattr(row, "__arrow_c_stream__"):
-            return _rows_of_frame(row, self._contract.shapes[self._kind].names)
+            return _rows_of_frame(row, self._contract.shapes[str(self._kind)].names)
         if isinstance(row, Mapping):
             return [dict(row)]
-        if isinstance(row, Sequence) and not isinstance(row, (str, bytes)):
+        if isinstance(row, Sequence) and not isinstance(row, (str, bytes, bytearray, memoryview)):
             return [tuple(row)]
-        raise self._bad_row("", _why_not_a_row(row))
+        raise WrongRow(0, "", _why_not_a_row(row))
 
-    def _bad_row(self, field: str, reason: str) -> BadRow:
-        return self._contract.bad_row(self.rows + len(self._pending) + 1, field, reason)
+    def _first_bad_row(self, wrong: WrongRow) -> BadRow:
+        """Return the error for a row that cannot be taken, or for one before it that was not validated yet."""
+        try:
+            self._validate()
+        except BadRow as earlier:
+            return earlier
+        return self._contract.bad_row(self.rows + wrong.index + 1, wrong.field, wrong.reason)
 
     def _change_kind(self, kind: str) -> None:
-        self._contract.follow(self._kind, kind)
+        self._contract.follow(self._kind or "", kind)
+        self._validate()
         self._send()
         self._wait_until_at_most(0)
         self._kind = kind
+        shape = self._contract.shapes[kind]
+        self._is_flat, self._take = shape.is_flat, shape.take
+
+    def _look(self) -> None:
+        """Measure the last row for all since the last look; validate the run if it is long or large enough."""
+        size = _size(self._run[-1])
+        self._run_bytes += size * self._step
+        if len(self._run) >= _RUN_ROWS or self._run_bytes >= _RUN_BYTES:
+            self._validate()
+        self._step = max(1, min(_STEP, _RUN_BYTES // size))
+        self._look_at = len(self._run) + self._step
+
+    def _validate(self) -> None:
+        """Validate the run, and add it to the part; send the part if it is large enough."""
+        if not self._run:
+            return
+        run, self._run, self._run_bytes = self._run, [], 0
+        accepted, size = self._contract.check(str(self._kind), run, self.rows + 1)
+        self._part.extend(accepted)
+        self._part_bytes += size
+        self.rows += len(run)
+        self.bytes += size
+        if self._part_bytes >= self._most_bytes or len(self._part) >= _PART_ROWS:
+            self._send()
 
     def _send(self) -> None:
-        if not self._pending:
+        if not self._part:
             return
-        rows, self._pending = self._pending, []
-        accepted, size = self._contract.accept(self._kind, rows, self.rows + 1)
-        part = Part(self._parts, self._kind, self.rows + 1, accepted)
+        part = Part(self._parts, str(self._kind), self.rows - len(self._part) + 1, self._part)
+        self._part, self._part_bytes = [], 0
         self._parts += 1
-        self.rows += len(rows)
-        self.bytes += size
-        self._part_rows = max(1, min(_MOST_ROWS, _GROWTH * len(rows), _PART_BYTES * len(rows) // max(size, 1)))
+        self._most_bytes = min(2 * self._most_bytes, _PART_BYTES)
         self._wait_until_at_most(self._stage.writers)
         self._writing.add(self._pool.submit(copy_context().run, self._write, part))
 
@@ -132,6 +177,16 @@ def _rows_of_frame(frame: Any, names: Sequence[str]) -> Iterable[Any]:
     from luigi_sinks import frames  # noqa: PLC0415 - polars is optional, and slow to import
 
     return frames.rows(frame, names)
+
+
+def _size(value: Any) -> int:
+    """Return about how many bytes of memory a value takes."""
+    if isinstance(value, (dict, list, tuple)):
+        values = value.values() if isinstance(value, dict) else value
+        if FLAT.issuperset(map(type, values)):
+            return sum(map(getsizeof, values), 100)
+        return sum(map(_size, values), 100)
+    return getsizeof(value)
 
 
 def _why_not_a_row(row: Any) -> str:

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
-from luigi_sinks.contract import Contract, WrongRow
+from luigi_sinks.contract import Contract, WrongRow, plain_value
 from luigi_sinks.elasticsearch import types
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.kept import change
+from luigi_sinks.plain import FLAT
 
 _UNKNOWN = re.compile(r"unknown field `(.*)` - at `\$\[(\d+)\](.*)`$")
 _MISSING = re.compile(r"required field `(.*)` - at `\$\[(\d+)\]`$")
@@ -37,6 +38,12 @@ _REFUSED = (
     ),
 )
 """Settings that are refused unless they have one of these values, and why."""
+
+_METADATA = frozenset({"_id", "_index", "_source", "_routing", "_score", "_type", "_version"})
+_METADATA_ADVICE = (
+    "is the server's own name, not a field's; give the id in a field of the mapping, such as {0!r}, and name that "
+    "field by id_field = {0!r}"
+)
 
 
 @dataclass(frozen=True)
@@ -62,9 +69,20 @@ class DocumentShape:
     def _documents(self) -> Any:
         return list[types.struct("Document", self.properties, self.id_field)]  # type: ignore[misc]  # made at run time
 
-    def accept(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """Check the documents, and return copies, which the caller cannot change before they are sent."""
-        documents = [row if isinstance(row, dict) else self._named(index, row) for index, row in enumerate(rows)]
+    is_flat: ClassVar[bool] = False
+    """Any field may hold a list."""
+
+    def take(self, row: Any) -> dict[str, Any]:
+        """Return a copy of a document, with values of its own; or the document of a tuple."""
+        document: dict[str, Any] = row.copy() if type(row) is dict else self._named(row)
+        if not FLAT.issuperset(map(type, document.values())):
+            for name, value in document.items():
+                if type(value) not in FLAT:
+                    document[name] = plain_value(name, value)
+        return document
+
+    def accept(self, documents: Sequence[Any]) -> Sequence[Any]:
+        """Check the documents, and return them as the values that are sent."""
         try:
             msgspec.convert(documents, self._documents, dec_hook=types.checked, builtin_types=(bytes,))
         except msgspec.ValidationError as error:
@@ -92,10 +110,10 @@ class DocumentShape:
         given: Mapping[str, Any] = msgspec.to_builtins(row)
         return given
 
-    def _named(self, index: int, row: Sequence[Any]) -> dict[str, Any]:
+    def _named(self, row: Sequence[Any]) -> dict[str, Any]:
         if len(row) != len(self.properties):
             known = ", ".join(self.properties)
-            raise WrongRow(index, "", f"has {len(row)} values for {len(self.properties)} fields ({known})")
+            raise WrongRow(0, "", f"has {len(row)} values for {len(self.properties)} fields ({known})")
         return dict(zip(self.properties, row, strict=True))
 
     def _misfit(self, message: str) -> WrongRow | None:
@@ -103,6 +121,8 @@ class DocumentShape:
         if unknown := _UNKNOWN.search(message):
             name, index, path = unknown.groups()
             place = self.field_at(path)
+            if name in _METADATA and not place:
+                return WrongRow(int(index), name, _METADATA_ADVICE.format(self.id_field or "flight_id"))
             known = self._known(place)
             return WrongRow(int(index), f"{place}.{name}".lstrip("."), f"is unknown; {did_you_mean(name, known)}")
         if missing := _MISSING.search(message):

@@ -114,6 +114,15 @@ class SinkSuite:
         version = self.load(sink, [(1, "one", 1.5), (2, "two", None)])
         assert [row["name"] for row in self.read(sink, version)] == ["one", "two"]
 
+    def test_a_row_that_the_caller_changes_for_the_next_one_keeps_its_values(self, sink: Sink) -> None:
+        changing: dict[str, Any] = {"amount": None}
+        given = (changing.update(row) or changing for row in rows(3))
+        assert self.read(sink, self.load(sink, given)) == rows(3)
+
+    def test_values_of_subclasses_of_the_basic_types_come_back_equal(self, sink: Sink) -> None:
+        row = {"id": _Number(1), "name": _Text("a"), "amount": _Real(1.5)}
+        assert self.read(sink, self.load(sink, [row])) == [{"id": 1, "name": "a", "amount": 1.5}]
+
     def test_many_rows_arrive_in_several_parts(self, sink: Sink) -> None:
         version = self.load(sink, rows(25_000))
         assert self.head_record(sink).rows == 25_000
@@ -981,6 +990,18 @@ class Together:
         with self._changed:
             self._waiting -= 1
             self._changed.notify_all()
+
+
+class _Number(int):
+    __slots__ = ()
+
+
+class _Text(str):
+    __slots__ = ()
+
+
+class _Real(float):
+    __slots__ = ()
 
 
 class MayNotDelete:

@@ -1,5 +1,6 @@
 """What loads and readers need of memory: each is a process of its own, so that peaks can be compared."""
 
+import os
 import secrets
 import subprocess
 import sys
@@ -14,6 +15,10 @@ FEW, MANY = 4_000, 12_000
 
 MORE = (MANY - FEW) * TEXT // 3
 """Who keeps all rows needs three times as much for the others."""
+
+EVERY = os.environ.get("LUIGI_SINKS_KILLS") == "every"
+LARGE_TEXT, LARGE, LIMIT = 200_000, *((2_500, 400_000_000) if EVERY else (600, 300_000_000))
+"""Bytes of a large row, how many of them, and how many bytes of memory a load of them takes at most."""
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +38,9 @@ def peaks(request, config):
     }
 
 
-def peak(config, store, dataset, count, way):
+def peak(config, store, dataset, count, way, text=TEXT):
     script = Path(__file__).with_name("peak.py")
-    command = [sys.executable, script, config, store, dataset, str(count), str(TEXT), way]
+    command = [sys.executable, script, config, store, dataset, str(count), str(text), way]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
@@ -53,3 +58,9 @@ def test_many_rows_take_no_more_memory_than_few(peaks, way, request):
 def test_a_load_that_kept_its_rows_would_be_found(config):
     few, many = (peak(config, "mariadb", f"memory_{secrets.token_hex(4)}", count, "keep") for count in (FEW, MANY))
     assert many - few > MORE
+
+
+@pytest.mark.parametrize("mix", ["tiny first", "large first", *(["in turn"] if EVERY else [])])
+@pytest.mark.parametrize("store", ["mariadb", "elasticsearch", "neo4j"])
+def test_a_part_is_bounded_by_its_own_bytes_when_rows_change_their_size(config, store, mix):
+    assert peak(config, store, f"memory_{secrets.token_hex(4)}", LARGE, mix, LARGE_TEXT) < LIMIT

@@ -1,6 +1,7 @@
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import pandas as pd
 import polars as pl
@@ -78,6 +79,93 @@ def test_large_rows_make_parts_of_few_rows():
     assert len(stage.parts[-1].rows) <= 400
 
 
+SIZES = {
+    "large at last": lambda number: 50 if number < 20_000 else 200_000,
+    "large at first": lambda number: 200_000 if number < 100 else 50,
+    "in turn": lambda number: 200_000 if number % 1_000 < 20 else 50,
+    "every second": lambda number: 200_000 if number % 200 == 1 else 50,
+    "one of all": lambda number: 9_000_000 if number == 11_111 else 50,
+}
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("nested", [lambda text: text, lambda text: {"a": [{"b": text}]}], ids=["text", "nested"])
+def test_a_part_is_bounded_by_its_own_bytes_however_rows_change_their_size(size, nested):
+    stage = Stage()
+    with writing(stage, Contract("d", {"": TupleShape((Field("id", int), Field("value", object)))})) as writer:
+        for number in range(20_200):
+            writer.write((number, nested("x" * size(number))))
+    sizes = [sum(size(number) for number, _ in part.rows) for part in stage.parts]
+    assert max(sizes) < 2 * 4_000_000 + 6_400_000, "a part, and a run of which the first large row was not measured"
+    assert sum(len(part.rows) for part in stage.parts) == 20_200
+
+
+def test_a_frame_with_large_cells_is_read_in_small_slices():
+    stage = Stage()
+    with writing(stage) as writer:
+        writer.write(pl.DataFrame({"id": range(300), "name": ["x" if i < 200 else "x" * 200_000 for i in range(300)]}))
+    assert max(sum(len(name) for _, name in part.rows) for part in stage.parts) < 6_000_000
+    assert rows_of(stage)[-1][0] == 299
+
+
+FINE = 1_731_437_100_123_456_789
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series([1_000, FINE], dtype=pl.Datetime("ns")),
+        pl.Series([1_000, FINE], dtype=pl.Datetime("ns", "Europe/Zurich")),
+        pl.Series([1_000, 1_001], dtype=pl.Duration("ns")),
+        pl.Series([1_000, 1_001]).cast(pl.Time),
+        pl.Series([[1_000], [None, FINE]]).cast(pl.List(pl.Datetime("ns"))),
+        pl.Series([[1_000], [FINE]]).cast(pl.Array(pl.Datetime("ns"), 1)),
+        pl.Series([{"a": 1_000}, {"a": FINE}]).cast(pl.Struct({"a": pl.Datetime("ns")})),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+def test_nanoseconds_of_a_frame_are_refused_and_microseconds_are_taken(column):
+    contract = Contract("d", {"": TupleShape((Field("id", int), Field("at", object)))})
+    frame = pl.DataFrame({"id": [1, 2], "at": column})
+    for given in (frame, frame.to_arrow()):
+        with pytest.raises(BadRow, match="row 3, field 'at': has nanoseconds"), writing(Stage(), contract) as writer:
+            writer.write((0, None))
+            writer.write(given)
+    stage = Stage()
+    with writing(stage, contract) as writer:
+        writer.write(frame[:1])
+    assert len(rows_of(stage)) == 1
+
+
+@pytest.mark.parametrize("kind", ["datetime64[ns]", "datetime64[ns, UTC]", object, "timedelta64[ns]"])
+def test_nanoseconds_of_pandas_are_refused(kind):
+    contract = Contract(
+        "d",
+        {
+            "": TupleShape(
+                (Field("id", int), Field("at", timedelta | None if "delta" in str(kind) else datetime | None))
+            )
+        },
+    )
+    column = pd.Series(pd.array([1_000, FINE, None], dtype="Int64")).astype("datetime64[ns]")
+    column = pd.Series([1_000, FINE, None], dtype=kind) if kind == "timedelta64[ns]" else column
+    column = column.dt.tz_localize("UTC") if "UTC" in str(kind) else column.astype(kind)
+    with pytest.raises(BadRow, match=r"row 2, field 'at': .*(nanoseconds|finer than)"), writing(Stage(), contract) as w:
+        w.write(pd.DataFrame({"id": [1, 2, 3], "at": column}))
+
+
+def test_a_time_beyond_the_years_of_python_is_named():
+    frame = pl.DataFrame({"id": [1, 2], "name": pl.Series([0, 10**18], dtype=pl.Datetime("us"))})
+    with pytest.raises(BadRow, match="row 2, field 'name': holds a value that Python cannot keep"):
+        Writer(Stage(), Contract("d", {"": TupleShape((Field("id", int), Field("name", datetime)))})).write(frame)
+
+
+def test_an_earlier_row_that_is_wrong_is_named_before_one_that_cannot_be_taken():
+    with pytest.raises(BadRow, match="row 1, field 'id'"), writing(Stage()) as writer:
+        writer.write(("x", None))
+        writer.write(None)
+
+
 def test_no_more_parts_are_written_in_parallel_than_the_stage_has_writers():
     stage = Stage(writers=3, slow=0.2)
     with writing(stage) as writer:
@@ -139,12 +227,20 @@ def test_frames_of_pandas_are_accepted_with_text_and_optional_integers():
     assert rows_of(stage) == [(1, "a"), (2, None)]
 
 
-def test_a_frame_whose_column_has_mixed_types_names_the_column():
+def test_a_value_of_another_type_in_a_frame_is_named_by_row_and_field():
+    with (
+        pytest.raises(BadRow, match=r"row 2, field 'name': expected text \(str\) or None, got int 3"),
+        writing(Stage()) as writer,
+    ):
+        writer.write(pd.DataFrame({"id": [1, 2], "name": pd.Series(["a", 3], dtype=object)}))
+
+
+def test_a_frame_that_cannot_be_read_names_the_column():
     with (
         pytest.raises(CheckFailed, match="column 'name' holds values without a common type; give each"),
         writing(Stage()) as writer,
     ):
-        writer.write(pd.DataFrame({"id": [1, 2], "name": pd.Series(["a", 3], dtype=object)}))
+        writer.write(pd.DataFrame({"id": [1, 2], "name": [1j, 2j]}))
 
 
 def test_a_frame_that_needs_pyarrow_names_the_extra(monkeypatch):

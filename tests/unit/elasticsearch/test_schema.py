@@ -262,3 +262,10 @@ def test_settings_that_change_nothing_are_taken_in_any_form():
 def test_a_mapping_that_changes_documents_or_asks_for_routing_is_refused(name):
     with pytest.raises(BadSetting, match=name):
         parse_schema("x", {"properties": {"id": {"type": "long"}}, name: {"required": True}}, {}, "")
+
+
+@pytest.mark.parametrize("name", ["_id", "_source"])
+def test_a_name_of_the_server_in_a_document_points_at_id_field(name):
+    with pytest.raises(BadRow, match="name that field by id_field = 'f'") as caught:
+        parse_schema("x", {"f": {"type": "keyword"}}, {}, "f").contract("x").accept("", [{"f": "a", name: "b"}], 1)
+    assert caught.value.field == name
