@@ -147,7 +147,7 @@ def _register(
         declared = _declared(cursor, names, schema)
     cursor.execute("START TRANSACTION")
     rows(cursor, f"SELECT 1 FROM {names.base} LIMIT 0")
-    misfit = _other_columns(names, declared, _definitions(cursor, names.base))
+    misfit = _other_columns(names, declared, _definitions(cursor, names.base, schema))
     misfit = misfit or _other_partitions(names, _view(cursor, names), partition)
     if record is not None and not misfit:
         Registry(names).add(cursor, record)
@@ -234,21 +234,23 @@ def _declared(cursor: Any, names: Names, schema: Schema) -> dict[str, str]:
     table = qualified(names.hidden, "_declared")
     cursor.execute(f"CREATE OR REPLACE TEMPORARY TABLE {table} {schema.body()}")
     try:
-        return _definitions(cursor, table)
+        return _definitions(cursor, table, schema)
     finally:
         cursor.execute(f"DROP TEMPORARY TABLE {table}")
 
 
-def _definitions(cursor: Any, table: str) -> dict[str, str]:
-    """Return the lines of a table's columns and keys, by what they define."""
+def _definitions(cursor: Any, table: str, schema: Schema) -> dict[str, str]:
+    """Return the lines of a table's columns and keys, by what they define, and the options that are declared."""
     ((_, statement),) = rows(cursor, f"SHOW CREATE TABLE {table}")
-    lines = [line.strip().rstrip(",") for line in statement.splitlines()[1:-1]]
-    return {"`".join(line.split("`")[:2]): line for line in lines}
+    *lines, last = (line.strip().rstrip(",") for line in statement.splitlines()[1:])
+    options = {option: option for option in schema.options if option.casefold() in last.casefold().split()}
+    return {"`".join(line.split("`")[:2]): line for line in lines} | options
 
 
 def _other_columns(names: Names, declared: dict[str, str], existing: dict[str, str]) -> str:
     for what in {**declared, **existing}:
-        wanted, found = declared.get(what, f"no {what}`"), existing.get(what, f"no {what}`")
+        missing = f"no {what}" + "`" * (what.count("`") % 2)
+        wanted, found = declared.get(what, missing), existing.get(what, missing)
         if wanted != found:
             return (
                 f"table {names.dataset!r} was loaded with other columns: the task declares {wanted}, the versions that "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from luigi_sinks.errors import BadSetting
 
-_LONGEST = 64
+LONGEST = 64
 _ALLOWED = re.compile("[\x01-\ud7ff\ue000-\uffff]+")
 
 
@@ -88,7 +88,7 @@ def hidden(database: str) -> str:
 
 def check_name(name: str, what: str, suffix: str = "") -> None:
     """Raise BadSetting for a name that MariaDB does not allow: https://mariadb.com/kb/en/identifier-names/."""
-    longest = _LONGEST - len(suffix)
+    longest = LONGEST - len(suffix)
     if len(name) > longest:
         room = f", since {suffix!r} is appended to it" if suffix else ""
         raise BadSetting(f"{what} {name!r} has {len(name)} characters; MariaDB takes at most {longest}{room}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -15,7 +16,8 @@ from sqlalchemy.schema import CreateColumn
 
 from luigi_sinks.contract import Field, TupleShape
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.mariadb.names import check_name, quoted
+from luigi_sinks.mariadb import options
+from luigi_sinks.mariadb.names import LONGEST, check_name, quoted
 from luigi_sinks.mariadb.types import Codec, codec
 
 Columns = sa.Table | Sequence[sa.Column[Any]]
@@ -31,7 +33,8 @@ class Schema:
     `columns` maps each column that readers see to its DDL, `described` to the same as
     JSON; `types` maps each that is loaded, which computed ones are not, to its type of
     SQLAlchemy; `optional` are those that may be NULL. `unique` and `indexes` map the
-    names of keys to columns, PRIMARY among the unique ones if there is one.
+    names of keys to columns, PRIMARY among the unique ones if there is one; `lengths`
+    tells how many characters of a column a key holds, where not all.
     """
 
     columns: Mapping[str, str]
@@ -41,6 +44,8 @@ class Schema:
     unique: Mapping[str, Sequence[str]]
     indexes: Mapping[str, Sequence[str]]
     collation: str = ""
+    row_format: str = ""
+    lengths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @cached_property
     def codecs(self) -> Mapping[str, Codec]:
@@ -61,7 +66,14 @@ class Schema:
             {str(name): [str(column) for column in key] for name, key in keys.items()}
             for keys in (self.unique, self.indexes)
         )
-        return {"columns": self.described, "unique": unique, "indexes": indexes, "collation": self.collation}
+        others = {"row_format": self.row_format, "lengths": self.lengths}
+        return {
+            "columns": self.described,
+            "unique": unique,
+            "indexes": indexes,
+            "collation": self.collation,
+            **{name: value for name, value in others.items() if value},
+        }
 
     def __reduce__(self) -> Any:
         """Pickle what was given: a codec's functions cannot travel, but are made again."""
@@ -74,17 +86,22 @@ class Schema:
         itself, and one key serves one version.
         """
         lines = ",\n  ".join((*self.columns.values(), f"{SEQ} INTEGER UNSIGNED NOT NULL", *self._keys()))
-        collation = f" COLLATE={self.collation}" if self.collation else ""
-        return f"(\n  {lines}\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4{collation}"
+        return " ".join((f"(\n  {lines}\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4", *self.options))
+
+    @property
+    def options(self) -> list[str]:
+        """What is declared of the table itself, as SHOW CREATE TABLE writes it."""
+        given = {"COLLATE": self.collation, "ROW_FORMAT": self.row_format}
+        return [f"{name}={value}" for name, value in given.items() if value]
 
     def _keys(self) -> Iterator[str]:
         if "PRIMARY" not in self.unique:
             yield f"KEY {_listed((SEQ,))}"
         for name, columns in self.unique.items():
             kind = "PRIMARY KEY" if name == "PRIMARY" else f"UNIQUE KEY {quoted(name)}"
-            yield f"{kind} {_listed((SEQ, *columns))}"
+            yield f"{kind} {_listed((SEQ, *columns), self.lengths.get(name))}"
         for name, columns in self.indexes.items():
-            yield f"KEY {quoted(name)} {_listed((SEQ, *columns))}"
+            yield f"KEY {quoted(name)} {_listed((SEQ, *columns), self.lengths.get(name))}"
 
 
 def parse_schema(dataset: str, columns: Columns) -> Schema:
@@ -106,15 +123,17 @@ def parse_schema(dataset: str, columns: Columns) -> Schema:
 def _parse(columns: Columns, given: Sequence[sa.Column[Any]]) -> Schema:
     _refuse_names([column.name for column in given])
     _refuse_constraints(columns, given)
-    keys = sorted(_keys(columns, given))
+    options.refuse_column_options(given)
+    keys = _named(sorted(_keys(columns, given)))
     schema = Schema(
         columns={column.name: _ddl(column) for column in given},
         described={str(column.name): _described(column) for column in given},
         types={column.name: column.type for column in given if column.computed is None},
         optional={column.name for column in given if _is_optional(column)},
-        unique=_primary(columns, given) | {name: key for is_unique, key, name in keys if is_unique},
-        indexes={name: key for is_unique, key, name in keys if not is_unique},
-        collation=_collation(columns),
+        unique=_primary(columns, given) | {name: key.columns for name, key in keys.items() if key.is_unique},
+        indexes={name: key.columns for name, key in keys.items() if not key.is_unique},
+        lengths={name: dict(key.lengths) for name, key in keys.items() if key.lengths},
+        **options.table_options(columns),
     )
     if not schema.codecs:
         raise BadSetting("all columns are computed, so there is nothing to load; add one that is not")
@@ -192,34 +211,74 @@ def _primary(columns: Columns, given: Sequence[sa.Column[Any]]) -> dict[str, tup
     return {"PRIMARY": key} if key else {}
 
 
-def _keys(columns: Columns, given: Sequence[sa.Column[Any]]) -> Iterator[tuple[bool, tuple[str, ...], str]]:
-    """Yield whether a key is unique, its columns and its name; not the primary key."""
+@dataclass(frozen=True, order=True)
+class _Key:
+    """A key besides the primary one; `name` is empty where the user gave none."""
+
+    is_unique: bool
+    columns: tuple[str, ...]
+    name: str = ""
+    lengths: tuple[tuple[str, int], ...] = ()
+
+
+def _keys(columns: Columns, given: Sequence[sa.Column[Any]]) -> Iterator[_Key]:
+    """Yield the keys but the primary one."""
     if not isinstance(columns, sa.Table):
-        for column in given:
-            if column.unique or column.index:
-                yield _key(bool(column.unique), (column,), None)
+        _refuse_lost_keys(given)
+        yield from (_Key(bool(each.unique), (each.name,)) for each in given if each.unique or each.index)
         return
     for rule in columns.constraints:
+        options.refuse_rule_options(rule)
         if isinstance(rule, sa.UniqueConstraint):
-            yield _key(True, rule.columns, rule.name)
+            yield _Key(True, tuple(column.name for column in rule.columns), _name(rule.name))
+        elif not isinstance(rule, sa.PrimaryKeyConstraint):
+            raise BadSetting(f"a {type(rule).__name__} is not supported; test the same in one of the task's checks")
     for index in columns.indexes:
-        if len(index.expressions) != len(index.columns):
-            raise BadSetting(
-                f"index {index.name!r} is on an expression, which MariaDB cannot do; index a computed column"
-            )
-        yield _key(bool(index.unique), index.columns, index.name)
+        key = tuple(column.name for column in options.index_columns(index))
+        yield _Key(bool(index.unique), key, _name(index.name), tuple(sorted(options.lengths(index).items())))
 
 
-def _key(is_unique: bool, columns: Iterable[sa.Column[Any]], name: object) -> tuple[bool, tuple[str, ...], str]:
-    names = tuple(column.name for column in columns)
-    given = name if isinstance(name, str) else "_".join(("uq" if is_unique else "ix", *names))[:64]
-    return is_unique, names, given
+def _refuse_lost_keys(given: Sequence[sa.Column[Any]]) -> None:
+    """Raise BadSetting where columns are taken from a Table whose keys over several columns would be lost."""
+    for table in {column.table for column in given if isinstance(column.table, sa.Table)}:
+        unique = (rule for rule in table.constraints if isinstance(rule, sa.UniqueConstraint))
+        rules: list[sa.Index | sa.UniqueConstraint] = [*table.indexes, *unique]
+        for rule in rules:
+            if len(rule.columns) > 1 or not any(column.unique or column.index for column in rule.columns):
+                raise BadSetting(f"key {rule.name!r} of table {table.name!r} would be lost; give the Table itself")
 
 
-def _collation(columns: Columns) -> str:
-    options = columns.kwargs if isinstance(columns, sa.Table) else {}
-    return str(options.get("mariadb_collate") or options.get("mysql_collate") or "")
+def _name(given: object) -> str:
+    """Return the name that a user gave a key, or an empty string, as for one that a convention made too long."""
+    if not isinstance(given, str) or (isinstance(given, sa.sql.elements.conv) and len(given) > LONGEST):
+        return ""
+    check_name(given, "key")
+    if given.casefold() == "primary":
+        raise BadSetting(f"key {given!r}: MariaDB calls the primary key so; choose another name")
+    return str(given)
 
 
-def _listed(names: Iterable[str]) -> str:
-    return f"({', '.join(map(quoted, names))})"
+def _named(keys: Iterable[_Key]) -> dict[str, _Key]:
+    """Return the keys by their names. No name is cut: one that is too long or taken gets a digest of its columns."""
+    found: dict[str, _Key] = {}
+    taken: set[str] = set()
+    for key in sorted(keys, key=lambda each: not each.name):
+        name = key.name or _generated(key, taken)
+        if name.casefold() in taken:
+            raise BadSetting(f"key {name!r} is declared twice: MariaDB ignores the case of names; choose another name")
+        taken.add(name.casefold())
+        found[name] = key
+    return found
+
+
+def _generated(key: _Key, taken: Collection[str]) -> str:
+    plain = "_".join(("uq" if key.is_unique else "ix", *key.columns))
+    if len(plain) <= LONGEST and plain.casefold() not in taken:
+        return plain
+    digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+    return f"{plain[: LONGEST - 17]}_{digest}"
+
+
+def _listed(names: Iterable[str], lengths: Mapping[str, int] | None = None) -> str:
+    limits = {name: f"({length})" for name, length in (lengths or {}).items()}
+    return f"({', '.join(quoted(name) + limits.get(name, '') for name in names)})"

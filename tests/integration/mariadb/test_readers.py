@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Column, Computed, Integer, String
 
-from luigi_sinks import BadSetting, Origin, load
+from luigi_sinks import BadRow, BadSetting, Origin, load
 from luigi_sinks.config import read_credential
 from luigi_sinks.mariadb import MariaDBSink, parse_schema
 from luigi_sinks.version import WHOLE
@@ -98,6 +98,33 @@ def test_a_table_without_a_key_takes_the_same_row_twice(settings, table, ask):
     assert ask(f"SELECT word, COUNT(*) FROM {table} GROUP BY word ORDER BY word") == [("", 1), ("a", 2)]
 
 
+def test_the_options_of_a_table_are_those_of_the_servers_and_stay(settings, table, ask):
+    def declared(**options):
+        columns = Column("id", Integer, primary_key=True), Column("body", String(500), comment="the text")
+        index = sa.Index("begin", "body", mysql_length=20, mariadb_using="BTREE")
+        return parse_schema(table, sa.Table(table, sa.MetaData(), *columns, index, **options))
+
+    options = {"mysql_engine": "InnoDB", "mysql_collate": "utf8mb4_bin", "mysql_row_format": "compact"}
+    load(MariaDBSink(settings, table, declared(**options)), WHOLE, ORIGIN, [(1, "x")])
+    ((_, statement),) = ask(f"SHOW CREATE TABLE `{settings.database}__v`.`{table}__g1`")
+    for said in ("ENGINE=InnoDB", "COLLATE=utf8mb4_bin", "ROW_FORMAT=COMPACT", "(`_seq`,`body`(20))", "the text"):
+        assert said in statement
+    load(MariaDBSink(settings, table, declared(**options)), WHOLE, ORIGIN, [(2, "y")])
+    for other in ({"mysql_collate": "utf8mb4_general_ci"}, {"mysql_row_format": "dynamic"}):
+        with pytest.raises(BadSetting, match="was loaded with other columns"):
+            load(MariaDBSink(settings, table, declared(**options | other)), WHOLE, ORIGIN, [(3, "z")])
+
+
+def test_each_of_many_unique_columns_with_long_names_is_unique(settings, table):
+    names = [f"{'x' * 62}{end}" for end in "ab"]
+    columns = [Column("id", Integer, primary_key=True), *(Column(name, Integer, unique=True) for name in names)]
+    sink = MariaDBSink(settings, table, parse_schema(table, columns))
+    for repeated in ([(1, 1, 1), (2, 1, 2)], [(1, 1, 1), (2, 2, 1)]):
+        with pytest.raises(BadRow):
+            load(sink, WHOLE, ORIGIN, repeated)
+    load(sink, WHOLE, ORIGIN, [(1, 1, 2), (2, 2, 1)])
+
+
 def test_an_integer_key_of_zero_stays_zero(settings, table, ask):
     sink = MariaDBSink(settings, table, parse_schema(table, COLUMNS))
     load(sink, WHOLE, ORIGIN, [(0, "zero")])
@@ -108,7 +135,7 @@ def test_a_table_of_sqlalchemy_brings_its_keys_and_is_left_alone(settings, table
     given = sa.Table(
         "users",
         sa.MetaData(),
-        Column("a", Integer, sa.Identity()),
+        Column("a", Integer),
         Column("b", String(9), index=True),
         Column("c", Integer, unique=True),
         sa.PrimaryKeyConstraint("b", "a"),

@@ -106,12 +106,187 @@ def test_a_table_keeps_its_collation():
     assert "COLLATE=utf8mb4_bin" in parse_schema("t", table).body()
 
 
-def test_what_sqlalchemy_would_count_up_or_fill_in_is_given_by_the_rows():
-    table = sa.Table("t", sa.MetaData(), Column("id", Integer, sa.Identity(), primary_key=True))
-    schema = parse_schema("t", [*table.columns, Column("at", sa.DateTime, server_default=sa.func.now())])
-    assert schema.shape.names == ("id", "at")
-    assert "AUTO_INCREMENT" not in schema.body()
-    assert "DEFAULT" not in schema.body().split("ENGINE")[0]
+def table(*items, **options):
+    return sa.Table(
+        "t", sa.MetaData(), Column("id", Integer, primary_key=True), Column("a", String(40)), *items, **options
+    )
+
+
+IGNORED = {
+    "default": {"default": 1},
+    "a default that is called": {"default": lambda: 1},
+    "onupdate": {"onupdate": 1},
+    "server_default": {"server_default": "1"},
+    "server_default by the server": {"server_default": sa.FetchedValue()},
+    "server_onupdate": {"server_onupdate": sa.FetchedValue()},
+    "autoincrement = True": {"autoincrement": True},
+    "autoincrement = ignore_fk": {"autoincrement": "ignore_fk"},
+}
+
+
+@pytest.mark.parametrize("name", IGNORED)
+def test_what_sqlalchemy_would_fill_in_is_refused_by_name(name):
+    option = name.split(" a ")[0].split(" that")[0].split(" by")[0].removeprefix("a ")
+    with pytest.raises(BadSetting, match=f"column 'n': {option} has no effect, as rows give the value"):
+        parse_schema("t", [Column("n", Integer, primary_key=True, **IGNORED[name])])
+
+
+@pytest.mark.parametrize("count", [sa.Identity(), sa.Sequence("numbers")], ids=["Identity", "Sequence"])
+def test_what_sqlalchemy_would_count_up_is_refused_by_name(count):
+    with pytest.raises(BadSetting, match=f"column 'n': {type(count).__name__} has no effect"):
+        parse_schema("t", [Column("n", Integer, count, primary_key=True)])
+
+
+def test_what_means_nothing_to_a_table_is_accepted():
+    plain = Column("n", Integer, primary_key=True, autoincrement=False, info={"team": "ops"}, doc="a number")
+    assert parse_schema("t", [plain]).shape.names == ("n",)
+    other = table(sqlite_autoincrement=True, postgresql_tablespace="fast")
+    assert parse_schema("t", other).body() == parse_schema("t", table()).body()
+
+
+@pytest.mark.parametrize(
+    ("column", "complaint"),
+    [
+        (Column("a", Integer, key="b"), "not key = 'b'"),
+        (Column("a", Integer, system=True), "a system column"),
+        (Column("a", Integer, primary_key=True, nullable=True), "cannot be nullable"),
+        (Column("a", Integer().with_variant(mysql.BIGINT(), "mysql")), "with_variant"),
+        (Column("a", String(3).with_variant(String(2), "mariadb")), "with_variant"),
+    ],
+)
+def test_a_column_that_would_be_another_than_declared_is_refused(column, complaint):
+    with pytest.raises(BadSetting, match=f"column 'a'.*{complaint}"):
+        parse_schema("t", [column])
+
+
+# The options of https://docs.sqlalchemy.org/en/20/dialects/mysql.html, and those of CREATE TABLE that they stand for.
+TABLE_OPTIONS = {
+    "engine": ["MyISAM", "Aria", "ROCKSDB"],
+    "charset": ["latin1", "utf8"],
+    "default_charset": ["utf8mb3"],
+    "row_format": ["COMPRESSED", "FIXED"],
+    "collate": ["utf8mb4_bin; DROP TABLE t"],
+    **{
+        name: [1] for name in ("auto_increment", "avg_row_length", "checksum", "key_block_size", "max_rows", "min_rows")
+    },
+    **{name: [1] for name in ("pack_keys", "delay_key_write", "stats_persistent", "page_compressed", "encrypted")},
+    **{name: ["x"] for name in ("comment", "connection", "data_directory", "tablespace", "union", "with", "password")},
+    **{name: ["KEY(id)"] for name in ("partition_by", "partitions", "subpartitions", "subpartition_by")},
+}
+
+
+@pytest.mark.parametrize("dialect", ["mysql", "mariadb"])
+@pytest.mark.parametrize("name", TABLE_OPTIONS)
+def test_an_option_of_a_table_that_versions_cannot_keep_is_refused_by_name(name, dialect):
+    for value in TABLE_OPTIONS[name]:
+        with pytest.raises(BadSetting, match=f"option {name} = .* is not supported"):
+            parse_schema("t", table(**{f"{dialect}_{name}": value}))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}, "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"),
+        ({"mysql_collate": "utf8mb4_bin"}, "COLLATE=utf8mb4_bin"),
+        ({"mariadb_collate": "utf8mb4_bin", "mysql_collate": "utf8mb4_general_ci"}, "COLLATE=utf8mb4_bin"),
+        ({"mysql_default_collate": "utf8mb4_bin"}, "COLLATE=utf8mb4_bin"),
+        ({"mariadb_row_format": "compact"}, "ROW_FORMAT=COMPACT"),
+    ],
+)
+def test_an_option_of_a_table_that_versions_can_keep_is_kept(options, said):
+    assert parse_schema("t", table(**options)).body().endswith(said)
+
+
+@pytest.mark.parametrize("clause", [{"comment": "flights"}, {"schema": "other"}, {"prefixes": ["TEMPORARY"]}])
+def test_a_clause_of_a_table_that_readers_would_not_see_is_refused_by_name(clause):
+    with pytest.raises(BadSetting, match=f"{next(iter(clause))} of a Table is not supported"):
+        parse_schema("t", table(**clause))
+
+
+@pytest.mark.parametrize("dialect", ["mysql", "mariadb"])
+@pytest.mark.parametrize(
+    ("option", "value"), [("prefix", "FULLTEXT"), ("prefix", "SPATIAL"), ("with_parser", "ngram"), ("using", "hash")]
+)
+def test_an_option_of_an_index_that_versions_cannot_keep_is_refused_by_name(option, value, dialect):
+    with pytest.raises(BadSetting, match=f"key 'i': {option} = {value} is not supported"):
+        parse_schema("t", table(sa.Index("i", "a", **{f"{dialect}_{option}": value})))
+
+
+def test_a_primary_key_of_another_kind_is_refused():
+    columns = sa.Column("b", Integer), sa.PrimaryKeyConstraint("b", mysql_using="HASH")
+    with pytest.raises(BadSetting, match="using = HASH is not supported"):
+        parse_schema("t", sa.Table("t", sa.MetaData(), *columns))
+
+
+@pytest.mark.parametrize("length", [10, {"a": 10}])
+def test_the_length_of_a_key_is_kept(length):
+    found = parse_schema("t", table(sa.Index("i", "a", mysql_length=length, mysql_using="btree")))
+    assert "KEY `i` (`_seq`, `a`(10))" in found.body()
+    assert pickle.loads(pickle.dumps(found)).declared["lengths"] == {"i": {"a": 10}}
+
+
+def test_the_length_of_a_column_that_the_key_is_not_on_is_refused():
+    with pytest.raises(BadSetting, match=r"length names \['b'\]"):
+        parse_schema("t", table(sa.Index("i", "a", mysql_length={"b": 10})))
+
+
+@pytest.mark.parametrize(
+    "expression", [lambda table: sa.func.lower(table.c.a), lambda table: table.c.a.desc(), lambda table: table.c.id + 1]
+)
+def test_an_index_on_an_expression_of_columns_is_refused(expression):
+    given = table()
+    sa.Index("i", expression(given))
+    with pytest.raises(BadSetting, match="index 'i' is on an expression"):
+        parse_schema("t", given)
+
+
+@pytest.mark.parametrize("option", [{"deferrable": True}, {"initially": "DEFERRED"}, {"deferrable": False}])
+def test_a_key_that_would_be_checked_at_another_time_is_refused(option):
+    with pytest.raises(BadSetting, match=f"has no {next(iter(option))}"):
+        parse_schema("t", table(sa.UniqueConstraint("a", name="u", **option)))
+
+
+def long(ending):
+    return "x" * 62 + ending
+
+
+def test_keys_whose_names_agree_at_their_beginning_stay_apart():
+    columns = [ID, *(Column(long(end), String(3), unique=True) for end in "ab")]
+    columns += [Column(long(end), String(3), index=True) for end in "cd"]
+    schema = parse_schema("t", columns)
+    assert sorted(schema.unique.values()) == [("id",), (long("a"),), (long("b"),)]
+    assert sorted(schema.indexes.values()) == [(long("c"),), (long("d"),)]
+    assert all(len(name) <= 64 for name in (*schema.unique, *schema.indexes))
+    assert parse_schema("t", columns[::-1]).unique.keys() == schema.unique.keys()
+
+
+def test_keys_whose_columns_spell_the_same_name_stay_apart():
+    both = table(Column("b", Integer), Column("a_b", Integer, unique=True), sa.UniqueConstraint("a", "b"))
+    assert sorted(parse_schema("t", both).unique.values()) == [("a", "b"), ("a_b",), ("id",)]
+
+
+def test_keys_of_a_list_stay_apart_though_case_is_ignored():
+    schema = parse_schema("t", [Column("a_B", Integer, unique=True), *table(Column("B", Integer)).columns])
+    assert len(schema.unique) == 2
+
+
+@pytest.mark.parametrize(("first", "second"), [("u", "u"), ("u", "U")])
+def test_two_keys_of_one_name_are_refused(first, second):
+    given = table(Column("b", Integer), sa.Index(first, "a"), sa.UniqueConstraint("b", name=second))
+    with pytest.raises(BadSetting, match="is declared twice"):
+        parse_schema("t", given)
+
+
+@pytest.mark.parametrize(("name", "complaint"), [("PRIMARY", "calls the primary key so"), ("k" * 65, "65 characters")])
+def test_a_name_of_a_key_that_mariadb_does_not_take_is_refused(name, complaint):
+    with pytest.raises(BadSetting, match=complaint):
+        parse_schema("t", table(sa.UniqueConstraint("a", name=name)))
+
+
+@pytest.mark.parametrize("rule", [sa.UniqueConstraint("id", "a"), sa.Index("i", "id", "a")])
+def test_columns_of_a_table_whose_keys_would_be_lost_are_refused(rule):
+    with pytest.raises(BadSetting, match="would be lost; give the Table itself"):
+        parse_schema("t", list(table(rule).columns))
 
 
 def test_computed_columns_are_seen_but_not_loaded():
