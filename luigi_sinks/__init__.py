@@ -30,11 +30,12 @@ from luigi_sinks.version import State, Version
 
 if TYPE_CHECKING:
     from luigi_sinks.target import VersionedTarget
-    from luigi_sinks.task import CopyTask, setting
+    from luigi_sinks.task import BulkComplete, CopyTask, setting
 
 __all__ = [
     "BadRow",
     "BadSetting",
+    "BulkComplete",
     "Catalog",
     "Check",
     "CheckFailed",
@@ -64,4 +65,6 @@ __all__ = [
     "stop_listening",
 ]
 
-__getattr__ = lazy.attributes(__name__, {"CopyTask": "task", "VersionedTarget": "target", "setting": "task"})
+__getattr__ = lazy.attributes(
+    __name__, {"BulkComplete": "task", "CopyTask": "task", "VersionedTarget": "target", "setting": "task"}
+)

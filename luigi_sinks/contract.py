@@ -60,6 +60,10 @@ class Shape(Protocol):
         Raises WrongRow if the row does not have the right fields, or a value cannot be copied.
         """
 
+    @property
+    def unique(self) -> Sequence[tuple[str, ...]]:
+        """The fields of each further unique key; in these, None repeats."""
+
     def accept(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Validate rows that were taken, and return them in the form that the store writes.
 
@@ -92,6 +96,7 @@ class TupleShape:
 
     fields: tuple[Field, ...]
     key: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
 
     @cached_property
     def names(self) -> tuple[str, ...]:

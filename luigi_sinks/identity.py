@@ -20,9 +20,11 @@ def partition_of(task: luigi.Task, partition_by: str | Sequence[str] | None) -> 
     """Return the id of the partition that the task writes.
 
     Raises BadSetting if it is unclear what a run replaces: a task with significant
-    parameters must set `partition_by`.
+    parameters must set `partition_by`. Raises it too if Luigi may run several such tasks as
+    one, which would load one output and call all of them done.
     """
     parameters = dict(task.get_params())
+    _refuse_batches(task)
     if partition_by is None:
         _require_partition_by(task, [name for name in _significant(parameters) if not _fills_a_setting(task, name)])
     names = (partition_by,) if isinstance(partition_by, str) else tuple(partition_by or ())
@@ -36,6 +38,14 @@ def partition_of(task: luigi.Task, partition_by: str | Sequence[str] | None) -> 
         return partition.encode([parameters[name] for name in names], [getattr(task, name) for name in names])
     except (BadSetting, UnicodeEncodeError) as error:
         raise BadSetting(f"{task.task_family}: partition_by = {names}: {error}") from None
+
+
+def _refuse_batches(task: luigi.Task) -> None:
+    if task.batchable:
+        raise BadSetting(
+            f"{task.task_family}: {', '.join(task.batch_param_names())} has a batch_method, so Luigi would run many of "
+            "these tasks as one, and load the output of that one only; remove batch_method, or set batchable = False"
+        )
 
 
 def origin_of(

@@ -52,7 +52,7 @@ def _encode_one(parameter: Any, value: Any) -> str:
             "a hidden or private parameter cannot choose the partition: names would show its value; use a public one"
         )
     text = parameter.serialize(value)
-    if parameter.parse(text) != value:
+    if parameter.normalize(parameter.parse(text)) != parameter.normalize(value):  # a list is kept as a tuple
         raise BadSetting(
             f"{type(parameter).__name__} cannot choose the partition: it serializes {value!r} as {text!r}, and parses "
             "this as another value; correct its parse or serialize"
@@ -64,7 +64,7 @@ def _decode_one(parameter: Any, text: str) -> Any:
     if text.isdigit() and _is_date(parameter):
         moment = datetime.strptime(text, _digit_format(parameter))  # noqa: DTZ007 - Luigi's dates have no time zone
         return parameter.parse(moment.strftime(parameter.date_format))
-    return parameter.parse(_unescaped(text))
+    return parameter.normalize(parameter.parse(_unescaped(text)))
 
 
 def _digits(parameter: Any, value: Any) -> str:

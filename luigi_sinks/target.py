@@ -63,6 +63,10 @@ class TargetOptions(TypedDict, total=False):
     shared_with: Collection[str]
 
 
+class NoPath(BadSetting, AttributeError):
+    """A versioned target has no path in a file system."""
+
+
 class VersionedTarget(luigi.Target):
     """The output of one task: a version of one partition of a dataset. Each store has a subclass.
 
@@ -136,6 +140,14 @@ class VersionedTarget(luigi.Target):
         Raises Unavailable if the store does not respond for as long as its `patience`: False would run the task again.
         """
         return any(True for _ in self._versions())
+
+    @property
+    def path(self) -> str:
+        """Raise NoPath: Luigi asks for it where it looks for files, as RangeDaily does without `bulk_complete`."""
+        raise NoPath(
+            f"{self} is not a file and has no path; for RangeDaily and its like, put luigi_sinks.BulkComplete before "
+            "luigi.Task or luigi.WrapperTask in the bases of the task"
+        )
 
     @property
     def may_load_again(self) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import luigi
 from luigi.parameter import ParameterException
+from luigi.task import flatten
 
 from luigi_sinks import config, identity
 from luigi_sinks import target as targets
@@ -28,7 +30,39 @@ def setting(default: Any = None) -> Any:
     return default
 
 
-class CopyTask(luigi.Task):
+class BulkComplete:
+    """Lets RangeDaily and its like ask about many tasks at once; put it before `luigi.Task` or `luigi.WrapperTask`.
+
+    Outputs of this package cost one query for each dataset. A task with other outputs, or
+    with a `complete()` of its own, is asked by that. A CopyTask needs no mixin.
+
+    Example:
+        >>> class Everything(BulkComplete, luigi.WrapperTask):
+        ...     day = luigi.DateParameter()
+        ...     def requires(self):
+        ...         return []
+        >>> from datetime import date
+        >>> Everything.bulk_complete([date(2013, 1, 1)])
+        [datetime.date(2013, 1, 1)]
+
+    """
+
+    @classmethod
+    def bulk_complete(cls, parameter_tuples: Iterable[Any]) -> list[Any]:
+        """Return those parameters whose tasks are complete, with one query per dataset."""
+        given = list(parameter_tuples)
+        tasks = [_instance(cls, parameters) for parameters in given]
+        outputs = [_deciding(task) for task in tasks]
+        asked = [target for found in outputs for target in found or ()]
+        exist = iter(targets.complete(asked))
+        are_done = [
+            task.complete() if found is None else all(list(islice(exist, len(found))))
+            for task, found in zip(tasks, outputs, strict=True)
+        ]
+        return [parameters for parameters, is_done in zip(given, are_done, strict=True) if is_done]
+
+
+class CopyTask(BulkComplete, luigi.Task):
     """A task that loads its `rows()` as one version. Use the subclass of a store.
 
     Subclasses set these attributes (as a value, a property or a Parameter), and the
@@ -119,18 +153,6 @@ class CopyTask(luigi.Task):
             for row in () if sink.is_complete else self._fresh_rows():
                 sink.write(row)
 
-    @classmethod
-    def bulk_complete(cls, parameter_tuples: Iterable[Any]) -> list[Any]:
-        """Return those parameters whose tasks are complete, with one query per dataset."""
-        given = list(parameter_tuples)
-        tasks = [_instance(cls, parameters) for parameters in given]
-        outputs = [task.output() for task in tasks]
-        if all(isinstance(output, VersionedTarget) for output in outputs):
-            done = targets.complete(outputs)
-        else:
-            done = [task.complete() for task in tasks]
-        return [parameters for parameters, is_done in zip(given, done, strict=True) if is_done]
-
     def _fresh_rows(self) -> Iterable[Any]:
         rows: Iterable[Any] | None = self.rows()
         if rows is None:
@@ -154,6 +176,16 @@ class CopyTask(luigi.Task):
             checks=self.checks,
             shared_with=self.shared_with,
         )
+
+
+def _deciding(task: Any) -> list[VersionedTarget] | None:
+    """Return the targets of this package that decide whether the task is complete; None if anything else does."""
+    if type(task).complete is luigi.WrapperTask.complete:
+        found = [_deciding(each) for each in flatten(task.requires())]
+        return None if None in found else [target for each in found if each for target in each]
+    outputs = flatten(task.output()) if type(task).complete is luigi.Task.complete else []
+    are_ours = bool(outputs) and all(isinstance(output, VersionedTarget) for output in outputs)
+    return outputs if are_ours else None
 
 
 def _instance(cls: Any, parameters: Any) -> Any:

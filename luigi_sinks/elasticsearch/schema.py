@@ -65,6 +65,11 @@ class DocumentShape:
         """The field that is the document's id."""
         return (self.id_field,) if self.id_field else ()
 
+    @property
+    def unique(self) -> tuple[tuple[str, ...], ...]:
+        """No other keys: an index has none."""
+        return ()
+
     @cached_property
     def _documents(self) -> Any:
         return list[types.struct("Document", self.properties, self.id_field)]  # type: ignore[misc]  # made at run time

@@ -57,7 +57,9 @@ class Schema:
     def shape(self) -> TupleShape:
         """The form of a row."""
         each = tuple(Field(name, codec.type, codec.refuse) for name, codec in self.codecs.items())
-        return TupleShape(each, tuple(self.unique.get("PRIMARY", ())))
+        loaded = [key for name, key in self.unique.items() if name != "PRIMARY" and set(key) <= set(self.types)]
+        whole = tuple(tuple(key) for key in loaded if not any(key == self.unique.get(name) for name in self.lengths))
+        return TupleShape(each, tuple(self.unique.get("PRIMARY", ())), whole)
 
     @cached_property
     def declared(self) -> Mapping[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, ClassVar
@@ -107,10 +108,13 @@ class SQLiteStage:
             "SELECT number, kind, first_row, body FROM part WHERE id = ? ORDER BY number", (self.version.id,)
         ).fetchall()
         keys: dict[str, dict[Any, int]] = {kind: {} for kind in self.sink.contract.shapes}
+        others: dict[tuple[str, ...], dict[Any, int]] = defaultdict(dict)
         for number, kind, first_row, body in parts:
             shape = self.sink.contract.shapes[kind]
             rows = decode(body, shape.rows_type)
             self._check_keys(keys[kind], shape, first_row, rows)
+            for unique in shape.unique:
+                self._check_unique(others[unique], unique, first_row, map(shape.as_given, rows))
             kept = self._standing(keys, kind, first_row, rows)
             if len(kept) < len(rows):
                 db.execute(
@@ -125,6 +129,14 @@ class SQLiteStage:
                 earlier = seen.setdefault(key, number)
                 if earlier < number:
                     raise self.sink.contract.duplicate(number, shape.key, key, earlier=earlier)
+
+    def _check_unique(
+        self, seen: dict[Any, int], fields: Sequence[str], first_row: int, rows: Iterable[Mapping[str, Any]]
+    ) -> None:
+        for number, row in enumerate(rows, first_row):
+            key = tuple(row[field] for field in fields)
+            if None not in key and (earlier := seen.setdefault(key, number)) < number:
+                raise self.sink.contract.duplicate(number, fields, key, earlier=earlier)
 
     def _standing(self, keys: dict[str, dict[Any, int]], kind: str, first_row: int, rows: Sequence[Any]) -> list[Any]:
         """Return the rows whose references lead somewhere; refuse the others unless they may be set aside."""

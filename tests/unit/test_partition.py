@@ -1,10 +1,13 @@
 import re
 from datetime import date, datetime, timedelta
+from enum import Enum
+from pathlib import Path
 
 import luigi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from luigi import date_interval
 from luigi.parameter import ParameterVisibility
 
 from luigi_sinks.errors import BadSetting
@@ -34,6 +37,49 @@ texts = st.text(max_size=12)
 def test_dates_are_encoded_as_digits_and_other_values_are_escaped(parameter, value, partition):
     assert encode([parameter], [value]) == partition
     assert decode([parameter], partition) == (value,)
+
+
+class Colour(Enum):
+    RED = 1
+    BLUE = 2
+
+
+GIVEN = [
+    (luigi.ListParameter(), ["a"], ["b"]),
+    (luigi.ListParameter(), [], [[]]),
+    (luigi.ListParameter(), ["a", ["b", {"c": [1]}]], ["a", ["b", {"c": [2]}]]),
+    (luigi.TupleParameter(), ((1, 2), (3, 4)), ((1, 2), (3, 5))),
+    (luigi.DictParameter(), {"a": {"b": ["c"]}}, {"a": {"b": ["d"]}}),
+    (luigi.EnumParameter(enum=Colour), Colour.RED, Colour.BLUE),
+    (luigi.EnumListParameter(enum=Colour), [Colour.RED, Colour.BLUE], [Colour.BLUE, Colour.RED]),
+    (luigi.ChoiceListParameter(choices=["a", "b"]), ["a"], ["a", "b"]),
+    (luigi.ChoiceParameter(choices=["a", "b"]), "a", "b"),
+    (luigi.BoolParameter(), True, False),
+    (luigi.BoolParameter(parsing=luigi.BoolParameter.EXPLICIT_PARSING), True, False),
+    (luigi.FloatParameter(), 0.1, 0.2),
+    (luigi.NumericalParameter(var_type=int, min_value=0, max_value=9), 3, 4),
+    (luigi.OptionalParameter(), None, "a"),
+    (luigi.OptionalListParameter(), ["a"], None),
+    (luigi.OptionalIntParameter(), None, 0),
+    (luigi.TimeDeltaParameter(), timedelta(days=1, hours=2), timedelta(days=1)),
+    (luigi.DateIntervalParameter(), date_interval.Week(2013, 5), date_interval.Month(2013, 2)),
+    (luigi.PathParameter(), Path("a/b"), Path("a_b")),
+    (luigi.MonthParameter(), date(2013, 1, 31), date(2013, 2, 1)),
+    (luigi.DateHourParameter(), datetime(2013, 1, 31, 7, 30), datetime(2013, 1, 31, 8)),
+    (luigi.DateMinuteParameter(interval=15), datetime(2013, 1, 31, 7, 5), datetime(2013, 1, 31, 7, 15)),
+]
+
+
+@pytest.mark.parametrize(("parameter", "value", "other"), GIVEN, ids=lambda each: type(each).__name__)
+def test_a_value_of_each_kind_of_parameter_chooses_a_partition_and_comes_back(parameter, value, other):
+    class Task(luigi.Task):
+        chosen = parameter
+
+    first, second = Task(chosen=value).chosen, Task(chosen=other).chosen
+    assert encode([parameter], [first]) != encode([parameter], [second])
+    for each in (first, second):
+        if "_h_" not in (partition := encode([parameter], [each])):
+            assert decode([parameter], partition) == (each,)
 
 
 def test_no_value_is_encoded_as_the_id_of_the_whole_dataset():

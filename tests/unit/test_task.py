@@ -10,12 +10,15 @@ import pytest
 from luigi.parameter import ParameterException, ParameterVisibility
 from luigi.tools.range import RangeDaily
 
-from luigi_sinks import VersionedTarget, claim, running
+from luigi_sinks import BulkComplete, VersionedTarget, claim, running
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.task import CopyTask, setting
 from luigi_sinks.version import State
 
 DAY = date(2013, 1, 31)
+
+
+DAYS = [date(2013, 1, 30), DAY, date(2013, 2, 1)]
 
 
 class Target(VersionedTarget):
@@ -78,6 +81,10 @@ class Elsewhere(luigi.Task):
 
 def build(*tasks, **options):
     return luigi.build(tasks, local_scheduler=True, no_lock=True, log_level="WARNING", **options)
+
+
+def range_of(task):
+    return RangeDaily(of=task, start=DAYS[0], stop=date(2013, 2, 2), days_back=10**5)
 
 
 def history(task):
@@ -308,6 +315,75 @@ class TestBulkComplete:
         assert build(RangeDaily(of=Daily, start=date(2013, 1, 30), stop=date(2013, 2, 2), days_back=10**5))
         assert len(history(Daily(DAY))) == 3
 
+    def test_a_range_over_a_task_of_ones_own_runs_only_what_is_missing(self):
+        class Own(BulkComplete, luigi.Task):
+            day = luigi.DateParameter()
+
+            def output(self):
+                return {side: Target(side, task=self, partition_by=("day",)) for side in ("left", "right")}
+
+            def run(self):
+                for target in self.output().values():
+                    with target.open("w") as sink:
+                        sink.write((1,))
+
+        Own(DAY).run()
+        with Own(date(2013, 1, 30)).output()["left"].open("w") as sink:
+            sink.write((1,))
+        assert Own.bulk_complete([DAY, date(2013, 1, 30)]) == [DAY]
+        assert build(range_of(Own))
+        assert Own.bulk_complete(DAYS) == DAYS
+
+    def test_a_range_over_a_wrapper_runs_only_what_is_missing(self):
+        class Inner(BulkComplete, luigi.WrapperTask):
+            day = luigi.DateParameter()
+
+            def requires(self):
+                return {"daily": Daily(self.day)}
+
+        class Everything(Inner):
+            def requires(self):
+                return [Inner(self.day), Daily(self.day)]
+
+        assert Everything.bulk_complete(DAYS) == [DAY]
+        assert build(range_of(Everything))
+        assert Everything.bulk_complete(DAYS) == DAYS
+        assert len(history(Daily(DAY))) == 3
+
+    def test_a_wrapper_of_other_outputs_is_asked_by_complete(self):
+        class Wrapper(BulkComplete, luigi.WrapperTask):
+            day = luigi.DateParameter()
+
+            def requires(self):
+                return [Source(), Daily(self.day)]
+
+        Source.done = False
+        assert Wrapper.bulk_complete([DAY]) == []
+        Source.done = True
+        assert Wrapper.bulk_complete(DAYS) == [DAY]
+
+    def test_a_complete_of_ones_own_decides(self):
+        class Never(Daily):
+            def complete(self):
+                return False
+
+        assert Never.bulk_complete([DAY]) == []
+
+    @pytest.mark.parametrize("base", [luigi.Task, luigi.WrapperTask])
+    def test_a_range_over_a_task_without_bulk_complete_says_what_to_do(self, base, caplog):
+        class Own(base):
+            day = luigi.DateParameter()
+
+            def requires(self):
+                return [Daily(self.day)] if base is luigi.WrapperTask else []
+
+            def output(self):
+                return super().output() or Target("own", task=self, partition_by=("day",))
+
+        with pytest.raises(AttributeError, match=r"put luigi_sinks.BulkComplete before luigi.Task"):
+            range_of(Own).requires()
+        assert not hasattr(Daily(DAY).output(), "path")
+
     def test_a_task_with_another_kind_of_output_is_checked_by_complete(self):
         class Mixed(Daily):
             def output(self):
@@ -318,6 +394,34 @@ class TestBulkComplete:
 
 @pytest.mark.usefixtures("memory")
 class TestDeclarations:
+    @pytest.mark.parametrize("by", [("day",), ()])
+    @pytest.mark.parametrize("significant", [True, False])
+    def test_a_task_that_luigi_may_run_for_others_is_refused(self, by, significant):
+        class Batched(Copy):
+            day = luigi.DateParameter(batch_method=max, significant=significant)
+            partition_by = by
+
+        with pytest.raises(ParameterException, match="day has a batch_method"):
+            Batched(DAY)
+
+    def test_a_plain_task_that_luigi_may_run_for_others_is_refused(self, caplog):
+        class Batched(luigi.Task):
+            day = luigi.DateParameter(batch_method=max)
+
+            def output(self):
+                return Target("t", task=self, partition_by=("day",))
+
+        assert not build(Batched(DAY), Batched(date(2013, 2, 1)))
+        assert "day has a batch_method" in caplog.text
+
+    def test_a_task_that_says_that_it_is_not_batchable_is_accepted(self):
+        class Alone(Daily):
+            day = luigi.DateParameter(batch_method=max)
+            batchable = False
+
+        assert build(*(Alone(day) for day in DAYS))
+        assert Alone.bulk_complete(DAYS) == DAYS
+
     def test_a_task_with_parameters_and_no_partition_by_is_refused_at_once(self):
         class Ambiguous(Copy):
             day = luigi.DateParameter()

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Integer, String
 from sqlalchemy.dialects import mysql
 
-from luigi_sinks import BadSetting, Version
+from luigi_sinks import BadRow, BadSetting, Version
 from luigi_sinks.mariadb import MariaDBSettings, MariaDBSink, MariaDBStage, MariaDBTarget, parse_schema
 
 ID = Column("id", Integer, primary_key=True)
@@ -268,6 +268,18 @@ def test_keys_whose_columns_spell_the_same_name_stay_apart():
 def test_keys_of_a_list_stay_apart_though_case_is_ignored():
     schema = parse_schema("t", [Column("a_B", Integer, unique=True), *table(Column("B", Integer)).columns])
     assert len(schema.unique) == 2
+
+
+@pytest.mark.parametrize("rows", [[(1, "a"), (2, "a")], [(1, "a"), *((n, None) for n in range(3, 9)), (2, "a")]])
+def test_a_unique_key_holds_in_sqlite_too(memory, rows):
+    columns = [ID, Column("a", String(3), unique=True)]
+    target = MariaDBTarget("t", columns=columns, update_id="x")
+    with pytest.raises(BadRow, match="field 'a': repeats the key 'a'"), target.open("w") as sink:
+        for row in rows:
+            sink.write(row)
+    with target.open("w") as sink:
+        for row in rows[:-1]:
+            sink.write(row)
 
 
 @pytest.mark.parametrize(("first", "second"), [("u", "u"), ("u", "U")])
