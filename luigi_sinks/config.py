@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from luigi_sinks import leaks, unseen
 from luigi_sinks.errors import BadSetting, did_you_mean
 
 T = TypeVar("T")
@@ -32,8 +32,10 @@ ENVIRONMENT = "LUIGI_SINKS_CONFIG"
 
 _given: Mapping[str, Any] | None = None
 _forgetting: list[Callable[[], None]] = []
-_SECRET = re.compile(r"(^|[_-])(password|passwd|passphrase|pwd|secret|token|api[_-]?key|secret[_-]key|access[_-]key)$")
-
+_ADVICE = (
+    f"refer to a credential (credential = NAME), and set its source, for example: [{ROOT}.credential.NAME] "
+    "source = file, path = /run/secrets/NAME"
+)
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -162,15 +164,29 @@ def section_names() -> list[str]:
 
 
 def refuse_secrets() -> None:
-    """Raise BadSetting if any section of luigi_sinks contains a secret."""
+    """Raise BadSetting if any section of luigi_sinks contains a secret, or a character that is not seen.
+
+    No value is quoted: what looks like no secret may be one.
+    """
     for name, values in _sections().items():
-        for key in values:
-            if _SECRET.search(key):
-                raise BadSetting(
-                    f"[{name}] in {where()} contains a secret, {key!r}, which must not be in configuration. Remove it, "
-                    f"refer to a credential (credential = NAME), and set its source, for example: "
-                    f"[{ROOT}.credential.NAME] source = file, path = /run/secrets/NAME"
-                )
+        if leaks.is_secret("", name):
+            raise BadSetting(f"the name of a section in {where()} contains a secret; rename it: {_ADVICE}")
+        unseen.refuse(name, f"{where()}: section")
+        for key, value in values.items():
+            if leaks.is_secret(key, value):
+                raise BadSetting(_of_secret(name, key))
+            unseen.refuse(key, f"[{name}] in {where()}: key")
+            if isinstance(value, str) and key != "headers" and unseen.escaped(value) != value:  # its store reads lines
+                raise BadSetting(f"[{name}] in {where()}: {key} contains a line break or a character that is not seen")
+
+
+def _of_secret(name: str, key: str) -> str:
+    if key == "headers":
+        return f"[{name}] in {where()}: headers must hold no secret; set credential and token_header instead"
+    return (
+        f"[{name}] in {where()} contains a secret, {unseen.escaped(key)!r}, which must not be in configuration. "
+        f"Remove it: {_ADVICE}"
+    )
 
 
 def use(sections: Mapping[str, Any] | None) -> None:
@@ -233,6 +249,8 @@ def _from_luigi() -> Iterable[tuple[str, Mapping[str, Any]]]:
 def _from_file(path: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
     try:
         return _parsed(path, Path(path).stat().st_mtime_ns)
+    except BadSetting:
+        raise
     except (OSError, ValueError) as error:
         raise BadSetting(f"{ENVIRONMENT} names {path}, which cannot be read as TOML: {error}; correct it") from None
 
@@ -253,7 +271,15 @@ def flattened(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
             yield from _tables(name, values)
 
 
-def _tables(name: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _tables(name: str, table: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if not isinstance(table, Mapping):
+        raise BadSetting(f"[{unseen.escaped(name)}] in {where()} is no section; write it as one table, in [ ]")
+    for key, value in table.items():
+        if isinstance(value, (list, tuple)) and any(isinstance(each, (Mapping, list, tuple)) for each in value):
+            raise BadSetting(
+                f"[{unseen.escaped(name)}] in {where()}: {unseen.escaped(str(key))!r} is a list of tables, which "
+                "nothing reads; write each as a section"
+            )
     yield name, {key: value for key, value in table.items() if not isinstance(value, Mapping)}
     for key, value in table.items():
         if isinstance(value, Mapping):

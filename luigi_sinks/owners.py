@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from luigi_sinks import config, stores
+from luigi_sinks import config, stores, unseen
 from luigi_sinks.errors import BadSetting, did_you_mean
 
 _PREFIX = f"{config.ROOT}.owner."
@@ -38,6 +38,7 @@ def find(name: str) -> Owner:
     Raises BadSetting if there are sections of owners but none of this one, and for a setting
     of an unknown store.
     """
+    unseen.refuse(name, "owner")
     known = [section.removeprefix(_PREFIX) for section in config.section_names() if section.startswith(_PREFIX)]
     if not name or not known:
         return Owner()

@@ -43,7 +43,7 @@ class Catalog(Protocol):
         """For how many seconds a verb or a load retries a call while the store is unavailable."""
 
     def head(self, partition: str) -> Head:
-        """Return what readers of the partition see now."""
+        """Return what readers of the partition see now. Raises BadSetting for what is no partition's id."""
 
     def heads(self) -> Mapping[str, Head]:
         """Return what readers see now, by partition."""

@@ -7,7 +7,7 @@ without importing any store; a store's SDK is imported when its descriptor is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -121,6 +121,16 @@ def find(name: str) -> Store:
         raise BadSetting(f"{name!r} is not a store; {did_you_mean(name, names())}")
     store: Store = _entry_points()[name].load()
     return store
+
+
+def unread_sections(*, also: str = "") -> Iterator[str]:
+    """Yield what is wrong with each section that nothing reads; `also` names a store without an entry point."""
+    known = [*names(), "audit", "credential", "leases", "owner"]
+    for section in config.section_names():
+        name = section.split(".")[1] if "." in section else also
+        if name not in {*known, also}:
+            advice = did_you_mean(name, known)
+            yield f"[{section}] in {config.where()} is read by nothing: {name!r} is unknown; {advice}"
 
 
 @cache

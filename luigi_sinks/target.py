@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -13,7 +12,7 @@ from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
 
-from luigi_sinks import config, identity, running, versions
+from luigi_sinks import config, identity, running, stores, unseen, versions
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, Conflict
@@ -21,11 +20,10 @@ from luigi_sinks.load import loading
 from luigi_sinks.record import Origin, Record
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Sink
-from luigi_sinks.version import WHOLE, State
+from luigi_sinks.version import WHOLE, State, check_partition
 from luigi_sinks.writer import Writer
 
 _log = logging.getLogger("luigi_sinks")
-_PARTITION = re.compile(r"[a-z0-9_]{1,30}")
 
 _ASKED_AT_ONCE = 5_000
 """Outputs of one query: servers bound how many values it may have."""
@@ -97,9 +95,12 @@ class VersionedTarget(luigi.Target):
     def __init__(self, name: str, options: TargetOptions) -> None:
         if not name:
             raise BadSetting(f"{_described(self, options)} has no name; set table, index or graph")
+        unseen.refuse(name, "dataset")
         self.name = name
         self.connection = options.get("connection", "")
         self.partition, self.origin = _identity(name, options)
+        unseen.refuse(self.origin.owner, f"dataset {name!r}: owner")
+        unseen.refuse(self.origin.family, f"dataset {name!r}: task")
         self._checks = options.get("checks", (not_empty,))
         self._shared_with = options.get("shared_with", ())
 
@@ -126,6 +127,8 @@ class VersionedTarget(luigi.Target):
 
     def sink(self) -> Sink:
         """Open the dataset: in a SQLite file if luigi.cfg sets `local`, else in its store."""
+        for reason in stores.unread_sections(also=self.store):
+            raise BadSetting(reason)
         local = config.common().local
         if local is not None:
             from luigi_sinks.sqlite import SQLiteSink  # noqa: PLC0415 - only needed with `local`
@@ -345,7 +348,12 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
             f"target {name!r} has neither task nor update_id, so a task could take the version of another task for its "
             f"own. Set task=self, or update_id (and partition)"
         )
-    return _checked_partition(name, options.get("partition", WHOLE)), Origin(update_id, owner=owner)
+    partition = options.get("partition", WHOLE)
+    try:
+        check_partition(partition)
+    except BadSetting as error:
+        raise BadSetting(f"target {name!r}: {error}") from None
+    return partition, Origin(update_id, owner=owner)
 
 
 def _watch(kind: type[luigi.Task]) -> None:
@@ -353,9 +361,3 @@ def _watch(kind: type[luigi.Task]) -> None:
     from luigi_sinks.task_events import watch  # noqa: PLC0415 - not needed to import this package
 
     watch(kind)
-
-
-def _checked_partition(name: str, partition: str) -> str:
-    if not _PARTITION.fullmatch(partition):
-        raise BadSetting(f"target {name!r}: partition {partition!r} must consist of 1 to 30 characters a-z, 0-9 and _")
-    return partition

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from luigi_sinks.errors import BadSetting
+
 WHOLE = "_all"
 """The id of the only partition of a dataset without partitions; no parameter value is encoded as this."""
 
+_PARTITION = re.compile(r"[a-z0-9_]{1,30}")
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -84,6 +88,19 @@ DEAD = ENDING | {State.FAILED, State.DROPPED}
 
 The same is true of a version without a record: each is registered before anything else of it is written.
 """
+
+
+def check_partition(partition: str) -> None:
+    """Raise BadSetting for what cannot be the id of a partition, so that it is not taken for an empty one.
+
+    Example:
+        >>> check_partition("201301")
+
+    """
+    if not _PARTITION.fullmatch(partition):
+        raise BadSetting(
+            f"partition {partition!r} must consist of 1 to 30 characters a-z, 0-9 and _; see heads() or records()"
+        )
 
 
 def new_version(dataset: str, partition: str) -> Version:

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from luigi_sinks import config, private_files, redaction, running
+from luigi_sinks import config, private_files, redaction, running, unseen
 from luigi_sinks.audit.chain import Log
 from luigi_sinks.errors import BadSetting, CredentialError
 
@@ -173,7 +173,7 @@ def log_path() -> Path | None:
 
 
 def _short(value: Any) -> Any:
-    return value[:_LONGEST] if isinstance(value, str) else value
+    return unseen.escaped(value[:_LONGEST]) if isinstance(value, str) else value
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
@@ -120,12 +120,10 @@ def _summarize(path: Path, verdict: audit.Verdict, *, is_anchored: bool) -> None
 def check() -> None:
     """Log in to every server of the configuration, and show what is wrong."""
     if (folder := config.common().local) is not None:
-        out.print(
-            Text(f"[{config.ROOT}] local = {folder} is set: datasets are files there, and there is no server to check")
-        )
+        out.print(Text(f"{_local(folder)}, and there is no server to check"))
         return
     wrong = 0
-    for reason in _unread_sections():
+    for reason in stores.unread_sections():
         wrong += 1
         out.print(Text(reason, style="red"))
     connections = [(store, name) for store in map(stores.find, _configured()) for name in store.connections()]
@@ -144,14 +142,8 @@ def check() -> None:
         raise typer.Exit(_WRONG)
 
 
-def _unread_sections() -> Iterator[str]:
-    """Yield what is wrong with each section that nothing reads."""
-    known = [*stores.names(), "audit", "credential", "leases", "owner"]
-    for section in config.section_names():
-        name = section.split(".")[1] if "." in section else known[0]
-        if name not in known:
-            advice = did_you_mean(name, known)
-            yield f"[{section}] in {config.where()} is read by nothing: {name!r} is unknown; {advice}"
+def _local(folder: Path) -> str:
+    return f"[{config.ROOT}] local = {folder} is set: datasets are files there"
 
 
 def _configured() -> list[str]:
@@ -185,11 +177,25 @@ def grants(
     found, is_whole = _datasets(module)
     _refuse_unknown(format)
     known = _with_roles(each for each in found if format in {each.language, _TERRAFORM, _ALL})
+    _warn_of_shared_users(known)
     asked = [each for each in known if format in {each.language, _ALL}]
     if check:
         _check(places(each.seen_by(user, credential) for each in asked), is_whole=is_whole)
     else:
         _print(format, found, known, asked)
+
+
+def _warn_of_shared_users(datasets: Iterable[Dataset]) -> None:
+    """Warn of each user that the tasks of several owners log in as: a token for one team is good for all."""
+    owners: dict[tuple[str, str, str], set[str]] = {}
+    for each in datasets:
+        if user := getattr(each.sink.settings, "user", ""):
+            owners.setdefault((each.store, each.server, user), set()).add(each.owner or "none")
+    for (store, server, user), found in owners.items():
+        if len(found) > 1:
+            why = "so a token of one of these teams is good for all; give each a connection with a user of its own"
+            named = ", ".join(sorted(found))
+            err.print(Text(f"{store} {server}: {user!r} is the user of the owners {named}, {why}", style="yellow"))
 
 
 def _print(format: str, found: list[Dataset], known: list[Dataset], asked: list[Dataset]) -> None:  # noqa: A002 - as above
@@ -260,6 +266,8 @@ def _with_roles(datasets: Iterable[Dataset]) -> list[Dataset]:
 
 def _datasets(module: str) -> tuple[list[Dataset], bool]:
     """Return the datasets of a module, and whether these are all; say which are not known."""
+    if (folder := config.common().local) is not None:
+        raise BadSetting(f"{_local(folder)}, and no server to ask or to write for")
     found, is_whole = [], True
     sys.path[:0] = [] if "" in sys.path else [""]
     for task in tasks(module):

@@ -25,7 +25,7 @@ from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import Conflict, Forbidden, SinkError, Unavailable
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Pointer, Publication, Record, Transition, as_pointed
-from luigi_sinks.version import Version
+from luigi_sinks.version import Version, check_partition
 
 _log = logging.getLogger("luigi_sinks")
 
@@ -91,6 +91,7 @@ class ElasticsearchCatalog:
 
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
+        check_partition(partition)
         return self._heads({partition: self.aliases.pointer(partition)})[partition]
 
     def heads(self) -> Mapping[str, Head]:

@@ -22,7 +22,7 @@ from luigi_sinks.mariadb.schema import SEQ
 from luigi_sinks.mariadb.settings import MariaDBSettings
 from luigi_sinks.record import Head, Pointer, Publication, Record, Transition
 from luigi_sinks.sink import Row
-from luigi_sinks.version import Version
+from luigi_sinks.version import Version, check_partition
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -73,6 +73,7 @@ class MariaDBCatalog:
 
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
+        check_partition(partition)
         return run(self.settings, self.registry.head, partition)
 
     def heads(self) -> Mapping[str, Head]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from luigi_sinks import unseen
 from luigi_sinks.errors import BadSetting
 
 LONGEST = 64
@@ -88,6 +89,7 @@ def hidden(database: str) -> str:
 
 def check_name(name: str, what: str, suffix: str = "") -> None:
     """Raise BadSetting for a name that MariaDB does not allow: https://mariadb.com/kb/en/identifier-names/."""
+    unseen.refuse(name, what)
     longest = LONGEST - len(suffix)
     if len(name) > longest:
         room = f", since {suffix!r} is appended to it" if suffix else ""

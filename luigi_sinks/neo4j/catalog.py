@@ -16,7 +16,7 @@ from luigi_sinks.neo4j import connection, example, reader, registry, remains, wr
 from luigi_sinks.neo4j.connection import Run
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.record import Head, Publication, Record, Transition
-from luigi_sinks.version import OPEN, Version
+from luigi_sinks.version import OPEN, Version, check_partition
 
 
 def datasets(settings: Neo4jSettings) -> list[str]:
@@ -63,6 +63,7 @@ class Neo4jCatalog:
 
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
+        check_partition(partition)
         return registry.read_heads(self._run, self.dataset, partition).get(partition, Head())
 
     def heads(self) -> Mapping[str, Head]:

@@ -24,7 +24,7 @@ from luigi_sinks.record import Head, Pointer, Publication, Record, StagedCounts,
 from luigi_sinks.retry import PATIENCE
 from luigi_sinks.sqlite.connection import transaction
 from luigi_sinks.sqlite.types import decode, typed
-from luigi_sinks.version import DEAD, ENDING, OPEN, WHOLE, Version
+from luigi_sinks.version import DEAD, ENDING, OPEN, WHOLE, Version, check_partition
 
 _SELECT = """
 SELECT r.seq, r.body, h.epoch FROM record r LEFT JOIN head h ON h.seq = r.seq AND h.dataset = r.dataset"""
@@ -69,6 +69,7 @@ class SQLiteCatalog:
 
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
+        check_partition(partition)
         with self._snapshot() as db:
             return self._head(db, partition)
 

@@ -66,6 +66,11 @@ class SinkSuite:
         assert sink.head(WHOLE) == Head()
         assert list(sink.records()) == []
 
+    def test_what_cannot_be_a_partition_is_refused_and_not_called_empty(self, sink: Sink) -> None:
+        for partition in ("2013-01", "", "A", "x" * 31, "_all "):
+            with pytest.raises(BadSetting, match="must consist of 1 to 30 characters"):
+                sink.head(partition)
+
     def test_a_load_becomes_the_head_with_its_rows_and_its_origin(self, sink: Sink) -> None:
         self.load(sink, rows(3))
         record = self.head_record(sink)

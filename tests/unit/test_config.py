@@ -94,6 +94,121 @@ def test_a_secret_in_any_section_is_refused_with_the_fix(luigi_cfg, key, kind):
     assert '"x"' not in str(caught.value)
 
 
+KEYS = [
+    *("Password", "db_password", "password2", "PASSWORD_OLD", "passwd", "pass", "pw", "pin", "passphrase"),
+    *("secret", "my_secret_value", "tokens", "bearer", "accesskey", "secretkey", "privatekey", "private_key"),
+    *("api-key", "apikey", "credentials", "session_token", "\uff50assword", "Authorization", "cookie"),
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("section", ["luigi_sinks", "luigi_sinks.nobody_reads", "luigi_sinks.mariadb.a.b"])
+def test_a_key_that_is_spelled_like_a_secret_is_refused_in_every_section(key, section):
+    config.use({section: {key: "hunter2"}})
+    with pytest.raises(BadSetting, match="contains a secret") as caught:
+        config.common()
+    assert "hunter2" not in str(caught.value)
+
+
+VALUES = {
+    "host": ["user:hunter2@db", ":hunter2@db", "user:hun/ter2@db", "mysql://user:hunter2@db/flights"],
+    "issuer": [
+        "https://hunter2@idp/realm",
+        "https://u:hunter2@idp/realm",
+        "https://idp/?access_token=hunter2",
+        "https://idp/realm?a=b&client_secret=hunter2",
+        "https://idp/x;sig=hunter2",
+    ],
+    "headers": [
+        "X-Key: hunter2",
+        "X-Team: ops, X-Api-Key: hunter2",
+        "authorization: hunter2",
+        "Cookie: hunter2",
+        "X-Session: hunter2",
+        "X-Team: Bearer hunter2hunter2",
+    ],
+    "user": [
+        "password=hunter2",
+        "host=db password = hunter2",
+        '{"password": "hunter2"}',
+        "Bearer hunter2hunter2",
+        "eyJhbGciOiJIUzI1NiJ9.hunter2.x",
+        "AKIAHUNTER2HUNTER2HU",
+        "hvs.hunter2hunter2hunter2",
+        "-----BEGIN PRIVATE KEY-----hunter2",
+    ],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in VALUES.items() for value in values])
+@pytest.mark.parametrize("section", ["luigi_sinks.mariadb", "luigi_sinks.nobody_reads"])
+def test_a_value_that_looks_like_a_secret_is_refused_in_every_section(key, value, section):
+    for given in (value, ["plain", value]):
+        config.use({section: {key: given}})
+        with pytest.raises(BadSetting, match=f"{key} must hold no secret|contains a secret, '{key}'") as caught:
+            config.common()
+        assert "hunter2" not in str(caught.value).lower()
+
+
+def test_a_name_of_a_section_that_holds_a_secret_is_refused():
+    config.use({"luigi_sinks": {"mariadb": {"user:hunter2@db": {"host": "db"}}}})
+    with pytest.raises(BadSetting, match="the name of a section") as caught:
+        config.common()
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[luigi_sinks.credential]]\nwhatever = "hunter2"\n',
+        '[[luigi_sinks]]\nwhatever = "hunter2"\n',
+        '[["luigi_sinks.mariadb"]]\nwhatever = "hunter2"\n',
+        '[luigi_sinks.mariadb]\nhost = [[{whatever = "hunter2"}]]\n',
+        '[luigi_sinks.mariadb]\nhost = {a = [{whatever = "hunter2"}]}\n',
+        'luigi_sinks = "hunter2"\n',
+    ],
+)
+def test_a_list_of_tables_is_refused_and_not_quoted(luigi_cfg, tmp_path, monkeypatch, text):
+    (tmp_path / "sinks.toml").write_text(text)
+    luigi_cfg("")
+    monkeypatch.setenv(config.ENVIRONMENT, str(tmp_path / "sinks.toml"))
+    with pytest.raises(BadSetting, match=r"no section|list of tables") as caught:
+        config.common()
+    assert "hunter2" not in str(caught.value)
+
+
+PLAIN = {
+    "role": "arn:aws:iam::123456789012:role/team@corp",
+    "secret_id": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf",
+    "issuer": "https://idp.internal:8443/realms/data?client=flights",
+    "headers": "X-Team: data, X-Stage: test",
+    "user": "loader@corp.example",
+    "client_secret_from": "another",
+    "token_header": "x-auth",
+    "private_key_file": "/run/secrets/key",
+    "path": "/run/secrets/token:db",
+    "scope": "openid api://flights/.default",
+    "tls_key": "/etc/ssl/key.pem",
+    "publish_credential": "db",
+}
+
+
+@pytest.mark.parametrize("key", PLAIN)
+def test_a_setting_that_only_resembles_a_secret_is_accepted(key):
+    config.use({"luigi_sinks.credential.db": {key: PLAIN[key]}})
+    assert config.section("luigi_sinks.credential.db") == {key: PLAIN[key]}
+
+
+@pytest.mark.parametrize("char", ["\n", "\r", "\0", "\x1b", "\x7f", "\x85", "\u200b", "\u202e", "\u2028", "\ufeff"])
+def test_a_character_that_is_not_seen_is_refused_in_each_name_and_value(char):
+    odd = f"a{char}b"
+    for sections in ({"mariadb": {"host": odd}}, {"mariadb": {odd: "x"}}, {"owner": {odd: {"mariadb_role": "x"}}}):
+        config.use({"luigi_sinks": sections})
+        with pytest.raises(BadSetting, match="not seen") as caught:
+            config.common()
+        assert char not in str(caught.value)
+
+
 @pytest.mark.parametrize("key", ["token_file", "secret_id", "path"])
 def test_a_key_that_only_points_at_a_secret_is_accepted(luigi_cfg, key):
     luigi_cfg(f"[luigi_sinks.credential.db]\n{key} = somewhere\n")

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import luigi
 import pytest
 
-from luigi_sinks import versions
+from luigi_sinks import config, versions
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.errors import BadRow, BadSetting, Conflict
 from luigi_sinks.target import VersionedTarget, complete
@@ -50,6 +50,28 @@ def test_a_stale_bare_target_is_refused():
         BadSetting, match="neither task nor update_id, so a task could take the version of another task"
     ):
         Target()
+
+
+@pytest.mark.parametrize("char", ["\n", "\x1b", "\u200d", "\u202e", "\u2029"])
+def test_a_name_with_a_character_that_is_not_seen_is_refused(char):
+    class Odd(luigi.Task):
+        task_namespace = f"a{char}b"
+
+    for options in ({"name": f"d{char}"}, {"owner": f"o{char}"}):
+        with pytest.raises(BadSetting, match=rf"U\+{ord(char):04X}, which is not seen") as caught:
+            target(**options)
+        assert char not in str(caught.value)
+    with pytest.raises(BadSetting, match="which is not seen"):
+        Target(task=Odd())
+
+
+@pytest.mark.parametrize("section", ["audits", "leasse", "owners.ops", "Audit"])
+def test_a_section_that_nothing_reads_is_refused(memory, section):
+    config.use({"luigi_sinks": {"local": str(memory)}, f"luigi_sinks.{section}": {"required": True}})
+    with pytest.raises(BadSetting, match=rf"\[luigi_sinks.{section}\] in the configuration is read by nothing"):
+        target().exists()
+    config.use({"luigi_sinks": {"local": str(memory), "memory": {"of_ones_own": "store"}}})
+    assert not target().exists()
 
 
 def test_a_target_with_an_update_id_exists_once_it_is_published():

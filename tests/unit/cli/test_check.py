@@ -27,6 +27,14 @@ def test_with_local_files_there_is_no_server_to_check(check):
     )
 
 
+@pytest.mark.parametrize("command", ["grants", "create"])
+def test_with_local_files_there_is_nothing_to_grant_or_to_create(luigi_cfg, command):
+    luigi_cfg("[luigi_sinks]\nlocal = data\n" + MARIADB.format("mariadb"))
+    done = CliRunner().invoke(app, [command, "anything"], catch_exceptions=False)
+    assert done.exit_code == 2
+    assert "[luigi_sinks] local = data is set: datasets are files there, and no server" in done.stderr
+
+
 def test_a_misspelled_section_is_named_with_the_closest_known_one(check):
     done = check(MARIADB.format("mariabd.archive"))
     assert done.exit_code == 2

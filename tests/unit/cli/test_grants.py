@@ -373,6 +373,18 @@ def test_an_owner_without_a_role_lends_its_name(grants):
     assert "GRANT `ops` TO `loader`;\nSET DEFAULT ROLE `ops` FOR `loader`;\n" in printed
 
 
+SHARED = """
+class Arrivals(Departures):
+    table, owner = "arrivals", "crew"
+"""
+
+
+def test_a_user_that_several_owners_share_is_warned_of(grants):
+    done = grants(tasks=TASKS + SHARED, cfg=f"{CFG}[luigi_sinks.owner.crew]\nmariadb_role = crew\n")
+    assert "mariadb db.internal:3306: 'loader' is the user of the owners crew, ops, so a token of one of" in done.stderr
+    assert "elasticsearch" not in done.stderr
+
+
 def test_a_user_called_as_the_package_is_granted_another_role(grants):
     printed = grants("--format", "sql", tasks=TASKS + MORE, cfg=CFG.replace("archivist", "luigi_sinks")).stdout
     assert "GRANT `luigi_sinks_tasks` TO `luigi_sinks`;\n" in printed
