@@ -11,13 +11,24 @@ if find_spec("neo4j") is None:
 
 if TYPE_CHECKING:
     from luigi_sinks.neo4j.catalog import Neo4jCatalog
+    from luigi_sinks.neo4j.query import read_query
     from luigi_sinks.neo4j.schema import Graph, Node, Relationship
     from luigi_sinks.neo4j.settings import Neo4jSettings
     from luigi_sinks.neo4j.sink import Neo4jSink
     from luigi_sinks.neo4j.target import Neo4jTarget
     from luigi_sinks.neo4j.task import CopyToGraph
 
-__all__ = ["CopyToGraph", "Graph", "Neo4jCatalog", "Neo4jSettings", "Neo4jSink", "Neo4jTarget", "Node", "Relationship"]
+__all__ = [
+    "CopyToGraph",
+    "Graph",
+    "Neo4jCatalog",
+    "Neo4jSettings",
+    "Neo4jSink",
+    "Neo4jTarget",
+    "Node",
+    "Relationship",
+    "read_query",
+]
 
 __getattr__ = lazy.attributes(
     __name__,
@@ -30,5 +41,6 @@ __getattr__ = lazy.attributes(
         "Neo4jTarget": "target",
         "Node": "schema",
         "Relationship": "schema",
+        "read_query": "query",
     },
 )

@@ -11,7 +11,7 @@ import msgspec
 
 from luigi_sinks.contract import Contract, Shape, TupleShape, WrongRow
 from luigi_sinks.errors import BadSetting, did_you_mean
-from luigi_sinks.neo4j.names import check_name
+from luigi_sinks.neo4j.names import check_distinct, check_label, check_name
 from luigi_sinks.neo4j.types import Property, from_text, parse, parse_key
 
 START, END = "start", "end"
@@ -147,6 +147,16 @@ class Graph:
         _refuse_repeats([node.kind for node in self.nodes] + [each.kind for each in self.relationships], "kind of row")
         _refuse_repeats([(each.type, each.start, each.end) for each in self.relationships], "relationship")
         self.kinds  # noqa: B018 - checks what is declared
+
+    def check(self) -> None:
+        """Raise BadSetting for names that mislead; a graph that an older release loaded with them is still read."""
+        check_distinct(self.kinds, "kind of row")
+        for node in self.nodes:
+            check_label(node.label, "label")
+            check_distinct(node.properties, f"{node.kind}: property")
+        for each in self.relationships:
+            check_label(each.type, "type")
+            check_distinct(each.properties, f"{each.kind}: property")
 
     @cached_property
     def kinds(self) -> Mapping[str, Kind]:

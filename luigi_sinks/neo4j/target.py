@@ -10,7 +10,7 @@ from typing import Any, Unpack, get_args
 from luigi_sinks import config
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, did_you_mean
-from luigi_sinks.neo4j.names import LONGEST
+from luigi_sinks.neo4j.names import check_dataset
 from luigi_sinks.neo4j.schema import Declared, Graph, MissingEnds, Node, Relationship
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.neo4j.sink import Neo4jSink
@@ -50,7 +50,7 @@ class Neo4jTarget(VersionedTarget):
         missing_ends: MissingEnds = "refuse",
         **options: Unpack[TargetOptions],
     ) -> None:
-        _check_graph(graph)
+        check_dataset(graph)
         _check_publish(graph, publish)
         _check_missing_ends(graph, missing_ends)
         self._graph = parse_schema(graph, nodes, relationships)
@@ -72,22 +72,17 @@ class Neo4jTarget(VersionedTarget):
 def parse_schema(graph: str, nodes: Sequence[Node], relationships: Sequence[Relationship]) -> Graph:
     """Return the graph that is declared. Raises BadSetting that names it."""
     try:
-        return Graph(_all(Node, "nodes", nodes), _all(Relationship, "relationships", relationships))
+        declared = Graph(_all(Node, "nodes", nodes), _all(Relationship, "relationships", relationships))
+        declared.check()
     except BadSetting as error:
         raise BadSetting(f"graph {graph!r}: {error}") from None
+    return declared
 
 
 def _all(kind: type[Declared], setting: str, given: Any) -> tuple[Declared, ...]:
     if not isinstance(given, (tuple, list)) or not all(isinstance(each, kind) for each in given):
         raise BadSetting(f"{setting} = {given!r} is not a tuple of {kind.__name__}(...)")
     return tuple(given)
-
-
-def _check_graph(graph: Any) -> None:
-    if not isinstance(graph, str) or not graph.strip() or not graph.isprintable():
-        raise BadSetting(f"graph {graph!r} is not a name; set graph to a text, such as 'flights'")
-    if len(graph) > LONGEST:
-        raise BadSetting(f"graph {graph[:20]!r}... has {len(graph)} characters; use at most {LONGEST}")
 
 
 def _check_publish(graph: str, publish: Any) -> None:

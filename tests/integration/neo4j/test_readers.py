@@ -4,13 +4,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from functools import partial
 from typing import Annotated
 
 import pytest
 from msgspec import Meta
 
 from luigi_sinks import BadRow, load
-from luigi_sinks.neo4j import Graph, Neo4jCatalog, Neo4jSink, Node, Relationship, cypher
+from luigi_sinks.neo4j import Graph, Neo4jCatalog, Neo4jSink, Node, Relationship, cypher, read_query
 from luigi_sinks.testing.suite import ORIGIN, WHOLE
 
 ZONED = Annotated[datetime, Meta(tz=True)]
@@ -168,15 +169,116 @@ def test_a_reader_that_polls_during_thirty_publications_sees_whole_versions_only
     assert len({lowest for _, lowest, _ in seen}) > 5
 
 
+TWO_HOPS = "(a:Item__v {_version: version})-[:NEXT__v]->(b)-[:NEXT__v]->(c:Item__v {_version: version})"
+SHAPES = {
+    "two matches": "MATCH (a:Item__v {_version: version}) WITH version, max(a.load) AS first "
+    "MATCH (b:Item__v {_version: version}) WITH first, collect(b.load) AS second RETURN [first] + second AS loads",
+    "optional match": "MATCH (a:Item__v {_version: version, id: 0}) "
+    "OPTIONAL MATCH (b:Item__v {_version: version, id: 1}) RETURN [a.load, b.load] AS loads",
+    "subquery": "CALL (version) { MATCH (a:Item__v {_version: version}) RETURN collect(a.load) AS first } "
+    "MATCH (b:Item__v {_version: version}) WITH first, collect(b.load) AS second RETURN first + second AS loads",
+    "existential": "MATCH (a:Item__v {_version: version}) "
+    "WHERE EXISTS { MATCH (b:Item__v {_version: version}) WHERE b.load <> a.load } OR a.id < 3 "
+    "RETURN collect(a.load) AS loads",
+    "aggregation": "MATCH (a:Item__v {_version: version}) RETURN [min(a.load), max(a.load)] AS loads",
+    "traversal": f"MATCH {TWO_HOPS} RETURN collect(a.load) + collect(b.load) + collect(c.load) AS loads",
+    "union": "CALL (version) { MATCH (a:Item__v {_version: version}) RETURN a.load AS load UNION ALL "
+    "MATCH (b:Item__v {_version: version}) RETURN b.load AS load } RETURN collect(load) AS loads",
+}
+CHAIN = Graph(ITEMS.nodes, [Relationship("NEXT", "Item", "Item")])
+
+
+def chain(number):
+    nodes = [("Item", (i, number)) for i in range(20)]
+    return nodes + [("NEXT", (i, i + 1)) for i in range(19)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_ready_query_sees_one_version_in_each_shape_while_others_are_published(settings, dataset, cypher, shape):
+    sink = Neo4jSink(settings, dataset, CHAIN)
+    for number in range(2):
+        load(sink, WHOLE, ORIGIN, chain(number))
+    versions, done, seen = [record.version for record in sink.records()], threading.Event(), []
+    query = read_query(dataset, SHAPES[shape])
+
+    def poll():
+        while not done.is_set() or len(seen) < 50:
+            seen.append(cypher(query)[0][0])
+
+    with ThreadPoolExecutor(2) as readers:
+        reading = [readers.submit(poll) for _ in range(2)]
+        try:
+            for turn in range(20):
+                sink.publish(versions[turn % 2], replacing=sink.head(WHOLE))
+        finally:
+            done.set()
+        for each in reading:
+            each.result()
+    assert {frozenset(loads) for loads in seen} <= {frozenset({0}), frozenset({1})}
+
+
+def test_a_publication_between_two_matches_of_a_query_is_seen_by_neither(settings, dataset, cypher, driver):
+    """The query waits for a lock between the two. One that asks the head in each place would mix."""
+    sink = Neo4jSink(settings, dataset, CHAIN)
+    for number in range(2):
+        load(sink, WHOLE, ORIGIN, chain(number))
+    old, new = (record.version for record in sink.records())
+    cypher("CREATE (:_TestGate {of: $of})", of=dataset)
+    gate = f"MATCH (g:_TestGate {{of: '{dataset}'}}) SET g.open = true"
+
+    def rest(kept, asked):
+        first, second = (f"MATCH ({name}:Item__v {{_version: {asked}}})" for name in "ab")
+        return f"{first} WITH {kept}, max(a.load) AS one {gate} WITH {kept}, one {second} RETURN one, max(b.load)"
+
+    ready = read_query(dataset, rest("version", "version"))
+    naive = f"MATCH (h:_SinkHead {{dataset: '{dataset}'}}) {rest('h', 'h.version')}"
+    for query, seen in ((ready, (1, 1)), (naive, (1, 0))):
+        sink.publish(new, replacing=sink.head(WHOLE))
+        back = partial(sink.publish, old, replacing=sink.head(WHOLE))
+        assert _read_meanwhile(driver, cypher, gate, query, back) == seen
+
+
+def _read_meanwhile(driver, cypher, gate, query, publish):
+    """Publish while the query waits at the gate; return its row."""
+    status = "SHOW TRANSACTIONS YIELD status, currentQuery WHERE currentQuery = $text RETURN status"
+    with ThreadPoolExecutor(1) as reader, driver.session() as session, session.begin_transaction() as closed:
+        closed.run(gate).consume()
+        reading = reader.submit(cypher, query)
+        while not any(found.startswith("Blocked") for (found,) in cypher(status, text=query)):
+            assert not reading.done()
+        publish()
+        closed.commit()
+        return reading.result()[0]
+
+
+def test_a_ready_query_reads_one_partition_or_all(settings, dataset, cypher):
+    sink = Neo4jSink(settings, dataset, ITEMS)
+    for partition in ("p1", "it's"):
+        load(sink, partition, ORIGIN, [("Item", (1, 0))])
+    body = "MATCH (a:Item__v {_version: version}) RETURN partition, count(a) ORDER BY partition"
+    assert cypher(read_query(dataset, body)) == [("it's", 1), ("p1", 1)]
+    assert cypher(read_query(dataset, body, partition="it's")) == [("it's", 1)]
+    assert cypher(read_query(dataset, body, partition="none")) == []
+
+
+@pytest.mark.parametrize("name", ["it's", r"a\u0027b", r"a\\", r"\'", r"\u005cu0027", "x' OR 1=1 //", "`", "${x}"])
+def test_a_ready_query_takes_any_name_for_the_name_it_is(settings, dataset, cypher, name):
+    sink = Neo4jSink(settings, f"{dataset}{name}", ITEMS)
+    load(sink, WHOLE, ORIGIN, [("Item", (1, 0))])
+    assert cypher(read_query(sink.dataset, "MATCH (a:Item__v {_version: version}) RETURN count(a)")) == [(1,)]
+
+
 def test_readers_find_a_version_and_a_key_by_index(settings, dataset, driver, plan):
     load(Neo4jSink(settings, dataset, ITEMS), WHOLE, ORIGIN, [("Item", (i, 0)) for i in range(100)])
     # The planner estimates by samples that the server takes now and then; by an old one it may take either index.
     driver.execute_query("CALL db.prepareForReplanning()")
     head = "MATCH (h:_SinkHead {dataset: $dataset, partition: '_all'})"
     whole = plan(f"{head} MATCH (n:Item__v {{_version: h.version}}) RETURN n", dataset=dataset)
+    ready = plan(read_query(dataset, "MATCH (n:Item__v {_version: version}) RETURN n", partition="_all"))
     one = plan(f"{head} MATCH (n:Item__v {{_version: h.version, id: 7}}) RETURN n", dataset=dataset)
     assert any(step.startswith("NodeIndexSeek@neo4j RANGE INDEX n:Item__v(_version)") for step in whole)
     assert any(step.startswith("NodeUniqueIndexSeek@neo4j UNIQUE n:Item__v(_version, id)") for step in one)
+    assert any("RANGE INDEX n:Item__v(_version)" in step for step in ready)
     assert any(step.startswith("NodeUniqueIndexSeek@neo4j UNIQUE h:_SinkHead(dataset, partition)") for step in one)
 
 

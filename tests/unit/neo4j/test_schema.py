@@ -9,7 +9,7 @@ import pytest
 from msgspec import Meta
 
 from luigi_sinks import BadRow, BadSetting, CheckFailed, load
-from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jTarget, Node, Relationship
+from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Neo4jTarget, Node, Relationship, read_query
 from luigi_sinks.sqlite import SQLiteSink
 from luigi_sinks.testing.suite import ORIGIN, WHOLE
 
@@ -156,3 +156,64 @@ def test_tls_can_be_left_out_on_this_machine_only():
 def test_a_transaction_takes_at_least_one_row():
     with pytest.raises(ValueError, match="rows_per_transaction"):
         Neo4jSettings("127.0.0.1", "c", rows_per_transaction=0)
+
+
+@pytest.mark.parametrize(
+    "name", ["Person:Customer", "A|B", "A&B", "!A", "%", "KNOWS*1..3", "(a)", "a]->(b", "{x}", "<x"]
+)
+def test_a_label_or_type_that_would_be_several_in_a_query_is_refused(name):
+    with pytest.raises(BadSetting, match=r"graph 'g': label .*stands between names in Cypher; declare one label"):
+        Neo4jTarget("g", nodes=(Node(name, key="faa", properties={"faa": str}),), update_id="x")
+    with pytest.raises(BadSetting, match=r"graph 'g': type .*stands between names in Cypher; declare one type"):
+        Neo4jTarget("g", nodes=(AIRPORT,), relationships=(Relationship(name, "Airport", "Airport"),), update_id="x")
+
+
+@pytest.mark.parametrize(("one", "other"), [("caf\u00e9", "cafe\u0301"), ("\ufb01x", "fix"), ("\u212b", "\u00c5")])
+def test_names_that_look_the_same_are_refused(one, other):
+    twins = {one: int, other: int}
+    with pytest.raises(BadSetting, match=r"Airport: property .* look the same; rename one"):
+        node(**twins).check()
+    with pytest.raises(BadSetting, match=r"ROUTE: property .* look the same"):
+        Graph([AIRPORT], [Relationship("ROUTE", "Airport", "Airport", twins)]).check()
+    with pytest.raises(BadSetting, match=r"kind of row .* look the same"):
+        Graph([Node(name, key="faa", properties={"faa": str}) for name in twins]).check()
+    node(**{one: int}).check()
+
+
+def test_a_name_with_a_space_around_it_is_refused():
+    with pytest.raises(BadSetting, match="property ' x' begins or ends with a space"):
+        node(**{" x": int}).check()
+
+
+@pytest.mark.parametrize("character", ["\n", "\r", "\t", "\0", "\x1b", "\x85", "\u2028", "\u200b", "\u202e", "\ud800"])
+def test_a_character_that_cannot_be_seen_is_refused_in_every_name(character):
+    name = f"a{character}b"
+    for declare in (
+        lambda: Graph([Node(name, key="faa", properties={"faa": str})]),
+        lambda: declared(name, int),
+        lambda: Graph([AIRPORT], [Relationship(name, "Airport", "Airport")]),
+        lambda: Graph([AIRPORT], [Relationship("R", "Airport", "Airport", {name: int})]),
+        lambda: Graph([AIRPORT], [Relationship("R", "Airport", "Airport", name=name)]),
+        lambda: Neo4jTarget(name, nodes=(AIRPORT,), update_id="x"),
+        lambda: Neo4jSink(Neo4jSettings("db", "c"), name, Graph([AIRPORT])),
+        lambda: read_query(name, "RETURN version"),
+    ):
+        with pytest.raises(BadSetting, match="is not a name") as caught:
+            declare()
+        assert character not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["_version", "_SinkHead", "_lock", "__v", "Airport__v", "x__version"])
+def test_names_of_ours_are_refused(name):
+    for declare in (
+        lambda: Graph([Node(name, key="faa", properties={"faa": str})]),
+        lambda: declared(name, int),
+        lambda: Graph([AIRPORT], [Relationship(name, "Airport", "Airport")]),
+    ):
+        with pytest.raises(BadSetting, match="does not start with _"):
+            declare()
+
+
+def test_a_graph_that_an_older_release_loaded_is_read_whatever_its_names():
+    kept = Graph([Node("Person:Customer", key="id", properties={"id": int, " x": int})])
+    assert Graph.from_json(kept.to_json()).to_json() == kept.to_json()
