@@ -111,8 +111,11 @@ def _of_loader(database: str, labels: Sequence[str], types: Sequence[str]) -> It
 
 
 def _of_pruner(database: str, labels: Sequence[str], types: Sequence[str]) -> Iterator[str]:
+    """Let rows be deleted, once no transaction writes any."""
     graph = f"ON GRAPH {database}"
     yield f"GRANT SHOW INDEX ON DATABASE {database}"
+    yield f"GRANT SHOW TRANSACTION (*) ON DATABASE {database}"
+    yield f"GRANT TERMINATE TRANSACTION (*) ON DATABASE {database}"
     for what in _elements(_RECORDS, ()):
         yield f"GRANT MATCH {{*}} {graph} {what}"
     for what in _elements([*labels, _MARKS], types):

@@ -18,6 +18,7 @@ from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
 
+import neo4j
 import urllib3
 from luigi.configuration import get_config
 
@@ -25,6 +26,8 @@ from luigi_sinks import Origin, config, load, versions, writer
 from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.elasticsearch.schema import parse_schema
+from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node
+from luigi_sinks.neo4j.connection import query
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, State, Version
 
@@ -178,7 +181,32 @@ def _indices(sink: Any) -> set[str]:
     return {end[1] for end in ends if end != ["registry"]}
 
 
-STORES: Mapping[str, Store] = {"elasticsearch": Store(_elasticsearch, _requests, _indices)}
+ITEM = Node("Item", key="id", properties={"id": int, "name": str, "amount": float})
+
+_HELD = """
+MATCH (n) WHERE n:Item__v OR n:_SinkBatch WITH DISTINCT coalesce(n._version, n.version) AS id
+WHERE NOT EXISTS { MATCH (v:_SinkVersion {id: id}) WHERE v.dataset <> $dataset } RETURN id"""
+
+
+def _neo4j(dataset: str) -> Sink:
+    return Neo4jSink(config.read_connection(Neo4jSettings, "neo4j"), dataset, Graph([ITEM]))
+
+
+def _queries() -> Iterable[tuple[Any, str]]:
+    return [
+        *((neo4j.Session, each) for each in ("run", "begin_transaction")),
+        *((neo4j.Transaction, each) for each in ("run", "commit")),
+    ]
+
+
+def _nodes(sink: Any) -> set[str]:
+    return {row["id"] for row in query(sink.settings, _HELD, dataset=sink.dataset)}
+
+
+STORES: Mapping[str, Store] = {
+    "neo4j": Store(_neo4j, _queries, _nodes, "Item"),
+    "elasticsearch": Store(_elasticsearch, _requests, _indices),
+}
 
 
 def unlike_the_registry(store: str, sink: Sink) -> list[str]:
