@@ -142,10 +142,13 @@ def uses_tls(host: str, tls_ca: Path | None) -> bool:
     return tls_ca is not None or not is_loopback(host)
 
 
+_FOREVER = float("inf")
+
+
 def refuse_no_time(settings: object, *names: str) -> None:
     """Raise ValueError if one of these settings, which are in seconds, is not more than 0."""
     for name in names:
-        if getattr(settings, name) <= 0:
+        if not 0 < getattr(settings, name) < _FOREVER:
             raise ValueError(f"{name} must be more than 0 seconds")
 
 

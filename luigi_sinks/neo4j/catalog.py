@@ -85,17 +85,17 @@ class Neo4jCatalog:
 
     def record(self, version: Version) -> Record:
         """Return a version's record. Raises Conflict if there is none."""
-        return registry.read_record(self._run, version)[0]
+        return registry.read_record(self._run, version)
 
     def change(self, version: Version, become: Transition) -> Record:
-        """Replace the record by what `become` makes of it and of the head, in one transaction."""
-        return connection.transact(self.settings, registry.change, version, become)
+        """Replace the record by what `become` makes of it and of the head, in one query."""
+        return registry.change(self._run, version, become)
 
     def publish(self, version: Version, *, replacing: Head, by: str = "", why: str = "") -> Record:
-        """Move the head if it still is `replacing`, and retire that, in one transaction."""
+        """Move the head if it still is `replacing`, and retire that, in one query."""
         publication = Publication(0, datetime.now(UTC), by or self.publisher.principal, why)
         become = partial(rules.publish, replacing=replacing.pointer, publication=publication)
-        return connection.transact(self.settings, registry.publish, version, become, example.compare)
+        return registry.publish(self._run, version, become, partial(example.compare, self._run))
 
     def delete_rows(self, version: Version) -> None:
         """Delete the nodes, relationships and chunks of a version that is not the head, in many transactions."""
@@ -110,7 +110,8 @@ class Neo4jCatalog:
 
     def count(self, version: Version) -> int:
         """Count nodes and relationships on the server."""
-        return reader.count(self._run, version, reader.kinds(self._run, self.record(version)))
+        kinds = reader.kinds(self._run, self.record(version))
+        return reader.count(connection.slowly(self.settings), version, kinds)
 
     def read(self, version: Version) -> Iterator[Any]:
         """Yield the version's rows as they were given, nodes first: pairs of a kind and a mapping."""

@@ -1,4 +1,8 @@
-"""Opens the driver, with TLS, keeps it for the process, and calls it with the current token."""
+"""Opens the driver, with TLS, keeps it for the process, and calls it with the current token, each time for so long.
+
+The server ends each transaction when its time is over, whatever became of the client. The
+client ends its call then too: the driver waits as long as a server says that it is alive.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ import os
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import neo4j
 from neo4j.exceptions import DriverError, Neo4jError
@@ -40,7 +46,7 @@ def open_driver(settings: Neo4jSettings) -> neo4j.Driver:
         settings.address,
         ssl_context=_tls_context(settings) if settings.is_encrypted else None,
         connection_timeout=settings.connect_timeout,
-        connection_acquisition_timeout=settings.connect_timeout + 1,
+        connection_acquisition_timeout=settings.connect_timeout,
         liveness_check_timeout=_KEPT_IDLE,
         notifications_min_severity="OFF",
     )
@@ -54,26 +60,35 @@ def preflight(settings: Neo4jSettings) -> None:
     query(settings, "RETURN 1")
 
 
-def query(settings: Neo4jSettings, cypher: str, **parameters: Any) -> list[dict[str, Any]]:
-    """Run a query that may be run twice, in a transaction of its own or in those it makes; return its rows."""
-    return _used(settings, lambda session: session.run(_named(cypher), parameters).data())
+def query(settings: Neo4jSettings, cypher: str, /, **parameters: Any) -> list[dict[str, Any]]:
+    """Run a query that may be run twice, in a transaction of its own; return its rows.
+
+    Raises Unavailable if it does not end within `request_timeout`.
+    """
+    return _queried(settings, Limit.request(settings), cypher, parameters)
 
 
-def transact(settings: Neo4jSettings, work: Callable[..., Result], *args: Any, version: str = "") -> Result:
-    """Return the result of `work(tx, *args)` in one transaction.
+def long_query(settings: Neo4jSettings, cypher: str, /, **parameters: Any) -> list[dict[str, Any]]:
+    """Run a query as `query` does that counts, deletes or indexes a whole version, within `step_timeout`."""
+    return _queried(settings, Limit.step(settings), cypher, parameters)
+
+
+def transact(settings: Neo4jSettings, work: Callable[..., Result], *args: Any, version: str) -> Result:
+    """Return the result of `work(tx, *args)` in one transaction, which writes rows of a version.
 
     It runs once more if it is unknown whether the transaction was committed, so it
-    must be safe to repeat. A transaction that writes rows carries their `version`, by
-    which it is found and ended. Raises Unavailable if the server does not answer.
+    must be safe to repeat. The transaction carries the version's id, by which it is
+    found and ended. Raises Unavailable if it does not end within `request_timeout`.
     """
+    limit = Limit.request(settings)
 
     def once(session: neo4j.Session) -> Result:
-        with session.begin_transaction(metadata=_metadata(version)) as tx:
+        with session.begin_transaction(metadata=_metadata(version), timeout=limit.seconds) as tx:
             result = work(tx, *args)
             tx.commit()
             return result
 
-    return _used(settings, once)
+    return _used(settings, limit, once)
 
 
 def alone(settings: Neo4jSettings) -> Run:
@@ -81,26 +96,76 @@ def alone(settings: Neo4jSettings) -> Run:
     return partial(query, settings)
 
 
+def slowly(settings: Neo4jSettings) -> Run:
+    """Return what runs each query as `long_query` does."""
+    return partial(long_query, settings)
+
+
 def within(tx: neo4j.Transaction) -> Run:
     """Return what runs queries within a transaction."""
     return lambda cypher, **parameters: tx.run(cypher, parameters).data()
 
 
-def stream(settings: Neo4jSettings, cypher: str, **parameters: Any) -> Iterator[list[Any]]:
-    """Yield the first column of a query's rows, a few thousand at a time.
+def stream(settings: Neo4jSettings, cypher: str, /, **parameters: Any) -> Iterator[list[Any]]:
+    """Yield the first column of a query's rows, a few thousand at a time, all within `step_timeout`.
 
     Raises CredentialError if the server stops accepting the token before the last row.
     """
     session, result = _use(settings, lambda token: _begun(settings, token, cypher, parameters))
     with session:
-        while rows := _fetched(settings, result):
+        while rows := _fetched(settings, session, result):
             yield [row[0] for row in rows]
 
 
+@dataclass(frozen=True)
+class Limit:
+    """How long a call may take, and the setting that says so."""
+
+    setting: str
+    seconds: float
+
+    @classmethod
+    def request(cls, settings: Neo4jSettings) -> Limit:
+        """Return the limit of one transaction."""
+        return cls("request_timeout", settings.request_timeout)
+
+    @classmethod
+    def step(cls, settings: Neo4jSettings) -> Limit:
+        """Return the limit of what is done to a whole version."""
+        return cls("step_timeout", settings.step_timeout)
+
+    def query(self, cypher: str) -> neo4j.Query:
+        """Return a query that the server ends, too."""
+        return neo4j.Query(cypher, metadata=_metadata(), timeout=self.seconds)
+
+    @contextmanager
+    def on(self, session: neo4j.Session, settings: Neo4jSettings) -> Iterator[threading.Event]:
+        """Raise Unavailable for a call that takes longer, whose connection is closed; yield what tells that."""
+        is_late, has_ended = threading.Event(), threading.Event()
+        cutter = threading.Thread(target=self._cut, args=(session, is_late, has_ended), daemon=True)
+        cutter.start()
+        try:
+            yield is_late
+        except Exception as error:
+            if is_late.is_set():
+                raise errors.late(settings, self.setting, self.seconds) from error
+            raise
+        finally:
+            has_ended.set()
+
+    def _cut(self, session: neo4j.Session, is_late: threading.Event, has_ended: threading.Event) -> None:
+        wait: float = self.seconds
+        while not has_ended.wait(wait):
+            is_late.set()
+            wait = 0.2  # the session may be about to take another connection
+            with suppress(Exception):
+                cast(Any, session)._connection.socket.close()  # noqa: SLF001 - the driver offers nothing of the kind
+
+
 @redaction.shielded()
-def _fetched(settings: Neo4jSettings, result: neo4j.Result) -> list[neo4j.Record]:
+def _fetched(settings: Neo4jSettings, session: neo4j.Session, result: neo4j.Result) -> list[neo4j.Record]:
     try:
-        with errors.explained(settings):
+        with errors.explained(settings), Limit.request(settings).on(session, settings):
             return result.fetch(_FETCH)
     except Refused as refusal:
         raise CredentialError(
@@ -109,25 +174,26 @@ def _fetched(settings: Neo4jSettings, result: neo4j.Result) -> list[neo4j.Record
         ) from refusal.__cause__
 
 
-def _named(cypher: str) -> neo4j.Query:
-    return neo4j.Query(cypher, metadata=_metadata())
-
-
 def _metadata(version: str = "") -> dict[str, Any]:
     """Return what the server shows of a transaction in its list and log; it joins them to the audit log."""
     said = {"luigi_sinks": version, "correlation": running.current().correlation, "task": running.current().task_id}
     return {key: value for key, value in said.items() if value}
 
 
-def _used(settings: Neo4jSettings, call: Callable[[neo4j.Session], Result]) -> Result:
+def _queried(settings: Neo4jSettings, limit: Limit, cypher: str, parameters: Any) -> list[dict[str, Any]]:
+    return _used(settings, limit, lambda session: session.run(limit.query(cypher), parameters).data())
+
+
+def _used(settings: Neo4jSettings, limit: Limit, call: Callable[[neo4j.Session], Result]) -> Result:
     """Call with a session; once more if a kept connection turns out to be dead, or a lock was lost."""
 
     def connect(token: Token) -> Result:
-        with errors.explained(settings), _session(settings, token) as session:
+        session = _session(settings, token)
+        with errors.explained(settings), limit.on(session, settings) as is_late, session:
             try:
                 result = call(session)
             except (DriverError, Neo4jError, OSError) as error:
-                if not errors.is_retryable(error):
+                if is_late.is_set() or not errors.is_retryable(error):
                     raise
                 result = call(session)
             logins.note(settings, token)
@@ -152,7 +218,8 @@ def _begun(settings: Neo4jSettings, token: Token, cypher: str, parameters: Any) 
     with errors.explained(settings):
         session = _session(settings, token)
         try:
-            result = session.run(_named(cypher), parameters)
+            with Limit.request(settings).on(session, settings):
+                result = session.run(Limit.step(settings).query(cypher), parameters)
         except BaseException:
             session.close()
             raise

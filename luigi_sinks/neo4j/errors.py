@@ -23,14 +23,28 @@ _TO_BE_CHANGED = "Neo.ClientError.Security.CredentialsExpired"
 _STALE_RIGHTS = "Neo.ClientError.Security.AuthorizationExpired"
 _NO_PROVIDER = {"Neo.ClientError.Security.AuthProviderFailed", "Neo.ClientError.Security.AuthProviderTimeout"}
 _NOT_CREATED = "Neo.DatabaseError.Schema."
+_LOCKS = "Neo.TransientError.Transaction."
+_ENDED = "Neo.ClientError.Transaction."
+_DELETED = "Neo.ClientError.Statement.EntityNotFound"
+EXISTS = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
 _CLIENT_CERTIFICATE = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA)")
+_NONSENSE = (ValueError, LookupError, TypeError, AttributeError, BufferError, OverflowError)
+"""What the driver raises for bytes that are not Bolt."""
 _NAME_DIFFERS = {62, 64}
 """OpenSSL's codes for a certificate of another host name, and of another address."""
 
 
+class QueryRefused(SinkError):
+    """The server refused a query for what it says; `code` is the server's own."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 @contextmanager
 def explained(settings: Neo4jSettings) -> Iterator[None]:
-    """Map the driver's errors to SinkErrors; pass on those that are about the query itself.
+    """Map the driver's errors to SinkErrors; one that is about the query itself is a QueryRefused.
 
     Raises Refused for a token that is not, or no longer, valid: another one may be.
     """
@@ -47,21 +61,42 @@ def explained(settings: Neo4jSettings) -> Iterator[None]:
         raise BadSetting(f"{settings.address}: {error}") from error
     except ClientError as error:
         _explain(error, settings)
-        raise
+        raise QueryRefused(f"{settings.address} refused a query: {error.message}", str(error.code)) from error
     except (DriverError, Neo4jError, OSError) as error:  # the driver lets some errors of a socket through
         raise _of_connection(error, settings) from error
+    except SinkError:  # some are ValueErrors, too
+        raise
+    except _NONSENSE as error:
+        raise Unavailable(
+            f"{settings.address} sent what no Neo4j sends: {error!r}; check host and port {SECTION}"
+        ) from error
+
+
+def late(settings: Neo4jSettings, setting: str, seconds: float) -> Unavailable:
+    """Return the error of a call that took longer than a setting allows."""
+    return Unavailable(
+        f"{settings.address} did not end a call within {setting} = {seconds:g} seconds; run again when it is well, or "
+        f"set {setting} {SECTION} higher"
+    )
 
 
 def is_retryable(error: Exception) -> bool:
     """Tell whether the same call may succeed at once.
 
-    That is so after a kept connection broke, after a lost lock, and where the server
-    only wants to read this login's rights again.
+    That is so after a kept connection broke, after a lost lock, where another transaction
+    deletes the same rows, and where the server only wants to read this login's rights again.
     """
     cause = error.__cause__ if isinstance(error, driver.ServiceUnavailable) else error
-    broke = isinstance(cause, OSError)
-    stale = isinstance(error, ClientError) and error.code == _STALE_RIGHTS
-    return broke or stale or isinstance(error, (driver.SessionExpired, driver.TransientError))
+    broke = isinstance(cause, OSError) and not _is_late(error)
+    passing = isinstance(error, ClientError) and error.code in {_STALE_RIGHTS, _DELETED}
+    lost = isinstance(error, (driver.SessionExpired, driver.TransientError)) and not _is_late(error)
+    return broke or passing or lost
+
+
+def _is_late(error: BaseException) -> bool:
+    """Tell whether no connection was made in time; the driver has no class for it in all its releases."""
+    connecting = "Couldn't connect" in str(error) or "DeadlineExceeded" in repr(error.__cause__)
+    return "obtain a connection" in str(error) or (connecting and isinstance(_root(error), TimeoutError))
 
 
 def _explain(error: ClientError, settings: Neo4jSettings) -> None:
@@ -82,10 +117,27 @@ def _explain(error: ClientError, settings: Neo4jSettings) -> None:
         ) from error
     if error.code in _NO_PROVIDER:
         raise Unavailable(f"{settings.address} cannot reach its identity provider: {error.message}") from error
+    if "TimedOut" in str(error.code):
+        raise Unavailable(
+            f"{settings.address} ended a transaction, as its time was over: {error.message}; run again, or set "
+            f"request_timeout, or step_timeout for whole versions, {SECTION} higher"
+        ) from error
+    if str(error.code).startswith(_ENDED) or error.code in {_DELETED, _STALE_RIGHTS}:
+        raise Unavailable(
+            f"{settings.address} ended a transaction, as another load took over, or an administrator did: "
+            f"{error.message}; run again"
+        ) from error
+    if error.code is None:  # the driver of before release 6 has no class of its own for a full pool
+        raise _of_connection(error, settings) from error
 
 
 def _of_connection(error: Exception, settings: Neo4jSettings) -> SinkError:
     root, address, code = _root(error), settings.address, getattr(error, "code", None) or ""
+    if _is_late(error):
+        return Unavailable(
+            f"{address}: no connection within connect_timeout = {settings.connect_timeout:g} seconds; check that the "
+            f"server runs, and that host, port and tls_ca {SECTION} are right"
+        )
     if isinstance(root, ssl.SSLError) and (wrong := _of_tls(root, settings)):
         return BadSetting(f"{address}: {wrong} {SECTION}")
     if code.startswith(_NOT_CREATED):
@@ -93,6 +145,8 @@ def _of_connection(error: Exception, settings: Neo4jSettings) -> SinkError:
             f"{address}: a constraint or index cannot be created, as rows of another load or dataset are in the way: "
             f"{error}; use another label, or prune those rows"
         )
+    if code.startswith(_LOCKS):
+        return Unavailable(f"{address}: {error}; run again when the other transaction has ended")
     if code == _OUT_OF_MEMORY:
         return Unavailable(f"{address}: {error}; set rows_per_transaction {SECTION} lower, or give it more memory")
     return Unavailable(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import neo4j
-
 from luigi_sinks import scheme
 from luigi_sinks.neo4j import registry
-from luigi_sinks.neo4j.connection import Run, within
+from luigi_sinks.neo4j.connection import Run
 from luigi_sinks.record import Record
 
 _KEPT = f"""
 MATCH (d:_SinkDataset {{dataset: $dataset}}) MATCH (v:_SinkVersion {{id: d.example}}) RETURN {registry.NODE}"""
-
-_KEEP = "MATCH (d:_SinkDataset {dataset: $dataset}) SET d.example = $example"
 
 
 def read(run: Run, dataset: str) -> Record | None:
@@ -21,17 +17,12 @@ def read(run: Run, dataset: str) -> Record | None:
     return _kept(run, dataset) or scheme.found(filter(None, heads))
 
 
-def compare(tx: neo4j.Transaction, record: Record) -> None:
-    """Compare a version with the example, in the transaction that publishes it. Raises BadSetting.
-
-    The dataset is locked only where the example changes, which happens once or twice.
-    """
-    run, dataset = within(tx), record.version.dataset
+def compare(run: Run, record: Record) -> tuple[str, str]:
+    """Return the ids of the example as it is, and as a publication is to make it. Raises BadSetting."""
+    dataset = record.version.dataset
     kept = _kept(run, dataset)
-    if kept is None or scheme.better(kept, record) is not kept:
-        registry.lock_dataset(tx, dataset)
-        best = scheme.better(read(run, dataset), record)
-        tx.run(_KEEP, dataset=dataset, example=best.version.id).consume()
+    best = scheme.better(kept or read(run, dataset), record)
+    return kept.version.id if kept else "", best.version.id
 
 
 def _kept(run: Run, dataset: str) -> Record | None:

@@ -1,4 +1,4 @@
-"""The nodes that remember versions, chunks and heads, the queries on them, and the indexes that a dataset needs.
+"""The nodes that remember versions, chunks and heads, and the queries on them.
 
 `_SinkVersion` is one version's record: all of it as JSON in `record`, and as properties what
 is searched: id, dataset, partition, seq, state, update_id and labels. `_SinkHead` is
@@ -7,35 +7,31 @@ what readers of a partition see, `_SinkBatch` a chunk of rows that arrived.
 Release 0.1 wrote format 1: no number, and each field of a record as a property. It is
 read as it is, and upgraded by the next load.
 
-Neo4j reads what is committed, without locks. So whatever depends on a version's
-state first takes the write lock of its node, and then reads. What needs the lock of
-the head too takes that one first.
+A registry is changed by single queries that compare and swap: one takes the write locks of
+the nodes, compares them with what was read before, and changes them if nothing else did
+meanwhile. So no client holds a lock while it thinks, or stops. What needs the lock of the
+head too takes that one first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-import neo4j
-from neo4j.exceptions import ClientError
 
 from luigi_sinks import record as rules
 from luigi_sinks import stored
-from luigi_sinks.errors import BadSetting, Forbidden, SinkError
-from luigi_sinks.neo4j import connection
-from luigi_sinks.neo4j.connection import Run, within
-from luigi_sinks.neo4j.names import SUFFIX, VERSION, quoted
-from luigi_sinks.neo4j.schema import Graph
-from luigi_sinks.neo4j.settings import Neo4jSettings
+from luigi_sinks.errors import SinkError, Unavailable
+from luigi_sinks.neo4j.connection import Run
 from luigi_sinks.record import Head, Pointer, Record, Transition
-from luigi_sinks.retry import retry_unavailable
 from luigi_sinks.version import State, Version
 
 FORMAT = 2
+
+_ATTEMPTS = 100
+"""How often a change is tried while other processes change the same record."""
 
 _FORMAT_1 = (
     *("rerun", "partition_by", "family", "owner", "period", "params", "lease", "staged_at", "published_at"),
@@ -61,29 +57,53 @@ RETURN head.epoch AS epoch, {NODE}"""
 
 _VERSIONS = "MATCH (v:_SinkVersion {dataset: $dataset}) WHERE v.seq IS NOT NULL"
 
+_WITH_HEADS = f"""
+WITH v.partition AS partition, collect(v) AS versions
+OPTIONAL MATCH (h:_SinkHead {{dataset: $dataset, partition: partition}})
+WITH versions, h {{.version, .epoch}} AS head UNWIND versions AS v
+RETURN head, {NODE} ORDER BY v.seq"""
+
+# Whether a node is as it was read. Format 1 has no property `record`.
+_STATE = "coalesce(v.record, v.state + coalesce(v.closed, '') + coalesce(v.lease, ''))"
+
 _RECORD = f"""
 MATCH (v:_SinkVersion {{id: $id}})
 OPTIONAL MATCH (h:_SinkHead {{dataset: v.dataset, partition: v.partition}}) WITH v, h {{.version, .epoch}} AS head
 OPTIONAL MATCH (pointed:_SinkVersion {{id: head.version}})
 OPTIONAL MATCH (d:_SinkDataset {{dataset: v.dataset}})
-RETURN pointed.id AS head, head.epoch AS epoch, coalesce(d.format, 1) AS format, {NODE}"""
+RETURN {_STATE} AS state, head, pointed.id AS pointed, coalesce(d.format, 1) AS format, {NODE}"""
 
 # A write takes the lock. It must not read: SET v.state = v.state would write back what it read before it waited.
-_LOCK_HEAD = """
-MERGE (h:_SinkHead {dataset: $dataset, partition: $partition}) ON CREATE SET h.epoch = 0
-SET h._lock = true REMOVE h._lock"""
-_LOCK_VERSION = "MATCH (v:_SinkVersion {id: $id}) SET v._lock = true REMOVE v._lock"
 _LOCK_DATASET = """
 MERGE (d:_SinkDataset {dataset: $dataset}) ON CREATE SET d.seq = 0, d.format = $format
 SET d._lock = true REMOVE d._lock"""
 
-_REGISTER = """
-MATCH (d:_SinkDataset {dataset: $dataset}) MERGE (v:_SinkVersion {id: $id})
-ON CREATE SET d.seq = d.seq + 1, v += $properties, v.seq = d.seq"""
+_REGISTER = f"""{_LOCK_DATASET}
+WITH d MERGE (v:_SinkVersion {{id: $id}}) ON CREATE SET d.seq = d.seq + 1, v += $properties, v.seq = d.seq"""
 
-_STORE = "UNWIND $changed AS each MATCH (v:_SinkVersion {id: each.id}) SET v += each.properties"
+_IS_POINTED = "coalesce(head.version, '') = $head AND coalesce(head.epoch, 0) = $epoch"
 
-_POINT = "MATCH (h:_SinkHead {dataset: $dataset, partition: $partition}) SET h.version = $version, h.epoch = $epoch"
+_SWAP = f"""
+MATCH (v:_SinkVersion {{id: $id}}) SET v._lock = true REMOVE v._lock
+WITH v OPTIONAL MATCH (h:_SinkHead {{dataset: v.dataset, partition: v.partition}})
+WITH v, {_STATE} AS state, h {{.version, .epoch}} AS head WHERE state = $state AND {_IS_POINTED}
+SET v += $properties RETURN count(v) AS count"""
+
+# The dataset is locked only where its example changes, which happens once or twice.
+_EXEMPLIFY = f"""
+CALL () {{{_LOCK_DATASET} RETURN d }} WITH h, found, d WHERE coalesce(d.example, '') = $kept
+SET d.example = $example WITH h, found"""
+
+_PUBLISH = f"""
+MERGE (h:_SinkHead {{dataset: $dataset, partition: $partition}}) ON CREATE SET h.epoch = 0
+SET h._lock = true REMOVE h._lock
+WITH h, h {{.version, .epoch}} AS head WHERE {_IS_POINTED}
+UNWIND $changed AS each MATCH (v:_SinkVersion {{id: each.id}}) SET v._lock = true REMOVE v._lock
+WITH h, v, each, {_STATE} AS state WHERE state = each.state
+WITH h, collect([v, each.properties]) AS found WHERE size(found) = size($changed) %s
+SET h.version = $version, h.epoch = $epoch + 1
+WITH found UNWIND found AS one WITH one[0] AS v, one[1] AS properties
+SET v += properties RETURN count(v) AS count"""
 
 
 def read_heads(run: Run, dataset: str, partition: str | None = None) -> dict[str, Head]:
@@ -93,93 +113,125 @@ def read_heads(run: Run, dataset: str, partition: str | None = None) -> dict[str
 
 
 def read_records(
-    run: Run, dataset: str, *, partition: str | None = None, update_ids: Collection[str] | None = None, also: str = ""
+    run: Run,
+    dataset: str,
+    *,
+    partition: str | None = None,
+    update_ids: Collection[str] | None = None,
+    also: str = "",
 ) -> Iterator[Record]:
-    """Yield a dataset's history, oldest first. The heads are read first, so that one version of each is the head."""
-    pointers = {partition: head.pointer for partition, head in read_heads(run, dataset, partition).items()}
+    """Yield a dataset's history, oldest first. Each head is read once, so that one version of each is the head."""
     wanted = "" if partition is None else " AND v.partition = $partition"
     wanted += "" if update_ids is None else " AND v.update_id IN $update_ids"
-    query = f"{_VERSIONS}{wanted}{also} RETURN {NODE} ORDER BY v.seq"
+    query = f"{_VERSIONS}{wanted}{also}{_WITH_HEADS}"
     for row in run(query, dataset=dataset, partition=partition, update_ids=list(update_ids or ())):
-        node = row["node"]
-        yield rules.as_pointed(decoded(node), pointers.get(node["partition"], Pointer()))
+        record = decoded(row["node"])
+        yield rules.as_pointed(record, _pointer(record.version, row["head"]))
 
 
-def read_record(run: Run, version: Version) -> tuple[Record, Pointer]:
-    """Return a version's record, and the pointer of its partition. Raises Conflict if there is no record."""
-    return _pointed(_row(run, version))
+def read_record(run: Run, version: Version) -> Record:
+    """Return a version's record. Raises Conflict if there is none."""
+    return _found(run, version).record
 
 
-def _row(run: Run, version: Version) -> Mapping[str, Any]:
+@dataclass(frozen=True)
+class _Found:
+    """A version's node as it was read, and the head of its partition; `state` is compared with what is there then."""
+
+    record: Record
+    pointer: Pointer
+    state: Any
+    head: Mapping[str, Any]
+
+    @property
+    def compared(self) -> dict[str, Any]:
+        return {"head": self.head.get("version") or "", "epoch": self.head.get("epoch") or 0}
+
+
+def _found(run: Run, version: Version) -> _Found:
     for row in run(_RECORD, id=version.id):
-        return row
+        if row["format"] != FORMAT:
+            _refuse_newer(version.dataset, row["format"])
+        record, head = decoded(row["node"]), row["head"] or {}
+        pointer = _pointer(record.version, head if row["pointed"] else {})
+        return _Found(rules.as_pointed(record, pointer), pointer, row["state"], head)
     raise rules.unknown(version)
 
 
-def _pointed(row: Mapping[str, Any]) -> tuple[Record, Pointer]:
-    record, head = decoded(row["node"]), row["head"]
-    pointer = Pointer(replace(record.version, id=head), row["epoch"]) if head else Pointer()
-    return rules.as_pointed(record, pointer), pointer
+def _pointer(version: Version, head: Mapping[str, Any] | None) -> Pointer:
+    """Return the pointer of a version's partition."""
+    return Pointer(replace(version, id=head["version"]), head["epoch"]) if head and head["version"] else Pointer()
 
 
-def register(tx: neo4j.Transaction, record: Record, labels: Collection[str]) -> None:
+def register(run: Run, record: Record, labels: Collection[str]) -> None:
     """Register a version under the next number of its dataset, once."""
     version = record.version
     known = {**msgspec.to_builtins(version), "update_id": record.origin.update_id, "labels": list(labels)}
-    lock_dataset(tx, version.dataset)
-    tx.run(_REGISTER, dataset=version.dataset, id=version.id, properties={**known, **_properties(record)}).consume()
+    run(
+        _REGISTER,
+        dataset=version.dataset,
+        id=version.id,
+        format=FORMAT,
+        properties={**known, **_properties(record)},
+    )
 
 
-def lock_dataset(tx: neo4j.Transaction, dataset: str) -> None:
-    """Lock a dataset's node, which is created if there is none."""
-    tx.run(_LOCK_DATASET, dataset=dataset, format=FORMAT).consume()
-
-
-def locked(tx: neo4j.Transaction, version: Version) -> tuple[Record, Pointer]:
-    """Lock the version's node, then read it as `read_record` does. Raises SinkError for a newer registry."""
-    tx.run(_LOCK_VERSION, id=version.id).consume()
-    row = _row(within(tx), version)
-    _refuse_newer(version.dataset, row["format"])
-    return _pointed(row)
-
-
-def change(tx: neo4j.Transaction, version: Version, become: Transition) -> Record:
+def change(run: Run, version: Version, become: Transition) -> Record:
     """Replace a version's record by what `become` makes of it and of the head."""
-    record, head = locked(tx, version)
-    changed = become(record, head)
-    if changed != record:
-        _store(tx, [changed])
-    return changed
+    for _ in range(_ATTEMPTS):
+        found = _found(run, version)
+        changed = become(found.record, found.pointer)
+        if changed == found.record or _is_swapped(run, found, changed):
+            return changed
+    raise _contended(version)
 
 
-def publish(
-    tx: neo4j.Transaction, version: Version, become: Transition, compare: Callable[[neo4j.Transaction, Record], None]
-) -> Record:
+def publish(run: Run, version: Version, become: Transition, compare: Callable[[Record], tuple[str, str]]) -> Record:
     """Move the head to a version, if `become` allows it, and retire the head before.
 
-    `compare` may refuse the first version of a partition.
+    `compare` may refuse the first version of a partition; it returns the id of the dataset's
+    example as it is, and as it is to become.
     """
-    place: dict[str, Any] = {"dataset": version.dataset, "partition": version.partition}
-    tx.run(_LOCK_HEAD, place).consume()
-    record, before = locked(tx, version)
-    published = become(record, before)
-    if before.version is None:
-        compare(tx, published)
-    if before.version != version:
-        now = Pointer(version, before.epoch + 1)
-        retired = [rules.retire(locked(tx, before.version)[0], now)] if before.version else []
-        tx.run(_POINT, **place, version=version.id, epoch=now.epoch).consume()
-        _store(tx, [published, *retired])
-    return published
+    for _ in range(_ATTEMPTS):
+        found = _found(run, version)
+        published = become(found.record, found.pointer)
+        example = ("", "") if found.pointer.version else compare(published)
+        if found.pointer.version == version or _is_published(run, found, published, *example):
+            return published
+    raise _contended(version)
 
 
-def upgrade(tx: neo4j.Transaction, dataset: str) -> None:
+def _contended(version: Version) -> Unavailable:
+    return Unavailable(f"{version}: other processes changed its record {_ATTEMPTS} times meanwhile; run again")
+
+
+def _is_swapped(run: Run, found: _Found, changed: Record) -> bool:
+    return bool(run(_SWAP, **_change(found, changed), **found.compared)[0]["count"])
+
+
+def _is_published(run: Run, found: _Found, published: Record, kept: str, example: str) -> bool:
+    version, before = published.version, found.pointer
+    changed = [_change(found, published)]
+    if before.version:
+        old = _found(run, before.version)
+        changed.append(_change(old, rules.retire(old.record, Pointer(version, before.epoch + 1))))
+    place = {"dataset": version.dataset, "partition": version.partition, "version": version.id, "format": FORMAT}
+    query = _PUBLISH % ("" if kept == example else _EXEMPLIFY)
+    swapped = run(query, **place, **found.compared, changed=changed, kept=kept, example=example)
+    return bool(swapped[0]["count"])
+
+
+def _change(found: _Found, changed: Record) -> dict[str, Any]:
+    return {"id": changed.version.id, "state": found.state, "properties": _properties(changed)}
+
+
+def upgrade(run: Run, dataset: str) -> None:
     """Write a dataset's records in the present format, and note that. They keep what they say."""
-    run, place = within(tx), {"dataset": dataset}
-    old = " AND v.record IS NULL"
-    run("MATCH (d:_SinkDataset {dataset: $dataset}) SET d.format = $format", **place, format=FORMAT)
-    run(f"{_VERSIONS}{old} SET v._lock = true REMOVE v._lock", **place)
-    _store(tx, list(read_records(run, dataset, also=old)))
+    for row in run(f"{_VERSIONS} AND v.record IS NULL RETURN v.id AS id, v.partition AS partition", dataset=dataset):
+        found = _found(run, Version(dataset, row["partition"], row["id"]))
+        while not _is_swapped(run, found, found.record):
+            found = _found(run, found.record.version)
+    run("MATCH (d:_SinkDataset {dataset: $dataset}) SET d.format = $format", dataset=dataset, format=FORMAT)
 
 
 def is_old(run: Run, dataset: str) -> bool:
@@ -196,11 +248,6 @@ def _refuse_newer(dataset: str, written: Any) -> None:
             f"the registry of {dataset!r} has format {written}, and this luigi_sinks knows formats up to {FORMAT}; "
             "install a newer luigi_sinks"
         )
-
-
-def _store(tx: neo4j.Transaction, records: Sequence[Record]) -> None:
-    changed = [{"id": record.version.id, "properties": _properties(record)} for record in records]
-    tx.run(_STORE, changed=changed).consume()
 
 
 def _properties(record: Record) -> dict[str, Any]:
@@ -225,126 +272,3 @@ def _format_1(node: Mapping[str, Any]) -> bytes:
     params, lease = (msgspec.Raw(str(node.get(name)).encode()) for name in ("params", "lease"))
     body = {**node, "version": node, "origin": {**node, "params": params}, "lease": lease, "state": state}
     return msgspec.json.encode(body, enc_hook=str)
-
-
-# What a database needs
-
-
-@dataclass(frozen=True)
-class Index:
-    """An index on the properties of a label; a unique one belongs to a constraint."""
-
-    name: str
-    label: str
-    properties: tuple[str, ...]
-    is_unique: bool = True
-
-    @property
-    def ddl(self) -> str:
-        """The command that creates it."""
-        name, node = quoted(self.name), f"(n:{quoted(self.label)})"
-        listed = ", ".join(f"n.{quoted(each)}" for each in self.properties)
-        if self.is_unique:
-            return f"CREATE CONSTRAINT {name} IF NOT EXISTS FOR {node} REQUIRE ({listed}) IS UNIQUE"
-        return f"CREATE INDEX {name} IF NOT EXISTS FOR {node} ON ({listed})"
-
-
-REGISTRY = (
-    Index("_SinkVersion by id", "_SinkVersion", ("id",)),
-    Index("_SinkVersion by seq", "_SinkVersion", ("dataset", "seq")),
-    Index("_SinkVersion by partition", "_SinkVersion", ("dataset", "partition"), is_unique=False),
-    Index("_SinkVersion by update_id", "_SinkVersion", ("dataset", "update_id"), is_unique=False),
-    Index("_SinkHead", "_SinkHead", ("dataset", "partition")),
-    Index("_SinkDataset", "_SinkDataset", ("dataset",)),
-    Index("_SinkBatch", "_SinkBatch", ("version", "part", "first")),
-)
-
-_FOUND = """
-SHOW INDEXES YIELD name, state, type, labelsOrTypes, properties, owningConstraint
-RETURN name, labelsOrTypes[0] AS label, coalesce(properties, []) AS properties,
-       owningConstraint IS NOT NULL AS is_unique, state = 'ONLINE' AND type = 'RANGE' AS is_ready"""
-
-_USES = "MATCH (v:_SinkVersion) WHERE $label IN v.labels AND NOT v.state IN $unused RETURN v.record AS record"
-_UNUSED = [State.ABANDONED, State.FAILED, State.DROPPING, State.DROPPED]
-_EXISTS = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
-
-
-def prepare(settings: Neo4jSettings, dataset: str) -> None:
-    """Create the indexes of the registry that are missing, and upgrade the dataset's records."""
-    with _needs_owner(settings, dataset):
-        _create_missing(settings, REGISTRY, connection.query(settings, _FOUND))
-        if is_old(connection.alone(settings), dataset):
-            connection.transact(settings, upgrade, dataset)
-
-
-def prepare_graph(settings: Neo4jSettings, dataset: str, graph: Graph) -> None:
-    """Create the indexes of a graph that are missing, and drop those of other keys that no version needs."""
-    keys = {f"{kind.label}{SUFFIX}": kind.key.name for kind in graph.node_kinds.values()}
-    unique = [Index(f"{label} by {key}", label, (VERSION, key)) for label, key in keys.items()]
-    whole = [Index(f"{label} as a whole", label, (VERSION,), is_unique=False) for label in keys]
-    with _needs_owner(settings, dataset):
-        found = connection.query(settings, _FOUND)
-        for row in found:
-            label, key = row["label"], (row["properties"] or [""])[-1]
-            if (
-                row["name"] == f"{label} by {key}"
-                and keys.get(label, key) != key
-                and not _is_used(settings, label, key)
-            ):
-                connection.query(settings, f"DROP CONSTRAINT {quoted(row['name'])} IF EXISTS")
-        _create_missing(settings, (*unique, *whole), found)
-
-
-@contextmanager
-def _needs_owner(settings: Neo4jSettings, dataset: str) -> Iterator[None]:
-    """Turn a missing permission into a Forbidden that names `luigi-sinks create`."""
-    try:
-        yield
-    except Forbidden as refusal:
-        raise Forbidden(
-            f"{settings.address}: the database is not ready for {dataset!r}, and this login is not permitted to "
-            f"prepare it; run `luigi-sinks create` as the owner: {refusal}"
-        ) from refusal
-
-
-def _create_missing(settings: Neo4jSettings, wanted: Sequence[Index], found: Sequence[Mapping[str, Any]]) -> None:
-    """Create indexes, which other processes may be creating too, and wait until they serve."""
-    ready = [(row["label"], tuple(row["properties"]), row["is_unique"]) for row in found if row["is_ready"]]
-    missing = [each for each in wanted if (each.label, each.properties, each.is_unique) not in ready]
-    taken = {row["name"]: (row["label"], tuple(row["properties"])) for row in found}
-    for index in missing:
-        label, properties = taken.get(index.name, (index.label, index.properties))
-        if (label, properties) != (index.label, index.properties):
-            raise BadSetting(
-                f"{settings.address}: another index or constraint is called {index.name!r}, on {label} {properties}; "
-                "drop it, or give it another name"
-            )
-        _create(settings, index)
-    if missing:
-        connection.query(settings, "CALL db.awaitIndexes(300)")
-
-
-def _create(settings: Neo4jSettings, index: Index) -> None:
-    """Create an index.
-
-    IF NOT EXISTS looks before it waits for another process, and several that wait for
-    a label's lock are a deadlock to the server, which is worth another try.
-    """
-    try:
-        retry_unavailable(settings.patience, connection.query, settings, index.ddl)
-    except ClientError as error:
-        if error.code != _EXISTS:
-            raise BadSetting(f"{settings.address}: {index.name!r} cannot be created: {error.message}") from error
-
-
-def _is_used(settings: Neo4jSettings, label: str, key: str) -> bool:
-    """Tell whether a version with rows, of any dataset, has nodes with this label and key, or may have."""
-    label = label.removesuffix(SUFFIX)
-    for row in connection.query(settings, _USES, label=label, unused=_UNUSED):
-        try:
-            graph = Graph.from_json(stored.decode(row["record"] or "", 0).schema)
-        except SinkError:  # it keeps no graph, or none that can be read
-            return True
-        if (label, key) in {(node.label, node.key) for node in graph.nodes}:
-            return True
-    return False

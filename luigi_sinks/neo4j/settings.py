@@ -26,7 +26,10 @@ class Neo4jSettings:
       server names; that needs TLS.
     - `rows_per_transaction` (10,000) bounds the server's memory: about 3.5 kB for a row of ten
       properties.
-    - `connect_timeout` (5, in seconds) bounds a login.
+    - `connect_timeout` (10), `request_timeout` (60) and `step_timeout` (3,600) are in seconds. They end
+      an attempt to connect and log in; one transaction, such as the write of a batch of rows; and the
+      count, deletion, indexing or reading of a whole version. The server ends them too, so that a
+      loader that stops holds its locks no longer than that.
     - `patience` (60, in seconds) bounds how long a call is retried while the server is unavailable.
     - `lease` (120, in seconds) is for how long a load that stopped keeps other processes from its
       partition; a load that runs renews it.
@@ -53,12 +56,14 @@ class Neo4jSettings:
     tls_key: Path | None = None
     scheme: Literal["bolt", "neo4j"] = "bolt"
     rows_per_transaction: int = 10_000
-    connect_timeout: float = 5.0
+    connect_timeout: float = 10.0
+    request_timeout: float = 60.0
+    step_timeout: float = 3_600.0
     patience: float = PATIENCE
     lease: float = LEASE
 
     def __post_init__(self) -> None:
-        config.refuse_no_time(self, "connect_timeout", "lease")
+        config.refuse_no_time(self, "connect_timeout", "request_timeout", "step_timeout", "lease")
         if self.rows_per_transaction < 1:
             raise ValueError(f"rows_per_transaction = {self.rows_per_transaction} must be at least 1")
         if self.tls_key and not self.tls_certificate:

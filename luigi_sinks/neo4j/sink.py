@@ -1,10 +1,7 @@
 """Loads versions of a graph that stand side by side; a head node names the one to read.
 
 A version's nodes carry the label `<Label>__v` and the version's id; readers ask
-the head first:
-
-    MATCH (h:_SinkHead {dataset: 'flights'})
-    MATCH (a:Airport__v {_version: h.version})-[r:ROUTE__v]->(b)
+the head first, as `read_query` does.
 """
 
 from __future__ import annotations
@@ -15,13 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-import neo4j
-
 from luigi_sinks import record as rules
-from luigi_sinks.neo4j import connection, reader, registry, writer
+from luigi_sinks.neo4j import connection, creation, reader, registry, writer
 from luigi_sinks.neo4j.catalog import Neo4jCatalog
+from luigi_sinks.neo4j.names import check_dataset
 from luigi_sinks.neo4j.schema import Graph, GraphContract, MissingEnds
-from luigi_sinks.record import Record, StagedCounts
+from luigi_sinks.record import Pointer, Record, StagedCounts
 from luigi_sinks.sink import Part
 from luigi_sinks.version import Version
 
@@ -48,6 +44,11 @@ class Neo4jSink(Neo4jCatalog):
     graph: Graph
     missing_ends: MissingEnds = "refuse"
 
+    def __post_init__(self) -> None:
+        """Refuse names that mislead."""
+        check_dataset(self.dataset)
+        self.graph.check()
+
     @cached_property
     def contract(self) -> GraphContract:
         """What a row must look like."""
@@ -65,8 +66,8 @@ class Neo4jSink(Neo4jCatalog):
 
     def create(self) -> None:
         """Create the constraints and indexes that are missing, and upgrade the registry of an older release."""
-        registry.prepare(self.settings, self.dataset)
-        registry.prepare_graph(self.settings, self.dataset, self.graph)
+        creation.prepare(self.settings, self.dataset)
+        creation.prepare_graph(self.settings, self.dataset, self.graph)
 
     def begin(self, record: Record) -> Neo4jStage:
         """Register the version and open its stage.
@@ -74,9 +75,9 @@ class Neo4jSink(Neo4jCatalog):
         The version is registered before the graph's constraints are created: from then
         on no other load takes them for unused.
         """
-        registry.prepare(self.settings, self.dataset)
-        connection.transact(self.settings, registry.register, record, self.graph.node_kinds)
-        registry.prepare_graph(self.settings, self.dataset, self.graph)
+        creation.prepare(self.settings, self.dataset)
+        registry.register(self._run, record, self.graph.node_kinds)
+        creation.prepare_graph(self.settings, self.dataset, self.graph)
         return self.attach(record.version)
 
     def attach(self, version: Version) -> Neo4jStage:
@@ -102,21 +103,19 @@ class Neo4jStage:
         settings = self.sink.settings
         self.sink.change(self.version, rules.close)
         writer.await_writers(settings, self.version)
-        counts, examples = connection.transact(settings, self._count)
+        rows = reader.count(connection.slowly(settings), self.version, self.sink.graph.kinds)
+        set_aside, examples = writer.count_set_aside(connection.alone(settings), self.version)
+        record = self.sink.change(self.version, partial(_sealed, rows=rows, set_aside=set_aside))
         writer.delete_marks(settings, self.version)
         if examples:
-            _log.warning("%s: %d relationships set aside: %s", self.version, counts.set_aside, _some(examples))
-        return counts
+            _log.warning("%s: %d relationships set aside: %s", self.version, record.set_aside, _some(examples))
+        return StagedCounts(rows, record.set_aside)
 
-    def _count(self, tx: neo4j.Transaction) -> tuple[StagedCounts, Sequence[str]]:
-        """Count, and record it. The marks of what was set aside are there only before the first time."""
-        run = connection.within(tx)
-        record, _ = registry.locked(tx, self.version)
-        rows = reader.count(run, self.version, self.sink.graph.kinds)
-        set_aside, examples = writer.count_set_aside(run, self.version)
-        counts = StagedCounts(rows, set_aside if record.rows is None else record.set_aside)
-        registry.change(tx, self.version, partial(rules.seal, counts=counts))
-        return counts, examples
+
+def _sealed(record: Record, head: Pointer, *, rows: int, set_aside: int) -> Record:
+    """Keep the counts; the marks of what was set aside are there only before the first time."""
+    counts = StagedCounts(rows, set_aside if record.rows is None else record.set_aside)
+    return rules.seal(record, head, counts=counts)
 
 
 def _some(examples: Sequence[str]) -> str:

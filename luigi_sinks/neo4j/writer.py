@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,18 +19,19 @@ from neo4j.exceptions import ClientError, ConstraintError, DatabaseError, Neo4jE
 
 from luigi_sinks import record as rules
 from luigi_sinks.contract import Contract
-from luigi_sinks.errors import BadRow, Conflict, Unavailable
+from luigi_sinks.errors import BadRow, Conflict, Forbidden, Unavailable
 from luigi_sinks.neo4j import connection, cypher, registry
 from luigi_sinks.neo4j.connection import Run
 from luigi_sinks.neo4j.schema import END, START, Kind, NodeKind, RelationshipKind
 from luigi_sinks.neo4j.settings import Neo4jSettings
+from luigi_sinks.record import Pointer
 from luigi_sinks.sink import Part
 from luigi_sinks.version import Version
 
 EXAMPLES = 5
 
-_PATIENCE = 60.0
-"""Seconds to wait for the transactions of other writers."""
+_MARGIN = 10.0
+"""Seconds within which the server ends a transaction whose time is over: it looks every two."""
 
 _MARK = """
 MERGE (b:_SinkBatch {version: $version, part: $part, first: $first}) ON CREATE SET b.rows = $rows, b.of = $of
@@ -128,7 +130,7 @@ class PartWriter:
         The record is not locked, as parts are written at once: sealing first changes
         it, and then waits for the transactions that may have read it before.
         """
-        rules.accept_rows(*registry.read_record(connection.within(tx), self.version))
+        rules.accept_rows(registry.read_record(connection.within(tx), self.version), Pointer())
         result = tx.run(_MARK, {"version": self.version.id, **batch.mark})
         found = result.single(strict=True)
         if found["rows"] != len(batch.rows) or found["of"] != len(batch.part.rows):
@@ -184,7 +186,7 @@ class PartWriter:
 
     def _takes(self, rows: Sequence[Any]) -> bool:
         try:
-            connection.transact(self.settings, self._try, rows)
+            connection.transact(self.settings, self._try, rows, version=self.version.id)
         except _Refused:
             return False
         except _Undone:
@@ -259,8 +261,11 @@ def count_set_aside(run: Run, version: Version) -> tuple[int, list[str]]:
 
 
 def await_writers(settings: Neo4jSettings, version: Version) -> None:
-    """Wait until no transaction writes rows of the version any more. Raises Unavailable if one goes on."""
-    deadline = time.monotonic() + _PATIENCE
+    """Wait until no transaction writes rows of the version; one of a process that stopped ends with its time-out.
+
+    Raises Unavailable if one goes on, as its process has a higher request_timeout.
+    """
+    deadline = time.monotonic() + settings.request_timeout + _MARGIN
     while _at_work(settings, version):
         if time.monotonic() > deadline:
             raise Unavailable(f"{version}: another process is still writing a part of it; run again when it has ended")
@@ -268,9 +273,10 @@ def await_writers(settings: Neo4jSettings, version: Version) -> None:
 
 
 def end_writers(settings: Neo4jSettings, version: Version) -> None:
-    """End the transactions that write rows of the version."""
+    """End the transactions that write rows of the version; those of another login end with their time-outs."""
     if ids := _at_work(settings, version):
-        connection.query(settings, "TERMINATE TRANSACTIONS $ids", ids=ids)
+        with suppress(Forbidden):
+            connection.query(settings, "TERMINATE TRANSACTIONS $ids", ids=ids)
         await_writers(settings, version)
 
 
@@ -279,13 +285,13 @@ def delete(settings: Neo4jSettings, version: Version) -> None:
     found = connection.query(settings, _LABELS, version=version.id)
     labels = [label for row in found for label in row["labels"]]
     for query in (*map(cypher.delete_relationships, labels), *map(cypher.delete_nodes, labels)):
-        connection.query(settings, query, version=version.id)
+        connection.long_query(settings, query, version=version.id)
     delete_marks(settings, version)
 
 
 def delete_marks(settings: Neo4jSettings, version: Version) -> None:
     """Delete the marks of a version's batches, once it takes no more of them."""
-    connection.query(settings, _DELETE_MARKS, version=version.id)
+    connection.long_query(settings, _DELETE_MARKS, version=version.id)
 
 
 def _at_work(settings: Neo4jSettings, version: Version) -> Any:

@@ -11,17 +11,14 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
 
 import pytest
 
 from luigi_sinks import Conflict, Unavailable, load, versions
 from luigi_sinks import record as rules
 from luigi_sinks.claim import held
-from luigi_sinks.neo4j import Graph, Neo4jSink, Node, connection, registry, writer
+from luigi_sinks.neo4j import Graph, Neo4jSink, Node, connection, writer
 from luigi_sinks.neo4j.catalog import datasets
-from luigi_sinks.record import Publication
 from luigi_sinks.sink import Part
 from luigi_sinks.testing.suite import ORIGIN, WHOLE, run_together
 from luigi_sinks.version import State, new_version
@@ -196,15 +193,6 @@ def test_a_server_that_is_down_is_unavailable_from_every_call_and_soon(sink):
     assert time.monotonic() - start < 3 * len(calls)
 
 
-def test_a_server_that_accepts_and_says_nothing_is_unavailable(sink):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        hung = replace(sink, settings=replace(sink.settings, port=silent.getsockname()[1]))
-        start = time.monotonic()
-        with pytest.raises(Unavailable):
-            hung.head(WHOLE)
-    assert time.monotonic() - start < 10
-
-
 # Crashes
 
 
@@ -374,30 +362,51 @@ def _crash(*args):
     raise ZeroDivisionError
 
 
-def test_an_abandon_that_waits_behind_a_publication_leaves_the_head_alone(sink):
-    published, release = threading.Event(), threading.Event()
+def test_an_abandon_that_a_publication_overtakes_leaves_the_head_alone(sink):
+    """What it was decided on is not so any more when it is to be written: it is decided once more."""
     with staged(sink) as stage:
         stage.write(part(0, 10))
         approved(sink, stage)
-        publication = Publication(0, datetime.now(UTC))
-        become = partial(rules.publish, replacing=sink.head(WHOLE).pointer, publication=publication)
+        seen = []
 
-        def publish(tx):
-            registry.publish(tx, stage.version, become)
-            published.set()
-            release.wait(20)
+        def abandon(record, head):
+            if not seen:
+                sink.publish(stage.version, replacing=sink.head(WHOLE))
+            seen.append(record.state)
+            return rules.abandon(record, head)
 
-        publisher = threading.Thread(target=connection.transact, args=(sink.settings, publish))
-        abandoner = threading.Thread(target=versions.abandon, args=(sink, stage.version))
-        publisher.start()
-        assert published.wait(20)
-        abandoner.start()
-        time.sleep(1)
-        release.set()
-        publisher.join()
-        abandoner.join()
-        assert sink.head(WHOLE).record.state is State.PUBLISHED
+        assert sink.change(stage.version, abandon).state is State.PUBLISHED
+        assert seen == [State.VALIDATED, State.PUBLISHED]
         assert len(list(sink.read(stage.version))) == 10
+
+
+def test_a_change_that_a_publication_overtakes_sees_the_new_head(sink):
+    load(sink, WHOLE, ORIGIN, things(1))
+    old = sink.head(WHOLE).version
+    load(sink, WHOLE, ORIGIN, things(2))
+    before = []
+
+    def drop(record, head):
+        if not before:
+            sink.publish(old, replacing=sink.head(WHOLE))
+        before.append(head.version)
+        return rules.begin_drop(record, head)
+
+    with pytest.raises(Conflict, match="is the head"):
+        sink.change(old, drop)
+    assert before[1] == old
+
+
+def test_changes_of_a_record_at_once_are_all_kept(sink):
+    """Each is decided on what the one before it left."""
+    load(sink, WHOLE, ORIGIN, things(1))
+    version = sink.head(WHOLE).version
+
+    def add(record, _):
+        return replace(record, set_aside=record.set_aside + 1)
+
+    run_together([lambda: sink.change(version, add) for _ in range(8)])
+    assert sink.record(version).set_aside == 8
 
 
 def test_loads_of_a_dataset_that_begin_at_once_get_numbers_of_their_own(sink):

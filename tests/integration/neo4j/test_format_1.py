@@ -11,10 +11,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from neo4j.exceptions import Neo4jError
 
 from luigi_sinks import Conflict, Forbidden, Origin, SinkError, load, versions
-from luigi_sinks.neo4j import Graph, Neo4jCatalog, Neo4jSink, Node, connection, registry
+from luigi_sinks.neo4j import Graph, Neo4jCatalog, Neo4jSink, Node, connection, creation, registry
 from luigi_sinks.neo4j.catalog import datasets
 from luigi_sinks.testing.suite import WHOLE
 
@@ -169,13 +168,11 @@ def test_partitions_stay_apart(old, settings):
 
 
 def test_a_login_that_may_not_upgrade_says_that_the_owner_may(old, monkeypatch):
-    refusal = Neo4jError._hydrate_neo4j(code="Neo.ClientError.Security.Forbidden", message="no SET PROPERTY")
-
     def refuse(*args):
-        raise refusal
+        raise Forbidden("no SET PROPERTY")
 
     with monkeypatch.context() as loader:
-        loader.setattr(registry, "upgrade", refuse)
+        loader.setattr(creation, "upgrade", refuse)
         with pytest.raises(Forbidden, match=r"is not ready for 'legacy.*run `luigi-sinks create` as the owner.*no SET"):
             load(old.sink, WHOLE, ORIGIN, old.rows)
     assert states(old.flights)[:5] == STATES
@@ -198,5 +195,5 @@ def test_a_registry_of_a_newer_format_is_refused(old, cypher):
 
 def test_an_upgrade_that_is_repeated_changes_nothing(old):
     for _ in range(2):
-        connection.transact(old.sink.settings, registry.upgrade, old.flights.dataset)
+        registry.upgrade(connection.alone(old.sink.settings), old.flights.dataset)
     assert states(old.flights) == STATES + DEAD

@@ -7,7 +7,7 @@ from luigi_sinks import BadSetting, CredentialError, Unavailable
 from luigi_sinks.credentials import Refused
 from luigi_sinks.errors import Forbidden
 from luigi_sinks.neo4j import Neo4jSettings
-from luigi_sinks.neo4j.errors import explained, is_retryable
+from luigi_sinks.neo4j.errors import QueryRefused, explained, is_retryable
 
 SETTINGS = Neo4jSettings("db", "ours", user="loader")
 
@@ -30,6 +30,13 @@ def said(code, message="no"):
         ("TransientError.General.MemoryPoolOutOfMemoryError", Unavailable, "set rows_per_transaction"),
         ("TransientError.General.DatabaseUnavailable", Unavailable, "check that the server runs"),
         ("DatabaseError.General.UnknownError", Unavailable, "check that the server runs"),
+        ("TransientError.Transaction.DeadlockDetected", Unavailable, "no.*; run again when the other transaction"),
+        ("TransientError.Transaction.Terminated", Unavailable, "ended a transaction, as another load took over"),
+        ("TransientError.Transaction.LockClientStopped", Unavailable, "ended a transaction, as another load"),
+        ("ClientError.Transaction.TransactionNotFound", Unavailable, "ended a transaction, as another load"),
+        ("ClientError.Transaction.TransactionTimedOut", Unavailable, "its time was over.* set request_timeout"),
+        ("ClientError.Transaction.TransactionTimedOutClientConfiguration", Unavailable, "its time was over"),
+        ("ClientError.Statement.EntityNotFound", Unavailable, "ended a transaction"),
     ],
 )
 def test_what_the_server_answers_becomes_what_the_caller_can_act_on(code, meaning, way_out):
@@ -38,11 +45,11 @@ def test_what_the_server_answers_becomes_what_the_caller_can_act_on(code, meanin
     assert type(caught.value) is meaning
 
 
-def test_what_is_wrong_with_a_query_is_left_as_it_is():
+def test_what_is_wrong_with_a_query_is_an_error_of_ours_with_the_server_s_code():
     error = said("ClientError.Statement.SyntaxError")
-    with pytest.raises(type(error)) as caught, explained(SETTINGS):
+    with pytest.raises(QueryRefused, match="db:7687 refused a query: no") as caught, explained(SETTINGS):
         raise error
-    assert caught.value is error
+    assert caught.value.code == error.code
 
 
 @pytest.mark.parametrize(
@@ -50,6 +57,7 @@ def test_what_is_wrong_with_a_query_is_left_as_it_is():
     [
         ("ClientError.Security.AuthorizationExpired", True),
         ("TransientError.Transaction.DeadlockDetected", True),
+        ("ClientError.Statement.EntityNotFound", True),
         ("ClientError.Security.TokenExpired", False),
         ("ClientError.Security.AuthenticationRateLimit", False),
         ("ClientError.Statement.SyntaxError", False),
