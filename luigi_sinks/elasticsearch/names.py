@@ -6,7 +6,7 @@
     flights~201301~v20261120t211605_k7f3q2~retired on an index that was
     flights~201301~head                            on the index that is the head
     flights~201301~head~17                         the same, and how often the head has moved
-    flights~~head                                  on the head that shows how the dataset is divided
+    flights~~head~example                          on the head that shows how the dataset is divided
     flights~registry                               the index of the history
 
 All but the first are hidden: a reader's wildcard does not find them.
@@ -62,7 +62,7 @@ def head(dataset: str, partition: str) -> str:
 
 def example(dataset: str) -> str:
     """Return the alias of the head that shows how the dataset is divided."""
-    return head(dataset, "")
+    return f"{head(dataset, '')}~example"  # no head of a partition, and in the pattern that grants have for heads
 
 
 def registry(dataset: str) -> str:
