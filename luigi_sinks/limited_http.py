@@ -17,7 +17,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from luigi_sinks import limit
 
 _AT_ONCE = 1 << 16
-"""Bytes that are sent between two looks at the clock."""
+"""Bytes that are sent, and at most received, between two looks at the clock."""
 
 
 class _Reader(io.RawIOBase):
@@ -52,7 +52,7 @@ class _Socket:
         self._socket = socket
 
     def makefile(self, *_: Any) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self._socket))
+        return io.BufferedReader(_Reader(self._socket), _AT_ONCE)
 
 
 class _Response(http.client.HTTPResponse):

@@ -43,6 +43,9 @@ _ESCAPE = re.compile(
     re.IGNORECASE,
 )
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{12,}")
+_PLAIN = re.compile(r"[ -~]{6}")
+"""What a text that was encoded contains, and what is decoded from an ordinary word does not."""
+
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _PRESIGNED = re.compile(r"X-Amz-(?:Signature|Security-Token)=([^&]+)")
 """What is secret of a signed URL; the rest says for which server and user it is."""
@@ -71,6 +74,8 @@ def hold(*secrets: str | None, public: Iterable[str] = (), kind: str = "token") 
 
 def redacted(text: str) -> str:
     """Return the text without any secret. Where an escape hides one, the escapes are resolved in the whole text."""
+    if not _known():
+        return text
     safe = _marked(text)
     for _ in range(_DEPTH):
         text, count = _ESCAPE.subn(_character, text)
@@ -175,7 +180,7 @@ def _marked(text: str) -> str:
 
 def _hides(run: str, depth: int) -> bool:
     """Tell whether a run of letters and digits is an encoding of a text with a secret in it."""
-    for text in _decoded(run):
+    for text in filter(_PLAIN.search, _decoded(run)):
         if any(_found(text.translate(_FOLDED))):
             return True
         if depth > 1 and any(_hides(inner, depth - 1) for inner in _ENCODED.findall(text)):
