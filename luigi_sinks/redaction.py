@@ -8,6 +8,7 @@ JSON, Python or HTML the text writes them. Kept are hashes of short pieces, neve
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import re
 import string
@@ -136,13 +137,24 @@ class _SafeRecords:
 
 def _pieces(secret: str, public: str) -> Pieces:
     found: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
-    parts = _PRESIGNED.findall(secret) or [secret]
-    for line in {line.strip() for part in parts for text in (part, unquote(part)) for line in text.splitlines()}:
+    texts = [text for part in _parts(secret) for text in (part, unquote(part))]
+    for line in {line.strip() for text in texts for line in text.splitlines()}:
         for form in {line, _as_bytes(line)} if len(line) >= _SHORTEST else ():
             for piece in _cut(form.translate(_FOLDED)):
                 if piece not in public:
                     found[hash(piece[:_SHORTEST])].add((len(piece), hash(piece)))
     return found
+
+
+def _parts(secret: str) -> list[str]:
+    """Return what is secret of a secret: the texts in a JSON object, such as AWS's keys, or what signs a URL."""
+    try:
+        found = json.loads(secret) if secret.startswith("{") else None
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        return [value for value in found.values() if isinstance(value, str)]
+    return _PRESIGNED.findall(secret) or [secret]
 
 
 def _as_bytes(line: str) -> str:

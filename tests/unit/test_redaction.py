@@ -92,6 +92,14 @@ def test_what_a_token_says_publicly_stays():
     assert redacted(f"db.example refuses {PASSWORD}") == f"db.example refuses {MARK}"
 
 
+def test_of_keys_in_json_only_the_secret_ones_are_removed_and_not_the_quotes_around_them():
+    key, session = secrets.token_urlsafe(30), secrets.token_urlsafe(90)
+    keys = {"AccessKeyId": "ASIAEXAMPLEEXAMPLE12", "SecretAccessKey": key, "SessionToken": session}
+    Token(json.dumps(keys), TokenInfo(token_id="ASIAEXAMPLEEXAMPLE12"))
+    safe = {**keys, "SecretAccessKey": MARK, "SessionToken": MARK}
+    assert redacted(json.dumps(keys)) == json.dumps(safe)
+
+
 def test_of_a_signed_url_only_what_signs_it_is_removed():
     signature, session = secrets.token_hex(32), quote(f"{secrets.token_urlsafe(60)}+/==", safe="")
     redaction.hold(f"db.example:3306/?DBUser=the-loader&X-Amz-Security-Token={session}&X-Amz-Signature={signature}")
