@@ -103,6 +103,12 @@ ODD = st.one_of(
                 np.str_("x"),
                 np.datetime64("2024-01-01T00:00:00.000000001"),
             ),
+            *(
+                pd.Timestamp("2024-01-01 00:00:00.000000001"),
+                pd.Timestamp("2024-01-01", tz="Europe/Zurich"),
+                pd.NaT,
+                pd.NA,
+            ),
         ]
     ),
     JSON,
