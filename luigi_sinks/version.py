@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from luigi_sinks import unseen
 from luigi_sinks.errors import BadSetting
 
 WHOLE = "_all"
@@ -107,6 +108,9 @@ def new_version(dataset: str, partition: str) -> Version:
     """Return a version with a new id: `v20261120t211605_k7f3q2`.
 
     The time in the id is for people; versions are ordered by the sequence number of the registry.
+    Raises BadSetting for a dataset or partition whose name cannot be one.
     """
+    unseen.refuse(dataset, "dataset")
+    check_partition(partition)
     moment = datetime.now(UTC).strftime("v%Y%m%dt%H%M%S")
     return Version(dataset, partition, f"{moment}_{''.join(secrets.choice(_BASE32) for _ in range(6))}")

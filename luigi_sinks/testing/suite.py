@@ -70,6 +70,9 @@ class SinkSuite:
         for partition in ("2013-01", "", "A", "x" * 31, "_all "):
             with pytest.raises(BadSetting, match="must consist of 1 to 30 characters"):
                 sink.head(partition)
+            with pytest.raises(BadSetting, match="must consist of 1 to 30 characters"):
+                self.load(sink, rows(1), partition)
+        assert list(sink.records()) == []
 
     def test_a_load_becomes_the_head_with_its_rows_and_its_origin(self, sink: Sink) -> None:
         self.load(sink, rows(3))
