@@ -68,7 +68,7 @@ class Neo4jCatalog:
 
     def heads(self) -> Mapping[str, Head]:
         """Return what readers see now, by partition."""
-        return registry.read_heads(self._run, self.dataset)
+        return registry.read_heads(connection.slowly(self.settings), self.dataset)
 
     def example(self) -> Record | None:
         """Return the published version that shows how the dataset is divided."""
@@ -76,7 +76,9 @@ class Neo4jCatalog:
 
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
-        return registry.read_records(self._run, self.dataset, partition=partition, update_ids=update_ids)
+        return registry.read_records(
+            connection.slowly(self.settings), self.dataset, partition=partition, update_ids=update_ids
+        )
 
     def unfinished(self, partition: str) -> Iterator[Record]:
         """Yield the records of a partition that say that a load is at work."""

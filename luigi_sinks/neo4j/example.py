@@ -13,8 +13,9 @@ MATCH (d:_SinkDataset {{dataset: $dataset}}) MATCH (v:_SinkVersion {{id: d.examp
 
 def read(run: Run, dataset: str) -> Record | None:
     """Return the example, or one of the heads of a dataset that was loaded before examples were kept."""
-    heads = (head.record for head in registry.read_heads(run, dataset).values())
-    return _kept(run, dataset) or scheme.found(filter(None, heads))
+    return _kept(run, dataset) or scheme.found(
+        head.record for head in registry.read_heads(run, dataset).values() if head.record
+    )
 
 
 def compare(run: Run, record: Record) -> tuple[str, str]:
