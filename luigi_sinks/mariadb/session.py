@@ -23,6 +23,7 @@ from luigi_sinks.mariadb.driver import Cursor, connect
 from luigi_sinks.mariadb.errors import NO_SUCH_ROLE, explained, refuses_login
 from luigi_sinks.mariadb.names import quoted
 from luigi_sinks.mariadb.settings import MariaDBSettings
+from luigi_sinks.mariadb.watchdog import watched
 from luigi_sinks.running import Running, current
 
 _SESSION = (
@@ -42,13 +43,17 @@ _LONGEST = 100
 _logins: WeakKeyDictionary[Any, Login] = WeakKeyDictionary()
 """The login of each connection."""
 
+_allowed: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+"""The seconds that a statement may take on each connection."""
+
 
 class CommentingCursor(Cursor):  # type: ignore[misc]  # the driver has no types
     """Appends a comment to each statement, which joins the server's own logs with the audit log."""
 
     def execute(self, statement: str, data: Sequence[Any] = (), buffered: bool | None = None) -> None:
-        """Execute one statement."""
-        super().execute(f"{statement} {_comment(current())}", data, buffered)
+        """Execute one statement. It may take twice the statement_timeout as a whole, then its connection is lost."""
+        with watched(self.connection, _allowed[self.connection]):
+            super().execute(f"{statement} {_comment(current())}", data, buffered)
 
 
 def open_session(settings: MariaDBSettings) -> Any:
@@ -103,6 +108,7 @@ def _log_in(settings: MariaDBSettings, token: Token) -> Any:
         waited = time.monotonic() - start
         raise explained(settings, error, timeout="connect_timeout", waited=waited) from error
     audit.record(token_entry("connection", settings.credential, token, server=settings.address))
+    _allowed[connection] = 2 * settings.statement_timeout
     login = login_of(token)
     _logins[connection] = replace(login, principal=login.principal or settings.user)
     return connection

@@ -31,10 +31,11 @@ class MariaDBSettings:
     token, which the server checks only at login: an older one ends what it does, and is
     then closed. The server closes one that is idle for as long.
 
-    `connect_timeout` (5, in seconds) bounds a login, `statement_timeout` (300) the wait for
-    the server within a statement; `patience` (60) bounds how long a call is retried while
-    the server is unavailable. `lease` (120) is for how long a load that stopped keeps other
-    processes from its partition; a load that runs renews it.
+    `connect_timeout` (5, in seconds) bounds each wait for the server within a login,
+    `statement_timeout` (300) within a statement; as a whole each takes at most twice as
+    long. `patience` (60) bounds how long a call is retried while the server is unavailable.
+    `lease` (120) is for how long a load that stopped keeps other processes from its
+    partition; a load that runs renews it.
 
     The host may be the loopback address of a local stunnel, or of another proxy that
     passes bytes on. The credential's section then names, by its own `host` and `port`,

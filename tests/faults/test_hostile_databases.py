@@ -110,6 +110,13 @@ def fails_later(code):
     return answer
 
 
+def answers_statements_slowly(peer):
+    number, _ = asks(peer)
+    peer.sendall(packet(number + 1, b"\0\0\0\2\0\0\0"))
+    number, _ = receive(peer)
+    drip(peer, packet(number + 1, b"\xff" + bytes(1000)))
+
+
 def greets_slowly(peer):
     drip(peer, GREETING)
 
@@ -175,6 +182,7 @@ ATTACKS = {
     **{("mariadb", name): attack for name, attack in OF_ALL.items()},
     **{("mariadb", f"refuses with {code}"): refuses(code) for code in (1045, 1044, 1040, 1064, 3159)},
     **{("mariadb", f"fails later with {code}"): fails_later(code) for code in (1045, 1064, 1205, 1927)},
+    ("mariadb", "answers statements slowly"): answers_statements_slowly,
     ("mariadb", "greets slowly"): greets_slowly,
     ("mariadb", "answers slowly"): answers_slowly,
     ("mariadb", "hears nothing"): hears_nothing,
@@ -204,7 +212,9 @@ def log_in(store, port):
     if store == "neo4j":
         in_neo4j.preflight(Neo4jSettings("127.0.0.1", "token", port=port))
     else:
-        settings = MariaDBSettings("127.0.0.1", "db", "loader", "password", port, connect_timeout=SECONDS)
+        settings = MariaDBSettings(
+            "127.0.0.1", "db", "loader", "password", port, connect_timeout=SECONDS, statement_timeout=SECONDS
+        )
         in_mariadb.run(settings, lambda cursor: cursor.execute("SELECT 1"))
 
 
