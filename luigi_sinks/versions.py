@@ -71,8 +71,8 @@ def prune(catalog: Catalog, version: Version, *, min_age: timedelta = timedelta(
     before = catalog.record(version)
     with telling(catalog, Action.PRUNE, version, before.origin) as told:
         told.tell(Outcome.BEGUN, rows=before.rows or 0)
-        catalog.change(version, partial(rules.begin_drop, min_age=min_age))
         try:
+            catalog.change(version, partial(rules.begin_drop, min_age=min_age))
             catalog.delete_rows(version)
         except Forbidden as refusal:
             _cancel_drop(catalog, before, refusal)

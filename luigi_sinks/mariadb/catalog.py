@@ -20,7 +20,7 @@ from luigi_sinks.mariadb.names import Names, hidden
 from luigi_sinks.mariadb.registry import COMMENT, OldFormat, Registry
 from luigi_sinks.mariadb.schema import SEQ
 from luigi_sinks.mariadb.settings import MariaDBSettings
-from luigi_sinks.record import Head, Pointer, Publication, Record, Transition
+from luigi_sinks.record import Head, Publication, Record, Transition
 from luigi_sinks.sink import Row
 from luigi_sinks.version import Version, check_partition
 
@@ -107,17 +107,13 @@ class MariaDBCatalog:
         return self.transact(self._publish, version, become)
 
     def _publish(self, cursor: Any, version: Version, become: Transition) -> Record:
-        self.registry.record(cursor, version, "")  # before the head gets a row
-        before = self.registry.lock_head(cursor, version.partition)
-        record = self.registry.change(cursor, version, become)
-        if before.version is None:
-            self.registry.compare_with_example(cursor, record)
-        if before.version != version:
-            self.registry.move_head(cursor, record)
-            if before.record is not None:
-                pointer = Pointer(version, before.epoch + 1)
-                self.registry.store(cursor, rules.retire(before.record, pointer))
-        return record
+        self.registry.head(cursor, version.partition, "FOR UPDATE")  # each call locks a head before a record
+        record, pointer = self.registry.lock(cursor, version)
+        published = become(record, pointer)
+        if pointer.version != version:
+            example = None if pointer.version else self.registry.compare_with_example(cursor, published)
+            self.registry.move_head(cursor, published, example)
+        return published
 
     def delete_rows(self, version: Version) -> None:
         """Delete the rows and parts of a version that is not the head, a few at a time."""
@@ -129,6 +125,8 @@ class MariaDBCatalog:
         """Delete some rows, the parts with the last of them; return how many rows."""
         if self.registry.head(cursor, version.partition, "LOCK IN SHARE MODE").version == version:
             raise Conflict(f"{version} is the head; its rows cannot be deleted")
+        if remains.seq_of(version) and self.registry.knows(cursor, seq):
+            raise Conflict(f"{version}: it was registered meanwhile")
         cursor.execute(f"DELETE FROM {self.names.base} WHERE {SEQ} = {seq} LIMIT {_DELETED_AT_ONCE}")
         deleted = int(cursor.rowcount)
         if deleted < _DELETED_AT_ONCE:

@@ -16,7 +16,7 @@ import mariadb
 
 from luigi_sinks import record as rules
 from luigi_sinks.errors import BadSetting, Conflict, Forbidden
-from luigi_sinks.mariadb import format_1, registry
+from luigi_sinks.mariadb import format_1, guard, registry, views
 from luigi_sinks.mariadb.connection import rows
 from luigi_sinks.mariadb.errors import ABSENT, FORBIDDEN, NO_SUCH_TABLE, is_refusal, suppressing
 from luigi_sinks.mariadb.names import Names, qualified, quoted
@@ -26,6 +26,10 @@ from luigi_sinks.record import Pointer, Record
 from luigi_sinks.version import WHOLE
 
 _TRIES = 3
+
+_COMMENT_OF_PROCEDURE = (
+    "SELECT ROUTINE_COMMENT FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ? AND ROUTINE_NAME = ?"
+)
 
 _GAP = 1_000_000
 """How many numbers are left free for loads of an old release that begin while the dataset is upgraded."""
@@ -53,7 +57,7 @@ def prepare(cursor: Any, names: Names, schema: Schema, partition: str, record: R
 
 
 def upgrade(cursor: Any, names: Names) -> bool:
-    """Move a dataset of format 1 into tables of its own; does nothing for any other.
+    """Move a dataset of format 1 into tables of its own, and make the procedures that are missing.
 
     Returns whether the dataset was in format 1, as far as this login can see.
 
@@ -61,17 +65,50 @@ def upgrade(cursor: Any, names: Names) -> bool:
     at once. Readers see the same version all the time: the view stops
     naming the pointer's column before that is renamed.
     """
+    with _owners_work(names):
+        was_old = upgrade_format_1(cursor, names)
+        if _kind(cursor, names.hidden, names.base_table)[0]:
+            _create_guard(cursor, names)
+    return was_old
+
+
+def upgrade_format_1(cursor: Any, names: Names) -> bool:
+    """Move a dataset of format 1 into tables of its own; returns what `upgrade` does."""
     tables = format_1.look(cursor, names)
     if tables.are_old:
-        with _owners_work(names):
-            _begin_upgrade(cursor, names)
-            _end_upgrade(cursor, names)
+        _begin_upgrade(cursor, names)
+        _end_upgrade(cursor, names)
         return True
     if not tables.has_versions or not (left := format_1.look_again(cursor, names)).was_old:
         return False
-    with _owners_work(names):
-        _end_upgrade(cursor, names, is_moved=left.is_moved)
+    _end_upgrade(cursor, names, is_moved=left.is_moved)
     return True
+
+
+def _create_guard(cursor: Any, names: Names) -> None:
+    """Create what lets loaders do their work and nothing else: see guard.py.
+
+    The last procedure is there only if all else is; the view goes with the table.
+    """
+    found = rows(cursor, _COMMENT_OF_PROCEDURE, (names.hidden, f"{names.dataset}{guard.ALL[-1].suffix}"))
+    is_current = found == [(guard.COMMENT,)]
+    if not is_current:
+        _create_table(cursor, names.hidden, names.open_table, guard.OPEN)
+    if not is_current or _kind(cursor, names.hidden, names.add_view)[0] is None:
+        query = guard.view(names, [*views.columns(cursor, names), SEQ])
+        cursor.execute(f"CREATE {views.definer(cursor)} VIEW IF NOT EXISTS {names.add} AS {query}")
+    if not is_current:
+        example = f"INSERT INTO {names.head} (`partition`, epoch) VALUES ('', 0)"  # a row that publications can lock
+        cursor.execute(f"{example} ON DUPLICATE KEY UPDATE `partition` = `partition`")
+        _renew_records(cursor, names)
+        for statement in guard.statements(names, views.definer(cursor), again=bool(found)):
+            cursor.execute(statement)
+
+
+def _renew_records(cursor: Any, names: Names) -> None:
+    cursor.execute("START TRANSACTION")
+    Registry(names).renew(cursor)
+    cursor.execute("COMMIT")
 
 
 def _begin_upgrade(cursor: Any, names: Names) -> None:
@@ -79,8 +116,8 @@ def _begin_upgrade(cursor: Any, names: Names) -> None:
     first = f"AUTO_INCREMENT = {format_1.last_seq(cursor, names) + _GAP}"
     _create_table(cursor, names.hidden, names.log_table, f"{registry.LOG} {first}")
     _create_table(cursor, names.hidden, names.part_table, registry.PARTS)
-    if (seen := _view(cursor, names)) and _is_whole(seen):
-        _replace_view(cursor, names, _view_of_whole(cursor, names).replace(_OF_WHOLE, ""))
+    if (seen := views.shown(cursor, names)) and views.is_whole(seen):
+        views.replace(cursor, names, views.of_whole(cursor, names).replace(views.OF_WHOLE, ""))
     format_1.move(cursor, names)
     with suppressing(ABSENT):  # another process renamed it
         wait = "SET STATEMENT lock_wait_timeout = 2 FOR"  # readers queue behind a statement that waits
@@ -92,8 +129,9 @@ def _end_upgrade(cursor: Any, names: Names, *, is_moved: bool = False) -> None:
     """Move the records that an old release added before the rename, and complete the view."""
     if not is_moved:
         format_1.move(cursor, names)
-    if (seen := _view(cursor, names)) and _is_whole(seen) and _SHOWN_OF_WHOLE not in seen:
-        _replace_view(cursor, names, _view_of_whole(cursor, names))
+        _renew_records(cursor, names)
+    if (seen := views.shown(cursor, names)) and views.is_whole(seen) and views.SHOWN_OF_WHOLE not in seen:
+        views.replace(cursor, names, views.of_whole(cursor, names))
 
 
 @contextmanager
@@ -116,23 +154,24 @@ def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -
     Returns what `upgrade` returns.
     """
     _refuse_a_table_in_the_way(cursor, names)
-    was_old = upgrade(cursor, names)
+    was_old = upgrade_format_1(cursor, names)
     if not _has_database(cursor, names.hidden):
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS {quoted(names.hidden)}")
     _create_table(cursor, names.hidden, names.log_table, registry.LOG)
     _create_table(cursor, names.hidden, names.part_table, registry.PARTS)
     _create_table(cursor, names.database, names.head_table, registry.HEAD)
-    if _kind(cursor, names.hidden, names.base_table)[0] is None and _view(cursor, names):
+    if _kind(cursor, names.hidden, names.base_table)[0] is None and views.shown(cursor, names):
         lost = (
             f"{names.base} is missing, or hidden from this login, though versions were published; restore or grant it"
         )
         _refuse_to_clear(Registry(names).records(cursor, None, None), lost)
-        cursor.execute(f"DROP VIEW IF EXISTS {names.view}")
+        cursor.execute(f"DROP VIEW IF EXISTS {names.view}, {names.add}")
     with _refusing_columns(names):
         _create_table(cursor, names.hidden, names.base_table, schema.body())
-    if not _view(cursor, names):
-        query = _query(names, schema.columns, is_whole=partition == WHOLE)
-        cursor.execute(f"CREATE {_definer(cursor)} VIEW IF NOT EXISTS {names.view} AS {query}")
+    if not views.shown(cursor, names):
+        query = views.query(names, schema.columns, is_whole=partition == WHOLE)
+        cursor.execute(f"CREATE {views.definer(cursor)} VIEW IF NOT EXISTS {names.view} AS {query}")
+    _create_guard(cursor, names)
     return was_old
 
 
@@ -148,7 +187,7 @@ def _register(
     cursor.execute("START TRANSACTION")
     rows(cursor, f"SELECT 1 FROM {names.base} LIMIT 0")
     misfit = _other_columns(names, declared, _definitions(cursor, names.base, schema))
-    misfit = misfit or _other_partitions(names, _view(cursor, names), partition)
+    misfit = misfit or _other_partitions(names, views.shown(cursor, names), partition)
     if record is not None and not misfit:
         Registry(names).add(cursor, record)
     if was_old and not misfit:
@@ -261,66 +300,10 @@ def _other_columns(names: Names, declared: dict[str, str], existing: dict[str, s
 
 
 def _other_partitions(names: Names, view: str, partition: str) -> str:
-    if (partition == WHOLE) == _is_whole(view):
+    if (partition == WHOLE) == views.is_whole(view):
         return ""
+    so_far = "loaded as a whole" if views.is_whole(view) else "partitioned"
     return (
-        f"table {names.dataset!r} is {'loaded as a whole' if _is_whole(view) else 'partitioned'} so far, and readers "
+        f"table {names.dataset!r} is {so_far} so far, and readers "
         "would see rows twice or not at all if that changed; keep its partition_by, or choose another table name"
     )
-
-
-_OF_WHOLE = f" WHERE h.`partition` = '{WHOLE}'"
-_SHOWN_OF_WHOLE = f"`h`.`partition` = '{WHOLE}'"
-"""`_OF_WHOLE` as the server shows it in a view."""
-
-
-def _query(names: Names, columns: Collection[str], *, is_whole: bool) -> str:
-    """Return the query of the view: for a dataset without partitions, or with them.
-
-    With 300,000 of 900,000 rows at the head, 100 keys in a row take 0.4 ms by
-    the first query and 97 by the second, max(key) 0.2 and 54, a sum 54 and 66
-    (10.11): the first knows the version before the server plans. It cannot
-    serve several partitions.
-    """
-    listed = ", ".join(f"f.{quoted(name)}" for name in columns)
-    if is_whole:
-        return f"SELECT {listed} FROM {names.base} f WHERE f.{SEQ} = (SELECT h.seq FROM {names.head} h{_OF_WHOLE})"
-    return f"SELECT {listed} FROM {names.head} h JOIN {names.base} f ON f.{SEQ} = h.seq"
-
-
-def _view_of_whole(cursor: Any, names: Names) -> str:
-    """Return the query of the view for the columns that the table has."""
-    columns = rows(
-        cursor,
-        "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
-        " AND COLUMN_NAME <> ? ORDER BY ORDINAL_POSITION",
-        (names.hidden, names.base_table, SEQ),
-    )
-    return _query(names, [name for (name,) in columns], is_whole=True)
-
-
-def _view(cursor: Any, names: Names) -> str:
-    """Return the view's definition as the server writes it, empty if there is none.
-
-    Not information_schema.VIEWS, which shows none while one is replaced.
-    """
-    with suppressing({NO_SUCH_TABLE}):
-        ((_, definition, *_),) = rows(cursor, f"SHOW CREATE VIEW {names.view}")
-        if names.head in definition:
-            return str(definition)
-        raise BadSetting(f"{names.view} is a view that luigi_sinks did not make; choose another table name, or drop it")
-    return ""
-
-
-def _is_whole(view: str) -> bool:
-    return not view.endswith(f"`f`.`{SEQ}` = `h`.`seq`))")
-
-
-def _replace_view(cursor: Any, names: Names, query: str) -> None:
-    cursor.execute(f"CREATE OR REPLACE {_definer(cursor)} VIEW {names.view} AS {query}")
-
-
-def _definer(cursor: Any) -> str:
-    """Return the clause that makes the role the view's owner, if there is a role: a user may be dropped."""
-    ((role,),) = rows(cursor, "SELECT CURRENT_ROLE()")
-    return "DEFINER = CURRENT_ROLE" if role is not None else ""

@@ -9,7 +9,8 @@ from typing import Any
 
 import mariadb
 
-from luigi_sinks.errors import BadSetting, Forbidden, SinkError, Unavailable
+from luigi_sinks.errors import BadSetting, CheckFailed, Conflict, Forbidden, SinkError, Unavailable
+from luigi_sinks.mariadb import guard
 from luigi_sinks.mariadb.settings import MariaDBSettings
 
 # Error numbers of the server, https://mariadb.com/kb/en/mariadb-error-code-reference/
@@ -21,6 +22,7 @@ VALUE_TOO_LARGE = 1301
 """A function's result is larger than max_allowed_packet."""
 ROW_TOO_LARGE = 1118
 """A row does not fit in a page, which LOAD DATA LOCAL does not turn into a warning."""
+NO_SUCH_PROCEDURE = 1305
 NO_SUCH_ROLE = 1959
 LOCKED = {1205, 1213}
 _REFUSED = {1045, 1698, 3159}
@@ -29,6 +31,8 @@ FORBIDDEN = {1044, 1142, 1143, 1227, 1370}
 _NO_LOCAL_FILES = {1148, 4166}
 _OUT_OF_SERVICE = {1021, 1040, 1114, 1203, 1226, 1290, 1317, 1836, 1969}
 _ENDED = {1053, 1158, 1159, 1160, 1161, 1927}
+
+_OF_PROCEDURES = {guard.REFUSED: Conflict, guard.MISCOUNTED: CheckFailed}
 
 _TLS = 2026
 """The client's one number for all TLS errors, which differ in their text only."""
@@ -61,7 +65,7 @@ def explained(settings: MariaDBSettings, error: Any, *, timeout: str = "", waite
         reason = f" in time: {timeout} = {allowed:g} s ran out" if waited >= allowed else ""
         way_out = _SHUT if "initial communication" in str(error) and not reason else _SILENT
         return Unavailable(f"{place} does not answer{reason} ({error}); {way_out}")
-    return SinkError(f"{place}: {error}")
+    return _OF_PROCEDURES.get(error.errno, SinkError)(f"{place}: {error}")
 
 
 def refuses_login(error: Any) -> bool:

@@ -1,8 +1,8 @@
-"""The rights of each kind of role in MariaDB, by table and by column.
+"""The rights of each kind of role in MariaDB, by table, column and stored procedure.
 
-The loader adds rows and moves heads; no right of its role changes a row that is there.
-Roles are shared by all datasets of an owner. Each dataset has a registry of its own,
-and the loader cannot choose a version's number there.
+A loader adds rows through a view, and changes registry and pointer through procedures,
+both with the rights of the owner: see guard.py. No right of its role changes a row that
+is there. Roles are shared by all datasets of an owner, procedures are each dataset's own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from luigi_sinks import config, owners
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.hcl import Code, block, label
-from luigi_sinks.mariadb import creation, format_1
+from luigi_sinks.mariadb import creation, format_1, guard
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.names import Names, quoted
 from luigi_sinks.mariadb.schema import SEQ
@@ -27,26 +27,34 @@ FORMAT, HEADING = "sql", "-- MariaDB at {}"
 """What `luigi-sinks grants` calls the language of roles, and what it prints above those of a server."""
 
 _ALL = "*"
-_REGISTER = ("INSERT (id)", "INSERT (partition)", "INSERT (record)", "INSERT (update_id)")
-_RECORD = "UPDATE (record)"
+_PROCEDURE = "PROCEDURE"
 _GRANT = re.compile(r"GRANT (?P<privileges>.+) ON (?P<place>.+) TO .+?(?P<more> WITH GRANT OPTION)?")
 _PRIVILEGE = re.compile(r"([A-Z ]+?)(?: \(([^)]*)\))?(?:, |$)")
 
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """Privileges on a table, or on all of a database where the table is `*`."""
+    """Privileges on a table, on all of a database where the table is `*`, or on a procedure."""
 
     database: str
     table: str
     privileges: tuple[str, ...]
+    is_procedure: bool = False
 
     @property
     def place(self) -> str:
         """Where they hold; in a grant on all tables, `_` of a database's name would stand for any letter."""
         if self.table == _ALL:
             return f"{quoted(self.pattern)}.*"
-        return f"{quoted(self.database)}.{quoted(self.table)}"
+        kind = f"{_PROCEDURE} " if self.is_procedure else ""
+        return f"{kind}{quoted(self.database)}.{quoted(self.table)}"
+
+    @property
+    def scope(self) -> str:
+        """The database, as the Terraform provider takes it."""
+        if self.is_procedure:
+            return f"{_PROCEDURE} {self.database}"
+        return self.pattern if self.table == _ALL else self.database
 
     @property
     def pattern(self) -> str:
@@ -127,6 +135,9 @@ def text(roles: Iterable[Role]) -> str:
     lines = [f"CREATE DATABASE IF NOT EXISTS {quoted(database)};" for database in hidden]
     for role in roles:
         lines += ["", *_role(role)]
+    for role in roles:
+        if role.kind is RoleKind.OWNER:
+            lines += ["", _CREATED, *_grants(role, are_procedures=True)]
     return "\n".join(lines) + "\n"
 
 
@@ -136,7 +147,7 @@ def terraform(roles: Iterable[Role]) -> Iterator[str]:
         resource = label(role.name)
         yield block("resource", ("mysql_role", resource), {"name": role.name})
         for grant in role.grants:
-            place = {"database": grant.database if grant.table != "*" else grant.pattern, "table": grant.table}
+            place = {"database": grant.scope, "table": grant.table}
             yield block(
                 "resource",
                 ("mysql_grant", "_".join([resource, label(grant.database), label(grant.table.replace("*", "all"))])),
@@ -175,39 +186,52 @@ def _user(settings: MariaDBSettings) -> User:
 
 
 def _of_owner(names: Names) -> Iterator[Grant]:
-    """Grant what creates tables and view, also repeatedly. They do not exist yet, so no grant can name columns."""
-    yield Grant(names.hidden, _ALL, ("CREATE TEMPORARY TABLES", "LOCK TABLES"))
-    yield Grant(names.hidden, names.log_table, ("CREATE", "SELECT", "UPDATE"))
+    """Grant what creates tables, views and procedures, also repeatedly, and what the procedures do for a loader.
+
+    The tables do not exist yet, so no grant can name columns.
+    """
+    yield Grant(names.hidden, _ALL, ("CREATE ROUTINE", "CREATE TEMPORARY TABLES", "LOCK TABLES"))
+    yield Grant(names.hidden, names.log_table, ("CREATE", "INSERT", "SELECT", "UPDATE"))
     yield Grant(names.hidden, names.part_table, ("CREATE", "DROP", "SELECT"))
-    yield Grant(names.hidden, names.base_table, ("CREATE", "DROP", "SELECT"))
-    yield Grant(names.database, names.head_table, ("CREATE", "SELECT"))
+    yield Grant(names.hidden, names.base_table, ("CREATE", "DROP", "INSERT", "SELECT"))
+    yield Grant(names.hidden, names.open_table, ("CREATE", "DELETE", "INSERT", "SELECT", "UPDATE"))
+    yield Grant(names.hidden, names.add_view, ("CREATE", "CREATE VIEW", "DROP", "INSERT", "SELECT", "SHOW VIEW"))
+    yield Grant(names.database, names.head_table, ("CREATE", "INSERT", "SELECT", "UPDATE"))
     yield Grant(names.database, names.dataset, ("CREATE", "CREATE VIEW", "DROP", "SELECT", "SHOW VIEW"))
+    yield from _procedures(names, guard.ALL, "ALTER ROUTINE", "EXECUTE")
 
 
 def _upgrade(names: Names) -> Iterator[Grant]:
     """Grant an owner what moves records of luigi_sinks 0.1."""
     yield Grant(names.hidden, format_1.VERSIONS, ("SELECT", "UPDATE (state)"))
     yield Grant(names.hidden, format_1.PARTS, ("SELECT",))
-    yield Grant(names.hidden, names.log_table, ("CREATE", "INSERT"))
     yield Grant(names.hidden, names.part_table, ("CREATE", "INSERT"))
     yield Grant(names.database, names.head_table, ("ALTER",))
 
 
 def _of_loader(names: Names) -> Iterator[Grant]:
-    """Grant what adds rows and moves heads, and temporary tables, by which declared columns are compared."""
+    """Grant what adds versions and publishes them, and temporary tables, by which declared columns are compared."""
     yield Grant(names.hidden, _ALL, ("CREATE TEMPORARY TABLES",))
-    yield Grant(names.hidden, names.log_table, (*_REGISTER, "SELECT", _RECORD))
+    yield Grant(names.hidden, names.log_table, ("SELECT",))
     yield Grant(names.hidden, names.part_table, ("INSERT", "SELECT"))
-    yield Grant(names.hidden, names.base_table, ("INSERT", "SELECT"))
-    yield Grant(names.database, names.head_table, ("INSERT", "SELECT", "UPDATE"))
+    yield Grant(names.hidden, names.base_table, ("SELECT",))
+    yield Grant(names.hidden, names.add_view, ("INSERT",))
+    yield Grant(names.database, names.head_table, ("SELECT",))
     yield Grant(names.database, names.dataset, ("SELECT", "SHOW VIEW"))
+    yield from _procedures(names, guard.OF_LOADER, "EXECUTE")
 
 
 def _of_pruner(names: Names) -> Iterator[Grant]:
-    yield Grant(names.hidden, names.log_table, ("SELECT", _RECORD))
+    yield Grant(names.hidden, names.log_table, ("SELECT",))
     yield Grant(names.hidden, names.part_table, ("DELETE", "SELECT (seq)"))
     yield Grant(names.hidden, names.base_table, ("DELETE", f"SELECT ({SEQ})"))
     yield Grant(names.database, names.head_table, ("SELECT",))
+    yield from _procedures(names, guard.OF_PRUNER, "EXECUTE")
+
+
+def _procedures(names: Names, procedures: Iterable[guard.Procedure], *privileges: str) -> Iterator[Grant]:
+    for procedure in procedures:
+        yield Grant(names.hidden, f"{names.dataset}{procedure.suffix}", privileges, is_procedure=True)
 
 
 _GRANTS = {RoleKind.OWNER: _of_owner, RoleKind.LOADER: _of_loader, RoleKind.PRUNER: _of_pruner}
@@ -215,15 +239,19 @@ _GRANTS = {RoleKind.OWNER: _of_owner, RoleKind.LOADER: _of_loader, RoleKind.PRUN
 
 def _merged(grants: Iterable[Grant]) -> list[Grant]:
     """Return one grant for each place, sorted."""
-    found: dict[tuple[str, str], set[str]] = {}
+    found: dict[tuple[str, str, bool], set[str]] = {}
     for grant in grants:
-        found.setdefault((grant.database, grant.table), set()).update(grant.privileges)
-    return sorted(Grant(*place, tuple(sorted(privileges))) for place, privileges in found.items())
+        found.setdefault((grant.database, grant.table, grant.is_procedure), set()).update(grant.privileges)
+    return sorted(
+        Grant(database, table, tuple(sorted(privileges)), is_procedure)
+        for (database, table, is_procedure), privileges in found.items()
+    )
 
 
+_CREATED = "-- Owner, after `luigi-sinks create`: its procedures work for loaders and pruners, with its rights."
 _COMMENTS = {
     RoleKind.OWNER: "-- Owner: runs `luigi-sinks create`; do that before you go on.",
-    RoleKind.LOADER: "-- Loader: adds versions and publishes them; changes and deletes no rows.",
+    RoleKind.LOADER: "-- Loader: adds versions and publishes them; changes and deletes nothing that was published.",
     RoleKind.PRUNER: "-- Pruner: deletes the rows of versions, of which it can read the version's number only.",
 }
 
@@ -231,8 +259,9 @@ _COMMENTS = {
 def _role(role: Role) -> Iterator[str]:
     yield _COMMENTS[role.kind]
     yield f"CREATE ROLE IF NOT EXISTS {quoted(role.name)};"
-    for grant in role.grants:
-        yield f"GRANT {', '.join(grant.listed)} ON {grant.place} TO {quoted(role.name)};"
+    yield from _grants(role, are_procedures=False)
+    if role.kind is not RoleKind.OWNER:
+        yield from _grants(role, are_procedures=True)
     old = [grant.place for grant in role.upgrade if grant.table == format_1.VERSIONS]
     if old:
         yield f"-- Only if the server has a table {' or '.join(old)}, made by release 0.1 of luigi-sinks:"
@@ -246,6 +275,12 @@ def _role(role: Role) -> Iterator[str]:
         yield f"GRANT {quoted(role.name)} TO {quoted(user.name)};"
         if user.needs_default:
             yield f"SET DEFAULT ROLE {quoted(role.name)} FOR {quoted(user.name)};"
+
+
+def _grants(role: Role, *, are_procedures: bool) -> Iterator[str]:
+    for grant in role.grants:
+        if grant.is_procedure == are_procedures:
+            yield f"GRANT {', '.join(grant.listed)} ON {grant.place} TO {quoted(role.name)};"
 
 
 def _shown(line: str) -> Iterator[str]:

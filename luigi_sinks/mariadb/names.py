@@ -14,7 +14,7 @@ _ALLOWED = re.compile("[\x01-\ud7ff\ue000-\uffff]+")
 
 @dataclass(frozen=True)
 class Names:
-    """The tables of a dataset: view and pointer in its database, all others in `DATABASE__v`.
+    """The tables and procedures of a dataset: view and pointer in its database, all others in `DATABASE__v`.
 
     No suffix is longer than that of the pointer, for which `check_name` leaves room.
     """
@@ -75,6 +75,30 @@ class Names:
     def parts(self) -> str:
         """The parts that arrived whole."""
         return qualified(self.hidden, self.part_table)
+
+    @property
+    def open_table(self) -> str:
+        """To which version each connection adds rows, unquoted."""
+        return f"{self.dataset}__open"
+
+    @property
+    def open(self) -> str:
+        """To which version each connection adds rows."""
+        return qualified(self.hidden, self.open_table)
+
+    @property
+    def add_view(self) -> str:
+        """The view through which rows are added, unquoted."""
+        return f"{self.dataset}__add"
+
+    @property
+    def add(self) -> str:
+        """The view through which rows are added."""
+        return qualified(self.hidden, self.add_view)
+
+    def procedure(self, suffix: str) -> str:
+        """Name a stored procedure of the dataset."""
+        return qualified(self.hidden, f"{self.dataset}{suffix}")
 
     @property
     def hidden(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import mariadb
@@ -16,12 +17,13 @@ import msgspec
 from luigi_sinks import record as rules
 from luigi_sinks import scheme, stored
 from luigi_sinks.errors import SinkError, Unavailable
-from luigi_sinks.mariadb import format_1
+from luigi_sinks.mariadb import format_1, guard
 from luigi_sinks.mariadb.connection import rows
-from luigi_sinks.mariadb.errors import ABSENT, DUPLICATE_KEY, FORBIDDEN, suppressing
+from luigi_sinks.mariadb.errors import ABSENT, DUPLICATE_KEY, FORBIDDEN, NO_SUCH_PROCEDURE, suppressing
+from luigi_sinks.mariadb.guard import Procedure
 from luigi_sinks.mariadb.names import Names
 from luigi_sinks.record import Head, Pointer, Record, Transition, as_pointed
-from luigi_sinks.version import OPEN, Version
+from luigi_sinks.version import OPEN, State, Version
 
 FORMAT = 2
 """The version of these tables, kept in the comment of the log. Format 1 is described in format_1.py."""
@@ -72,6 +74,7 @@ _LOG = "SELECT l.seq, l.`partition`, l.id, l.record FROM {log} l"
 _COMMENT_OF_LOG = "(SELECT TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?)"
 
 _LOOKS = 3
+_RENEWED_AT_ONCE = 100
 
 
 class OldFormat(Exception):
@@ -142,35 +145,41 @@ class Registry:
         """Replace a version's record by what `become` makes of it."""
         record, pointer = self.lock(cursor, version)
         changed = become(record, pointer)
-        if changed != record:
-            self.store(cursor, changed)
+        if State.DROPPING in {record.state, changed.state} and changed.state is not record.state:
+            self._call(cursor, guard.DROP, record.seq, changed.state.value)
+        elif changed != record:
+            self._call(cursor, guard.STEP, record.seq, stored.encode(changed))
         return changed
 
-    def lock_head(self, cursor: Any, partition: str) -> Head:
-        """Return a partition's head and keep it from moving; makes its row if there is none."""
-        made = "(`partition`, epoch) VALUES (?, 0) ON DUPLICATE KEY UPDATE `partition` = `partition`"
-        cursor.execute(f"INSERT INTO {self.names.head} {made}", (partition,))
-        return self.head(cursor, partition, "FOR UPDATE")
+    def move_head(self, cursor: Any, record: Record, example: str | None) -> None:
+        """Point the head at a version whose last publication says how, if it did not move meanwhile; retire the former.
 
-    def move_head(self, cursor: Any, record: Record) -> None:
-        """Point a locked head at a version."""
-        cursor.execute(
-            f"UPDATE {self.names.head} SET seq = ?, version = ?, epoch = epoch + 1 WHERE `partition` = ?",
-            (record.seq, record.version.id, record.version.partition),
-        )
+        If it moved, the server ends the transaction as after a deadlock, and `run` repeats it.
+        `example` is the id of the example from now on, None if that stays.
+        """
+        how = record.publications[-1]
+        at = msgspec.json.encode(how.at).decode().strip('"')
+        self._call(cursor, guard.MOVE, record.seq, how.epoch - 1, at, how.by, how.why, example)
 
     def example(self, cursor: Any) -> Record | None:
         """Return the example, or one of the heads of a dataset that was loaded before examples were kept."""
         heads = (head.record for head in self.heads(cursor).values())
         return self._example(cursor) or scheme.found(filter(None, heads))
 
-    def compare_with_example(self, cursor: Any, record: Record) -> None:
-        """Compare a version with the example, in the transaction that publishes it. Raises BadSetting."""
+    def compare_with_example(self, cursor: Any, record: Record) -> str | None:
+        """Compare a version with the example, in the transaction that publishes it. Raises BadSetting.
+
+        Returns the id of the version that must become the example, which is then locked; None if it stays.
+        """
         kept = self._example(cursor)
-        if kept is None or scheme.better(kept, record) is not kept:
-            self.lock_head(cursor, "")
-            best = scheme.better(self.example(cursor), record)
-            cursor.execute(f"UPDATE {self.names.head} SET version = ? WHERE `partition` = ''", (best.version.id,))
+        if kept is not None and scheme.better(kept, record) is kept:
+            return None
+        self.head(cursor, "", "FOR UPDATE")
+        return scheme.better(self.example(cursor), record).version.id
+
+    def knows(self, cursor: Any, seq: int) -> bool:
+        """Tell whether there is a record of this number."""
+        return bool(rows(cursor, f"SELECT 1 FROM {self.names.log} WHERE seq = ?", (seq,)))
 
     def _example(self, cursor: Any) -> Record | None:
         for row in self._found(cursor, _EXAMPLE, "h.`partition` = ''"):
@@ -178,25 +187,62 @@ class Registry:
         return None
 
     def add(self, cursor: Any, record: Record) -> None:
-        """Register a version, once. The server numbers it: a loader is not permitted to write `seq`."""
+        """Register a version, once. The server numbers it."""
         values = (record.version.partition, record.version.id, record.origin.update_id, stored.encode(record))
-        query = f"INSERT INTO {self.names.log} (`partition`, id, update_id, record) VALUES (?, ?, ?, ?)"
         with suppressing({DUPLICATE_KEY}):  # by an earlier attempt, whose answer was lost
-            cursor.execute(query, values)
+            self._call(cursor, guard.NEW, *values)
+
+    def open(self, cursor: Any, seq: int) -> None:
+        """Let this connection add rows to a version."""
+        self._call(cursor, guard.OPENED, seq)
+
+    def _call(self, cursor: Any, procedure: Procedure, *values: Any) -> None:
+        marks = ", ".join("?" * len(values))
+        try:
+            cursor.execute(f"CALL {self.names.procedure(procedure.suffix)}({marks})", values)
+        except mariadb.Error as error:
+            if error.errno == NO_SUCH_PROCEDURE:
+                raise OldFormat from error
+            raise
+
+    def renew(self, cursor: Any) -> None:
+        """Rewrite the records of older forms, which the procedures do not know, with the states that the heads say."""
+        old = f"WHERE NOT JSON_VALUE(record, '$.format') <=> {stored.FORMAT} FOR UPDATE"
+        found = [self._plain(*row) for row in rows(cursor, f"{_LOG.format(log=self.names.log)} {old}")]
+        heads = self.heads(cursor) if found else {}
+        for start in range(0, len(found), _RENEWED_AT_ONCE):
+            values = [
+                (
+                    record.seq,
+                    record.version.partition,
+                    record.version.id,
+                    record.origin.update_id,
+                    stored.encode(pointed),
+                )
+                for record in found[start : start + _RENEWED_AT_ONCE]
+                for pointed in (as_pointed(record, heads.get(record.version.partition, Head()).pointer),)
+            ]
+            marks = ", ".join(["(?, ?, ?, ?, ?)"] * len(values))
+            cursor.execute(
+                f"INSERT INTO {self.names.log} (seq, `partition`, id, update_id, record) VALUES {marks}"
+                " ON DUPLICATE KEY UPDATE record = VALUES(record)",
+                list(chain.from_iterable(values)),
+            )
 
     def complete(self, cursor: Any, schema: Mapping[str, Any]) -> None:
         """Add the schema to the records that have none, those of format 1. Reads the whole log.
 
         It is the schema of all of them: a load with another one was refused.
         """
-        cursor.execute(
-            f"UPDATE {self.names.log} SET record = JSON_INSERT(record, '$.schema', JSON_COMPACT(?))"
-            " WHERE NOT JSON_EXISTS(record, '$.schema')",
-            (msgspec.json.encode(schema).decode(),),
-        )
+        where = "WHERE JSON_LENGTH(record, '$.schema') > 0 IS NOT TRUE"
+        if rows(cursor, f"SELECT 1 FROM {self.names.log} {where} LIMIT 1"):  # a loader may not even try
+            cursor.execute(
+                f"UPDATE {self.names.log} SET record = JSON_SET(record, '$.schema', JSON_COMPACT(?)) {where}",
+                (msgspec.json.encode(schema).decode(),),
+            )
 
     def store(self, cursor: Any, record: Record) -> None:
-        """Replace a record."""
+        """Replace a record by another, which only an owner is permitted to do."""
         cursor.execute(f"UPDATE {self.names.log} SET record = ? WHERE seq = ?", (stored.encode(record), record.seq))
 
     def log(self, cursor: Any) -> list[Record]:

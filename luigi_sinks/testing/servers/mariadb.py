@@ -61,14 +61,15 @@ plugin-load-add = {file}
 init-file = {setup}
 """
 
-# Read at each start, as the plugin may come later than the data. A load makes tables and a view in its
-# database, and all else in a database beside it; those of tests may be made too.
+# Read at each start, as the plugin may come later than the data. A load makes a table and a view in its
+# database, and all else in a database beside it, procedures too; those of tests may be made as well.
 LOADER_SETUP = f"""\
 CREATE USER IF NOT EXISTS {LOADER}@'%' IDENTIFIED VIA AWSAuthenticationPlugin REQUIRE SSL;
 GRANT SELECT, INSERT, UPDATE, CREATE, CREATE VIEW, SHOW VIEW ON `{DATABASE}`.* TO {LOADER}@'%';
-GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE TEMPORARY TABLES ON `{DATABASE}\\_\\_v`.* TO {LOADER}@'%';
-GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE VIEW, SHOW VIEW, CREATE TEMPORARY TABLES ON `tests\\_%`.*
- TO {LOADER}@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE VIEW, CREATE TEMPORARY TABLES, CREATE ROUTINE, EXECUTE
+ ON `{DATABASE}\\_\\_v`.* TO {LOADER}@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE VIEW, SHOW VIEW, CREATE TEMPORARY TABLES, CREATE ROUTINE, EXECUTE
+ ON `tests\\_%`.* TO {LOADER}@'%';
 """
 
 CLIENT = """\

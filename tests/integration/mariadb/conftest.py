@@ -9,7 +9,7 @@ import mariadb
 import pytest
 from luigi.configuration import get_config
 
-from luigi_sinks import config
+from luigi_sinks import config, stored
 from luigi_sinks.credentials import use
 from luigi_sinks.mariadb import MariaDBSettings
 
@@ -92,13 +92,26 @@ def plain_connection(settings):
 
 
 @pytest.fixture
-def load_format_1(settings):
-    """Return a function that makes a database as luigi_sinks 0.1 left it, and gives the settings to reach it."""
-    made, script = [], Path(__file__).with_name("data") / "format_1.sql"
+def forge(settings):
+    """Return a function that writes into a record what the procedures refuse, as an administrator can."""
+
+    def forge(sink, version, **changes):
+        record = replace(sink.record(version), **changes)
+        with closing(plain_connection(settings)) as connection, connection.cursor() as cursor:
+            cursor.execute(f"UPDATE {sink.names.log} SET record = ? WHERE id = ?", (stored.encode(record), version.id))
+
+    return forge
+
+
+@pytest.fixture
+def load_old(settings):
+    """Return a function that makes a database as a release of a format left it, and gives the settings to reach it."""
+    made = []
     with closing(plain_connection(settings)) as connection, connection.cursor() as cursor:
 
-        def load():
+        def load(format_):
             made.append(f"old_{secrets.token_hex(4)}")
+            script = Path(__file__).with_name("data") / f"format_{format_}.sql"
             text = script.read_text().replace("DATABASE", made[-1])
             for statement in (f"CREATE DATABASE {made[-1]}", f"CREATE DATABASE {made[-1]}__v", *text.split(";\n")[:-1]):
                 cursor.execute(statement)
@@ -108,3 +121,9 @@ def load_format_1(settings):
         for name in made:
             cursor.execute(f"DROP DATABASE {name}")
             cursor.execute(f"DROP DATABASE {name}__v")
+
+
+@pytest.fixture
+def load_format_1(load_old):
+    """Return a function that makes a database as luigi_sinks 0.1 left it, and gives the settings to reach it."""
+    return lambda: load_old(1)

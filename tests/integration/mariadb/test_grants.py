@@ -1,5 +1,6 @@
 """A loader, an owner and a pruner on a real server, with exactly the rights that `luigi-sinks grants` prints."""
 
+import json
 import secrets
 import sys
 from contextlib import closing
@@ -11,13 +12,16 @@ import pytest
 from luigi.configuration import get_config
 from sqlalchemy import Column, Double, Integer, String
 
-from luigi_sinks import BadSetting, Conflict, Forbidden, Origin, State, load, versions
+from luigi_sinks import BadSetting, Conflict, Forbidden, Origin, State, load, stored, versions
+from luigi_sinks import record as rules
+from luigi_sinks.claim import held
 from luigi_sinks.credentials import use
-from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, grants, parse_schema
+from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, grants, guard, parse_schema
 from luigi_sinks.mariadb.store import STORE
 from luigi_sinks.role_kind import RoleKind
+from luigi_sinks.sink import Part
 from luigi_sinks.testing.loader_suite import LoaderSuite, left_for_a_pruner
-from luigi_sinks.testing.suite import failing_after, rows
+from luigi_sinks.testing.suite import failing_after, rows, staged
 from luigi_sinks.version import WHOLE
 
 COLUMNS = [
@@ -146,20 +150,34 @@ def as_loader(people, settings):
         yield cursor.execute
 
 
+@dataclass(frozen=True)
+class WithPruner(MariaDBSink):
+    """A loader whose drops its pruner records, as the loader may not: the suite does that through its sink."""
+
+    pruner: MariaDBCatalog
+
+    def change(self, version, become):
+        try:
+            return super().change(version, become)
+        except Forbidden:
+            return self.pruner.change(version, become)
+
+
 class TestLoader(LoaderSuite):
     denied = "DELETE command denied"
     refuses_another_kind_of_partitions_at_once = True
 
     @pytest.fixture(autouse=True)
-    def _dataset(self, make_dataset, people, request):
+    def _dataset(self, make_dataset, people, request, forge):
         parted = any(word in request.node.name for word in ("partitions", "records_are_found", "history_and_rows"))
-        self.people = people
+        self.people, self.forge = people, forge
         self.make_dataset, self.made, self.partition = make_dataset, {}, "201301" if parted else WHOLE
 
     def make_sink(self, dataset):
         if dataset not in self.made:
             self.made[dataset] = self.make_dataset(dataset, self.partition)
-        return replace(self.made[dataset])
+        made = self.made[dataset]
+        return WithPruner(made.settings, dataset, made.schema, self.pruner(made))
 
     def catalog(self, sink):
         return MariaDBCatalog(sink.settings, sink.dataset)
@@ -193,47 +211,238 @@ def test_tasks_load_reload_and_try_again_with_what_is_printed(granted, people, l
     assert left_for_a_pruner(caplog) == 1
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "DROP TABLE {base}",
-        "DROP TABLE {head}",
-        "DROP VIEW {view}",
-        "DROP DATABASE {hidden}",
-        "TRUNCATE {base}",
-        "TRUNCATE {head}",
-        "ALTER TABLE {base} DROP COLUMN name",
-        "ALTER TABLE {base} RENAME TO {base}_old",
-        "CREATE OR REPLACE TABLE {base} (id INT)",
-        "CREATE OR REPLACE VIEW {view} AS SELECT 1",
-        "CREATE TRIGGER {hidden}.spoil BEFORE INSERT ON {base} FOR EACH ROW SET NEW.name = 'spoilt'",
-        "DELETE FROM {base}",
-        "DELETE FROM {view}",
-        "DELETE FROM {log}",
-        "DELETE FROM {parts}",
-        "DELETE FROM {head}",
-        "UPDATE {base} SET name = 'spoilt'",
-        "UPDATE {view} SET name = 'spoilt'",
-        "UPDATE {log} SET id = 'spoilt'",
-        "UPDATE {log} SET seq = 77",
-        "INSERT INTO {log} (seq, `partition`, id, update_id, record) VALUES (4294967295, '_all', 'x', 'x', '{{}}')",
-        "REPLACE INTO {base} (id, name, _seq) VALUES (0, 'spoilt', {seq})",
-        "INSERT INTO {base} (id, name, _seq) VALUES (0, 'spoilt', {seq}) ON DUPLICATE KEY UPDATE name = 'spoilt'",
-        "INSERT INTO {base} (id, name, _seq) VALUES (0, 'spoilt', {seq})",
-        "LOAD DATA LOCAL INFILE '/dev/null' REPLACE INTO TABLE {base}",
-        "LOCK TABLES {base} WRITE",
-        "SET ROLE {role}_pruner",
-        "GRANT DELETE ON {base} TO {role}",
-    ],
-)
-def test_the_server_keeps_a_loader_from_what_is_published(sink, people, as_loader, statement):
-    load(sink, WHOLE, Origin("Load_1"), rows(3))
-    head = sink.head(WHOLE)
-    names = {name: getattr(sink.names, name) for name in ("base", "head", "view", "log", "parts", "hidden")}
-    with pytest.raises(mariadb.Error):
-        as_loader(statement.format(**names, seq=head.record.seq, role=people.role))
-    assert sink.head(WHOLE) == head
-    assert list(sink.read(head.version)) == rows(3)
+VERBS = [
+    "DELETE FROM {}",
+    "DROP TABLE {}",
+    "DROP VIEW {}",
+    "TRUNCATE {}",
+    "ALTER TABLE {} ADD COLUMN spoilt INT",
+    "ALTER TABLE {} RENAME TO {hidden}.spoilt",
+    "RENAME TABLE {} TO {hidden}.spoilt",
+    "CREATE OR REPLACE TABLE {} (id INT)",
+    "CREATE OR REPLACE VIEW {} AS SELECT 1",
+    "CREATE INDEX spoilt ON {} (id)",
+    "CREATE TRIGGER {hidden}.spoilt BEFORE INSERT ON {} FOR EACH ROW SET @spoilt = 1",
+    "LOCK TABLES {} WRITE",
+    "GRANT ALL ON {} TO {role}",
+    "LOAD DATA LOCAL INFILE '/dev/null' REPLACE INTO TABLE {}",
+]
+"""Tried on each table and view of the dataset, of another one of the owner, and of another owner's."""
+
+OTHERS = ["SELECT * FROM {}", "INSERT INTO {} SELECT * FROM {}", "HANDLER {} OPEN", "SHOW CREATE TABLE {}"]
+"""Tried on what is another owner's."""
+
+SINGLE = [
+    "DROP DATABASE {hidden}",
+    "CREATE TABLE {hidden}.spoilt (id INT)",
+    "CREATE PROCEDURE {hidden}.spoilt() SELECT 1",
+    "CREATE FUNCTION {hidden}.spoilt() RETURNS INT RETURN 1",
+    "CREATE EVENT {hidden}.spoilt ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+    "CREATE USER spoilt",
+    "SET ROLE {role}_owner",
+    "SET ROLE {role}_pruner",
+    "SET GLOBAL innodb_lock_wait_timeout = 1",
+    "SET pseudo_thread_id = 1",
+    "SET PASSWORD FOR root@localhost = ''",
+    "SELECT * FROM mysql.global_priv",
+    "SELECT * FROM {base} INTO OUTFILE '/tmp/spoilt'",
+    "SHOW GRANTS FOR {role}_owner",
+    "FLUSH TABLES {base} WITH READ LOCK",
+    "UPDATE {base} SET name = 'spoilt'",
+    "UPDATE {add} SET name = 'spoilt'",
+    "UPDATE {view} SET name = 'spoilt'",
+    "UPDATE {head} SET seq = {retired}",
+    "UPDATE {log} SET record = '{{}}'",
+    "UPDATE {log} SET id = 'spoilt'",
+    "UPDATE {parts} SET row_count = 0",
+    "UPDATE {open} SET seq = {published}",
+    "INSERT INTO {head} (`partition`, epoch) VALUES ('x', 0)",
+    "INSERT INTO {open} VALUES (CONNECTION_ID(), {published})",
+    "INSERT INTO {log} (`partition`, id, update_id, record) VALUES ('_all', 'x', 'x', '{{}}')",
+    "INSERT INTO {base} (id, name, _seq) VALUES (77, 'spoilt', {published})",
+    "INSERT INTO {view} (id, name) VALUES (77, 'spoilt')",
+    "INSERT INTO {add} (id, name, _seq) VALUES (77, 'spoilt', {published})",
+    "INSERT INTO {add} (id, name, _seq) VALUES (77, 'spoilt', {staged})",
+    "INSERT INTO {add} (id, name, _seq) VALUES (0, 'spoilt', {published}) ON DUPLICATE KEY UPDATE name = 'spoilt'",
+    "REPLACE INTO {add} (id, name, _seq) VALUES (0, 'spoilt', {published})",
+    "DROP PROCEDURE {step}",
+    "ALTER PROCEDURE {step} SQL SECURITY INVOKER",
+    "CALL {drop}({retired}, 'dropping')",
+    "CALL {others_move}(1, 1, '', '', '')",
+    "CALL {others_step}(1, '{{}}')",
+    "CALL {call_open}({staged})",  # without a transaction each statement of it would be one
+    "CALL {step}({staged}, '{{}}')",
+    "CALL {move}({validated}, {epoch}, '', '', '')",
+]
+"""Tried as they are."""
+
+_ADD = "INSERT INTO {{add}} (id, name, _seq) VALUES (77, 'spoilt', {})"
+ALLOWED = {
+    "SELECT * FROM {base}": "it reads all versions of its datasets",
+    "SELECT * FROM {log}": "it reads their history",
+    "SELECT * FROM {head}": "and their heads",
+    "SELECT * FROM {parts}": "and what arrived",
+    "SELECT * FROM {view}": "as readers do",
+    "SHOW CREATE VIEW {view}": "the view tells how the dataset is partitioned",
+    "SHOW CREATE PROCEDURE {move}": "what a procedure does is no secret",
+    "INSERT INTO {parts} VALUES ({staged}, 99, 1)": "it marks parts; one mark too many, and that load fails",
+    "OPTIMIZE TABLE {parts}": "changes nothing; the right to insert permits it",
+    "CREATE TEMPORARY TABLE {hidden}.spoilt (id INT)": "declared columns are compared by one; nobody else sees it",
+    "SHOW PROCESSLIST": "each login sees its own sessions",
+    f"START TRANSACTION; CALL {{call_open}}({{staged}}); {_ADD.format('{staged}')}; COMMIT": "it stages rows",
+    "START TRANSACTION; CALL {step}({retired}, {retired_record}); COMMIT": "it pins and withdraws, and changes no more",
+    "START TRANSACTION; CALL {step}({staged}, {abandoned}); COMMIT": "it gives up loads, as it does for dead ones",
+}
+"""What succeeds, and why; README and docs/owners-and-grants.md say what follows from it."""
+
+_SHADOW = "CREATE TEMPORARY TABLE {log} AS SELECT * FROM {log}"
+_FORGED = "UPDATE {log} SET record = JSON_SET(record, '$.state', 'validated', '$.rows', 0) WHERE seq = {staged}"
+ATTACKS = [
+    *(f"CALL {{call_open}}({{{version}}})" for version in ("published", "retired", "validated")),
+    f"CALL {{call_open}}({{staged}}); {_ADD.format('{published}')}",
+    f"CALL {{call_open}}({{staged}}); {_ADD.format('{published}').replace('VALUES (', 'SELECT ')[:-1]}",
+    f"{_SHADOW}; {_FORGED}; CALL {{move}}({{staged}}, {{epoch}}, '2026-01-02T03:04:05Z', '', '')",
+    f"{_SHADOW}; UPDATE {{log}} SET record = JSON_SET(record, '$.state', 'staged'); CALL {{call_open}}({{published}})",
+    f"CREATE TEMPORARY TABLE {{open}} SELECT CONNECTION_ID() connection, {{staged}} seq; {_ADD.format('{staged}')}",
+    "CREATE TEMPORARY TABLE {head} SELECT 7 epoch; CALL {move}({validated}, 7, '2026-01-02T03:04:05Z', '', '')",
+    *(f"CALL {{move}}({{{version}}}, {{epoch}}, '', '', '')" for version in ("staged", "published")),
+    "CALL {move}({validated}, {epoch} - 1, '', '', '')",
+    "CALL {move}(4000000000, 0, '', '', '')",
+    *(f"CALL {{step}}({{{version}}}, {{abandoned}})" for version in ("published", "retired")),
+    *(
+        f"CALL {{step}}({{{version}}}, {{{record}}})"
+        for version in ("staged", "validated", "published", "retired")
+        for record in ("dropping", "repeated", "escaped", "counted", "format_1", "junk")
+    ),
+    *(f"CALL {{step}}({{{version}}}, {{retired_record}})" for version in ("staged", "validated", "published")),
+    "CALL {step}({validated}, {again})",
+    *(
+        f"CALL {{new}}('_all', 'v1', 'x', {{{record}}})"
+        for record in ("retired_record", "abandoned", "repeated", "escaped", "counted", "format_1", "junk")
+    ),
+]
+"""Tried in one transaction each."""
+
+
+@pytest.fixture
+def hostile(make_dataset, people, settings, admin, table):
+    """Give names and numbers that a hostile loader would use, and check in the end that nothing was spoilt.
+
+    The dataset has a retired, a published, a validated and a staged version; another one is another owner's.
+    """
+    mine = make_dataset(table)
+    others = MariaDBSink(settings, f"{table}_theirs", mine.schema)
+    for sink in (mine, others):
+        for count in (2, 3):
+            load(sink, WHOLE, Origin("Load_1"), rows(count))
+    stages = [opened(mine) for _ in range(2)]
+    stages[0].write(Part(0, "", 1, [(1, "one", None)]))
+    stages[0].seal()
+    mine.change(stages[0].version, rules.approve)
+    head = mine.head(WHOLE)
+    names = {
+        name: getattr(mine.names, name) for name in ("base", "head", "view", "log", "parts", "open", "add", "hidden")
+    }
+    names |= {each.suffix[2:]: mine.names.procedure(each.suffix) for each in guard.ALL if each is not guard.OPENED}
+    names |= {f"others_{each.suffix[2:]}": others.names.procedure(each.suffix) for each in guard.ALL}
+    names |= {"call_open": mine.names.procedure(guard.OPENED.suffix), "role": people.role, "epoch": head.epoch}
+    names |= records(mine.record(stages[1].version))
+    names |= {"staged": stages[1].seq, "validated": stages[0].seq, "published": head.record.seq}
+    before = seen(mine), seen(others)
+    yield Hostile(mine, others, {**names, "retired": next(mine.records()).seq})
+    assert (seen(mine), seen(others)) == before
+
+
+def records(record):
+    """Return what a hostile loader would write into a registry, as SQL strings."""
+    true = stored.to_json(record)
+    published = {"publications": [{"epoch": 1, "at": "2026-01-02T03:04:05Z", "by": "", "why": ""}], "rows": 2}
+    bodies = {
+        "again": true,
+        "abandoned": {**true, "state": "abandoned"},
+        "dropping": {**true, "state": "dropping"},
+        "retired_record": {**true, **published, "state": "retired"},
+        "counted": {**true, "state": "validated", "rows": 5},
+        "format_1": {key: value for key, value in true.items() if key != "format"} | {"published_at": "2026-01-02"},
+    }
+    texts = {name: json.dumps(body) for name, body in bodies.items()}
+    rest = json.dumps({**true, **published, "state": "retired"})
+    texts["repeated"] = json.dumps(true)[:-1] + ", " + rest[1:]
+    texts["escaped"] = '{"st\\u0061te": "staged", ' + rest[1:]
+    texts["junk"] = '{"format": 2, "state": "staged", "rows": null, "publications": []'
+    return {name: "'" + text.replace("\\", "\\\\").replace("'", "''") + "'" for name, text in texts.items()}
+
+
+@dataclass(frozen=True)
+class Hostile:
+    mine: MariaDBSink
+    others: MariaDBSink
+    names: dict
+
+
+def opened(sink):
+    """Return a stage whose load is at work."""
+    with held("of a load at work") as claim:
+        return sink.begin(staged(sink, claim))
+
+
+def seen(sink):
+    """Return what a hostile loader must not change: heads, and all that was published, with its rows."""
+    records = [record for record in sink.records() if record.publications]
+    return sink.heads(), records, [sorted(sink.read(record.version), key=str) for record in records]
+
+
+def test_the_server_refuses_what_is_not_a_loaders_work(hostile, as_loader):
+    succeeded = []
+    objects = [getattr(hostile.mine.names, name) for name in ("base", "head", "view", "log", "parts", "open", "add")]
+    theirs = [getattr(hostile.others.names, name) for name in ("base", "head", "view", "log", "parts", "open", "add")]
+    statements = [
+        *(verb.replace("{}", place).format(**hostile.names) for verb in VERBS for place in (*objects, *theirs)),
+        *(verb.replace("{}", place).format(**hostile.names) for verb in OTHERS for place in theirs),
+        *(statement.format(**hostile.names) for statement in SINGLE),
+    ]
+    for statement in statements:
+        try:
+            as_loader(statement)
+        except mariadb.Error:
+            continue
+        succeeded.append(statement)
+    assert succeeded == []
+
+
+def test_what_a_loader_can_do_beside_loads_is_on_a_list(hostile, as_loader):
+    for statements in ALLOWED:
+        for statement in statements.format(**hostile.names).split("; "):
+            as_loader(statement)
+
+
+def test_procedures_and_view_refuse_what_would_change_what_was_published(hostile, as_loader):
+    succeeded = []
+    for attack in ATTACKS:
+        as_loader("START TRANSACTION")
+        try:
+            for statement in attack.format(**hostile.names).split("; "):
+                as_loader(statement)
+        except mariadb.Error:
+            as_loader("ROLLBACK")
+            as_loader("DROP TEMPORARY TABLE IF EXISTS {log}, {head}, {open}".format(**hostile.names))
+            continue
+        as_loader("COMMIT")
+        succeeded.append(attack)
+    assert succeeded == []
+
+
+def test_an_old_snapshot_does_not_open_a_version_again(hostile, as_loader):
+    as_loader("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    as_loader("START TRANSACTION")
+    as_loader("CALL {call_open}({staged})".format(**hostile.names))
+    as_loader("COMMIT")
+    as_loader("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    version = next(record.version for record in hostile.mine.records() if record.seq == hostile.names["staged"])
+    hostile.mine.attach(version).seal()
+    for what in ("VALUES (77, 'spoilt', {staged})", "SELECT 77, 'spoilt', {staged}"):
+        with pytest.raises(mariadb.Error, match="CHECK OPTION failed"):
+            as_loader(f"INSERT INTO {{add}} (id, name, _seq) {what}".format(**hostile.names))
 
 
 def test_a_pruner_deletes_retired_and_left_versions_and_no_others(sink, people, caplog):
@@ -348,15 +557,16 @@ def test_check_finds_nothing_where_all_is_granted(granted, luigi_sinks, settings
 
 def test_check_finds_what_is_missing_and_what_is_too_much(granted, luigi_sinks, settings, admin, people):
     base, head = f"`{settings.database}__v`.`{luigi_sinks.table}__g1`", f"`{luigi_sinks.table}__head`"
-    admin.execute(f"REVOKE UPDATE ON {settings.database}.{head} FROM {people.role}")
-    admin.execute(f"REVOKE UPDATE (record) ON {settings.database}__v.{luigi_sinks.table}__log FROM {people.role}")
+    move = f"{settings.database}__v.{luigi_sinks.table}__move"
+    admin.execute(f"REVOKE SELECT ON {settings.database}.{head} FROM {people.role}")
+    admin.execute(f"REVOKE EXECUTE ON PROCEDURE {move} FROM {people.role}")
     admin.execute(f"GRANT DELETE, UPDATE (name) ON {base} TO {people.role}")
     checked = check(luigi_sinks, settings)
     assert checked.exit_code == 1
     found = [line.partition(": ")[2] for line in checked.output.splitlines() if line[0] == "-"]
     assert found == [
-        f"{people.role}: UPDATE (record) ON `{settings.database}__v`.`{luigi_sinks.table}__log`",
-        f"{people.role}: UPDATE ON `{settings.database}`.{head}",
+        f"{people.role}: EXECUTE ON PROCEDURE `{settings.database}__v`.`{luigi_sinks.table}__move`",
+        f"{people.role}: SELECT ON `{settings.database}`.{head}",
     ]
     assert f": {people.role}: DELETE ON {base}" in checked.output
     assert f": {people.role}: UPDATE (name) ON {base}" in checked.output

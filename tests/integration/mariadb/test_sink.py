@@ -16,8 +16,8 @@ class TestMariaDBSink(SinkSuite):
     refuses_another_kind_of_partitions_at_once = True
 
     @pytest.fixture(autouse=True)
-    def _settings(self, settings):
-        self.settings = settings
+    def _settings(self, settings, forge):
+        self.settings, self.forge = settings, forge
 
     def make_sink(self, dataset):
         return MariaDBSink(self.settings, dataset, parse_schema(dataset, COLUMNS))

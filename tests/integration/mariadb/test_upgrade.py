@@ -73,6 +73,38 @@ SEEN_KINDS = [(2, 4), (3, 6)]
 SEEN_MONTHS = [(i, f"name {i}") for i in (0, 1, 2, 3, 4, 100, 101, 102, 103)]
 
 
+def test_a_dataset_of_format_2_gets_procedures_by_the_next_load_and_loses_nothing(load_old, reading):
+    """Its loaders wrote registry and pointer themselves."""
+    old = load_old(2)
+    sink, whole = months(old), MariaDBSink(old, "whole", parse_schema("whole", MONTHS))
+    before, heads = list(sink.records()), sink.heads()
+    with reading(old) as ask:
+        seen = ask("SELECT * FROM months WHERE id < 100 ORDER BY id"), ask("SELECT * FROM whole ORDER BY id")
+        load(sink, "201302", ORIGIN, [(200, "new", None)])
+        after = list(sink.records())
+        assert [r.state for r in after[3:]] == [State.RETIRED, *[State.FAILED] * 3, State.ABANDONED, State.PUBLISHED]
+        assert (after[:3], sink.head("201301")) == (before[:3], heads["201301"])
+        assert ask("SELECT * FROM months WHERE id < 100 ORDER BY id") == seen[0]
+        assert ask("SELECT id FROM months WHERE id >= 100") == [(200,)]
+        assert ask("SELECT * FROM whole ORDER BY id") == seen[1]
+        versions.roll_back(whole, next(whole.records()).version)
+        assert ask("SELECT COUNT(*) FROM whole") == [(2,)]
+
+
+@pytest.mark.parametrize("verb", ["roll_back", "prune", "change"])
+def test_what_is_done_by_name_alone_makes_the_procedures_of_a_dataset_of_format_2(load_old, verb):
+    catalog = MariaDBCatalog(load_old(2), "months")
+    _, retired, head, _, staged, *_ = catalog.records()
+    done = {
+        "roll_back": lambda: versions.roll_back(catalog, retired.version),
+        "prune": lambda: versions.prune(catalog, retired.version),
+        "change": lambda: catalog.change(staged.version, rules.abandon),
+    }[verb]()
+    assert catalog.record(done.version) == done
+    assert done.state is {"roll_back": State.PUBLISHED, "prune": State.DROPPED, "change": State.ABANDONED}[verb]
+    assert catalog.record(head.version).state is (State.RETIRED if verb == "roll_back" else State.PUBLISHED)
+
+
 @pytest.fixture
 def old(load_format_1):
     return load_format_1()
@@ -279,7 +311,7 @@ def test_what_a_crash_after_the_rename_leaves_is_done_by_the_next_upgrade(old, a
     first, number = ask_old(view)[0][1].replace("`part`", "`partition`"), 0
     while not ask_old(renamed):
         assert not cut_upgrade(old, dataset, number := number + 1)
-    for number in range(20):
+    for number in range(40):
         new = f"v20261120t2116{number:02}_k7f3q2"
         add_as_an_old_release(ask_old, old, dataset, new)
         if ended := cut_upgrade(old, dataset, number):
@@ -308,7 +340,7 @@ def test_a_dataset_that_never_was_in_format_1_costs_an_upgrade_one_statement(set
 
     def upgrade(cursor):
         counted.append(CountingCursor(cursor))
-        creation.upgrade(counted[-1], sink.names)
+        creation.upgrade_format_1(counted[-1], sink.names)
 
     connection.run(settings, upgrade)
     assert len(counted[-1].statements) == 1
@@ -410,13 +442,12 @@ def test_what_a_failed_first_load_of_release_0_1_froze_can_be_loaded(old, ask_ol
     assert [record.state for record in sink.records()] == [State.FAILED, State.PUBLISHED]
 
 
-def test_a_record_that_a_hostile_loader_wrote_is_named_and_runs_nothing(settings, table, ask):
+def test_a_record_that_a_hostile_login_wrote_is_named_and_runs_nothing(settings, table, ask, forge):
     sink = MariaDBSink(settings, table, parse_schema(table, MONTHS))
     load(sink, WHOLE, ORIGIN, [(1, "one", None)])
     version = sink.head(WHOLE).version
     for columns in ({"id`, (SELECT 1) AS `x": {"type": "INTEGER"}}, {"id": {"type": "x'); DROP TABLE y; --"}}, {}, [1]):
-        schema = {"columns": columns}
-        sink.change(version, lambda record, _, schema=schema: replace(record, schema=schema))
+        forge(sink, version, schema={"columns": columns})
         if columns == {"id": {"type": "x'); DROP TABLE y; --"}}:
             assert list(sink.read(version)) == [{"id": 1}]
             continue
@@ -431,7 +462,7 @@ def test_a_record_that_a_hostile_loader_wrote_is_named_and_runs_nothing(settings
 
 @pytest.mark.parametrize("forged", ["JSON", "json(1)", "UUID", "TIME"])
 @pytest.mark.parametrize("column", ["id", "name", "amount"])
-def test_a_type_that_a_hostile_loader_wrote_is_named_with_its_column(settings, table, forged, column):
+def test_a_type_that_a_hostile_login_wrote_is_named_with_its_column(settings, table, forge, forged, column):
     sink = MariaDBSink(settings, table, parse_schema(table, MONTHS))
     load(sink, WHOLE, ORIGIN, [(1, "one", 1.5)])
     version = sink.head(WHOLE).version
@@ -439,7 +470,7 @@ def test_a_type_that_a_hostile_loader_wrote_is_named_with_its_column(settings, t
         name: {**each, "type": forged if name == column else each["type"]}
         for name, each in sink.declared["columns"].items()
     }
-    sink.change(version, lambda record, _: replace(record, schema={"columns": columns}))
+    forge(sink, version, schema={"columns": columns})
     with pytest.raises(
         SinkError, match=re.escape(f"{version}: column '{column}' does not hold {forged}, as its record")
     ):

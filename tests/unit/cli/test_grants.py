@@ -88,28 +88,33 @@ CREATE DATABASE IF NOT EXISTS `flights__v`;
 -- Owner: runs `luigi-sinks create`; do that before you go on.
 CREATE ROLE IF NOT EXISTS `flight_ops_owner`;
 GRANT CREATE, CREATE VIEW, DROP, SELECT, SHOW VIEW ON `flights`.`departures` TO `flight_ops_owner`;
-GRANT CREATE, SELECT ON `flights`.`departures__head` TO `flight_ops_owner`;
-GRANT CREATE TEMPORARY TABLES, LOCK TABLES ON `flights\\_\\_v`.* TO `flight_ops_owner`;
-GRANT CREATE, DROP, SELECT ON `flights__v`.`departures__g1` TO `flight_ops_owner`;
-GRANT CREATE, SELECT, UPDATE ON `flights__v`.`departures__log` TO `flight_ops_owner`;
+GRANT CREATE, INSERT, SELECT, UPDATE ON `flights`.`departures__head` TO `flight_ops_owner`;
+GRANT CREATE ROUTINE, CREATE TEMPORARY TABLES, LOCK TABLES ON `flights\\_\\_v`.* TO `flight_ops_owner`;
+GRANT CREATE, CREATE VIEW, DROP, INSERT, SELECT, SHOW VIEW ON `flights__v`.`departures__add` TO `flight_ops_owner`;
+GRANT CREATE, DROP, INSERT, SELECT ON `flights__v`.`departures__g1` TO `flight_ops_owner`;
+GRANT CREATE, INSERT, SELECT, UPDATE ON `flights__v`.`departures__log` TO `flight_ops_owner`;
+GRANT CREATE, DELETE, INSERT, SELECT, UPDATE ON `flights__v`.`departures__open` TO `flight_ops_owner`;
 GRANT CREATE, DROP, SELECT ON `flights__v`.`departures__part` TO `flight_ops_owner`;
 -- Only if the server has a table `flights__v`.`_versions`, made by release 0.1 of luigi-sinks:
 -- grant this too, before the first `luigi-sinks create`, and revoke it afterwards.
 -- GRANT ALTER ON `flights`.`departures__head` TO `flight_ops_owner`;
 -- GRANT SELECT ON `flights__v`.`_parts` TO `flight_ops_owner`;
 -- GRANT SELECT, UPDATE (`state`) ON `flights__v`.`_versions` TO `flight_ops_owner`;
--- GRANT CREATE, INSERT ON `flights__v`.`departures__log` TO `flight_ops_owner`;
 -- GRANT CREATE, INSERT ON `flights__v`.`departures__part` TO `flight_ops_owner`;
 
--- Loader: adds versions and publishes them; changes and deletes no rows.
+-- Loader: adds versions and publishes them; changes and deletes nothing that was published.
 CREATE ROLE IF NOT EXISTS `flight_ops`;
 GRANT SELECT, SHOW VIEW ON `flights`.`departures` TO `flight_ops`;
-GRANT INSERT, SELECT, UPDATE ON `flights`.`departures__head` TO `flight_ops`;
+GRANT SELECT ON `flights`.`departures__head` TO `flight_ops`;
 GRANT CREATE TEMPORARY TABLES ON `flights\\_\\_v`.* TO `flight_ops`;
-GRANT INSERT, SELECT ON `flights__v`.`departures__g1` TO `flight_ops`;
-GRANT INSERT (`id`, `partition`, `record`, `update_id`), SELECT, UPDATE (`record`) ON `flights__v`.`departures__log` \
-TO `flight_ops`;
+GRANT INSERT ON `flights__v`.`departures__add` TO `flight_ops`;
+GRANT SELECT ON `flights__v`.`departures__g1` TO `flight_ops`;
+GRANT SELECT ON `flights__v`.`departures__log` TO `flight_ops`;
 GRANT INSERT, SELECT ON `flights__v`.`departures__part` TO `flight_ops`;
+GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__move` TO `flight_ops`;
+GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__new` TO `flight_ops`;
+GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__open` TO `flight_ops`;
+GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__step` TO `flight_ops`;
 -- On Amazon RDS: CREATE USER `loader` IDENTIFIED VIA AWSAuthenticationPlugin USING 'RDS' REQUIRE SSL;
 GRANT `flight_ops` TO `loader`;
 
@@ -117,8 +122,16 @@ GRANT `flight_ops` TO `loader`;
 CREATE ROLE IF NOT EXISTS `flight_ops_pruner`;
 GRANT SELECT ON `flights`.`departures__head` TO `flight_ops_pruner`;
 GRANT DELETE, SELECT (`_seq`) ON `flights__v`.`departures__g1` TO `flight_ops_pruner`;
-GRANT SELECT, UPDATE (`record`) ON `flights__v`.`departures__log` TO `flight_ops_pruner`;
+GRANT SELECT ON `flights__v`.`departures__log` TO `flight_ops_pruner`;
 GRANT DELETE, SELECT (`seq`) ON `flights__v`.`departures__part` TO `flight_ops_pruner`;
+GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__drop` TO `flight_ops_pruner`;
+
+-- Owner, after `luigi-sinks create`: its procedures work for loaders and pruners, with its rights.
+GRANT ALTER ROUTINE, EXECUTE ON PROCEDURE `flights__v`.`departures__drop` TO `flight_ops_owner`;
+GRANT ALTER ROUTINE, EXECUTE ON PROCEDURE `flights__v`.`departures__move` TO `flight_ops_owner`;
+GRANT ALTER ROUTINE, EXECUTE ON PROCEDURE `flights__v`.`departures__new` TO `flight_ops_owner`;
+GRANT ALTER ROUTINE, EXECUTE ON PROCEDURE `flights__v`.`departures__open` TO `flight_ops_owner`;
+GRANT ALTER ROUTINE, EXECUTE ON PROCEDURE `flights__v`.`departures__step` TO `flight_ops_owner`;
 """
 TEMPLATES = [
     "cluster:admin/component_template/get",
@@ -245,7 +258,15 @@ resource "mysql_grant" "flight_ops_flights__v_departures__log" {
   role       = mysql_role.flight_ops.name
   database   = "flights__v"
   table      = "departures__log"
-  privileges = ["INSERT (`id`, `partition`, `record`, `update_id`)", "SELECT", "UPDATE (`record`)"]
+  privileges = ["SELECT"]
+}
+"""
+EXECUTE = """\
+resource "mysql_grant" "flight_ops_flights__v_departures__move" {
+  role       = mysql_role.flight_ops.name
+  database   = "PROCEDURE flights__v"
+  table      = "departures__move"
+  privileges = ["EXECUTE"]
 }
 """
 
@@ -320,6 +341,7 @@ def test_terraform_has_the_roles_of_all_places(grants):
     printed = grants("--format", "terraform").stdout
     assert printed.startswith(AWS)
     assert GRANT in printed
+    assert EXECUTE in printed
     assert 'resource "elasticstack_elasticsearch_security_role" "flight_ops_pruner" {' in printed
 
 
@@ -351,7 +373,7 @@ def test_each_server_has_its_own_part(grants):
     printed = grants("--format", "sql", tasks=TASKS + MORE).stdout
     assert printed.startswith("-- MariaDB at db.internal:3306\n\n" + SQL)
     assert "-- MariaDB at db.internal:3307\n\nCREATE DATABASE IF NOT EXISTS `archive__v`;\n" in printed
-    assert "GRANT INSERT, SELECT ON `archive__v`.`arrivals__g1` TO `luigi_sinks_tasks`;\n" in printed
+    assert "GRANT INSERT ON `archive__v`.`arrivals__add` TO `luigi_sinks_tasks`;\n" in printed
     assert (
         "GRANT `luigi_sinks_tasks` TO `archivist`;\nSET DEFAULT ROLE `luigi_sinks_tasks` FOR `archivist`;\n" in printed
     )
@@ -400,7 +422,7 @@ def test_a_role_with_the_name_of_its_user_is_refused_with_the_way_out(grants, us
 
 def test_datasets_have_the_namespace(grants):
     printed = grants("--format", "sql", cfg=CFG + "[luigi_sinks]\nnamespace = trial\n").stdout
-    assert "GRANT INSERT, SELECT ON `flights__v`.`trial_departures__g1` TO `flight_ops`;\n" in printed
+    assert "GRANT INSERT ON `flights__v`.`trial_departures__add` TO `flight_ops`;\n" in printed
 
 
 def test_an_owner_that_is_unknown_is_refused(grants):
