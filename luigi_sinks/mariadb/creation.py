@@ -200,6 +200,7 @@ def _clear(cursor: Any, names: Names, misfit: str) -> None:
     """Drop the tables of loads that never published, and record that they failed. Raises if any published."""
     log = Registry(names)
     _refuse_to_clear(log.records(cursor, None, None), misfit)
+    cursor.execute("SET @idle = @@wait_timeout, SESSION wait_timeout = @@idle_transaction_timeout")  # locked tables too
     cursor.execute(f"LOCK TABLES {names.log} WRITE, {names.log} l WRITE, {names.base} WRITE, {names.parts} WRITE")
     records = log.log(cursor)
     _refuse_to_clear(records, misfit)
@@ -209,6 +210,7 @@ def _clear(cursor: Any, names: Names, misfit: str) -> None:
         if failed != record:
             log.store(cursor, failed)
     cursor.execute("UNLOCK TABLES")
+    cursor.execute("SET SESSION wait_timeout = @idle")
 
 
 def _refuse_to_clear(records: Collection[Record], misfit: str) -> None:

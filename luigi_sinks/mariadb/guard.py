@@ -36,7 +36,10 @@ OPEN = """(
   seq INTEGER UNSIGNED NOT NULL,
   KEY (seq)
 ) ENGINE=InnoDB"""
-"""To which version each connection adds rows."""
+"""To which version each connection adds rows, or added the last ones: only a staged one takes them.
+
+The rows stay until the version fails or is dropped: a lock on them would delay the connection's next load.
+"""
 
 _TEXT = "CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"
 
@@ -98,7 +101,7 @@ _STEP = """{lock}
       END IF;
     END IF;
     UPDATE {log} SET record = p_record WHERE seq = p_seq;
-    IF JSON_VALUE(p_record, '$.state') <> 'staged' THEN DELETE FROM {open} WHERE seq = p_seq; END IF;
+    IF JSON_VALUE(p_record, '$.state') = 'failed' THEN DELETE FROM {open} WHERE seq = p_seq; END IF;
   ELSEIF v_was IN ('published', 'retired') AND JSON_VALUE(p_record, '$.state') = v_was THEN
     UPDATE {log} SET record = JSON_SET(v_record, '$.pinned', JSON_EXTRACT(p_record, '$.pinned'),
       '$.withdrawn', JSON_EXTRACT(p_record, '$.withdrawn')) WHERE seq = p_seq;
@@ -131,6 +134,7 @@ _DROPS = [
 _DROP = """{lock_head}{lock}
   IF CONCAT(v_was, '>', p_state) IN ({drops}) AND NOT v_head <=> p_seq THEN
     UPDATE {log} SET record = JSON_SET(v_record, '$.state', p_state) WHERE seq = p_seq;
+    IF p_state = 'dropped' THEN DELETE FROM {open} WHERE seq = p_seq; END IF;
   ELSE {refuse}
   END IF;"""
 

@@ -139,10 +139,11 @@ def _not_let_in(settings: MariaDBSettings, token: Token, error: Any) -> str:
 
 
 def _set_up(settings: MariaDBSettings, connection: Any) -> None:
-    idle = f"SET SESSION wait_timeout = {math.ceil(settings.max_connection_age)}"
+    idle, patience = math.ceil(settings.max_connection_age), math.ceil(settings.transaction_timeout)
+    limits = f"SET SESSION wait_timeout = {idle}, idle_transaction_timeout = {patience}, net_read_timeout = {patience}"
     with connection.cursor(CommentingCursor) as cursor:
         try:
-            for statement in (*_SESSION, idle):
+            for statement in (*_SESSION, limits):
                 cursor.execute(statement)
             _take_role(settings, cursor)
         except mariadb.Error as error:

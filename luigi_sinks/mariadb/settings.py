@@ -37,6 +37,11 @@ class MariaDBSettings:
     `lease` (120) is for how long a load that stopped keeps other processes from its
     partition; a load that runs renews it.
 
+    `transaction_timeout` (30, in seconds) limits how long the locks of a process that has
+    stopped, or lost its network, delay others: the server waits so long for it within a
+    transaction, then ends its session. A transaction holds one part, one publication, or
+    one change of a record.
+
     The host may be the loopback address of a local stunnel, or of another proxy that
     passes bytes on. The credential's section then names, by its own `host` and `port`,
     what a token of `rds_iam` is signed for. The certificate is the database's, and must
@@ -64,6 +69,7 @@ class MariaDBSettings:
     statement_timeout: float = 300.0
     patience: float = PATIENCE
     lease: float = LEASE
+    transaction_timeout: float = 30.0
 
     def __post_init__(self) -> None:
         if self.host.casefold() == "localhost":
@@ -72,7 +78,9 @@ class MariaDBSettings:
             raise ValueError("tls_certificate and tls_key belong together; set both, to the same file if it holds both")
         if self.tls_certificate and not self.is_encrypted:
             raise ValueError("tls_certificate needs TLS, which on loopback is off without tls_ca; set it")
-        config.refuse_no_time(self, "max_connection_age", "connect_timeout", "statement_timeout", "lease")
+        config.refuse_no_time(
+            self, "max_connection_age", "connect_timeout", "statement_timeout", "lease", "transaction_timeout"
+        )
 
     @property
     def is_encrypted(self) -> bool:

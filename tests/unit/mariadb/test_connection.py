@@ -55,6 +55,7 @@ def test_only_a_loopback_address_without_a_ca_goes_without_tls(host, ca, expecte
         ({"tls_key": "/etc/us.key"}, "tls_certificate and tls_key belong together"),
         ({"host": "127.0.0.1", "tls_certificate": "/us.pem", "tls_key": "/us.pem"}, "tls_certificate needs TLS"),
         ({"max_connection_age": 0}, "max_connection_age .* more than 0"),
+        ({"transaction_timeout": 0}, "transaction_timeout .* more than 0"),
     ],
 )
 def test_settings_that_cannot_work_together_are_refused(section, given, reason):
