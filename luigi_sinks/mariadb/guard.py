@@ -88,7 +88,7 @@ _OPEN = """{lock}
 _STEPS = [
     *("staged>staged", "staged>sealed", "staged>abandoned"),
     *("sealed>sealed", "sealed>validated", "sealed>abandoned"),
-    *("validated>validated", "validated>abandoned", "abandoned>abandoned", "abandoned>failed"),
+    *("validated>validated", "validated>abandoned", "abandoned>abandoned"),
 ]
 _STEP = """{lock}
   SET v_rows = JSON_VALUE(p_record, '$.rows');
@@ -101,7 +101,6 @@ _STEP = """{lock}
       END IF;
     END IF;
     UPDATE {log} SET record = p_record WHERE seq = p_seq;
-    IF JSON_VALUE(p_record, '$.state') = 'failed' THEN DELETE FROM {open} WHERE seq = p_seq; END IF;
   ELSEIF v_was IN ('published', 'retired') AND JSON_VALUE(p_record, '$.state') = v_was THEN
     UPDATE {log} SET record = JSON_SET(v_record, '$.pinned', JSON_EXTRACT(p_record, '$.pinned'),
       '$.withdrawn', JSON_EXTRACT(p_record, '$.withdrawn')) WHERE seq = p_seq;
@@ -129,12 +128,15 @@ _MOVE = """
 
 _DROPS = [
     *("retired>dropping", "abandoned>dropping", "dropping>dropping"),
-    *("dropping>dropped", "dropping>retired", "dropping>abandoned"),
+    *("dropping>dropped", "dropping>retired", "dropping>abandoned", "abandoned>failed"),
 ]
 _DROP = """{lock_head}{lock}
   IF CONCAT(v_was, '>', p_state) IN ({drops}) AND NOT v_head <=> p_seq THEN
     UPDATE {log} SET record = JSON_SET(v_record, '$.state', p_state) WHERE seq = p_seq;
-    IF p_state = 'dropped' THEN DELETE FROM {open} WHERE seq = p_seq; END IF;
+    IF p_state = 'failed' THEN
+      UPDATE {log} SET record = JSON_SET(record, '$.rows', NULL) WHERE seq = p_seq;
+    END IF;
+    IF p_state IN ('dropped', 'failed') THEN DELETE FROM {open} WHERE seq = p_seq; END IF;
   ELSE {refuse}
   END IF;"""
 

@@ -145,7 +145,7 @@ class Registry:
         """Replace a version's record by what `become` makes of it."""
         record, pointer = self.lock(cursor, version)
         changed = become(record, pointer)
-        if State.DROPPING in {record.state, changed.state} and changed.state is not record.state:
+        if changed.state is not record.state and {record.state, changed.state} & {State.DROPPING, State.FAILED}:
             self._call(cursor, guard.DROP, record.seq, changed.state.value)
         elif changed != record:
             self._call(cursor, guard.STEP, record.seq, stored.encode(changed))

@@ -21,11 +21,14 @@ from typing import Any
 import neo4j
 import urllib3
 from luigi.configuration import get_config
+from sqlalchemy import Column, Double, Integer, String
 
 from luigi_sinks import Origin, config, load, versions, writer
 from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.elasticsearch.schema import parse_schema
+from luigi_sinks.mariadb import MariaDBSettings, MariaDBSink, connection, driver
+from luigi_sinks.mariadb import parse_schema as parse_columns
 from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node
 from luigi_sinks.neo4j.connection import query
 from luigi_sinks.sink import Sink
@@ -203,9 +206,28 @@ def _nodes(sink: Any) -> set[str]:
     return {row["id"] for row in query(sink.settings, _HELD, dataset=sink.dataset)}
 
 
+def _mariadb(dataset: str) -> Sink:
+    settings = config.read_connection(MariaDBSettings, "mariadb")
+    columns = [Column("id", Integer, primary_key=True), Column("name", String(20)), Column("amount", Double)]
+    return MariaDBSink(settings, dataset, parse_columns(dataset, columns))
+
+
+def _statements() -> Iterable[tuple[Any, str]]:
+    return [(driver.Cursor, "execute")]
+
+
+def _seqs(sink: Any) -> set[str]:
+    query = (
+        f"SELECT l.id FROM {sink.names.log} l WHERE l.seq IN"
+        f" (SELECT _seq FROM {sink.names.base} UNION SELECT seq FROM {sink.names.parts})"
+    )
+    return {id_ for (id_,) in connection.run(sink.settings, connection.rows, query)}
+
+
 STORES: Mapping[str, Store] = {
     "neo4j": Store(_neo4j, _queries, _nodes, "Item"),
     "elasticsearch": Store(_elasticsearch, _requests, _indices),
+    "mariadb": Store(_mariadb, _statements, _seqs),
 }
 
 
