@@ -78,6 +78,11 @@ def transact(
     return run(settings, transaction)
 
 
+def own_sessions() -> set[int]:
+    """Return the server's numbers of this process's sessions."""
+    return {connection.connection_id for connection in list(_opened)}
+
+
 def rows(cursor: Any, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Return the rows of a query within a transaction."""
     cursor.execute(query, values)

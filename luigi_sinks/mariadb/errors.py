@@ -23,6 +23,8 @@ VALUE_TOO_LARGE = 1301
 ROW_TOO_LARGE = 1118
 """A row does not fit in a page, which LOAD DATA LOCAL does not turn into a warning."""
 NO_SUCH_PROCEDURE = 1305
+NOT_OURS_TO_END = {1094, 1095}
+"""There is no such session, or another user has it."""
 NO_SUCH_ROLE = 1959
 LOCKED = {1205, 1213}
 _REFUSED = {1045, 1698, 3159}

@@ -216,6 +216,7 @@ def _of_loader(names: Names) -> Iterator[Grant]:
     yield Grant(names.hidden, names.part_table, ("INSERT", "SELECT"))
     yield Grant(names.hidden, names.base_table, ("SELECT",))
     yield Grant(names.hidden, names.add_view, ("INSERT",))
+    yield Grant(names.hidden, names.open_table, ("SELECT",))
     yield Grant(names.database, names.head_table, ("SELECT",))
     yield Grant(names.database, names.dataset, ("SELECT", "SHOW VIEW"))
     yield from _procedures(names, guard.OF_LOADER, "EXECUTE")

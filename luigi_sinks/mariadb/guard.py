@@ -215,7 +215,8 @@ def view(names: Names, columns: Sequence[str]) -> str:
     """Return the query of the view that rows are added through: to the version that its connection opened.
 
     The server evaluates the subquery once a statement, and locks the record meanwhile.
-    It does not lock it in `INSERT ... SELECT` under READ COMMITTED.
+    It does not lock it in `INSERT ... SELECT` under READ COMMITTED, so sealing ends the
+    sessions of other processes that opened the version.
     """
     opened = (
         f"SELECT o.seq FROM {names.open} o JOIN {names.log} l ON l.seq = o.seq"  # noqa: S608 - names are quoted

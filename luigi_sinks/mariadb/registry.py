@@ -18,8 +18,8 @@ from luigi_sinks import record as rules
 from luigi_sinks import scheme, stored
 from luigi_sinks.errors import SinkError, Unavailable
 from luigi_sinks.mariadb import format_1, guard
-from luigi_sinks.mariadb.connection import rows
-from luigi_sinks.mariadb.errors import ABSENT, DUPLICATE_KEY, FORBIDDEN, NO_SUCH_PROCEDURE, suppressing
+from luigi_sinks.mariadb.connection import own_sessions, rows
+from luigi_sinks.mariadb.errors import ABSENT, DUPLICATE_KEY, FORBIDDEN, NO_SUCH_PROCEDURE, NOT_OURS_TO_END, suppressing
 from luigi_sinks.mariadb.guard import Procedure
 from luigi_sinks.mariadb.names import Names
 from luigi_sinks.record import Head, Pointer, Record, Transition, as_pointed
@@ -195,6 +195,17 @@ class Registry:
     def open(self, cursor: Any, seq: int) -> None:
         """Let this connection add rows to a version."""
         self._call(cursor, guard.OPENED, seq)
+
+    def end_other_writers(self, cursor: Any, seq: int) -> None:
+        """End the sessions of other processes that opened a closed version: a statement that runs since then adds rows.
+
+        Those of another user cannot be ended.
+        """
+        own = own_sessions()
+        for (session,) in rows(cursor, f"SELECT connection FROM {self.names.open} WHERE seq = ?", (seq,)):
+            if session not in own:
+                with suppressing(NOT_OURS_TO_END):
+                    cursor.execute(f"KILL {session}")
 
     def _call(self, cursor: Any, procedure: Procedure, *values: Any) -> None:
         marks = ", ".join("?" * len(values))

@@ -112,6 +112,7 @@ class MariaDBStage:
 
     def _seal(self, cursor: Any) -> StagedCounts:
         self.sink.registry.change(cursor, self.version, rules.close)
+        self.sink.registry.end_other_writers(cursor, self.seq)
         query = f"SELECT COALESCE(SUM(row_count), 0) FROM {self.sink.names.parts} WHERE seq = ?"
         ((brought,),) = rows(cursor, query, (self.seq,))
         counts = StagedCounts(int(brought))

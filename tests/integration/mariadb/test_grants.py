@@ -3,6 +3,8 @@
 import json
 import secrets
 import sys
+import threading
+import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -282,6 +284,7 @@ ALLOWED = {
     "SELECT * FROM {log}": "it reads their history",
     "SELECT * FROM {head}": "and their heads",
     "SELECT * FROM {parts}": "and what arrived",
+    "SELECT * FROM {open}": "and which sessions bring it",
     "SELECT * FROM {view}": "as readers do",
     "SHOW CREATE VIEW {view}": "the view tells how the dataset is partitioned",
     "SHOW CREATE PROCEDURE {move}": "what a procedure does is no secret",
@@ -432,6 +435,35 @@ def test_procedures_and_view_refuse_what_would_change_what_was_published(hostile
     assert succeeded == []
 
 
+def test_a_statement_that_began_before_a_version_was_sealed_adds_no_rows_to_it(hostile, people, admin):
+    names, ended = hostile.names, []
+    slow = f"INSERT INTO {names['add']} (id, name, _seq) SELECT 77, 'spoilt', {names['staged']} FROM {names['head']}"
+    login = people.settings[RoleKind.LOADER]
+
+    def attack():
+        with closing(_connection(login, _password(login))) as connection, connection.cursor() as cursor:
+            cursor.execute(f"SET ROLE {people.role}")
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            cursor.execute("START TRANSACTION")
+            cursor.execute(f"CALL {names['call_open']}({names['staged']})")
+            cursor.execute("COMMIT")
+            try:
+                cursor.execute(f"{slow} WHERE SLEEP(60) = 0")
+            except mariadb.Error as error:
+                ended.append(error)
+
+    thread = threading.Thread(target=attack)
+    thread.start()
+    running = "SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE ?"
+    while not (admin.execute(running, (f"{slow}%",)) or admin.fetchall()):
+        time.sleep(0.05)
+    (stage,) = [hostile.mine.attach(each.version) for each in hostile.mine.records() if each.seq == names["staged"]]
+    assert stage.seal().rows == 0
+    thread.join()
+    assert ended
+    assert hostile.mine.count(stage.version) == 0
+
+
 def test_an_old_snapshot_does_not_open_a_version_again(hostile, as_loader):
     as_loader("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     as_loader("START TRANSACTION")
@@ -439,7 +471,7 @@ def test_an_old_snapshot_does_not_open_a_version_again(hostile, as_loader):
     as_loader("COMMIT")
     as_loader("START TRANSACTION WITH CONSISTENT SNAPSHOT")
     version = next(record.version for record in hostile.mine.records() if record.seq == hostile.names["staged"])
-    hostile.mine.attach(version).seal()
+    hostile.mine.change(version, rules.close)
     for what in ("VALUES (77, 'spoilt', {staged})", "SELECT 77, 'spoilt', {staged}"):
         with pytest.raises(mariadb.Error, match="CHECK OPTION failed"):
             as_loader(f"INSERT INTO {{add}} (id, name, _seq) {what}".format(**hostile.names))

@@ -110,6 +110,7 @@ GRANT CREATE TEMPORARY TABLES ON `flights\\_\\_v`.* TO `flight_ops`;
 GRANT INSERT ON `flights__v`.`departures__add` TO `flight_ops`;
 GRANT SELECT ON `flights__v`.`departures__g1` TO `flight_ops`;
 GRANT SELECT ON `flights__v`.`departures__log` TO `flight_ops`;
+GRANT SELECT ON `flights__v`.`departures__open` TO `flight_ops`;
 GRANT INSERT, SELECT ON `flights__v`.`departures__part` TO `flight_ops`;
 GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__move` TO `flight_ops`;
 GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__new` TO `flight_ops`;
