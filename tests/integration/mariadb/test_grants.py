@@ -270,11 +270,11 @@ SINGLE = [
     "DROP PROCEDURE {step}",
     "ALTER PROCEDURE {step} SQL SECURITY INVOKER",
     "CALL {drop}({retired}, 'dropping')",
-    "CALL {others_move}(1, 1, '', '', '')",
+    "CALL {others_move}(1, 1, '', '', '', NULL)",
     "CALL {others_step}(1, '{{}}')",
     "CALL {call_open}({staged})",  # without a transaction each statement of it would be one
     "CALL {step}({staged}, '{{}}')",
-    "CALL {move}({validated}, {epoch}, '', '', '')",
+    "CALL {move}({validated}, {epoch}, '', '', '', NULL)",
 ]
 """Tried as they are."""
 
@@ -304,13 +304,13 @@ ATTACKS = [
     *(f"CALL {{call_open}}({{{version}}})" for version in ("published", "retired", "validated")),
     f"CALL {{call_open}}({{staged}}); {_ADD.format('{published}')}",
     f"CALL {{call_open}}({{staged}}); {_ADD.format('{published}').replace('VALUES (', 'SELECT ')[:-1]}",
-    f"{_SHADOW}; {_FORGED}; CALL {{move}}({{staged}}, {{epoch}}, '2026-01-02T03:04:05Z', '', '')",
+    f"{_SHADOW}; {_FORGED}; CALL {{move}}({{staged}}, {{epoch}}, '2026-01-02T03:04:05Z', '', '', NULL)",
     f"{_SHADOW}; UPDATE {{log}} SET record = JSON_SET(record, '$.state', 'staged'); CALL {{call_open}}({{published}})",
     f"CREATE TEMPORARY TABLE {{open}} SELECT CONNECTION_ID() connection, {{staged}} seq; {_ADD.format('{staged}')}",
-    "CREATE TEMPORARY TABLE {head} SELECT 7 epoch; CALL {move}({validated}, 7, '2026-01-02T03:04:05Z', '', '')",
-    *(f"CALL {{move}}({{{version}}}, {{epoch}}, '', '', '')" for version in ("staged", "published")),
-    "CALL {move}({validated}, {epoch} - 1, '', '', '')",
-    "CALL {move}(4000000000, 0, '', '', '')",
+    "CREATE TEMPORARY TABLE {head} SELECT 7 epoch; CALL {move}({validated}, 7, '2026-01-02T03:04:05Z', '', '', NULL)",
+    *(f"CALL {{move}}({{{version}}}, {{epoch}}, '', '', '', NULL)" for version in ("staged", "published")),
+    "CALL {move}({validated}, {epoch} - 1, '', '', '', NULL)",
+    "CALL {move}(4000000000, 0, '', '', '', NULL)",
     *(f"CALL {{step}}({{{version}}}, {{abandoned}})" for version in ("published", "retired")),
     *(
         f"CALL {{step}}({{{version}}}, {{{record}}})"
