@@ -29,6 +29,8 @@ _ROWS_AT_ONCE = 100
 _idle: dict[MariaDBSettings, list[Any]] = {}
 _opened: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 """When each connection was opened, by the monotonic clock."""
+_numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+"""The server's number of each, which a closed one does not tell."""
 
 
 def run(
@@ -79,8 +81,8 @@ def transact(
 
 
 def own_sessions() -> set[int]:
-    """Return the server's numbers of this process's sessions."""
-    return {connection.connection_id for connection in list(_opened)}
+    """Return the server's numbers of the sessions that this process opened."""
+    return set(_numbers.values())
 
 
 def rows(cursor: Any, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -167,6 +169,7 @@ def _young(settings: MariaDBSettings) -> Any:
         kept.close()
     connection = open_session(settings)
     _opened[connection] = time.monotonic()
+    _numbers[connection] = connection.connection_id
     return connection
 
 
@@ -185,6 +188,7 @@ def _forget_inherited() -> None:
             os.dup2(null, connection.socket.detach())
     os.close(null)
     _opened.clear()
+    _numbers.clear()
     _idle.clear()
 
 

@@ -153,10 +153,11 @@ def _deadly(
             to.send(f"{number} " + " ".join(str(each)[:200] for each in args[1:3] if isinstance(each, (str, bytes))))
         if kill == Kill(number, BEFORE):
             _die()
-        answer = send(*args, **kwargs)
-        if kill == Kill(number, AFTER):
-            _die()
-        return answer
+        try:
+            return send(*args, **kwargs)
+        finally:
+            if kill == Kill(number, AFTER):
+                _die()
 
     return sends
 
