@@ -26,6 +26,7 @@ from sqlalchemy import Column, Double, Integer, String
 from luigi_sinks import Origin, config, load, versions, writer
 from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
 from luigi_sinks.elasticsearch.connection import ask
+from luigi_sinks.elasticsearch.pool import open_pool
 from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.mariadb import MariaDBSettings, MariaDBSink, connection, driver
 from luigi_sinks.mariadb import parse_schema as parse_columns
@@ -34,7 +35,7 @@ from luigi_sinks.neo4j.connection import query
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, State, Version
 
-BEFORE, AFTER = "before", "after"
+BEFORE, AFTER, LATE = "before", "after", "late"
 LONGEST = 30
 """Seconds that a process may take that runs after a kill."""
 
@@ -48,17 +49,19 @@ class Store:
 
     `senders` returns the classes and methods of the driver that send one request each.
     `held` returns the ids of the versions of which the store holds anything: not by the registry.
+    `resend` sends a request again, as a network may deliver it long after its sender has died.
     """
 
     open: Callable[[str], Sink]
     senders: Callable[[], Iterable[tuple[Any, str]]]
     held: Callable[[Sink], set[str]]
+    resend: Callable[[Any, Sequence[Any]], None] | None = None
     kind: str = ""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """When a process dies: before or after the request of this number, counted from 1."""
+    """When a process dies: before or after the request of this number, counted from 1; a late one arrives later."""
 
     number: int
     when: str
@@ -66,11 +69,12 @@ class Kill:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: what it raised, and the requests that it sent."""
+    """How a process ended: what it raised, what it sent, and the arguments of a request that is still to come."""
 
     exitcode: int
     error: str
     requests: Sequence[str]
+    late: Sequence[Any]
 
 
 def rows(kind: str, count: int) -> list[Any]:
@@ -125,7 +129,8 @@ def run(
             process.join()
             raise TimeoutError(f"{verb} of {dataset} waits for more than {LONGEST} s, after {told[-1:]}")
     error = next((str(each) for each in told if isinstance(each, BaseException)), "")
-    return Ended(process.exitcode, error, [each for each in told if isinstance(each, str)])
+    late = next((each for each in told if isinstance(each, tuple)), ())
+    return Ended(process.exitcode, error, [each for each in told if isinstance(each, str)], late)
 
 
 def _child(to, sections, name, dataset, verb, version, count, kill) -> None:  # type: ignore[no-untyped-def]
@@ -151,7 +156,9 @@ def _deadly(
         with lock:
             number = next(iter(numbers))
             to.send(f"{number} " + " ".join(str(each)[:200] for each in args[1:3] if isinstance(each, (str, bytes))))
-        if kill == Kill(number, BEFORE):
+        if kill == Kill(number, LATE):
+            to.send(args[1:])
+        if kill in {Kill(number, BEFORE), Kill(number, LATE)}:
             _die()
         try:
             return send(*args, **kwargs)
@@ -183,6 +190,11 @@ def _indices(sink: Any) -> set[str]:
     found = ask(sink.settings, lambda es: es.indices.get_alias(index=f"{sink.dataset}~*", expand_wildcards="all"))
     ends = [index.split("~")[1:] for index in found]
     return {end[1] for end in ends if end != ["registry"]}
+
+
+def _request_again(sink: Any, request: Sequence[Any]) -> None:
+    method, url, body, headers = request
+    open_pool(sink.settings).urlopen(method, url, body, headers, timeout=30, retries=False)
 
 
 ITEM = Node("Item", key="id", properties={"id": int, "name": str, "amount": float})
@@ -226,8 +238,8 @@ def _seqs(sink: Any) -> set[str]:
 
 
 STORES: Mapping[str, Store] = {
-    "neo4j": Store(_neo4j, _queries, _nodes, "Item"),
-    "elasticsearch": Store(_elasticsearch, _requests, _indices),
+    "neo4j": Store(_neo4j, _queries, _nodes, kind="Item"),
+    "elasticsearch": Store(_elasticsearch, _requests, _indices, _request_again),
     "mariadb": Store(_mariadb, _statements, _seqs),
 }
 
