@@ -143,11 +143,6 @@ def _refusal(index: str, templates: Iterable[str] | None, what: Iterable[str]) -
 
 def _impossible(index: str, rejected: Rejected, templates: Iterable[str] | None) -> BadSetting:
     """Return the error for an index that the cluster does not create."""
-    if rejected.kind == "validation_exception":
-        return BadSetting(
-            f"index {index}: the cluster takes no more shards ({rejected.reason}). Choose a coarser partition, such as "
-            "a month for a day, prune old versions, or raise cluster.max_shards_per_node"
-        )
     among = f", with index template {' and '.join(map(repr, templates))}" if templates else ""
     return BadSetting(f"index {index}: the cluster refuses the mapping or the settings{among}: {rejected.reason}")
 

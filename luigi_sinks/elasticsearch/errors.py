@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -52,6 +53,8 @@ _KINDS: dict[int, type[Rejected]] = {
     HTTPStatus.REQUEST_TIMEOUT: Late,
 }
 
+_OPERATION = re.compile(r"operation_bytes=(\d+), max_\w+=(\d+)")
+
 BLOCK = "cluster_block_exception"
 
 _CERTIFICATE_WANTED = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_HANDSHAKE_FAILURE")
@@ -63,15 +66,35 @@ def from_response(settings: ElasticsearchSettings, status: int, body: Any) -> Si
     kind, reason = _detail(body)
     if reason.lstrip().startswith("<"):
         reason = "(an HTML page, probably from a proxy)"
-    if kind == BLOCK and status != HTTPStatus.SERVICE_UNAVAILABLE:
-        return blocked(settings.where, reason)
-    if status in _BUSY:
-        return Unavailable(f"{settings.where} is busy or not ready: {status} {reason}; try again later")
+    if (state := _state(settings.where, status, kind, reason)) is not None:
+        return state
     if kind == "security_exception":
         return Forbidden(f"{settings.where}: {reason}. `luigi-sinks grants` prints the role that is needed")
     if status == HTTPStatus.FORBIDDEN and isinstance(body, Mapping) and not kind:  # from AWS, before the cluster
         return Forbidden(f"{settings.where}: {reason}; see its access policy, and the policies of this identity")
     return _KINDS.get(status, Rejected)(status, kind, reason)
+
+
+def _state(where: str, status: int, kind: str, reason: str) -> SinkError | None:
+    """Return the error for what the cluster cannot take now, or at all; None for any other response."""
+    if kind == BLOCK and status != HTTPStatus.SERVICE_UNAVAILABLE:
+        return blocked(where, reason)
+    if kind == "validation_exception" and "shards open" in reason:
+        return BadSetting(
+            f"{where}: the cluster takes no more shards ({reason}). Choose a coarser partition, such as a month for a "
+            "day, prune old versions, or raise cluster.max_shards_per_node"
+        )
+    if never_fits(reason):
+        return TooLarge(status, kind, reason)
+    if status in _BUSY:
+        return Unavailable(f"{where} is busy or not ready: {status} {reason}; try again later")
+    return None
+
+
+def never_fits(reason: str) -> bool:
+    """Tell whether a cluster has no room for a request, and would not have it if nothing else were under way."""
+    found = _OPERATION.search(reason)
+    return found is not None and int(found[1]) > int(found[2])
 
 
 def blocked(where: str, reason: str) -> Unavailable:

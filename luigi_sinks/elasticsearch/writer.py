@@ -18,7 +18,7 @@ import msgspec
 
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch.connection import CHANGE, TooLarge, ask, pause
-from luigi_sinks.elasticsearch.errors import BLOCK, blocked
+from luigi_sinks.elasticsearch.errors import BLOCK, blocked, never_fits
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadRow, Forbidden, Unavailable
 from luigi_sinks.sink import Part
@@ -95,7 +95,9 @@ class PartWriter:
         failed = {index: result for index, result in results if "error" in result}
         for index, result in failed.items():
             self._judge(index, result)
-        return failed
+        large = {index: lines[index] for index, result in failed.items() if never_fits(_reason(result["error"]))}
+        others = {index: result for index, result in failed.items() if index not in large}
+        return others | self._halves(large) if large else others
 
     def _halves(self, lines: dict[int, bytes]) -> dict[int, Any]:
         indices = list(lines)
@@ -152,7 +154,7 @@ class PartWriter:
             index,
             largest,
             f"makes the document of {size:,} bytes larger than the server takes in one request; leave it out or "
-            "cut it, or raise http.max_content_length there",
+            "cut it, or allow larger requests there (http.max_content_length, more heap)",
         )
 
     def _duplicate(self, index: int, earlier: int | None = None) -> BadRow:

@@ -1,6 +1,7 @@
 """What an operator, a full disk or another process does to the indices of a load, and how the errors read."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -25,6 +26,12 @@ def block(cluster, dataset):
     yield block
     for name in BLOCKS:
         block(name, "*", None)
+
+
+@pytest.fixture(scope="session")
+def settings(settings):
+    """Wait for little: what is blocked stays so."""
+    return replace(settings, patience=0.5)
 
 
 @pytest.mark.parametrize("name", BLOCKS)
@@ -58,12 +65,12 @@ def test_an_index_that_goes_while_it_is_sealed_is_a_conflict(path, proxy, make_s
     method = {"/_cluster/health": "GET", "/_refresh": "POST"}.get(path, "PUT")
     proxy.before(method, path, lambda: cluster("DELETE", f"/{cluster.indices(f'{dataset}~_all')[0]}"))
     with pytest.raises(Conflict, match="its index is deleted; load again"):
-        load_rows(make_sink(settings=proxy.settings), [{"id": 1}])
+        load_rows(make_sink(settings=replace(proxy.settings, patience=0.5)), [{"id": 1}])
 
 
 def test_a_replica_that_is_slow_does_not_fail_a_load(proxy, make_sink, load_rows, caplog):
     proxy.refuse(408, lambda method, path, _: "wait_for_status=green" in path, body={"timed_out": True})
-    sink = make_sink(settings=proxy.settings, number_of_replicas=0)
+    sink = make_sink(settings=replace(proxy.settings, patience=0.5), number_of_replicas=0)
     with caplog.at_level(logging.WARNING, "luigi_sinks"):
         load_rows(sink, [{"id": 1}])
     assert [record.state for record in sink.records()] == [State.PUBLISHED]
@@ -72,14 +79,33 @@ def test_a_replica_that_is_slow_does_not_fail_a_load(proxy, make_sink, load_rows
 
 def test_shards_that_do_not_start_are_named(proxy, make_sink, load_rows):
     proxy.refuse(408, lambda method, path, _: "/_cluster/health" in path, body={"timed_out": True})
-    sink = make_sink(settings=proxy.settings)
+    sink = make_sink(settings=replace(proxy.settings, patience=0.5))
     with pytest.raises(Unavailable, match="its shards do not start; see GET _cluster/allocation/explain"):
         load_rows(sink, [{"id": 1}])
 
 
-def test_a_document_that_is_too_large_is_refused_by_its_largest_field(proxy, make_sink, load_rows):
-    proxy.refuse(413, lambda method, path, body: "_bulk" in path and len(body) > 20_000)
-    sink = make_sink(settings=proxy.settings, mapping={"id": {"type": "integer"}, "text": {"type": "text"}})
+ROOM = {
+    "type": "es_rejected_execution_exception",
+    "reason": "[coordinating_operation_bytes=3, max_coordinating_bytes=2]",
+}
+TOO_LARGE = {
+    "for a proxy": (413, None),
+    "for the memory of the node that is asked": (429, {"error": ROOM}),
+    "for the memory of the shard's node": (
+        200,
+        {"errors": True, "items": [{"create": {"status": 429, "error": ROOM}}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", TOO_LARGE)
+def test_a_document_that_is_too_large_is_refused_by_its_largest_field(what, proxy, make_sink, load_rows):
+    status, body = TOO_LARGE[what]
+    several = {"errors": True, "items": 2 * body["items"]} if status == 200 else body
+    proxy.refuse(status, lambda method, path, sent: sent.count(b"create") == 2, body=several)
+    proxy.refuse(status, lambda method, path, sent: b"create" in sent and len(sent) > 20_000, body=body)
+    mapping = {"id": {"type": "integer"}, "text": {"type": "text"}}
+    sink = make_sink(settings=replace(proxy.settings, patience=0.5), mapping=mapping)
     with pytest.raises(BadRow, match=r"row 2, field 'text': makes the document of 30,\d+ bytes larger than the server"):
         load_rows(sink, [{"id": 1, "text": "short"}, {"id": 2, "text": "x" * 30_000}])
 
@@ -90,7 +116,7 @@ def test_what_the_cluster_has_no_room_for_is_said_in_its_words(proxy, make_sink,
     body = {"errors": True, "items": [{"create": {"status": 429, "error": error}}]}
     proxy.refuse(200, lambda method, path, _: "_bulk" in path and "staged" in path, body=body)
     with pytest.raises(Unavailable, match=f"the cluster has no room for documents: {reason}; try again later"):
-        load_rows(make_sink(settings=proxy.settings), [{"id": 1}])
+        load_rows(make_sink(settings=replace(proxy.settings, patience=0.5)), [{"id": 1}])
 
 
 def test_an_index_that_goes_before_a_repeated_part_is_compared_is_a_conflict(
@@ -99,7 +125,7 @@ def test_an_index_that_goes_before_a_repeated_part_is_compared_is_a_conflict(
     proxy.lose_answers("PUT", "_bulk")
     proxy.before("POST", "_mget", lambda: cluster("DELETE", f"/{cluster.indices(f'{dataset}~_all')[0]}"))
     with pytest.raises(Conflict, match="its index is closed to writes or deleted; load again"):
-        load_rows(make_sink(settings=proxy.settings), [{"id": 1}])
+        load_rows(make_sink(settings=replace(proxy.settings, patience=0.5)), [{"id": 1}])
 
 
 def test_the_note_of_a_part_that_another_process_has_cleared_is_a_conflict(
@@ -113,4 +139,4 @@ def test_the_note_of_a_part_that_another_process_has_cleared_is_a_conflict(
     proxy.lose_answers("PUT", "_bulk")
     proxy.before("GET", f"/{dataset}~registry/_doc/", clear)
     with pytest.raises(Conflict, match="its index is closed to writes or deleted; load again"):
-        load_rows(make_sink(settings=proxy.settings), [{"id": 1}])
+        load_rows(make_sink(settings=replace(proxy.settings, patience=0.5)), [{"id": 1}])

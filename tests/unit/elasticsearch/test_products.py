@@ -147,6 +147,13 @@ def test_a_403_to_a_head_which_has_no_words_is_a_refusal():
         (403, {"Message": "User: somebody is not authorized"}, Forbidden),
         (403, {"error": {"type": "cluster_block_exception", "reason": "read-only"}}, Unavailable),
         (408, {"timed_out": True}, errors.Late),
+        (429, {"error": {"type": "es_rejected", "reason": "[operation_bytes=9, max_primary_bytes=10]"}}, Unavailable),
+        (
+            429,
+            {"error": {"type": "es_rejected", "reason": "[operation_bytes=11, max_primary_bytes=10]"}},
+            errors.TooLarge,
+        ),
+        (400, {"error": {"type": "validation_exception", "reason": "[9]/[9] maximum shards open"}}, BadSetting),
     ],
 )
 def test_an_answer_of_either_product_means_the_same(status, body, kind):
