@@ -253,11 +253,11 @@ def _read_meanwhile(driver, cypher, gate, query, publish):
 
 def test_a_ready_query_reads_one_partition_or_all(settings, dataset, cypher):
     sink = Neo4jSink(settings, dataset, ITEMS)
-    for partition in ("p1", "it's"):
+    for partition in ("p1", "p2"):
         load(sink, partition, ORIGIN, [("Item", (1, 0))])
     body = "MATCH (a:Item__v {_version: version}) RETURN partition, count(a) ORDER BY partition"
-    assert cypher(read_query(dataset, body)) == [("it's", 1), ("p1", 1)]
-    assert cypher(read_query(dataset, body, partition="it's")) == [("it's", 1)]
+    assert cypher(read_query(dataset, body)) == [("p1", 1), ("p2", 1)]
+    assert cypher(read_query(dataset, body, partition="p2")) == [("p2", 1)]
     assert cypher(read_query(dataset, body, partition="none")) == []
 
 
