@@ -105,11 +105,13 @@ class SQLiteStage:
 
     def _check(self, db: sqlite3.Connection) -> None:
         parts = db.execute(
-            "SELECT number, kind, first_row, body FROM part WHERE id = ? ORDER BY number", (self.version.id,)
+            "SELECT number, kind, first_row FROM part WHERE id = ? ORDER BY number", (self.version.id,)
         ).fetchall()
         keys: dict[str, dict[Any, int]] = {kind: {} for kind in self.sink.contract.shapes}
         others: dict[tuple[str, ...], dict[Any, int]] = defaultdict(dict)
-        for number, kind, first_row, body in parts:
+        for number, kind, first_row in parts:
+            place = (self.version.id, number)
+            ((body,),) = db.execute("SELECT body FROM part WHERE id = ? AND number = ?", place)
             shape = self.sink.contract.shapes[kind]
             rows = decode(body, shape.rows_type)
             self._check_keys(keys[kind], shape, first_row, rows)

@@ -64,3 +64,9 @@ def test_a_load_that_kept_its_rows_would_be_found(config):
 @pytest.mark.parametrize("store", ["mariadb", "elasticsearch", "neo4j"])
 def test_a_part_is_bounded_by_its_own_bytes_when_rows_change_their_size(config, store, mix):
     assert peak(config, store, f"memory_{secrets.token_hex(4)}", LARGE, mix, LARGE_TEXT) < LIMIT
+
+
+def test_sqlite_too_holds_one_part_of_a_load_at_a_time(tmp_path):
+    path = tmp_path / "luigi.cfg"
+    path.write_text(f"[luigi_sinks]\nlocal = {tmp_path / 'local'}\n")
+    assert peak(path, "mariadb", "memory", LARGE, "tiny first", LARGE_TEXT) < LIMIT // 2
