@@ -92,7 +92,8 @@ def _ratios(ours: Sequence[float], theirs: Sequence[float]) -> str:
 
 
 def configured(store: str, folder: Path) -> Path:
-    """Write a luigi.cfg for a store, which runs."""
+    """Write a luigi.cfg for a store, which runs. Each checkout has a folder: their files may differ in format."""
+    folder.mkdir(exist_ok=True)
     path = folder / f"{store}.cfg"
     if store == "sqlite":
         path.write_text(f"[luigi_sinks]\nlocal = {folder / 'local'}\n")
@@ -113,8 +114,10 @@ def main(ref: str, *stores: str) -> None:
     with tempfile.TemporaryDirectory() as folder, checkout(ref) as other:
         for store in chosen:
             with ExitStack() as stack:
-                luigi_cfg = configured(store, Path(folder))
-                here, there = (stack.enter_context(Loader(place, luigi_cfg, store)) for place in (HERE, other))
+                here, there = (
+                    stack.enter_context(Loader(place, configured(store, Path(folder, name)), store))
+                    for name, place in (("here", HERE), ("there", other))
+                )
                 for case in CASES:
                     print(f"{store + ', ' + case:24}{compare(here, there, case)}", flush=True)
 

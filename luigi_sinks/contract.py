@@ -19,7 +19,7 @@ import msgspec
 
 from luigi_sinks.errors import BadRow, did_you_mean
 from luigi_sinks.kept import change
-from luigi_sinks.plain import FLAT, NotPlain, is_flat, is_flat_list, plain, plainer_row
+from luigi_sinks.plain import NotPlain, flat_list, is_flat, is_flat_list, plain, plainer_row
 
 _JSON = msgspec.json.Encoder()
 _ESCAPED_NUL = b"\\u0000"
@@ -83,11 +83,23 @@ class Shape(Protocol):
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a row. `refuse` returns why a value is wrong, for rules that msgspec cannot check; else None."""
+    """A field of a row. `refuse` returns why a value is wrong, for rules that msgspec cannot check; else None.
+
+    `take` copies a value, so that the user cannot change it, or raises NotPlain; by default it
+    follows from the type.
+    """
 
     name: str
     type: Any
     refuse: Callable[[Any], str | None] | None = None
+    take: Callable[[Any], Any] | None = None
+
+    @property
+    def taken_by(self) -> Callable[[Any], Any] | None:
+        """What takes a value; None if no accepted value can be changed."""
+        if self.take or is_flat(self.type):
+            return self.take
+        return flat_list if is_flat_list(self.type) else plain
 
 
 @dataclass(frozen=True)
@@ -111,13 +123,12 @@ class TupleShape:
     @cached_property
     def is_flat(self) -> bool:
         """Whether all fields are of types whose values cannot be changed."""
-        return not self._changeable
+        return not self._takers
 
     @cached_property
-    def _changeable(self) -> Sequence[tuple[int, bool]]:
-        """The positions of values that can be changed, and whether a list there holds only values that cannot."""
-        types = [(position, field.type) for position, field in enumerate(self.fields)]
-        return [(position, is_flat_list(kind)) for position, kind in types if not is_flat(kind)]
+    def _takers(self) -> Sequence[tuple[int, Callable[[Any], Any]]]:
+        """The positions of values that can be changed, and what takes them."""
+        return [(position, field.taken_by) for position, field in enumerate(self.fields) if field.taken_by]
 
     @cached_property
     def _values(self) -> Callable[[Any], tuple[Any, ...]]:
@@ -160,14 +171,13 @@ class TupleShape:
 
     def take(self, row: Any) -> tuple[Any, ...]:
         """Return the row as a tuple in the order of the fields, with copies of what can be changed."""
-        taken = row if type(row) is tuple and len(row) == len(self.fields) else self._as_tuple(0, row)
-        copied: list[Any] | None = None
-        for position, holds_flat in self._changeable:
-            if type(value := taken[position]) not in FLAT:
-                copied = list(taken) if copied is None else copied
-                is_known = holds_flat and type(value) is list
-                copied[position] = value.copy() if is_known else plain_value(self.names[position], value)
-        return taken if copied is None else tuple(copied)
+        taken = list(self._as_tuple(0, row))
+        try:
+            for position, take in self._takers:
+                taken[position] = take(taken[position])
+        except NotPlain as unfit:
+            raise WrongRow(0, self.names[position], unfit.reason) from None
+        return tuple(taken)
 
     def _as_tuples(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Return the rows as tuples: all at once if they have the same type and length, else one by one."""
@@ -216,10 +226,10 @@ class Contract:
     def follow(self, kind: str, next_kind: str) -> None:
         """Raise WrongRow if rows of `next_kind` must not follow rows of `kind` ("" before the first row)."""
 
-    def dangling(self, kind: str, row: Any, keys: Mapping[str, Collection[Any]]) -> str:
-        """Return the field of an accepted row that refers to a missing key; empty if none does. `keys` are by kind."""
-        del kind, row, keys
-        return ""
+    def dangling(self, kind: str, rows: Sequence[Any], keys: Mapping[str, Collection[Any]]) -> Mapping[int, str]:
+        """Return the fields of accepted rows that refer to a missing key, by the row's index. `keys` are by kind."""
+        del kind, rows, keys
+        return {}
 
     @property
     def sets_aside(self) -> bool:
@@ -309,14 +319,6 @@ def _is_readable(shape: Shape, row: Any) -> bool:
     except (ArithmeticError, AttributeError, TypeError, ValueError):
         return False
     return True
-
-
-def plain_value(field: str, value: Any) -> Any:
-    """Return a copy of a field's value that the user cannot change. Raises WrongRow if it cannot be copied."""
-    try:
-        return plain(value)
-    except NotPlain as unfit:
-        raise WrongRow(0, field, unfit.reason) from None
 
 
 class _DirtyText(Exception):

@@ -13,7 +13,9 @@ from typing import Any
 
 import msgspec
 
-_ENCODER = msgspec.json.Encoder()
+from luigi_sinks.plain import MOST_LEVELS, TOO_DEEP, NotPlain, is_too_deep, plain
+
+_ENCODER, _DECODER = msgspec.json.Encoder(), msgspec.json.Decoder()
 _FINER_THAN_MICROSECONDS = re.compile(r"[.,]\d{6}\d*[1-9]")
 _MINUTE = timedelta(minutes=1)
 _JSON_TYPES = (dict, list, str, int, float, bool, type(None))
@@ -40,22 +42,29 @@ def change(given: Any, kept: Any) -> tuple[str, str] | None:
     return ("", reason) if reason else None
 
 
-def change_in_json(value: Any) -> str | None:
-    """Return how JSON would change a value; None if it would not.
+def json_copy(value: Any) -> Any:
+    """Return a value as JSON gives it back. Raises NotPlain if that is not the same value.
 
     Example:
-        >>> change_in_json({"a": [1, (2, 3)]})
-        'holds a tuple, which JSON would change; give dicts with text keys, lists, text, whole numbers, finite floats, bools and None'
+        >>> json_copy({"a": [1, (2, 3)]})
+        Traceback (most recent call last):
+            ...
+        luigi_sinks.plain.NotPlain: holds a tuple, which JSON would change; give dicts with text keys, lists, text, whole numbers, finite floats, bools and None
 
     """  # noqa: E501 - an error is one line
+    copy = _through_json(value)
+    if copy is msgspec.UNSET and (copy := _through_json(value := plain(value))) is msgspec.UNSET:
+        raise NotPlain(f"holds {next(_not_json(value), 'a value')}, which JSON would change; {_ONLY_JSON}")
+    return copy
+
+
+def change_in_json(value: Any) -> str | None:
+    """Return how JSON would change a value; None if it would not."""
     try:
-        if msgspec.json.decode(_ENCODER.encode(value)) == value:
-            return None
-    except RecursionError:
-        return "is nested too deeply for JSON; give fewer levels"
-    except (TypeError, ValueError, OverflowError):
-        pass  # what cannot be written, or compared, is found below
-    return f"holds {next(_not_json(value), 'a value')}, which JSON would change; {_ONLY_JSON}"
+        json_copy(value)
+    except NotPlain as unfit:
+        return unfit.reason
+    return None
 
 
 def odd_offset(moment: datetime | time) -> str | None:
@@ -67,6 +76,21 @@ def odd_offset(moment: datetime | time) -> str | None:
     if not offset or not offset % _MINUTE:
         return None
     return f"has an offset of {offset}, and only whole minutes are kept; convert it to UTC"
+
+
+def _through_json(value: Any) -> Any:
+    """Return what JSON makes of a value, or UNSET if that is another value."""
+    try:
+        text = _ENCODER.encode(value)
+        if (copy := _DECODER.decode(text)) != value:
+            return msgspec.UNSET
+    except RecursionError:
+        raise NotPlain(TOO_DEEP) from None
+    except (TypeError, ValueError, OverflowError):
+        return msgspec.UNSET
+    if text.count(b"[") + text.count(b"{") > MOST_LEVELS and is_too_deep(copy):
+        raise NotPlain(TOO_DEEP)
+    return copy
 
 
 def _change(given: Any, kept: Any) -> str | None:

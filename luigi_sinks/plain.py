@@ -13,6 +13,7 @@ from collections import UserList, deque
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import chain
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -22,6 +23,8 @@ FLAT = frozenset({str, int, float, bool, NoneType, bytes, date, datetime, time, 
 
 MOST_LEVELS = 100
 """How deep values may be nested: far below Python's limit of recursion, far above what stores keep."""
+
+TOO_DEEP = f"is nested more than {MOST_LEVELS} levels deep; flatten it, or give it as text"
 
 _FLAT_TYPES = frozenset({str, int, float, bool, NoneType, date, datetime, time, timedelta, Decimal})
 """The types of fields that accept no value that could be changed; a UUID may be given as a bytearray."""
@@ -52,7 +55,7 @@ def plain(value: Any, level: int = 0) -> Any:
     if kind in FLAT:
         return value
     if level > MOST_LEVELS:
-        raise NotPlain(f"is nested more than {MOST_LEVELS} levels deep; flatten it, or give it as text")
+        raise NotPlain(TOO_DEEP)
     if kind is list:
         return [each if type(each) in FLAT else plain(each, level + 1) for each in value]
     if kind is dict and _TEXT.issuperset(map(type, value)):
@@ -62,6 +65,20 @@ def plain(value: Any, level: int = 0) -> Any:
                 copied[key] = plain(each, level + 1)
         return copied
     return _converted(value, level)
+
+
+def flat_list(value: Any) -> Any:
+    """Return the plain form of a value that is right only if it is a list of values that cannot be changed."""
+    return value.copy() if type(value) is list else plain(value)
+
+
+def is_too_deep(value: Any) -> bool:
+    """Return whether dicts and lists are nested too deep."""
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        containers = [each.values() if type(each) is dict else each for each in level if type(each) in {dict, list}]
+        level = list(chain.from_iterable(containers))
+    return bool(level)
 
 
 def plainer_row(row: Any) -> Any:

@@ -6,13 +6,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
-from sys import getsizeof
 from typing import Any, Self
+
+import msgspec
 
 from luigi_sinks.contract import Contract, WrongRow
 from luigi_sinks.errors import BadRow
-from luigi_sinks.plain import FLAT
 from luigi_sinks.sink import Part, Stage
+
+_JSON = msgspec.json.Encoder(enc_hook=str)
+"""Measures rows before they are checked, of whatever values."""
 
 _PART_BYTES = 4_000_000
 """The target size of a part as JSON: large enough for speed, small enough to keep several in memory."""
@@ -179,14 +182,12 @@ def _rows_of_frame(frame: Any, names: Sequence[str]) -> Iterable[Any]:
     return frames.rows(frame, names)
 
 
-def _size(value: Any) -> int:
-    """Return about how many bytes of memory a value takes."""
-    if isinstance(value, (dict, list, tuple)):
-        values = value.values() if isinstance(value, dict) else value
-        if FLAT.issuperset(map(type, values)):
-            return sum(map(getsizeof, values), 100)
-        return sum(map(_size, values), 100)
-    return getsizeof(value)
+def _size(row: Any) -> int:
+    """Return the size of a row as JSON, in bytes; for one that has none, that of a run, so that it is checked soon."""
+    try:
+        return len(_JSON.encode(row))
+    except (TypeError, ValueError, RecursionError):
+        return _RUN_BYTES
 
 
 def _why_not_a_row(row: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -11,11 +12,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from luigi_sinks.contract import Contract, WrongRow, plain_value
+from luigi_sinks.contract import Contract, WrongRow
 from luigi_sinks.elasticsearch import types
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.kept import change
-from luigi_sinks.plain import FLAT
+from luigi_sinks.plain import NotPlain, plain
 
 _UNKNOWN = re.compile(r"unknown field `(.*)` - at `\$\[(\d+)\](.*)`$")
 _MISSING = re.compile(r"required field `(.*)` - at `\$\[(\d+)\]`$")
@@ -38,6 +39,9 @@ _REFUSED = (
     ),
 )
 """Settings that are refused unless they have one of these values, and why."""
+
+_SENT = frozenset({str, int, float, bool, type(None), bytes, date, datetime})
+"""The types of values that are sent as they are; in lists and dicts too."""
 
 _METADATA = frozenset({"_id", "_index", "_source", "_routing", "_score", "_type", "_version"})
 _METADATA_ADVICE = (
@@ -80,14 +84,17 @@ class DocumentShape:
     def take(self, row: Any) -> dict[str, Any]:
         """Return a copy of a document, with values of its own; or the document of a tuple."""
         document: dict[str, Any] = row.copy() if type(row) is dict else self._named(row)
-        if not FLAT.issuperset(map(type, document.values())):
-            for name, value in document.items():
-                if type(value) not in FLAT:
-                    document[name] = plain_value(name, value)
+        is_sent = True
+        for name, value in document.items():
+            if type(value) not in _SENT:
+                document[name], is_as_json = _taken(name, value)
+                is_sent = is_sent and is_as_json
+        if not is_sent:
+            self._refuse_change(document)
         return document
 
     def accept(self, documents: Sequence[Any]) -> Sequence[Any]:
-        """Check the documents, and return them as the values that are sent."""
+        """Check the documents, whose values are those that are sent."""
         try:
             msgspec.convert(documents, self._documents, dec_hook=types.checked, builtin_types=(bytes,))
         except msgspec.ValidationError as error:
@@ -95,12 +102,16 @@ class DocumentShape:
             if wrong is None:
                 raise
             raise wrong from None
-        detached: list[dict[str, Any]] = msgspec.to_builtins(documents, builtin_types=(bytes, date, datetime))
-        if detached != documents:
-            for index, (given, kept) in enumerate(zip(documents, detached, strict=True)):
-                if found := change(given, kept):
-                    raise WrongRow(index, found[0].lstrip("."), found[1])
-        return detached
+        return documents
+
+    def _refuse_change(self, document: Mapping[str, Any]) -> None:
+        """Raise WrongRow for a document that fits, if another one would be sent. One that does not is refused later."""
+        try:
+            self.accept([document])
+        except (WrongRow, msgspec.ValidationError, ArithmeticError, AttributeError, TypeError, ValueError):
+            return
+        if found := change(document, msgspec.to_builtins(document, builtin_types=(bytes, date, datetime))):
+            raise WrongRow(0, found[0].lstrip("."), found[1])
 
     def field_at(self, path: str) -> str:
         """Name the field at `.carrier.codes[2]`: `carrier.codes`."""
@@ -141,6 +152,18 @@ class DocumentShape:
         for name in filter(None, place.split(".")):
             properties = properties[name]["properties"]
         return properties
+
+
+def _taken(field: str, value: Any) -> tuple[Any, bool]:
+    """Return a copy that the user cannot change, and whether it holds only what JSON has a type for, and tuples."""
+    with suppress(TypeError, ValueError, RecursionError):
+        if (copy := msgspec.to_builtins(value)) == value:
+            return copy, True
+    try:
+        copy = plain(value)
+    except NotPlain as unfit:
+        raise WrongRow(0, field, unfit.reason) from None
+    return copy, type(copy) in _SENT
 
 
 @dataclass(frozen=True)

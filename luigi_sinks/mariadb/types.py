@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from luigi_sinks.errors import BadSetting, NotInstalled
-from luigi_sinks.kept import change_in_json
+from luigi_sinks.kept import json_copy
 
 try:
     import sqlalchemy as sa
@@ -36,6 +36,7 @@ _BYTES |= {"LONGBLOB": 2**32}
 _SINGLE_PRECISION = 24
 _LARGEST_SINGLE = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 _LARGEST_DOUBLE = struct.unpack("<d", b"\xff\xff\xff\xff\xff\xff\xef\x7f")[0]
+_NO_JSON = "is None; give JSON, or declare the column nullable"
 _CONTROL = re.compile(r"[\0-\x1f]")
 _AS_IN_JSON = frozenset("\b\t\n\r")
 _SPELLING = str.maketrans({"\\": r"\\", '"': r"\""})
@@ -48,13 +49,15 @@ class Codec:
     `type` is what msgspec checks, and `refuse` gives a reason against a value that
     msgspec accepts. Values travel as JSON; `spell` changes those of a column whose JSON
     the server would read as something else. `load` turns what the server read into the
-    column's value in SQL. `luigi_sinks.mariadb.reader` reads the values back.
+    column's value in SQL. `take` copies values that can be changed, if the field of
+    the contract has to know how. `luigi_sinks.mariadb.reader` reads the values back.
     """
 
     type: Any
     refuse: Callable[[Any], str | None] | None = None
     spell: Callable[[Sequence[Any]], Sequence[Any]] | None = None
     load: str = ""
+    take: Callable[[Any], Any] | None = None
 
     def optional(self) -> Codec:
         """Return the codec for a column of this type that may be NULL."""
@@ -225,9 +228,11 @@ def _(kind: sa.TIMESTAMP) -> Codec:
     raise BadSetting(f"{kind!r} shifts with each session's time zone and ends in 2038; use DateTime()")
 
 
-def _finer_than(kind: Any) -> Callable[[Any], str | None]:
+def _finer_than(kind: Any) -> Callable[[Any], str | None] | None:
     """Refuse fractions of a second that the column does not keep; the server would cut them off."""
     digits = getattr(kind, "fsp", None) or 0
+    if digits >= 6:  # noqa: PLR2004 - microseconds, which is all that Python has
+        return None
     step = 10 ** (6 - digits)
     reason = (
         f"has fractions of a second, of which the column keeps {digits} digits; "
@@ -239,15 +244,11 @@ def _finer_than(kind: Any) -> Callable[[Any], str | None]:
 @codec.register
 def _(kind: sa.JSON) -> Codec:
     del kind
-    return Codec(Any, _refuse_json, _spelled_json)
+    return Codec(Any, lambda value: _NO_JSON if value is None else None, _spelled_json, take=json_copy)
 
 
 def _spelled_json(values: Sequence[Any]) -> Sequence[Any]:
     return _awkward_text([None if value is None else msgspec.json.encode(value).decode() for value in values])
-
-
-def _refuse_json(value: Any) -> str | None:
-    return "is None; give JSON, or declare the column nullable" if value is None else change_in_json(value)
 
 
 @codec.register(sa.Uuid)

@@ -226,10 +226,14 @@ class GraphContract(Contract):
         if kind in self.ends and next_kind not in self.ends:
             raise WrongRow(0, "", f"is a {next_kind} after the first {kind}; give all nodes before all relationships")
 
-    def dangling(self, kind: str, row: Any, keys: Mapping[str, Collection[Any]]) -> str:
-        """Name the end of a relationship that is not among the nodes."""
-        ends = zip((START, END), self.ends.get(kind, ()), row, strict=False)
-        return next((end for end, label, key in ends if (key,) not in keys[label]), "")
+    def dangling(self, kind: str, rows: Sequence[Any], keys: Mapping[str, Collection[Any]]) -> Mapping[int, str]:
+        """Name the ends of relationships that are not among the nodes, of each the first."""
+        found: dict[int, str] = {}
+        for position, (end, label) in enumerate(zip((START, END), self.ends.get(kind, ()), strict=False)):
+            for index, row in enumerate(rows):
+                if (row[position],) not in keys[label]:
+                    found.setdefault(index, end)
+        return dict(sorted(found.items()))
 
     @property
     def sets_aside(self) -> bool:

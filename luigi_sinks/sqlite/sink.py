@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import count
 from typing import Any, ClassVar
 
 from luigi_sinks import record as rules
@@ -125,12 +126,16 @@ class SQLiteStage:
                 )
 
     def _check_keys(self, seen: dict[Any, int], shape: Shape, first_row: int, rows: Sequence[Any]) -> None:
-        if shape.key:
-            for number, row in enumerate(rows, first_row):
-                key = shape.key_of(row)
-                earlier = seen.setdefault(key, number)
-                if earlier < number:
-                    raise self.sink.contract.duplicate(number, shape.key, key, earlier=earlier)
+        if not shape.key:
+            return
+        keys = list(map(shape.key_of, rows))
+        numbers = dict(zip(keys, count(first_row), strict=False))
+        if len(numbers) == len(keys) and seen.keys().isdisjoint(numbers):
+            seen.update(numbers)
+            return
+        number = next(number for number, key in enumerate(keys, first_row) if seen.setdefault(key, number) < number)
+        key = keys[number - first_row]
+        raise self.sink.contract.duplicate(number, shape.key, key, earlier=seen[key])
 
     def _check_unique(
         self, seen: dict[Any, int], fields: Sequence[str], first_row: int, rows: Iterable[Mapping[str, Any]]
@@ -140,13 +145,12 @@ class SQLiteStage:
             if None not in key and (earlier := seen.setdefault(key, number)) < number:
                 raise self.sink.contract.duplicate(number, fields, key, earlier=earlier)
 
-    def _standing(self, keys: dict[str, dict[Any, int]], kind: str, first_row: int, rows: Sequence[Any]) -> list[Any]:
+    def _standing(
+        self, keys: dict[str, dict[Any, int]], kind: str, first_row: int, rows: Sequence[Any]
+    ) -> Sequence[Any]:
         """Return the rows whose references lead somewhere; refuse the others unless they may be set aside."""
-        contract, kept = self.sink.contract, []
-        for number, row in enumerate(rows, first_row):
-            field = contract.dangling(kind, row, keys)
-            if not field:
-                kept.append(row)
-            elif not contract.sets_aside:
-                raise contract.bad_row(number, field, "refers to a row that is not there")
-        return kept
+        contract = self.sink.contract
+        dangling = contract.dangling(kind, rows, keys)
+        for index, field in dangling.items() if not contract.sets_aside else ():
+            raise contract.bad_row(first_row + index, field, "refers to a row that is not there")
+        return [row for index, row in enumerate(rows) if index not in dangling] if dangling else rows
