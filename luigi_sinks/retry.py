@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from itertools import chain, count, islice
+from itertools import chain, islice
 from typing import Any, ParamSpec, TypeVar, cast
 
 from luigi_sinks.errors import Unavailable
@@ -29,21 +27,22 @@ def retry_unavailable(
     `patience` bounds, in seconds, when the last attempt begins; 0 makes one attempt only.
     Raises Unavailable that says so once the time is over, and every other error at once.
     """
-    deadline = time.monotonic() + patience
-    for attempt in count():
-        try:
-            return call(*args, **kwargs)
-        except Unavailable as error:
-            left = deadline - time.monotonic()
-            if patience <= 0:
-                raise
-            if left <= 0:
-                raise Unavailable(
-                    f"{error}; retried for {patience:g} s, the patience of the store's section in luigi.cfg"
-                ) from error
-        longest = min(left, _LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))
-        time.sleep(longest * random.uniform(0.5, 1))  # noqa: S311 - it only keeps competitors apart
-    raise AssertionError("the loop ends by a result or an error")
+    import tenacity  # noqa: PLC0415 - slow: it imports tornado
+
+    wait = tenacity.wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
+    try:
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Unavailable),
+            wait=lambda state: min(wait(state), max(0.0, patience - (state.seconds_since_start or 0.0))),
+            stop=tenacity.stop_after_delay(patience),
+            reraise=True,
+        )(call, *args, **kwargs)
+    except Unavailable as error:
+        if patience <= 0:
+            raise
+        raise Unavailable(
+            f"{error}; retried for {patience:g} s, the patience of the store's section in luigi.cfg"
+        ) from error
 
 
 def patient(found: T, patience: float | None = None) -> T:
