@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Column, Integer, String
 
 from luigi_sinks import Origin, config, elasticsearch, load, mariadb, neo4j, versions
+from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import local, state
 
@@ -48,9 +49,11 @@ def own_server(monkeypatch):
         sections = {section: dict(written[section]) for section in written.sections()}
         sections[f"luigi_sinks.{name}"]["patience"] = str(PATIENCE)
         config.use(sections)
+        PROVIDER.forget()  # credentials of the same names, which are those of the suite's servers
 
     yield start
     config.use(None)
+    PROVIDER.forget()
     servers.down(purge=True)
     shutil.rmtree(folder, ignore_errors=True)
 

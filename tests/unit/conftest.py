@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from luigi.configuration import LuigiConfigParser, LuigiTomlParser
 
-from luigi_sinks import config
+from luigi_sinks import config, redaction
 
 Configure = Callable[..., None]
 
@@ -14,6 +14,13 @@ def _own_configuration() -> Iterator[None]:
     """Leave no mapping of a test in force for the next one."""
     yield
     config.use(None)
+
+
+@pytest.fixture(autouse=True)
+def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no secret of a test to be removed from what the next one says; many are ordinary words."""
+    monkeypatch.setattr(redaction, "_held", {kind: dict(known) for kind, known in redaction._held.items()})
+    monkeypatch.setattr(redaction, "_all", None)
 
 
 @pytest.fixture
