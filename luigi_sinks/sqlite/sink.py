@@ -18,7 +18,7 @@ from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record, StagedCounts
 from luigi_sinks.sink import Part
 from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
-from luigi_sinks.sqlite.types import decode, described, encode
+from luigi_sinks.sqlite.types import decode, described, encode, keys_type
 from luigi_sinks.version import Version
 
 
@@ -114,7 +114,7 @@ class SQLiteStage:
             place = (self.version.id, number)
             ((body,),) = db.execute("SELECT body FROM part WHERE id = ? AND number = ?", place)
             shape = self.sink.contract.shapes[kind]
-            rows = decode(body, shape.rows_type)
+            rows = decode(body, keys_type(shape))
             self._check_keys(keys[kind], shape, first_row, rows)
             for unique in shape.unique:
                 self._check_unique(others[unique], unique, first_row, map(shape.as_given, rows))

@@ -44,6 +44,15 @@ def encode(rows: Sequence[Any]) -> bytes:
     return msgspec.json.encode(rows)
 
 
+def keys_type(shape: Shape) -> Any:
+    """Return the type of a part's rows to read only their keys; all of rows without keys, which may refer to others."""
+    keys, (row_type,) = set(shape.key).union(*shape.unique), get_args(shape.rows_type)
+    if not keys or get_origin(row_type) is not tuple:
+        return shape.rows_type
+    kinds = zip(shape.names, get_args(row_type), strict=True)
+    return list[tuple[tuple(kind if name in keys else msgspec.Raw for name, kind in kinds)]]  # type: ignore[misc]  # made at run time
+
+
 def decode(body: bytes, rows_type: Any) -> Any:
     """Return a part's rows. Raises msgspec.ValidationError if they are of another type."""
     if body.startswith(b"["):
