@@ -110,7 +110,10 @@ class Aliases:
     def others(self, partition: str | None = None) -> list[Version]:
         """Return the versions that have an index which is not a head."""
         every = names.index(Version(self.dataset, partition or "*", "v*"))
-        found = ask(self.settings, lambda es: es.indices.get_alias(index=every, expand_wildcards="all"))
+        found = ask(
+            self.settings,
+            lambda es: es.indices.get_alias(index=every, expand_wildcards="all", ignore_unavailable=True),
+        )
         versions = {names.version(index): body["aliases"] for index, body in found.items()}
         return [each for each, aliases in versions.items() if names.head(self.dataset, each.partition) not in aliases]
 

@@ -223,7 +223,7 @@ class Registry:
         found = ask(
             self.settings,
             lambda es: es.indices.get_mapping(
-                index=names.index(Version(self.dataset, "*", "v*")), expand_wildcards="all"
+                index=names.index(Version(self.dataset, "*", "v*")), expand_wildcards="all", ignore_unavailable=True
             ),
         )
         is_done = True
