@@ -8,7 +8,7 @@ import pytest
 from luigi.configuration import get_config
 from typer.testing import CliRunner
 
-from luigi_sinks import config
+from luigi_sinks import config, writer
 from luigi_sinks.cli.app import app
 from luigi_sinks.testing import servers
 
@@ -80,3 +80,10 @@ def command_of(monkeypatch, tmp_path):
     yield command_of
     for module in made:
         sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Have a part take about a hundred rows."""
+    for most in ("_RUN_ROWS", "_PART_ROWS"):
+        monkeypatch.setattr(writer, most, 100)

@@ -51,7 +51,7 @@ def secret(tmp_path, settings):
 
 @pytest.mark.parametrize("call", ["head", "records", "load"])
 def test_a_store_that_is_down_is_an_error_of_every_call(make_sink, settings, closed_port, load_rows, call):
-    sink = make_sink(settings=replace(settings, port=closed_port))
+    sink = make_sink(settings=replace(settings, port=closed_port, patience=0))
     calls = {
         "head": lambda: sink.head("_all"),
         "records": lambda: list(sink.records()),
@@ -76,6 +76,7 @@ def test_a_preflight_names_what_is_wrong(settings, closed_port, secret):
 
 def test_a_target_does_not_call_itself_incomplete_when_the_store_is_down(settings, closed_port):
     section = {"host": "127.0.0.1", "port": str(closed_port), "user": "x", "credential": settings.credential}
+    section |= {"patience": "0"}
     get_config().read_dict({"luigi_sinks.elasticsearch.down": section})
     target = ElasticsearchTarget("x", mapping={"id": {"type": "integer"}}, update_id="1", connection="down")
     with pytest.raises(Unavailable):

@@ -17,9 +17,16 @@ def documents(count, start=0):
     return [{"id": i, "name": f"name {i}", "amount": i / 4} for i in range(start, start + count)]
 
 
+def failing_after_a_part():
+    """Yield more documents than a load's first part takes, then fail."""
+    yield from documents(8_000)
+    raise ZeroDivisionError
+
+
 STEPS = [
     ("GET", "_alias"),
-    ("GET", "_mapping"),
+    ("GET", "registry?"),
+    ("GET", "~v"),
     ("POST", "registry/_search"),
     ("PUT", "registry/_create/2"),
     ("PUT", "registry/_create/v"),
@@ -52,7 +59,13 @@ def test_a_lost_answer_doubles_nothing(make_sink, dataset, cluster, proxy, load_
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "registry/_refresh"), ("PUT", "registry/_bulk"), ("DELETE", "~v"), ("POST", "_aliases")],
+    [
+        ("PUT", "registry/_doc"),
+        ("POST", "_aliases"),
+        ("DELETE", "~v"),
+        ("POST", "registry/_refresh"),
+        ("PUT", "registry/_bulk"),
+    ],
 )
 def test_an_answer_that_is_lost_while_a_load_is_abandoned_leaves_nothing(
     make_sink, dataset, cluster, proxy, load_rows, method, path
@@ -60,7 +73,7 @@ def test_an_answer_that_is_lost_while_a_load_is_abandoned_leaves_nothing(
     sink = make_sink(settings=proxy.settings)
     proxy.lose_answers(method, path)
     with pytest.raises(ZeroDivisionError):
-        load_rows(sink, (d if d["id"] < 2_500 else 1 / 0 for d in documents(3_000)))
+        load_rows(sink, failing_after_a_part())
     assert not proxy.faults[0].times, "the step was never taken"
     assert [record.state for record in sink.records()] == [State.FAILED]
     cluster("POST", f"/{dataset}~registry/_refresh")
@@ -151,7 +164,7 @@ def test_a_late_write_to_an_abandoned_version_makes_no_index(sink, dataset, clus
 def test_the_notes_about_parts_are_gone_after_the_load(sink, dataset, cluster, load_rows):
     load_rows(sink, documents(2_500))
     with pytest.raises(ZeroDivisionError):
-        load_rows(sink, (d if d["id"] < 2_500 else 1 / 0 for d in documents(3_000)))
+        load_rows(sink, failing_after_a_part())
     cluster("POST", f"/{dataset}~registry/_refresh")
     assert cluster.count(f"{dataset}~registry") == 2
 

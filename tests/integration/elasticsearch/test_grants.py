@@ -72,7 +72,7 @@ def gathered(role_kinds, settings, cluster, folder):
     Users and roles are in the server's files: this server lacks a module that its own index of them needs.
     """
     role = f"team_{secrets.token_hex(4)}"
-    datasets = [f"es_{secrets.token_hex(4)}" for _ in range(150)]
+    datasets = [f"es_{secrets.token_hex(4)}" for _ in range(300)]
     found, clients, hashes = {}, {}, {}
     sections = f"[luigi_sinks.owner.{role}]\nelasticsearch_role = {role}\n"
     for role_kind in role_kinds:

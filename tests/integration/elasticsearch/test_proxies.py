@@ -12,6 +12,7 @@ import trustme
 from luigi.configuration import get_config
 
 from luigi_sinks import CredentialError, running
+from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import BadSetting, Unavailable
 
@@ -172,6 +173,7 @@ def test_no_token_is_in_a_log_or_an_error(everything_logged, start_proxy, shown,
     said = [everything_logged.text]
     for status, kind in ((401, CredentialError), (403, Exception), (500, Exception), (0, Unavailable)):
         server.faults.clear()
+        PROVIDER.forget()  # the refusal before
         server.refuse(status, lambda *_: True)
         with pytest.raises(kind) as caught:
             health(settings)

@@ -17,7 +17,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from luigi_sinks import CredentialError, config, versions, writer
+from luigi_sinks import CredentialError, config, versions
 from luigi_sinks.elasticsearch import ElasticsearchSettings
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.elasticsearch.store import STORE
@@ -143,11 +143,6 @@ def rows_for(seconds):
         yield from ({"id": number + each} for each in range(100))
         number += 100
         time.sleep(0.1)
-
-
-@pytest.fixture
-def small_parts(monkeypatch):
-    monkeypatch.setattr(writer, "_MOST_ROWS", 100)
 
 
 def test_a_load_takes_a_token_of_keycloak_and_no_password_at_all(

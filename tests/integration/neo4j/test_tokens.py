@@ -24,7 +24,7 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from luigi_sinks import BadSetting, CredentialError, Unavailable, config, load, neo4j, running, writer
+from luigi_sinks import BadSetting, CredentialError, Unavailable, config, load, neo4j, running
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node, connection
 from luigi_sinks.retry import retry_unavailable
@@ -143,11 +143,6 @@ def count(cypher, dataset):
     """Return a function that counts what readers see."""
     query = "MATCH (h:_SinkHead {dataset: $dataset}) MATCH (t:Thing__v {_version: h.version}) RETURN count(t)"
     return lambda: cypher(query, dataset=dataset)[0][0]
-
-
-@pytest.fixture
-def small_parts(monkeypatch):
-    monkeypatch.setattr(writer, "_MOST_ROWS", 100)
 
 
 def rows_for(seconds):

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from luigi.configuration import get_config
 
-from luigi_sinks import Origin, config, load, writer
+from luigi_sinks import Origin, config, load
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
 from luigi_sinks.elasticsearch.schema import parse_schema
@@ -157,8 +157,3 @@ def load_ids():
         load(sink, "_all", Origin("Load_1", family="Load"), ({"id": each, "name": "n", "amount": 1.5} for each in ids))
 
     return load_them
-
-
-@pytest.fixture
-def small_parts(monkeypatch):
-    monkeypatch.setattr(writer, "_MOST_ROWS", 100)

@@ -276,7 +276,7 @@ def test_a_load_whose_proxy_went_away_changes_nothing_and_a_rerun_works(sink, ap
 
     load_rows(sink(), some(10))
     with pytest.raises(Unavailable, match="does not answer"):
-        load_rows(sink(), rows())
+        load_rows(sink(patience=1), rows())
     assert count(upstream, dataset) == 10
     apache.start()
     load_rows(sink(), some(10_001))
@@ -286,5 +286,5 @@ def test_a_load_whose_proxy_went_away_changes_nothing_and_a_rerun_works(sink, ap
 def test_what_the_proxy_says_of_a_server_that_is_down_is_told_in_few_words(sink, apache, upstream):
     apache.change(f"localhost:{upstream.port}/", "localhost:1/")
     with pytest.raises(Unavailable, match="is busy or not ready: 503") as caught:
-        load_rows(sink(), some(1))
+        load_rows(sink(patience=1), some(1))
     assert "<" not in str(caught.value)

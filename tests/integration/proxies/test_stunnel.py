@@ -161,9 +161,9 @@ def test_who_shows_a_certificate_of_the_proxys_authority_loads(store, member):
 def test_who_shows_none_or_one_of_another_authority_is_refused(store, stranger):
     kind, said = store.refusal
     with pytest.raises(kind, match=said):
-        load_rows(store, store.sink(), 1)
+        load_rows(store, store.sink(patience=1), 1)
     with pytest.raises(kind, match=said):
-        load_rows(store, store.sink(stranger), 1)
+        load_rows(store, store.sink(stranger, patience=1), 1)
 
 
 def test_a_rotated_certificate_is_used_without_a_restart_of_ours(store, rotate, member):
@@ -176,7 +176,7 @@ def test_a_rotated_certificate_is_used_without_a_restart_of_ours(store, rotate, 
     assert store.count() == 20
     kind, said = store.refusal
     with pytest.raises(kind, match=said):
-        load_rows(store, store.sink(old), 1)
+        load_rows(store, store.sink(old, patience=1), 1)
 
 
 def test_a_proxy_that_ends_idle_sessions_between_and_during_loads_is_connected_to_again(store, member):
@@ -202,7 +202,7 @@ def test_a_proxy_that_ends_all_sessions_between_and_during_loads_doubles_nothing
 
 
 def test_a_load_whose_proxy_went_away_changes_nothing_and_a_rerun_works(store, member):
-    sink = store.sink(member)
+    sink = store.sink(member, patience=1)
     load_rows(store, sink, 10)
     with pytest.raises(Unavailable):
         load_rows(store, sink, 25_000, meanwhile=store.proxy.stop)
