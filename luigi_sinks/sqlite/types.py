@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from luigi_sinks.contract import Shape
+from luigi_sinks.plain import is_flat
 
 _TYPES: Mapping[str, Any] = {
     kind.__name__: kind for kind in (int, float, bool, str, bytes, date, datetime, time, timedelta, Decimal, UUID)
@@ -45,12 +46,15 @@ def encode(rows: Sequence[Any]) -> bytes:
 
 
 def keys_type(shape: Shape) -> Any:
-    """Return the type of a part's rows to read only their keys; all of rows without keys, which may refer to others."""
+    """Return the type of a part's rows that leaves what is no key, and takes long to read, as it is.
+
+    Rows without keys are read whole: they may refer to others.
+    """
     keys, (row_type,) = set(shape.key).union(*shape.unique), get_args(shape.rows_type)
     if not keys or get_origin(row_type) is not tuple:
         return shape.rows_type
     kinds = zip(shape.names, get_args(row_type), strict=True)
-    return list[tuple[tuple(kind if name in keys else msgspec.Raw for name, kind in kinds)]]  # type: ignore[misc]  # made at run time
+    return list[tuple[tuple(kind if name in keys or is_flat(kind) else msgspec.Raw for name, kind in kinds)]]  # type: ignore[misc]  # made at run time
 
 
 def decode(body: bytes, rows_type: Any) -> Any:
