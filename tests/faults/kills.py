@@ -135,7 +135,7 @@ def run(
 
 def _child(to, sections, name, dataset, verb, version, count, kill) -> None:  # type: ignore[no-untyped-def]
     get_config().read_dict(sections)
-    writer._MOST_ROWS = 10  # several parts
+    writer._RUN_ROWS = writer._PART_ROWS = writer._STEP = 10  # several parts
     store, lock, numbers = STORES[name], threading.Lock(), itertools.count(1)
     try:
         sink = store.open(dataset)

@@ -32,7 +32,7 @@ from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import SinkError
 from tests.secret_search import found, mentioned, shown
 
-PATIENCE = 1.0
+PATIENCE = 2.0
 """Seconds of each time-out that is set."""
 
 LATEST = 90.0
@@ -366,7 +366,7 @@ def attacked(tmp_path_factory):
 
 def attack_all(servers):
     providers = {pair: Provider() for pair in OF_SOURCES}  # none waits for another's exchange
-    with ThreadPoolExecutor(24) as threads:
+    with ThreadPoolExecutor(8) as threads:  # few, or time runs out before a secret was sent
         results = {
             (source, attack): threads.submit(attempt, providers[source, attack].use, f"{source}: {attack}", str)
             for source, attack in OF_SOURCES
@@ -401,7 +401,7 @@ def test_an_attack_ends_in_an_error_of_ours_in_time_without_a_secret(attacked, c
 
 @pytest.mark.parametrize("case", [each for each in OF_SOURCES if each[1] in SILENT], ids=named)
 def test_the_error_names_the_time_that_ran_out(attacked, case):
-    assert re.search(r"took longer than (request|exchange)_timeout = 1 s", str(attacked.results[case].error))
+    assert re.search(r"took longer than (request|exchange)_timeout = 2 s", str(attacked.results[case].error))
 
 
 def test_no_log_and_no_audit_line_contains_a_secret(attacked):

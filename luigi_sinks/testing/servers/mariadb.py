@@ -19,6 +19,7 @@ from luigi_sinks.testing.servers.server import HOST, Login, Place, Server
 USER = "luigi_sinks"
 LOADER = "loader"
 DATABASE = "flights"
+TEMPORARY = "temporary"
 # Debian keeps the server out of the search path of ordinary users.
 SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 PROGRAMS = ("mariadbd", "mariadb-install-db", "mariadb")
@@ -38,10 +39,12 @@ CREATE DATABASE {DATABASE}__v;
 GRANT ALL PRIVILEGES ON *.* TO {USER}@'%' WITH GRANT OPTION;
 """
 
-# A relative socket lies in the data folder: an absolute path may be too long for one.
+# A relative socket lies in the data folder: an absolute path may be too long for one. A folder of its own for
+# temporary tables, as a server that starts deletes those of others in the folder that it shares.
 CONFIGURATION = """\
 [mariadbd]
 datadir = {data}
+tmpdir = {temporary}
 bind-address = {host}
 port = {port}
 socket = mariadb.sock
@@ -97,6 +100,7 @@ def prepare(place: Place) -> None:
     data = place.folder / "data"
     if not data.exists():
         _install(place).rename(data)
+    place.account.make_folder(place.folder / TEMPORARY)
     place.account.write(_loader_setup(place), LOADER_SETUP)
     place.account.write(place.folder / "mariadbd.cnf", _configuration(place, data))
 
@@ -157,6 +161,7 @@ def _configuration(place: Place, data: Path) -> str:
     more = WITH_PLUGIN.format(folder=plugin.parent, file=plugin.name, setup=_loader_setup(place))
     return (CONFIGURATION + (more if plugin.exists() else "")).format(
         data=data,
+        temporary=place.folder / TEMPORARY,
         host=HOST,
         port=place.port,
         certificate=place.certificate,

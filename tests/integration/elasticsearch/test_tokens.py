@@ -218,7 +218,7 @@ WRONG = {
     "its signature is bad": lambda sign, now: broken(sign()),
     "its user is unknown": lambda sign, now: sign(preferred_username="service-account-nobody"),
     "it has no principal": lambda sign, now: sign(preferred_username="root"),
-    "it is no token": lambda sign, now: "nothing",
+    "it is no token": lambda sign, now: secrets.token_hex(),
 }
 
 

@@ -259,7 +259,7 @@ def test_a_token_that_ends_within_a_transaction_is_replaced_and_the_transaction_
             time.sleep(2 + SKEW)
         tx.run(f"CREATE (:{label})").consume()
 
-    connection.transact(settings, work)
+    connection.transact(settings, work, version="v")
     assert len(begun) == 2
     assert cypher(f"MATCH (n:{label}) DELETE n RETURN count(n)") == [(2,)]
     assert len(events(settings, "refusal")) == 1
@@ -273,8 +273,7 @@ def test_a_token_that_is_refused_when_a_connection_opens_is_replaced_once(
     settings = shown(sign(), path=path)
     if kept:
         answer(settings)
-    ended = sign(iat=0, exp=1)
-    path.write_text(ended)
+    path.write_text(sign(aud="elasticsearch"))
     open_session = connection._session
 
     def replaced_meanwhile(*args):
@@ -526,7 +525,7 @@ def test_a_server_that_stops_within_a_transaction_is_unavailable_in_bounded_time
 
     start = time.monotonic()
     with pytest.raises(Unavailable, match="check that the server runs"):
-        connection.transact(settings, work)
+        connection.transact(settings, work, version="v")
     assert time.monotonic() - start < 60  # twice the keep-alive of 5 s, and one attempt to connect anew
 
 
@@ -538,5 +537,5 @@ def test_a_statement_that_takes_longer_than_a_server_may_be_silent_is_waited_for
         holder.run(f"MATCH (l:{label}) SET l.n = 1").consume()
         threading.Timer(11.5, holder.commit).start()
         start = time.monotonic()
-        connection.transact(shown(sign()), lambda tx: tx.run(f"MATCH (l:{label}) DELETE l").consume())
+        connection.transact(shown(sign()), lambda tx: tx.run(f"MATCH (l:{label}) DELETE l").consume(), version="v")
         assert time.monotonic() - start > 10, "twice the keep-alive of 5 s"
