@@ -81,7 +81,7 @@ class SigV4:
             scheme="signature",
             principal=keys.access_key,  # AWS knows by it who signed; only a call to STS would tell the ARN
             issuer="aws",
-            audience=self._settings.service,
+            audience=f"{self._settings.service} in {self._settings.region}",
             token_id=keys.access_key,
         )
         return Token(json.dumps(secret), info)

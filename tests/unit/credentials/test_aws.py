@@ -17,6 +17,7 @@ from luigi_sinks.credentials import Refused, exposure, use
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.credentials.sources.sigv4 import signed
 from luigi_sinks.errors import BadSetting, CredentialError
+from luigi_sinks.redaction import redacted
 from luigi_sinks.running import Running
 
 ROLE = "arn:aws:iam::123456789012:role/loader"
@@ -332,6 +333,13 @@ def test_signing_keys_are_cached_no_longer_than_their_lifetime(luigi_cfg, monkey
     monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", end.isoformat())
     PROVIDER.forget()
     assert 90 < use("os", lambda token: token.info.lifetime) <= 100
+
+
+def test_errors_and_logs_name_the_region_that_requests_are_signed_for(luigi_cfg):
+    luigi_cfg(section("os", source="sigv4", region="sa-east-1"))
+    use("os", sign)
+    refusal = "Credential should be scoped to a valid region, not 'sa-east-1'."
+    assert redacted(refusal) == refusal
 
 
 def test_a_proxied_credential_has_no_secret(luigi_cfg):
