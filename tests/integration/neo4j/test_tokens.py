@@ -493,7 +493,9 @@ def test_a_load_goes_on_when_the_proxy_ends_sessions(relay, shown, sign, dataset
         for number, row in enumerate(rows_for(5)):
             if number % 100 == 0:
                 # The proxy may end this session too, and this is no step of a load, which is tried again.
-                connections.add(retry_unavailable(connection.query, settings, CONNECTION)[0]["connectionId"])
+                connections.add(
+                    retry_unavailable(settings.patience, connection.query, settings, CONNECTION)[0]["connectionId"]
+                )
             yield row
 
     load_into(settings, dataset, rows())
