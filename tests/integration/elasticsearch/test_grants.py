@@ -365,9 +365,12 @@ def test_an_owner_upgrades_what_an_older_release_made(people, dataset, restore):
     assert sink.head("201301").epoch == 4
 
 
-def test_a_loader_upgrades_what_an_older_release_made_too(people, dataset, restore):
+def test_a_loader_has_the_owner_upgrade_what_an_older_release_made(people, dataset, restore):
     restore("old_whole")
     sink = people.sink(RoleKind.LOADER, dataset)
+    with pytest.raises(Forbidden, match="not permitted to upgrade it; run `luigi-sinks create` as the owner"):
+        load(sink, WHOLE, Origin("Load_1", family="Load"), rows(2))
+    people.sink(RoleKind.OWNER, dataset).create()
     load(sink, WHOLE, Origin("Load_1", family="Load"), rows(2))
     assert all(record.schema for record in sink.records())
     assert sink.head(WHOLE).epoch == 3
