@@ -198,6 +198,7 @@ def _yaml(place: Place) -> str:
         "path.data": str(place.folder / "data"),
         "path.logs": str(place.folder / "logs"),
         "cluster.routing.allocation.disk.threshold_enabled": False,
+        "cluster.info.update.interval": "1h",  # each look at the disks takes off the blocks that tests set
         "indices.breaker.total.use_real_memory": False,  # garbage is not in use: see `java`
         "xpack.ml.enabled": False,
         "xpack.license.self_generated.type": "trial",
