@@ -59,7 +59,7 @@ class Client:
             if isinstance(error.info, (CredentialError, SinkError)):
                 raise error.info from None
             raise self._failure(error) from error
-        except opensearchpy.SerializationError as error:
+        except (opensearchpy.SerializationError, RecursionError) as error:  # the client decodes errors by itself
             raise errors.no_response(self._settings, "the answer is not JSON, so it is not OpenSearch's") from error
         except opensearchpy.TransportError as error:
             raise errors.from_response(self._settings, int(error.status_code), error.info or error.error) from error

@@ -114,7 +114,9 @@ def swept(store, dataset, died, kill):
 
 
 def dies(ended, kill):
-    assert ended.exitcode == -signal.SIGKILL, (kill, ended.error)
+    """Check that the kill happened, unless the process sent fewer requests than the one that was counted before."""
+    is_over = ended.exitcode == 0 and len(ended.requests) < kill.number
+    assert is_over or ended.exitcode == -signal.SIGKILL, (kill, ended.error)
 
 
 def ends_well(ended, kill):
