@@ -100,7 +100,7 @@ def in_elasticsearch(fields: Fields, dataset: str) -> Any:
 
 
 def in_neo4j(fields: Fields, dataset: str) -> Any:
-    """Return a target that is a graph of one kind of node; a dict is no property, so its values are."""
+    """Return a target that is a graph of one kind of node. A dict's values become properties."""
     from luigi_sinks.neo4j import Neo4jTarget, Node
 
     types: dict[str, Any] = {name: kind | None if name != "id" else kind for name, kind in fields.items()}

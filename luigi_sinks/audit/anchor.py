@@ -52,7 +52,7 @@ def opened(path: Path) -> Iterator[Anchor]:
 
 
 def read(path: Path) -> Head:
-    """Return the head that an anchor keeps, whoever owns it. Raises OSError as `opened` does."""
+    """Return the head that an anchor keeps, also if another user owns it. Raises OSError as `opened` does."""
     try:
         return _parsed(path, private_files.read(path))
     except FileNotFoundError:

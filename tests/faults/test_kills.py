@@ -68,6 +68,9 @@ SAMPLE = {
 }
 """Which kills a short run makes; a negative number counts from the end."""
 
+FEWER = 5
+"""By how many requests two runs of a verb may differ."""
+
 
 @pytest.mark.parametrize("verb", VERBS if EVERY else SAMPLE)
 @pytest.mark.parametrize("store", STORES)
@@ -114,8 +117,8 @@ def swept(store, dataset, died, kill):
 
 
 def dies(ended, kill):
-    """Check that the kill happened, unless the process sent fewer requests than the one that was counted before."""
-    is_over = ended.exitcode == 0 and len(ended.requests) < kill.number
+    """Check that the kill happened, unless the process sent a few requests fewer than the one that was counted."""
+    is_over = ended.exitcode == 0 and 0 < kill.number - len(ended.requests) <= FEWER
     assert is_over or ended.exitcode == -signal.SIGKILL, (kill, ended.error)
 
 

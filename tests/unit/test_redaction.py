@@ -192,8 +192,8 @@ def test_log_records_of_any_library_are_redacted(caplog, monkeypatch, message, v
     redaction.watch_logs()
     logging.raiseExceptions, before = False, logging.raiseExceptions
     try:
-        logging.getLogger("a.library").warning(message, *values)
-        logging.getLogger("a.library").warning("an ordinary %s", "message")
+        logging.getLogger("somebody.else").warning(message, *values)
+        logging.getLogger("somebody.else").warning("an ordinary %s", "message")
     finally:
         logging.raiseExceptions = before
     assert PASSWORD[10:30] not in caplog.text
@@ -207,7 +207,7 @@ def test_a_logged_error_is_redacted(caplog, monkeypatch):
     try:
         quoting()
     except ValueError:
-        logging.getLogger("a.library").exception("it failed")
+        logging.getLogger("somebody.else").exception("it failed")
     assert MARK in caplog.text
     assert PASSWORD[10:30] not in caplog.text
 
