@@ -117,7 +117,7 @@ def _begin_upgrade(cursor: Any, names: Names) -> None:
     _create_table(cursor, names.hidden, names.log_table, f"{registry.LOG} {first}")
     _create_table(cursor, names.hidden, names.part_table, registry.PARTS)
     if (seen := views.shown(cursor, names)) and views.is_whole(seen):
-        views.replace(cursor, names, views.of_whole(cursor, names).replace(views.OF_WHOLE, ""))
+        views.replace(cursor, names, views.of_whole(cursor, names).replace(views.OF_WHOLE, views.OF_ANY))
     format_1.move(cursor, names)
     with suppressing(ABSENT):  # another process renamed it
         wait = "SET STATEMENT lock_wait_timeout = 2 FOR"  # readers queue behind a statement that waits

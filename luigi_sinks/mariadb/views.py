@@ -17,6 +17,9 @@ OF_WHOLE = f" WHERE h.`partition` = '{WHOLE}'"
 SHOWN_OF_WHOLE = f"`h`.`partition` = '{WHOLE}'"
 """`OF_WHOLE` as the server shows it in a view."""
 
+OF_ANY = " WHERE h.seq IS NOT NULL"
+"""In place of `OF_WHOLE` while the column is renamed: the pointer holds one head, and perhaps the example."""
+
 
 def query(names: Names, listed: Collection[str], *, is_whole: bool) -> str:
     """Return the query of the view: for a dataset without partitions, or with them.

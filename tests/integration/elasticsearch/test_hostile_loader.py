@@ -21,11 +21,16 @@ _PLACE = re.compile(r"\{__path_parts\[.(\w+).\]\}")
 ARE_INDICES = {"index", "target", "name", "alias", "source", "indices", "data_stream", "new_index"}
 
 SUCCEED = {
-    "anybody who is logged in may ask who they are, and what a name of theirs stands for": {
+    "anybody who is logged in may ask who they are, and what a name of theirs stands for and holds": {
         ("GET", "/_cat", ""),
+        ("GET", "/_cat/count", ""),
+        ("GET", "/_cat/count/{index}", "registry"),
+        ("GET", "/_cat/count/{index}", "rows"),
         ("GET", "/_resolve/cluster", ""),
         ("GET", "/_resolve/cluster/{name}", "registry"),
         ("GET", "/_resolve/cluster/{name}", "rows"),
+        ("GET", "/_resolve/index/{name}", "registry"),
+        ("GET", "/_resolve/index/{name}", "rows"),
         ("GET", "/_security/_authenticate", ""),
         ("GET", "/_security/user/_privileges", ""),
     },

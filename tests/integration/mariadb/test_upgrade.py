@@ -416,6 +416,19 @@ def test_loads_and_readers_at_once_lose_nothing_to_the_upgrade(old, reading):
     assert {record.version.partition for record in loaded} == {"201303", "201304", "201305", "201306"}
 
 
+def test_readers_see_the_same_while_an_upgrade_that_came_too_late_goes_on(old, ask_old, monkeypatch):
+    names = kinds(old).names
+    before = connection.run(old, format_1.look, names)
+    assert cut_upgrade(old, "kinds", 1_000)
+    late, ended, look = [], [], format_1.look
+    monkeypatch.setattr(format_1, "look", lambda *args: late.pop() if late else look(*args))
+    while not any(ended):
+        late.append(before)
+        ended.append(cut_upgrade(old, "kinds", len(ended)))
+        assert ask_old("SELECT id, twice FROM kinds ORDER BY id") == SEEN_KINDS
+    assert len(ended) > 5
+
+
 @pytest.mark.parametrize("newer", [3, 10])
 def test_a_registry_of_a_newer_release_is_left_alone(settings, table, ask, newer):
     sink = MariaDBSink(settings, table, parse_schema(table, MONTHS))
