@@ -9,7 +9,7 @@ Importing this package imports neither Luigi, which a task or target needs, nor 
 from typing import TYPE_CHECKING
 
 from luigi_sinks import lazy
-from luigi_sinks.checks import Check, not_empty
+from luigi_sinks.checks import Check, StagedCounts, not_empty
 from luigi_sinks.errors import (
     BadRow,
     BadSetting,
@@ -24,7 +24,7 @@ from luigi_sinks.errors import (
 from luigi_sinks.events import Event
 from luigi_sinks.listeners import listen, stop_listening
 from luigi_sinks.load import load, loading
-from luigi_sinks.record import Head, Origin, Record, StagedCounts
+from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
 from luigi_sinks.version import State, Version
 

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from luigi_sinks.errors import CheckFailed
-from luigi_sinks.record import StagedCounts
 from luigi_sinks.version import Version
+
+
+@dataclass(frozen=True)
+class StagedCounts:
+    """What the server itself counts of a staged version that is ready to serve.
+
+    `set_aside` counts rows that were left out because the task allows it.
+    """
+
+    rows: int
+    set_aside: int = 0
+
 
 Check = Callable[[Version, StagedCounts], None]
 """A check: takes the version and its counts, and raises CheckFailed, with the version in the message."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What one check said of a staged version; `message` explains a failure."""
+
+    name: str
+    passed: bool
+    message: str = ""
 
 
 def not_empty(version: Version, counts: StagedCounts) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from luigi_sinks.checks import CheckResult
 from luigi_sinks.login import Login
-from luigi_sinks.record import CheckResult, Origin
+from luigi_sinks.record import Origin
 from luigi_sinks.running import current
 from luigi_sinks.version import Version
 

@@ -12,12 +12,12 @@ from typing import Any
 from luigi_sinks import checks as standard
 from luigi_sinks import record as rules
 from luigi_sinks import scheme, versions
-from luigi_sinks.checks import Check
+from luigi_sinks.checks import Check, CheckResult, StagedCounts
 from luigi_sinks.claim import Claim, held, renewing
 from luigi_sinks.errors import CheckFailed, Conflict, Unavailable
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import Listener, Telling, telling
-from luigi_sinks.record import CheckResult, Head, Origin, Record, StagedCounts
+from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, Version, new_version
@@ -55,9 +55,7 @@ def loading(
     version, impatient, sink = new_version(sink.dataset, partition), sink, patient(sink)
     with telling(sink, Action.LOAD, version, origin, listeners) as told:
         head = sink.head(partition)
-        if not again:
-            _refuse_complete(sink, partition, origin)
-        _admit(sink, partition, origin, head, shared_with)
+        _admit(sink, partition, origin, head, shared_with, again=again)
         told.tell(Outcome.BEGUN, replaced=head.version)
         _clear(sink, partition)
         with held(version.id, sink.lease) as claim, _abandoned_on_error(impatient, version, told):
@@ -69,10 +67,8 @@ def loading(
                     counts = stage.seal()
                 told.know(**_figures(writer, counts))
                 with told.step("check"):
-                    results = _checked(
-                        told, version, counts, (partial(standard.complete, written=writer.rows), *checks)
-                    )
-                    sink.change(version, partial(rules.approve, checks=results))
+                    passed = _checked(told, version, counts, (partial(standard.complete, written=writer.rows), *checks))
+                    sink.change(version, partial(rules.approve, checks=passed))
                 told.tell(Outcome.SUCCESS)
             with told.step("publish"):
                 record = sink.publish(version, replacing=head)
@@ -87,15 +83,16 @@ def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **opti
             writer.write(row)
 
 
-def _refuse_complete(sink: Sink, partition: str, origin: Origin) -> None:
-    """Refuse to load an output that is complete. Publishing refuses one that is completed after the head was read."""
-    for record in sink.records(update_ids={origin.update_id}):
+def _admit(
+    sink: Sink, partition: str, origin: Origin, head: Head, shared_with: Collection[str], *, again: bool
+) -> None:
+    """Refuse a load that would silently replace what another task, a later date, or (not `again`) itself published.
+
+    Publishing refuses what comes true after the head was read.
+    """
+    for record in () if again else sink.records(update_ids={origin.update_id}):
         if record.version.partition == partition and record.answers(origin):
             raise Conflict(f"{record.version} completes {origin.update_id} already; this load wrote nothing")
-
-
-def _admit(sink: Sink, partition: str, origin: Origin, head: Head, shared_with: Collection[str]) -> None:
-    """Refuse a load that would silently replace what another task or a later date published."""
     if head.record is None:
         scheme.refuse_another(sink.example(), partition, origin)
         return

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from luigi_sinks.checks import CheckResult, StagedCounts
 from luigi_sinks.claim import Claim
 from luigi_sinks.errors import Conflict
 from luigi_sinks.version import State, Version
@@ -41,15 +42,6 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class CheckResult:
-    """What one check said of a staged version; `message` explains a failure."""
-
-    name: str
-    passed: bool
-    message: str = ""
-
-
-@dataclass(frozen=True)
 class Publication:
     """One time that a version became the head.
 
@@ -70,17 +62,6 @@ class Withdrawal:
     at: datetime
     by: str = ""
     why: str = ""
-
-
-@dataclass(frozen=True)
-class StagedCounts:
-    """What the server itself counts of a staged version that is ready to serve.
-
-    `set_aside` counts rows that were left out because the task allows it.
-    """
-
-    rows: int
-    set_aside: int = 0
 
 
 @dataclass(frozen=True)

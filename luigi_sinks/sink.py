@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from luigi_sinks.checks import StagedCounts
 from luigi_sinks.contract import Contract
 from luigi_sinks.login import Login
-from luigi_sinks.record import Head, Record, StagedCounts, Transition
+from luigi_sinks.record import Head, Record, Transition
 from luigi_sinks.version import Version
 
 Row = Any

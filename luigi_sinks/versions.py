@@ -21,10 +21,11 @@ from functools import partial
 from typing import Any
 
 from luigi_sinks import record as rules
+from luigi_sinks.checks import CheckResult
 from luigi_sinks.errors import CheckFailed, Conflict, Forbidden, SinkError
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.listeners import Telling, telling
-from luigi_sinks.record import CheckResult, Record
+from luigi_sinks.record import Record
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Catalog
 from luigi_sinks.version import State, Version

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from luigi_sinks import record as rules
+from luigi_sinks.checks import StagedCounts
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch import creation, names
 from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog, seen
@@ -19,7 +20,7 @@ from luigi_sinks.elasticsearch.schema import Schema, field_types
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.writer import Closed, PartWriter
 from luigi_sinks.errors import BadSetting, Conflict, Unavailable
-from luigi_sinks.record import Pointer, Record, StagedCounts
+from luigi_sinks.record import Pointer, Record
 from luigi_sinks.sink import Part
 from luigi_sinks.version import Version
 

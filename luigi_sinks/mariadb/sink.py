@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from luigi_sinks import record as rules
+from luigi_sinks.checks import StagedCounts
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import Conflict
 from luigi_sinks.mariadb import creation
@@ -17,7 +18,7 @@ from luigi_sinks.mariadb.catalog import MariaDBCatalog
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.schema import Schema
 from luigi_sinks.mariadb.writer import send
-from luigi_sinks.record import Record, StagedCounts
+from luigi_sinks.record import Record
 from luigi_sinks.sink import Part
 from luigi_sinks.version import Version
 

@@ -13,11 +13,12 @@ from functools import cached_property, partial
 from typing import Any
 
 from luigi_sinks import record as rules
+from luigi_sinks.checks import StagedCounts
 from luigi_sinks.neo4j import connection, creation, reader, registry, writer
 from luigi_sinks.neo4j.catalog import Neo4jCatalog
 from luigi_sinks.neo4j.names import check_dataset
 from luigi_sinks.neo4j.schema import Graph, GraphContract, MissingEnds
-from luigi_sinks.record import Pointer, Record, StagedCounts
+from luigi_sinks.record import Pointer, Record
 from luigi_sinks.sink import Part
 from luigi_sinks.version import Version
 

@@ -18,9 +18,10 @@ import msgspec
 
 from luigi_sinks import record as rules
 from luigi_sinks import scheme, stored
+from luigi_sinks.checks import StagedCounts
 from luigi_sinks.errors import Conflict, SinkError
 from luigi_sinks.login import Login
-from luigi_sinks.record import Head, Pointer, Publication, Record, StagedCounts, Transition, as_pointed
+from luigi_sinks.record import Head, Pointer, Publication, Record, Transition, as_pointed
 from luigi_sinks.retry import PATIENCE
 from luigi_sinks.sqlite.connection import transaction
 from luigi_sinks.sqlite.types import decode, typed

@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 
 from luigi_sinks import record as rules
 from luigi_sinks import stored
+from luigi_sinks.checks import StagedCounts
 from luigi_sinks.claim import LEASE
 from luigi_sinks.contract import Contract, Shape
 from luigi_sinks.errors import Conflict
-from luigi_sinks.record import Record, StagedCounts
+from luigi_sinks.record import Record
 from luigi_sinks.sink import Part
 from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
 from luigi_sinks.sqlite.types import decode, described, encode, keys_type

@@ -28,12 +28,13 @@ import pytest
 
 from luigi_sinks import record as rules
 from luigi_sinks import versions
+from luigi_sinks.checks import CheckResult, StagedCounts
 from luigi_sinks.claim import Claim, held
 from luigi_sinks.errors import BadRow, BadSetting, CheckFailed, Conflict, Forbidden, Unavailable
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.listeners import listen, stop_listening
 from luigi_sinks.load import load, loading
-from luigi_sinks.record import CheckResult, Head, Record, StagedCounts, Transition, Withdrawal
+from luigi_sinks.record import Head, Record, Transition, Withdrawal
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
 from luigi_sinks.testing import transitions
 from luigi_sinks.testing.transitions import CHANGES, ORIGIN, REFUSALS, RULES, STATES, WHOLE

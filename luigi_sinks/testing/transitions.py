@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from functools import partial
 
 from luigi_sinks import record as rules
+from luigi_sinks.checks import StagedCounts
 from luigi_sinks.claim import Claim, held
-from luigi_sinks.record import Origin, Pointer, Publication, Record, StagedCounts
+from luigi_sinks.record import Origin, Pointer, Publication, Record
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import State, Version, new_version
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 import pytest
 
 from luigi_sinks import listen, not_empty, stop_listening
+from luigi_sinks.checks import CheckResult
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.errors import BadSetting, CheckFailed, Conflict, Unavailable
 from luigi_sinks.events import Outcome
 from luigi_sinks.load import load, loading
-from luigi_sinks.record import CheckResult, Head, Origin
+from luigi_sinks.record import Head, Origin
 from luigi_sinks.sqlite import SQLiteSink, SQLiteStage
 from luigi_sinks.version import State
 

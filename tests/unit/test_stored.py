@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from luigi_sinks import stored
+from luigi_sinks.checks import CheckResult
 from luigi_sinks.errors import SinkError
-from luigi_sinks.record import CheckResult, Publication, Withdrawal
+from luigi_sinks.record import Publication, Withdrawal
 from luigi_sinks.testing.transitions import STATES, example
 from luigi_sinks.version import State
 
