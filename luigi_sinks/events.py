@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from luigi_sinks.checks import CheckResult
+from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.record import Origin
 from luigi_sinks.running import current
@@ -44,10 +45,10 @@ class Outcome(StrEnum):
 class Event:
     """One thing that happens to a version.
 
-    `replaced` is the head before this version, and `epoch` counts the moves of the head,
-    this one included; both are known once the head was read. `rows` is the server's
-    count, or the number of rows that were read; `set_aside` counts rows that the task
-    allows to be left out. `bytes` is the size of
+    `location` says where the dataset is. `replaced` is the head before this version, and
+    `epoch` counts the moves of the head, this one included; both are known once the head
+    was read. `rows` is the server's count, or the number of rows that were read;
+    `set_aside` counts rows that the task allows to be left out. `bytes` is the size of
     the rows as JSON. `seconds` is the time since the action began, `steps` the seconds
     that each of its steps took, `part_seconds` those of each part that was written.
     `login` says as whom the store knows this process, `correlation` joins the event
@@ -58,6 +59,7 @@ class Event:
     outcome: Outcome
     store: str
     version: Version
+    location: Location
     origin: Origin | None = None
     replaced: Version | None = None
     epoch: int = 0

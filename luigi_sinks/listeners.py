@@ -95,7 +95,7 @@ def telling(
     catalog: Catalog, action: Action, version: Version, origin: Origin | None, also: Sequence[Listener] = ()
 ) -> Iterator[Telling]:
     """Give what tells of the action within the block; tell the failure if the block ends in an error."""
-    told = Telling(catalog, Event(action, Outcome.BEGUN, catalog.store, version, origin), also)
+    told = Telling(catalog, Event(action, Outcome.BEGUN, catalog.store, version, catalog.location, origin), also)
     notes.settle(catalog)
     try:
         yield told

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from luigi_sinks.checks import StagedCounts
 from luigi_sinks.contract import Contract
+from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Record, Transition
 from luigi_sinks.version import Version
@@ -30,6 +31,10 @@ class Catalog(Protocol):
     @property
     def dataset(self) -> str:
         """The name that readers use."""
+
+    @property
+    def location(self) -> Location:
+        """Where the dataset is, the same by whichever connection."""
 
     @property
     def login(self) -> Login:

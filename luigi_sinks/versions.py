@@ -146,7 +146,9 @@ def abandon(catalog: Catalog, version: Version, *, checks: Sequence[CheckResult]
     record = catalog.change(version, partial(rules.abandon, checks=checks))
     if record.state is not State.ABANDONED or record.is_left:
         return
-    told = Telling(catalog, Event(Action.ABANDON, Outcome.BEGUN, catalog.store, version, record.origin))
+    told = Telling(
+        catalog, Event(Action.ABANDON, Outcome.BEGUN, catalog.store, version, catalog.location, record.origin)
+    )
     try:
         catalog.delete_rows(version)
     except Forbidden as refusal:

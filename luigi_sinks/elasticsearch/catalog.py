@@ -23,6 +23,7 @@ from luigi_sinks.elasticsearch.heads import Aliases, Sight
 from luigi_sinks.elasticsearch.registry import Entry, Registry
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import Conflict, Forbidden, SinkError, Unavailable
+from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Pointer, Publication, Record, Transition, as_pointed
 from luigi_sinks.version import Version, check_partition
@@ -63,6 +64,11 @@ class ElasticsearchCatalog:
 
     def __post_init__(self) -> None:
         names.check_dataset(self.dataset)
+
+    @property
+    def location(self) -> Location:
+        """Where the dataset is, by its name in OpenLineage."""
+        return Location(f"{self.settings.product}://{self.settings.address}", self.dataset)
 
     @property
     def login(self) -> Login:

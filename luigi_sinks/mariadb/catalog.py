@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 from luigi_sinks import record as rules
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import BadSetting, Conflict
+from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.mariadb import creation, format_1, reader, remains
 from luigi_sinks.mariadb.connection import rows, run, transact
@@ -55,6 +56,11 @@ class MariaDBCatalog:
     def names(self) -> Names:
         """The names of its tables."""
         return Names(self.settings.database, self.dataset)
+
+    @property
+    def location(self) -> Location:
+        """Where the dataset is, by its name in OpenLineage."""
+        return Location(f"mysql://{self.settings.address}", f"{self.settings.database}.{self.dataset}")
 
     @property
     def login(self) -> Login:

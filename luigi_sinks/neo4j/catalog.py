@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from luigi_sinks import record as rules
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Conflict
+from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.neo4j import connection, example, reader, registry, remains, writer
 from luigi_sinks.neo4j.connection import Run
@@ -44,6 +45,13 @@ class Neo4jCatalog:
 
     settings: Neo4jSettings
     dataset: str
+
+    @property
+    def location(self) -> Location:
+        """Where the dataset is, by its name in OpenLineage."""
+        return Location(
+            f"neo4j://{self.settings.address.partition('://')[2]}", f"{self.settings.database}.{self.dataset}"
+        )
 
     @property
     def login(self) -> Login:

@@ -20,6 +20,7 @@ from luigi_sinks import record as rules
 from luigi_sinks import scheme, stored
 from luigi_sinks.checks import StagedCounts
 from luigi_sinks.errors import Conflict, SinkError
+from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Pointer, Publication, Record, Transition, as_pointed
 from luigi_sinks.retry import PATIENCE
@@ -57,6 +58,11 @@ class SQLiteCatalog:
     folder: Path
     store: str
     dataset: str
+
+    @property
+    def location(self) -> Location:
+        """Where the dataset is, by its name in OpenLineage."""
+        return Location("file", f"{self.folder.absolute()}/{self.store}.sqlite/{self.dataset}")
 
     @property
     def login(self) -> Login:

@@ -67,6 +67,13 @@ class SinkSuite:
         assert sink.head(WHOLE) == Head()
         assert list(sink.records()) == []
 
+    def test_a_dataset_says_where_it_is(self, sink: Sink) -> None:
+        assert sink.location.namespace
+        assert sink.location.name.endswith(sink.dataset)
+        events = list[Event]()
+        load(sink, WHOLE, ORIGIN, self.given(sink, rows(1)), listeners=(events.append,))
+        assert {event.location for event in events} == {sink.location}
+
     def test_what_cannot_be_a_partition_is_refused_and_not_called_empty(self, sink: Sink) -> None:
         for partition in ("2013-01", "", "A", "x" * 31, "_all "):
             with pytest.raises(BadSetting, match="must consist of 1 to 30 characters"):
