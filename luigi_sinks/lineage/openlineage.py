@@ -1,0 +1,151 @@
+"""What was recorded of a run, as the events of OpenLineage's own client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from luigi_sinks.errors import NotInstalled
+from luigi_sinks.lineage import facets
+from luigi_sinks.recording.events import Certainty, Dataset, End, Ended, Event, Interruption, Job, Read, Start, Write
+
+try:
+    from openlineage.client import event_v2 as spec
+except ImportError as missing:
+    raise NotInstalled("openlineage", missing) from missing
+
+Use = TypeVar("Use", Read, Write)
+
+_TYPES = {
+    Ended.COMPLETE: spec.RunState.COMPLETE,
+    Ended.SUSPENDED: spec.RunState.COMPLETE,
+    Ended.FAILED: spec.RunState.FAIL,
+    Ended.ABORTED: spec.RunState.ABORT,
+}
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """What is known of one run; `reads` and `writes` in the order of time, each once."""
+
+    id: str
+    start: Start | None = None
+    end: End | None = None
+    reads: tuple[Read, ...] = ()
+    writes: tuple[Write, ...] = ()
+    interruption: str = ""
+
+    @property
+    def job(self) -> Job | None:
+        """The run's job, if anything names it."""
+        if self.start is not None:
+            return self.start.task.job
+        uses: tuple[Read | Write, ...] = (*self.reads, *self.writes)
+        return uses[0].job if uses else None
+
+    @property
+    def outputs(self) -> tuple[Write, ...]:
+        """What was written. What a suspended run only declares comes with the run that completes its task."""
+        if not facets.is_suspended(self.end):
+            return self.writes
+        return tuple(write for write in self.writes if write.certainty is Certainty.OBSERVED)
+
+
+def to_openlineage(events: Iterable[Event]) -> Iterator[spec.RunEvent]:
+    """Yield the events of one run: START if its start is known, and COMPLETE, FAIL or ABORT if its end is.
+
+    Events may come in any order and more than once. Nothing is yielded for a run whose
+    job nothing names.
+
+    Example:
+        >>> from luigi_sinks.recording.events import Task
+        >>> run, task = "019c3f5e-7a1b-7c2d-8e3f-4a5b6c7d8e9f", Task(Job("luigi", "Flights"), "Flights_2013_01")
+        >>> recorded = [Start(at=1, run=run, task=task), End(at=2, run=run, outcome=Ended.COMPLETE)]
+        >>> [(event.eventType.value, event.job.name) for event in to_openlineage(recorded)]
+        [('START', 'Flights'), ('COMPLETE', 'Flights')]
+
+    """
+    run = gather(list(events))
+    if run.start is not None:
+        yield started(run.start)
+    if run.end is not None and run.job is not None:
+        yield ended(run, run.end, run.job)
+
+
+def gather(events: Sequence[Event]) -> KnownRun:
+    """Return what events say of the one run that they are about."""
+    about = [event for event in events if isinstance(event, Start | End | Read | Write)]
+    start = next((event for event in about if isinstance(event, Start)), None)
+    ends = [event for event in about if isinstance(event, End)]
+    return KnownRun(
+        id=about[0].run if about else "",
+        start=start,
+        end=max(ends, key=_rank, default=None),
+        reads=_once(event for event in about if isinstance(event, Read)),
+        writes=_once(event for event in about if isinstance(event, Write)),
+        interruption=_interruption(start, events),
+    )
+
+
+def _rank(end: End) -> tuple[bool, int]:
+    """Order ends: what the run itself said counts more than that its process was found dead."""
+    return end.outcome is not Ended.ABORTED, end.at
+
+
+def _once(events: Iterable[Use]) -> tuple[Use, ...]:
+    found: list[Use] = []
+    for event in sorted(events, key=lambda event: event.at):
+        if event not in found:
+            found.append(event)
+    return tuple(found)
+
+
+def _interruption(start: Start | None, events: Iterable[Event]) -> str:
+    causes = (event for event in events if isinstance(event, Interruption) and start and event.at >= start.at)
+    first = min(causes, key=lambda event: event.at, default=None)
+    return first.cause if first else ""
+
+
+def started(start: Start) -> spec.RunEvent:
+    """Return the event START of a run."""
+    return _event(spec.RunState.START, start.at, KnownRun(start.run, start), start.task.job)
+
+
+def ended(run: KnownRun, end: End, job: Job) -> spec.RunEvent:
+    """Return the last event of a run, with all that is known of it."""
+    return _event(_TYPES[end.outcome], end.at, run, job)
+
+
+def more(run: KnownRun, job: Job) -> spec.RunEvent:
+    """Return the event OTHER, for what became known of a run after its last event."""
+    return _event(spec.RunState.OTHER, max(use.at for use in (*run.reads, *run.writes)), run, job)
+
+
+def _event(kind: spec.RunState, at: int, run: KnownRun, job: Job) -> spec.RunEvent:
+    return spec.RunEvent(
+        eventType=kind,
+        eventTime=facets.moment(at),
+        producer=facets.PRODUCER,
+        run=spec.Run(facets.run_id(run.id), facets.of_run(run.start, run.end, run.interruption)),
+        job=spec.Job(job.namespace, job.name, facets.of_job(run.start)),
+        inputs=[_input(dataset, uses) for dataset, uses in _by_dataset(run.reads).items()],
+        outputs=[_output(dataset, uses) for dataset, uses in _by_dataset(run.outputs).items()],
+    )
+
+
+def _by_dataset(uses: Iterable[Use]) -> dict[Dataset, list[Use]]:
+    found: dict[Dataset, list[Use]] = {}
+    for use in uses:
+        found.setdefault(use.dataset, []).append(use)
+    return found
+
+
+def _input(dataset: Dataset, reads: Sequence[Read]) -> spec.InputDataset:
+    described = facets.of_dataset(dataset.namespace, dataset.name, reads)
+    return spec.InputDataset(dataset.namespace, dataset.name, facets=described, inputFacets=facets.of_input(reads))
+
+
+def _output(dataset: Dataset, writes: Sequence[Write]) -> spec.OutputDataset:
+    described = facets.of_dataset(dataset.namespace, dataset.name, writes)
+    return spec.OutputDataset(dataset.namespace, dataset.name, facets=described, outputFacets=facets.of_output(writes))
