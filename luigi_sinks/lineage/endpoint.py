@@ -11,7 +11,7 @@ import base64
 import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from luigi_sinks import config, credentials, redaction, unseen
@@ -96,7 +96,7 @@ class Endpoint:
         """Where events are sent."""
         return f"{self._address.url}/{self._address.path}"
 
-    def __enter__(self) -> Endpoint:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -125,13 +125,13 @@ class Endpoint:
 
     def _attempt(self, event: RunEvent, token: Token | None) -> None:
         self._login.token = token
-        try:
-            with within("the timeout of an event", TIMEOUT, _LARGEST) as limit:
+        with within("the timeout of an event", TIMEOUT, _LARGEST) as limit:
+            try:
                 self._transport.emit(event)
-        except RequestException as error:
-            raise self._failure(error, limit) from None  # it keeps the headers
-        finally:
-            self._login.token = None
+            except RequestException as error:
+                raise self._failure(error, limit) from None  # it keeps the headers
+            finally:
+                self._login.token = None
 
     def _failure(self, error: RequestException, limit: Limit) -> Exception:
         """Return the error of ours for an answer that says no, or for none."""
@@ -196,7 +196,7 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options, ssl_context=ssl.create_default_context())
-        self.poolmanager.pool_classes_by_scheme = POOLS
+        self.poolmanager.pool_classes_by_scheme = {**POOLS}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002 - the library's signature
         """Leave the certificates to the context, instead of those that the library brings."""

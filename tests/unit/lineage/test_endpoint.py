@@ -123,7 +123,7 @@ def test_an_endpoint_that_is_not_there_is_unavailable(receiver):
 def test_an_endpoint_that_is_silent_is_unavailable_after_the_timeout(receiver, monkeypatch):
     monkeypatch.setattr(endpoint, "TIMEOUT", 0.2)
     receiver.answers.append(lambda handler: receiver.late.wait(30))
-    with pytest.raises(Unavailable, match="took longer than the timeout of an event = 0.2 s"):
+    with pytest.raises(Unavailable, match=r"took longer than the timeout of an event = 0\.2 s"):
         send(receiver)
 
 
