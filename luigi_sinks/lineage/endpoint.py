@@ -196,7 +196,8 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options, ssl_context=ssl.create_default_context())
-        self.poolmanager.pool_classes_by_scheme = {**POOLS}
+        pools: dict[str, Any] = {**POOLS}
+        self.poolmanager.pool_classes_by_scheme = pools
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002 - the library's signature
         """Leave the certificates to the context, instead of those that the library brings."""

@@ -80,9 +80,7 @@ def refuse(handler):
 def test_a_token_that_is_refused_for_good_is_an_error_without_the_token(receiver, token):
     token("a-token-that-nobody-may-see")
     receiver.accepts = lambda headers: False
-    with pytest.raises(
-        CredentialError, match="'marquez' was refused by the server: OpenLineage at .* says 401"
-    ) as refused:
+    with pytest.raises(CredentialError, match=r"'marquez' was refused by the server: .* says 401") as refused:
         send(receiver, "marquez")
     assert "nobody" not in "".join(traceback.format_exception(refused.value))
 
