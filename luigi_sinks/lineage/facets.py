@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
@@ -29,6 +30,8 @@ PRODUCER = f"{_HOME}/tree/v{version('luigi-sinks')}"
 _SCHEMAS = f"{_HOME}/blob/main/luigi_sinks/lineage/schemas"
 _URI = ":/?#[]@!$&'()*+,;=%~"
 """What may stand in a URI as it is, besides letters, digits, `-`, `.` and `_`."""
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Facet = TypeVar("Facet", bound=spec.BaseFacet)
 Known = TypeVar("Known")
@@ -304,17 +307,28 @@ def _job_owner(start: Start) -> spec.ownership_job.OwnershipJobFacet | None:
 
 
 def _source(start: Start) -> spec.source_code_location_job.SourceCodeLocationJobFacet | None:
-    """Return where the code is, unless that is neither a URL nor a whole path."""
-    path = Path(start.source)
-    if "://" not in start.source and not path.is_absolute():
+    url = _source_url(start.source, start.commit)
+    if url is None:
         return None
     return _new(
         spec.source_code_location_job.SourceCodeLocationJobFacet,
         type="git" if start.commit else "file",
-        url=quote(start.source, safe=_URI) if "://" in start.source else path.as_uri(),
+        url=url,
         path=start.source,
         version=start.commit or None,
     )
+
+
+def _source_url(source: str, commit: str) -> str | None:
+    """Return a URL of the code: as it is, of a file, or of a path in a commit, whose repository nobody told us.
+
+    The last is an identifier of Software Heritage (SWHID, ISO/IEC 18670), which any copy of the repository resolves.
+    """
+    if "://" in source:
+        return quote(source, safe=_URI)
+    if Path(source).is_absolute():
+        return Path(source).as_uri()
+    return f"swh:1:rev:{commit};path=/{quote(source)}" if source and _COMMIT.fullmatch(commit) else None
 
 
 # The datasets

@@ -107,6 +107,48 @@ def _interruption(start: Start | None, events: Iterable[Event]) -> str:
     return first.cause if first else ""
 
 
+class Runs:
+    """Tells, event by event in the order of a spool's file, what is to be sent to OpenLineage.
+
+    Example:
+        >>> from luigi_sinks.recording.events import Task
+        >>> task, runs = Task(Job("luigi", "Flights"), "Flights_2013_01"), Runs()
+        >>> runs.take(Start(at=1, run="nightly", task=task)).eventType.value
+        'START'
+        >>> runs.take(End(at=2, run="nightly", outcome=Ended.COMPLETE)).eventType.value
+        'COMPLETE'
+
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, list[Event]] = {}
+
+    def take(self, event: Event) -> spec.RunEvent | None:
+        """Return what is due now that this event is known, if anything is.
+
+        A run's start and end are due when they come; what it reads and writes goes with its
+        end. What another process read or wrote for a run, or what comes after its end, is
+        sent by itself.
+        """
+        if isinstance(event, Start):
+            return None if self._is_kept(event) else started(event)
+        if isinstance(event, End):
+            run = gather([*self._open.pop(event.run, ()), event])
+            return ended(run, event, run.job) if run.job is not None else None
+        if isinstance(event, Read | Write) and not self._is_kept(event):
+            return more(gather([event]), event.job)
+        return None
+
+    def _is_kept(self, event: Start | Read | Write) -> bool:
+        """Keep an event with those of its run; return False for the first of a run, of which only a start is kept."""
+        known = self._open.get(event.run)
+        if known is not None:
+            known.append(event)
+        elif isinstance(event, Start):
+            self._open[event.run] = [event]
+        return known is not None
+
+
 def started(start: Start) -> spec.RunEvent:
     """Return the event START of a run."""
     return _event(spec.RunState.START, start.at, KnownRun(start.run, start), start.task.job)

@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from openlineage.client.serde import Serde
 from referencing import Registry, Resource
 
 from luigi_sinks.lineage import facets
-from luigi_sinks.lineage.openlineage import to_openlineage
+from luigi_sinks.lineage.openlineage import Runs, to_openlineage
 from luigi_sinks.recording.events import (
     Certainty,
     Check,
@@ -27,6 +28,8 @@ from luigi_sinks.recording.events import (
     Ended,
     Interruption,
     Job,
+    Lost,
+    Publication,
     Read,
     Start,
     Task,
@@ -40,6 +43,7 @@ SPEC = os.environ.get("LUIGI_SINKS_OPENLINEAGE_SPEC")
 RUN = "019c3f5e-7a1b-7c2d-8e3f-4a5b6c7d8e9f"
 JOB = Job("luigi", "Flights")
 TASK = Task(JOB, "Flights_2013_01_1d3f")
+COMMIT = "5d41402abc4b2a76b9719d911017c592ae1f0a3c"
 SECOND = 1_000_000
 BEGAN = 1_764_270_000 * SECOND
 TABLE = Dataset("mysql://db.internal:3306", "flights.departures")
@@ -152,6 +156,54 @@ except ImportError as error:
     assert "pip install 'luigi-sinks[openlineage]'" in done.stdout
 
 
+# Events as they come
+
+
+def taken(runs, *events):
+    """Return the kinds of what is due with each event, None where nothing is."""
+    return [due and due.eventType.value for due in map(runs.take, events)]
+
+
+def test_each_event_tells_what_is_due_with_it():
+    assert taken(Runs(), start(), read(), write(), end()) == ["START", None, None, "COMPLETE"]
+
+
+def test_the_last_event_has_all_that_came_before():
+    runs = Runs()
+    *_, last = map(runs.take, [start(parent="build"), read(), write(), end()])
+    assert (last.inputs[0].name, last.outputs[0].name) == (FILE.name, TABLE.name)
+    assert "parent" in last.run.facets
+
+
+def test_runs_that_go_on_at_the_same_time_are_kept_apart():
+    another = "019c3f5e-7a1b-7c2d-8e3f-000000000002"
+    runs = Runs()
+    taken(
+        runs,
+        start(),
+        msgspec.structs.replace(start(), run=another),
+        read(),
+        msgspec.structs.replace(write(), run=another),
+    )
+    last = runs.take(end())
+    assert (len(last.inputs), len(last.outputs)) == (1, 0)
+
+
+def test_what_comes_again_is_due_once():
+    runs = Runs()
+    assert taken(runs, start(), start(), end(), end()) == ["START", None, "COMPLETE", None]
+
+
+def test_what_comes_after_a_run_has_ended_or_of_another_process_is_sent_by_itself():
+    runs = Runs()
+    assert taken(runs, write(), start(), end(), read()) == ["OTHER", "START", "COMPLETE", "OTHER"]
+
+
+def test_what_is_of_no_run_is_not_for_openlineage():
+    publication = Publication(at=1, dataset=TABLE, partition="_all", version="v1", epoch=1)
+    assert taken(Runs(), publication, Lost(at=1, spool="a", count=1)) == [None, None]
+
+
 # Facets of runs and jobs
 
 
@@ -230,14 +282,22 @@ def test_a_job_is_a_batch_task_of_its_orchestrator_with_an_owner():
     assert facet(job, "ownership") == {"owners": [{"name": "team:flight_ops"}]}
 
 
-def test_the_source_is_the_file_at_its_commit():
-    job = sent(start(source="/srv/my tasks.py", commit="5d41402"))[0]["job"]
-    assert facet(job, "sourceCodeLocation") == {
-        "type": "git",
-        "url": "file:///srv/my%20tasks.py",
-        "path": "/srv/my tasks.py",
-        "version": "5d41402",
-    }
+@pytest.mark.parametrize(
+    ("source", "url"),
+    [
+        ("/srv/my tasks.py", "file:///srv/my%20tasks.py"),
+        ("my tasks.py", f"swh:1:rev:{COMMIT};path=/my%20tasks.py"),
+        ("https://git.example/tasks.py", "https://git.example/tasks.py"),
+    ],
+    ids=["no checkout", "in a checkout", "a URL"],
+)
+def test_the_source_is_the_file_at_its_commit(source, url):
+    job = sent(start(source=source, commit=COMMIT))[0]["job"]
+    assert facet(job, "sourceCodeLocation") == {"type": "git", "url": url, "path": source, "version": COMMIT}
+
+
+def test_a_path_in_a_checkout_whose_commit_is_unknown_has_no_url_and_so_no_facet():
+    assert "sourceCodeLocation" not in sent(start(source="tasks.py"))[0]["job"]["facets"]
 
 
 # Facets of datasets
@@ -336,7 +396,7 @@ starts = st.builds(
     host=texts,
     pid=counts,
     worker=texts,
-    commit=texts,
+    commit=st.one_of(texts, st.just(COMMIT)),
     source=st.one_of(texts, texts.map(lambda text: f"/{text}"), texts.map(lambda text: f"https://host/{text}")),
 )
 ends = st.builds(
