@@ -195,9 +195,7 @@ class _State:
         self.ended[made.number, day] = end
         self.true[start.run] = at, end
 
-    def _start(
-        self, made: Made, day: int, at: int, build: int, requires: tuple[Task, ...]
-    ) -> tuple[Start, int]:
+    def _start(self, made: Made, day: int, at: int, build: int, requires: tuple[Task, ...]) -> tuple[Start, int]:
         host = self.chance.randrange(HOSTS)
         clock = round(self.offsets[host] * SECOND)
         run = str(uuid.UUID(int=self.chance.getrandbits(128), version=4))

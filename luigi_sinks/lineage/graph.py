@@ -380,8 +380,8 @@ class _Facts:
         for needed in event.requires:
             self._say(REQUIRES, task, self._task(needed, event.at))
         about = event.orchestrator, event.parent, event.build, event.period, event.host, event.pid, event.worker
-        params = _json(event.params)
-        self._say(RUNS, event.run, task, job_key(job), event.at, params, event.owner, *about, event.commit, event.source)
+        said, code = (_json(event.params), event.owner), (event.commit, event.source)
+        self._say(RUNS, event.run, task, job_key(job), event.at, *said, *about, *code)
         self._say(NEEDS_OF_STARTED, event.run)
 
     @add.register
