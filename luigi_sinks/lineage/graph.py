@@ -108,9 +108,10 @@ def write(settings: Neo4jSettings, events: Sequence[Event]) -> None:
 
 
 def _written(tx: neo4j.Transaction, statements: Sequence[tuple[str, list[Row]]]) -> None:
-    tx.run(_LOCK).consume()
+    run = connection.within(tx)
+    run(_LOCK)
     for statement, rows in statements:
-        tx.run(statement, rows=rows).consume()
+        run(statement, rows=rows)
 
 
 def dataset_key(dataset: Dataset) -> str:
