@@ -3,7 +3,9 @@
 Some jobs build on what they made yesterday, some read a week, some find a dependency while
 they run, and some are slow now and then. Runs fail or are killed, and are tried again. Every third
 dataset has one partition that each day replaces, and is now and then rolled back; of
-the others each day is a partition. Each host's clock is wrong by up to `skew` seconds.
+the others each day is a partition. The hosts' clocks are up to `skew` seconds apart.
+
+All keys hold the history's `name`, so that several may be in one graph.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ class Made:
 
     number: int
     name: str
+    place: str
     layer: int
     inputs: tuple[int, ...]
     seconds: float
@@ -62,13 +65,13 @@ class Made:
 
     @property
     def job(self) -> Job:
-        return Job("luigi", self.name)
+        return Job(self.place, self.name)
 
     @property
     def dataset(self) -> Dataset:
         if self.is_plain:
-            return Dataset("file", f"/data/{self.name.lower()}.csv")
-        return Dataset("mysql://db.internal:3306", f"lake.{self.name.lower()}")
+            return Dataset("file", f"/{self.place}/{self.name.lower()}.csv")
+        return Dataset("mysql://db.internal:3306", f"{self.place}.{self.name.lower()}")
 
     def task(self, day: int) -> Task:
         return Task(self.job, f"{self.name}_{day}_{self.number:08x}")
@@ -86,6 +89,8 @@ class History:
     seed: int = 1
     skew: float = 0.0
     failing: float = 0.1
+    name: str = "lake"
+    epoch: int = EPOCH
     events: list[Event] = field(default_factory=list)
     true: dict[str, tuple[int, int]] = field(default_factory=dict)
     """When each run started and ended by the right time."""
@@ -103,15 +108,16 @@ class History:
         return Made(
             number,
             f"Team{number % 7}Job{number:03d}",
+            self.name,
             layer,
             tuple(inputs),
             seconds=chance.lognormvariate(3.5, 1),
-            is_recursive=layer == LAYERS - 1 and number % 5 == 0,
+            is_recursive=layer == LAYERS - 1 and (number - each * layer) % 5 == 0,
             is_dynamic=bool(layer) and number % 11 == 3,
             is_skewed=chance.random() < 0.1,
             is_whole=number % 3 == 1,
             is_plain=layer == 0 and number % 4 == 0,
-            window=7 if layer and chance.random() < 0.05 else 1,
+            window=7 if layer and chance.random() < 0.08 else 1,
             max_age=chance.choice([0.0, 86_400.0, 200_000.0]),
         )
 
@@ -131,6 +137,7 @@ class _State:
     def __init__(self, history: History) -> None:
         self.history = history
         self.chance = random.Random(history.seed + 1)
+        self.ids = random.Random(history.name)
         self.offsets = [self.chance.uniform(-history.skew / 2, history.skew / 2) for _ in range(HOSTS)]
         self.ended: dict[tuple[int, int], int] = {}
         self.versions: dict[tuple[int, int], tuple[str, str]] = {}
@@ -140,7 +147,7 @@ class _State:
 
     def day(self, made: Made, day: int) -> Iterator[Event]:
         """Yield what a job's task of one day does."""
-        build = EPOCH + day * DAY + 2 * HOUR
+        build = self.history.epoch + day * DAY + 2 * HOUR
         inputs = [(other, day - back) for other in made.inputs for back in range(made.window) if day >= back]
         if made.is_recursive and day:
             inputs.append((made.number, day - 1))
@@ -198,7 +205,7 @@ class _State:
     def _start(self, made: Made, day: int, at: int, build: int, requires: tuple[Task, ...]) -> tuple[Start, int]:
         host = self.chance.randrange(HOSTS)
         clock = round(self.offsets[host] * SECOND)
-        run = str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
+        run = f"{uuid.UUID(int=self.ids.getrandbits(128), version=4)}.{self.history.name}"
         return Start(
             at=at + clock,
             run=run,
@@ -238,7 +245,7 @@ class _State:
                 at=start.at,
                 run=start.run,
                 job=made.job,
-                dataset=Dataset("file", "/data/by_hand.xls"),
+                dataset=Dataset("file", f"/{made.place}/by_hand.xls"),
                 certainty=Certainty.DECLARED,
             )
 

@@ -50,6 +50,7 @@ class Model:
         self.ends: dict[str, End] = {}
         self.attempts: dict[str, set[str]] = defaultdict(set)
         self.requires: dict[str, set[str]] = defaultdict(set)
+        self.required_by: dict[str, set[str]] = defaultdict(set)
         self.tasks: dict[str, Task] = {}
         self.seen: dict[str, int] = defaultdict(int)
         self.interruptions: dict[str, set[tuple[int, str]]] = defaultdict(set)
@@ -58,52 +59,65 @@ class Model:
         self.unversioned: dict[str, set[str]] = defaultdict(set)
         self.writes: dict[str, Write] = {}
         self.written: dict[str, set[str]] = defaultdict(set)
-        self.publications: dict[tuple[str, str], list[Publication]] = defaultdict(list)
+        self.writes_of: dict[str, dict[str, Write]] = defaultdict(dict)
+        self.publications: dict[str, dict[str, list[Publication]]] = defaultdict(lambda: defaultdict(list))
         self.removed: dict[str, int] = {}
         self.flows_in: dict[tuple[str, str], list[tuple[int, bool]]] = defaultdict(list)
         self.flows_out: dict[tuple[str, str], list[tuple[int, bool]]] = defaultdict(list)
-        late: list[tuple[str, tuple[Task, ...]]] = []
+        self.late: list[tuple[str, tuple[Task, ...]]] = []
         for event in events:
-            match event:
-                case Start():
-                    self.starts[event.run] = event
-                    self.attempts[task_key(event.task)].add(event.run)
-                    for needed in event.requires:
-                        self._needs(event.task, needed, event.at)
-                    self._see(event.task, event.at)
-                case End():
-                    known = self.ends.get(event.run)
-                    if not known or RANKS.index(event.outcome) > RANKS.index(known.outcome):
-                        self.ends[event.run] = event
-                    late.append((event.run, event.requires))
-                    for needed in event.requires:
-                        self._see(needed, event.at)
-                case Need():
-                    self._needs(event.task, event.needs, event.at)
-                case Interruption():
-                    self.interruptions[task_key(event.task)].add((event.at, event.cause))
-                    self._see(event.task, event.at)
-                case Read():
-                    self.flows_in[job_key(event.job), dataset_key(event.dataset)].append(_flow(event))
-                    if event.version:
-                        self.reads[event.run].add(version_key(event))
-                        self.readers[version_key(event)].add(event.run)
-                    else:
-                        self.unversioned[event.run].add(dataset_key(event.dataset))
-                case Write():
-                    self.flows_out[job_key(event.job), dataset_key(event.dataset)].append(_flow(event))
-                    self.writes[version_key(event)] = event
-                    self.written[event.run].add(version_key(event))
-                case Publication():
-                    self.publications[dataset_key(event.dataset), event.partition].append(event)
-                case Removal():
-                    self.removed[version_key(event)] = max(event.at, self.removed.get(version_key(event), 0))
-        for run, needed in late:
+            self._told(event)
+        for run, needed in self.late:
             for task in needed:
-                self.requires[task_key(self.starts[run].task)].add(task_key(task))
+                self._needs(self.starts[run].task, task, 0)
+
+    def _told(self, event: Event) -> None:
+        match event:
+            case Start() | End():
+                self._ran(event)
+            case Need():
+                self._needs(event.task, event.needs, event.at)
+            case Interruption():
+                self.interruptions[task_key(event.task)].add((event.at, event.cause))
+                self._see(event.task, event.at)
+            case Read():
+                self._read(event)
+            case Write():
+                self.flows_out[job_key(event.job), dataset_key(event.dataset)].append(_flow(event))
+                self.writes[version_key(event)] = event
+                self.writes_of[dataset_key(event.dataset)][version_key(event)] = event
+                self.written[event.run].add(version_key(event))
+            case Publication():
+                self.publications[dataset_key(event.dataset)][event.partition].append(event)
+            case Removal():
+                self.removed[version_key(event)] = max(event.at, self.removed.get(version_key(event), 0))
+
+    def _ran(self, event: Start | End) -> None:
+        for needed in event.requires:
+            self._see(needed, event.at)
+        if isinstance(event, End):
+            known = self.ends.get(event.run)
+            if not known or RANKS.index(event.outcome) > RANKS.index(known.outcome):
+                self.ends[event.run] = event
+            self.late.append((event.run, event.requires))
+            return
+        self.starts[event.run] = event
+        self.attempts[task_key(event.task)].add(event.run)
+        self._see(event.task, event.at)
+        for needed in event.requires:
+            self._needs(event.task, needed, event.at)
+
+    def _read(self, event: Read) -> None:
+        self.flows_in[job_key(event.job), dataset_key(event.dataset)].append(_flow(event))
+        if event.version:
+            self.reads[event.run].add(version_key(event))
+            self.readers[version_key(event)].add(event.run)
+        else:
+            self.unversioned[event.run].add(dataset_key(event.dataset))
 
     def _needs(self, task: Task, needed: Task, at: int) -> None:
         self.requires[task_key(task)].add(task_key(needed))
+        self.required_by[task_key(needed)].add(task_key(task))
         self._see(task, at)
         self._see(needed, at)
 
@@ -160,15 +174,15 @@ class Model:
 
     def head(self, dataset: str, partition: str, as_of: int = 1 << 62) -> tuple[str, int]:
         """Return the version that readers of a partition saw, and when it was published."""
-        before = [each for each in self.publications[dataset, partition] if each.at <= as_of]
+        before = [each for each in self.publications[dataset][partition] if each.at <= as_of]
         last = max(before, key=lambda each: each.epoch, default=None)
         return (version_key(last), last.at) if last else ("", 0)
 
     def newest_head(self, dataset: str, as_of: int = 1 << 62) -> str:
-        heads = [self.head(dataset, partition, as_of) for name, partition in list(self.publications) if name == dataset]
+        heads = [self.head(dataset, partition, as_of) for partition in list(self.publications[dataset])]
         if any(key for key, _ in heads):
             return max(heads, key=lambda head: (head[1], head[0]))[0]
-        written = [(write.at, key) for key, write in self.writes.items() if dataset_key(write.dataset) == dataset]
+        written = [(write.at, key) for key, write in self.writes_of[dataset].items()]
         return max((each for each in written if each[0] <= as_of), default=(0, ""))[1]
 
     def ended(self, run: str) -> int:
@@ -190,9 +204,8 @@ class Model:
         task = task_key(start.task)
         required = {p for needed in self.requires[task] for p in self.attempts[needed]}
         waited = {p for p in required if self.outcome(p) == Ended.COMPLETE}
-        for other, needs in list(self.requires.items()):
-            if task in needs:
-                waited |= {p for p in self.attempts[other] if self.outcome(p) == Ended.SUSPENDED}
+        for other in self.required_by[task]:
+            waited |= {p for p in self.attempts[other] if self.outcome(p) == Ended.SUSPENDED}
         allowed = {
             p
             for p in waited - seen
@@ -223,8 +236,8 @@ class Model:
         """Return of each stale dataset when it was updated, who writes it, who reads it, and which tasks wait."""
         found = {}
         for dataset in {dataset for _, dataset in self.flows_out}:
-            heads = [self.head(name, partition)[0] for name, partition in list(self.publications) if name == dataset]
-            written = [write for write in self.writes.values() if dataset_key(write.dataset) == dataset]
+            heads = [self.head(dataset, partition)[0] for partition in list(self.publications[dataset])]
+            written = list(self.writes_of[dataset].values())
             updated = max(self.writes[key].at for key in heads) if heads else max(write.at for write in written)
             promised = max(written, key=lambda write: write.at).max_age
             if promised and updated + promised * SECOND < now:

@@ -415,7 +415,8 @@ def who_wrote(ask: Run, version: str) -> Writer:
     if not found:
         raise BadSetting(f"there is no version {version!r} in the lineage")
     row = found[0]
-    return Writer(**{**row, "params": _mapping(row["params"]), "published": tuple(row["published"])})
+    known: dict[str, Any] = {"params": _mapping(row["params"]), "published": tuple(row["published"])}
+    return Writer(**{**row, **known})
 
 
 @dataclass(frozen=True)
