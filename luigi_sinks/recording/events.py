@@ -62,6 +62,7 @@ class Start(_Event, frozen=True, tag="start"):
     - `params`: the task's public parameters, as text.
     - `requires`: the tasks that it requires; those found later come with `Need` and `End`.
     - `orchestrator`: luigi, airflow, or empty for a plain program; `parent`: the build or DAG run, as it names it.
+    - `orchestrator_version`: the orchestrator's own version, such as 3.8.1.
     - `build`: when the build began, 0 if that is not known.
     - `period`: the date or time that the run is about, as text.
     - `commit` and `source`: the revision of the code, and the file that defines the task.
@@ -74,6 +75,7 @@ class Start(_Event, frozen=True, tag="start"):
     requires: tuple[Task, ...] = ()
     owner: str = ""
     orchestrator: str = ""
+    orchestrator_version: str = ""
     parent: str = ""
     build: int = 0
     period: str = ""
