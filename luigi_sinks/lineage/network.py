@@ -122,7 +122,8 @@ class Step:
 
     `ready` is when it could have started: when the run before it on the path ended, or the build
     began. Of the time from then on, `failed` seconds went into attempts that did not complete,
-    `waited` into waiting, and `ran` into the run itself.
+    `waited` into waiting, and `ran` into the run itself; `usual` is the median of the last runs
+    of the job. The `outcome` of a task that has no run yet is "waiting".
     """
 
     run: str
@@ -137,6 +138,7 @@ class Step:
     failed: float
     ran: float
     attempts: tuple[Attempt, ...] = ()
+    usual: float = 0.0
 
 
 @dataclass(frozen=True)

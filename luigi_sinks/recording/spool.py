@@ -71,7 +71,12 @@ class Spool:
                 self._tell_lost()
                 self._write(event, self._most - _LAST_WORDS if isinstance(event, End) else self._room)
         except Exception as error:  # noqa: BLE001 - nothing that happens here may change what the task does
-            self._lose(error)
+            self.lose(error)
+
+    def lose(self, error: Exception) -> None:
+        """Count an event that is lost, and warn of the first."""
+        self._lost += 1
+        self._warn(error)
 
     def settle(self) -> None:
         """Write how many events were lost, if that is not written yet: nothing may follow. Never raises."""
@@ -109,10 +114,6 @@ class Spool:
             self._open()
             self._write(Lost(at=_now(), spool=self._name, count=self._lost), self._most)
             self._told = self._lost
-
-    def _lose(self, error: Exception) -> None:
-        self._lost += 1
-        self._warn(error)
 
     def _warn(self, error: Exception) -> None:
         if not self._has_warned:

@@ -1,0 +1,102 @@
+"""Finds what a user means: a dataset, a job, a run or a version, by its key in the graph or by the end of its name."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+from luigi_sinks.errors import BadSetting, did_you_mean
+from luigi_sinks.neo4j.connection import Run
+
+_SHOWN = 5
+
+_NAMED = """
+MATCH (n:{label}) WHERE n.name = $text OR n.name ENDS WITH '.' + $text OR n.name ENDS WITH '/' + $text
+RETURN n.key AS key ORDER BY key LIMIT 20"""
+_NAMES = "MATCH (n:{label}) RETURN DISTINCT n.name AS name LIMIT 10000"
+_BY_KEY = "MATCH (n:{label} {{key: $text}}) RETURN n.key AS key"
+_BY_START = "MATCH (n:LineageRun) WHERE n.key STARTS WITH $text RETURN n.key AS key ORDER BY key LIMIT 20"
+_BY_VERSION = "MATCH (n:LineageVersion {version: $text}) RETURN n.key AS key ORDER BY key LIMIT 20"
+_LAST_RUN = """
+MATCH (r:LineageRun {job: $job}) WHERE r.started > 0
+RETURN r.key AS key ORDER BY r.started DESC, key LIMIT 1"""
+
+_SHORTEST = 6
+"""Characters of a run's key that are enough to name it."""
+
+
+def dataset(ask: Run, text: str) -> str:
+    """Return the key of a dataset, given that, its name, or the end of it after a dot or slash.
+
+    Raises BadSetting if there is none, or several.
+    """
+    return _one(_found(ask, "LineageDataset", text), text, "dataset") or _unknown(ask, text, "LineageDataset")
+
+
+def job(ask: Run, text: str) -> str:
+    """Return the key of a job, as `dataset` does."""
+    return _one(_found(ask, "LineageJob", text), text, "job") or _unknown(ask, text, "LineageJob")
+
+
+def node(ask: Run, text: str) -> str:
+    """Return the key of a dataset or of a job, as `dataset` does; of two with the same name, the dataset's."""
+    return (
+        _one(_found(ask, "LineageDataset", text), text, "dataset")
+        or _one(_found(ask, "LineageJob", text), text, "job")
+        or _unknown(ask, text, "LineageDataset", "LineageJob")
+    )
+
+
+def run(ask: Run, text: str) -> str:
+    """Return the key of a run, given that, at least six characters of its start, or a job, whose last run it is.
+
+    Raises BadSetting as `dataset` does.
+    """
+    if len(text) >= _SHORTEST and (found := _one(_keys(ask, _BY_START, text=text), text, "run")):
+        return found
+    key = _one(_found(ask, "LineageJob", text), text, "job")
+    if not key:
+        raise BadSetting(f"there is no run {text!r} and no job; give a run as `luigi-sinks lineage runs JOB` shows it")
+    return last_run(ask, key)
+
+
+def last_run(ask: Run, job: str) -> str:
+    """Return the key of the run of a job that began last. Raises BadSetting if it never ran."""
+    found = _keys(ask, _LAST_RUN, job=job)
+    if not found:
+        raise BadSetting(f"{job} never ran; some other job requires it")
+    return found[0]
+
+
+def version(ask: Run, text: str) -> str:
+    """Return the key of a version, given that or its id. Raises BadSetting as `dataset` does."""
+    found = _keys(ask, _BY_KEY.format(label="LineageVersion"), text=text) or _keys(ask, _BY_VERSION, text=text)
+    key = _one(found, text, "version")
+    if not key:
+        raise BadSetting(f"there is no version {text!r}; `luigi-sinks lineage upstream DATASET --versions` shows some")
+    return key
+
+
+def _found(ask: Run, label: str, text: str) -> list[str]:
+    by_key = _keys(ask, _BY_KEY.format(label=label), text=text)
+    return by_key or _keys(ask, _NAMED.format(label=label), text=text)
+
+
+def _one(found: list[str], text: str, what: str) -> str:
+    """Return the only one, an empty string if there is none. Raises BadSetting if there are several."""
+    if len(found) > 1:
+        shown = ", ".join(found[:_SHOWN]) + (" and more" if len(found) > _SHOWN else "")
+        raise BadSetting(f"{text!r} may be each of {shown}; name one {what}")
+    return found[0] if found else ""
+
+
+def _unknown(ask: Run, text: str, *labels: str) -> str:
+    names = [row["name"] for label in labels for row in ask(_NAMES.format(label=label)) if row["name"]]
+    what = " or ".join(label.removeprefix("Lineage").lower() for label in labels)
+    similar = get_close_matches(text, names, _SHOWN, cutoff=0.0)
+    advice = did_you_mean(text, similar) if similar else "nothing is recorded yet"
+    raise BadSetting(f"there is no {what} {text!r}; {advice}")
+
+
+def _keys(ask: Run, query: str, **parameters: Any) -> list[str]:
+    return [row["key"] for row in ask(query, **parameters)]
