@@ -146,7 +146,7 @@ class _Attempt:
         )
         commit, source = checkout.revision(type(task).__module__)
         run.begin(
-            params={name: masking.setting(name, value) for name, value in task.to_str_params(only_public=True).items()},
+            params={name: masking.setting(name, value) for name, value in _public(task).items()},
             orchestrator="luigi",
             orchestrator_version=luigi.__version__,
             parent=worker,
@@ -182,9 +182,9 @@ class _Attempt:
         """Record the end from what the process says of it: id, status, explanation, what is missing, what is new."""
         with self._active.harmless():
             _, status, _, _, new = result
-            for module, family, params in new or ():
+            for described in new or ():
                 with self._active.harmless():
-                    found = load_task(module, family, params)
+                    found: Any = load_task(*described)
                     self._required[found.task_id] = _named(found, self._active)
             self._end(_OUTCOMES.get(status, Ended.ABORTED))
 
@@ -279,7 +279,10 @@ def _parameters(kind: Any) -> dict[str, Any]:
 
 
 def _public(task: Any) -> dict[str, str]:
-    """Return the public parameters as text, those that Luigi shows."""
+    """Return the public parameters as text, as Luigi does, which takes four times as long to find them."""
+    if task.__class__.to_str_params is not luigi.Task.to_str_params:
+        overridden: dict[str, str] = task.to_str_params(only_public=True)
+        return overridden
     known = _parameters(task.__class__)
     return {
         name: str(known[name].serialize(value))
@@ -329,8 +332,14 @@ def _build(process: Any) -> int:
         state = process.status_reporter._scheduler._state  # noqa: SLF001 - what Luigi shows of it is a list of all
         began = state._active_workers[process.worker_id].started  # noqa: SLF001
     except (AttributeError, KeyError):
-        pid = _WORKER_PID.search(process.worker_id)
-        ticks = started(int(pid[1])) if pid else None
-        booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-        began = booted + ticks / os.sysconf("SC_CLK_TCK") if ticks else 0
+        began = _process_began(process.worker_id)
     return int(began * 1_000_000)
+
+
+@lru_cache(maxsize=64)
+def _process_began(worker: str) -> float:
+    """Return when the process of a worker began, in seconds since 1970; 0 if it cannot be seen from here."""
+    pid = _WORKER_PID.search(worker)
+    ticks = started(int(pid[1])) if pid else None
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + ticks / os.sysconf("SC_CLK_TCK") if ticks else 0.0

@@ -61,6 +61,7 @@ class Spool:
     def __init__(self, folder: Path, max_bytes: int = 64 << 20) -> None:
         self.folder = folder
         self._most = max_bytes
+        self._has_warned = False
         self._forget()
         _spools.add(self)
 
@@ -75,7 +76,8 @@ class Spool:
 
     def lose(self, error: Exception) -> None:
         """Count an event that is lost, and warn of the first."""
-        self._lost += 1
+        with self._lock:
+            self._lost += 1
         self._warn(error)
 
     def settle(self) -> None:
@@ -98,10 +100,10 @@ class Spool:
         self._identity = (0, 0)
         self._name = ""
         self._lost = self._told = 0
-        self._is_torn = self._has_warned = False
+        self._is_torn = False
 
     def leave(self) -> None:
-        """Let go of the file of the process that this one was forked from, which would seem to live on."""
+        """Let go of the file; in a fork, its parent would seem to live on. The next event makes another one."""
         if self._size() is not None:
             os.close(self._file)
         self._forget()
