@@ -138,19 +138,13 @@ def browser() -> Iterator[Tab]:
     program = executable()
     ours_in, theirs_out = os.pipe()
     theirs_in, ours_out = os.pipe()
-
-    def connect() -> None:  # the protocol is spoken on file descriptors 3 and 4
-        high_in, high_out = os.dup(theirs_in), os.dup(theirs_out)
-        os.dup2(high_in, 3)
-        os.dup2(high_out, 4)
-
+    speaking = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'  # the protocol's file descriptors are 3 and 4
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
-            [program, *_OPTIONS, f"--user-data-dir={profile}"],
+            ["sh", "-c", speaking, program, *_OPTIONS, f"--user-data-dir={profile}"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            close_fds=False,
-            preexec_fn=connect,
+            pass_fds=(theirs_in, theirs_out),
         )
         os.close(theirs_in)
         os.close(theirs_out)

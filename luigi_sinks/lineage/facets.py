@@ -51,7 +51,6 @@ class ExecutionRunFacet(RunFacet):
     host: str | None = attr.field(default=None)
     pid: int | None = attr.field(default=None)
     worker: str | None = attr.field(default=None)
-    interruption: str | None = attr.field(default=None)
 
     @staticmethod
     def _get_schema() -> str:
@@ -115,7 +114,7 @@ def moment(microseconds: int) -> str:
     return _instant(datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds))
 
 
-def of_run(start: Start | None, end: End | None, interruption: str) -> dict[str, RunFacet]:
+def of_run(start: Start | None, end: End | None) -> dict[str, RunFacet]:
     """Return the facets of a run, of what is known of it."""
     facets = {
         "parent": _made(_parent, start),
@@ -124,7 +123,7 @@ def of_run(start: Start | None, end: End | None, interruption: str) -> dict[str,
         "jobDependencies": _dependencies(start, end),
         "executionParameters": _made(_parameters, start),
         "errorMessage": _made(_error, end),
-        EXECUTION: _execution(start, end, interruption),
+        EXECUTION: _execution(start, end),
     }
     return _present(facets)
 
@@ -284,7 +283,7 @@ def _error(end: End) -> spec.error_message_run.ErrorMessageRunFacet | None:
     return _new(spec.error_message_run.ErrorMessageRunFacet, message=said, programmingLanguage="python")
 
 
-def _execution(start: Start | None, end: End | None, interruption: str) -> ExecutionRunFacet:
+def _execution(start: Start | None, end: End | None) -> ExecutionRunFacet:
     return _new(
         ExecutionRunFacet,
         task=start.task.id if start else None,
@@ -292,7 +291,6 @@ def _execution(start: Start | None, end: End | None, interruption: str) -> Execu
         host=(start.host if start else None) or None,
         pid=(start.pid if start else None) or None,
         worker=(start.worker if start else None) or None,
-        interruption=interruption or None,
     )
 
 

@@ -1,19 +1,27 @@
-"""What was recorded of a run, as the events of OpenLineage's own client."""
+"""What was recorded of runs, as events of OpenLineage's own client; and an OpenLineage endpoint as a destination."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import ClassVar, TypeVar
 
 from luigi_sinks.errors import NotInstalled
+from luigi_sinks.limit import UNLIMITED, within
 from luigi_sinks.lineage import facets
-from luigi_sinks.recording.events import Certainty, Dataset, End, Ended, Event, Interruption, Job, Read, Start, Write
+from luigi_sinks.lineage.destinations import Part
+from luigi_sinks.lineage.endpoint import Endpoint, Unacceptable
+from luigi_sinks.recording.events import Certainty, Dataset, End, Ended, Event, Job, Read, Start, Write
+from luigi_sinks.recording.settings import LineageSettings
 
 try:
     from openlineage.client import event_v2 as spec
 except ImportError as missing:
     raise NotInstalled("openlineage", missing) from missing
+
+_log = logging.getLogger("luigi_sinks.lineage")
 
 Use = TypeVar("Use", Read, Write)
 
@@ -34,7 +42,6 @@ class KnownRun:
     end: End | None = None
     reads: tuple[Read, ...] = ()
     writes: tuple[Write, ...] = ()
-    interruption: str = ""
 
     @property
     def job(self) -> Job | None:
@@ -84,7 +91,6 @@ def gather(events: Sequence[Event]) -> KnownRun:
         end=max(ends, key=_rank, default=None),
         reads=_once(event for event in about if isinstance(event, Read)),
         writes=_once(event for event in about if isinstance(event, Write)),
-        interruption=_interruption(start, events),
     )
 
 
@@ -101,10 +107,48 @@ def _once(events: Iterable[Use]) -> tuple[Use, ...]:
     return tuple(found)
 
 
-def _interruption(start: Start | None, events: Iterable[Event]) -> str:
-    causes = (event for event in events if isinstance(event, Interruption) and start and event.at >= start.at)
-    first = min(causes, key=lambda event: event.at, default=None)
-    return first.cause if first else ""
+def started(start: Start) -> spec.RunEvent:
+    """Return the event START of a run."""
+    return _event(spec.RunState.START, start.at, KnownRun(start.run, start), start.task.job)
+
+
+def ended(run: KnownRun, end: End, job: Job) -> spec.RunEvent:
+    """Return the last event of a run, with all that is known of it."""
+    return _event(_TYPES[end.outcome], end.at, run, job)
+
+
+def more(run: KnownRun, job: Job) -> spec.RunEvent:
+    """Return the event OTHER, for what became known of a run after its last event."""
+    return _event(spec.RunState.OTHER, max(use.at for use in (*run.reads, *run.writes)), run, job)
+
+
+def _event(kind: spec.RunState, at: int, run: KnownRun, job: Job) -> spec.RunEvent:
+    return spec.RunEvent(
+        eventType=kind,
+        eventTime=facets.moment(at),
+        producer=facets.PRODUCER,
+        run=spec.Run(facets.run_id(run.id), facets.of_run(run.start, run.end)),
+        job=spec.Job(job.namespace, job.name, facets.of_job(run.start)),
+        inputs=[_input(dataset, uses) for dataset, uses in _by_dataset(run.reads).items()],
+        outputs=[_output(dataset, uses) for dataset, uses in _by_dataset(run.outputs).items()],
+    )
+
+
+def _by_dataset(uses: Iterable[Use]) -> dict[Dataset, list[Use]]:
+    found: dict[Dataset, list[Use]] = {}
+    for use in uses:
+        found.setdefault(use.dataset, []).append(use)
+    return found
+
+
+def _input(dataset: Dataset, reads: Sequence[Read]) -> spec.InputDataset:
+    described = facets.of_dataset(dataset.namespace, dataset.name, reads)
+    return spec.InputDataset(dataset.namespace, dataset.name, facets=described, inputFacets=facets.of_input(reads))
+
+
+def _output(dataset: Dataset, writes: Sequence[Write]) -> spec.OutputDataset:
+    described = facets.of_dataset(dataset.namespace, dataset.name, writes)
+    return spec.OutputDataset(dataset.namespace, dataset.name, facets=described, outputFacets=facets.of_output(writes))
 
 
 class Runs:
@@ -149,45 +193,51 @@ class Runs:
         return known is not None
 
 
-def started(start: Start) -> spec.RunEvent:
-    """Return the event START of a run."""
-    return _event(spec.RunState.START, start.at, KnownRun(start.run, start), start.task.job)
+class ToOpenLineage:
+    """Delivers to an OpenLineage endpoint. An event that the endpoint will never accept is left out."""
+
+    name: ClassVar[str] = "openlineage"
+    most: ClassVar[int] = 25
+    """Few, as after a failure all of them are sent once more."""
+
+    def __init__(self, settings: LineageSettings, seconds: float | None = None) -> None:
+        self._endpoint = Endpoint(settings.openlineage_url, settings.openlineage_credential)
+        self._seconds = UNLIMITED if seconds is None else round(seconds, 1)
+
+    def deliver(self, parts: Sequence[Part]) -> int:
+        """Send what is due with these events; return how many the endpoint refused for good."""
+        with within("exit_seconds", self._seconds):
+            return sum(self._deliver(part) for part in parts)
+
+    def _deliver(self, part: Part) -> int:
+        runs = _runs_before(part)
+        refused = sum(self._refuses(due) for due in map(runs.take, part.events) if due is not None)
+        if not part.is_last:
+            _known[part.path] = part.end, runs
+        return refused
+
+    def _refuses(self, event: spec.RunEvent) -> bool:
+        try:
+            self._endpoint.send(event)
+        except Unacceptable as refusal:
+            _log.warning("the end or start of a run of %s is left out: %s", event.job.name, refusal)
+            return True
+        return False
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._endpoint.close()
 
 
-def ended(run: KnownRun, end: End, job: Job) -> spec.RunEvent:
-    """Return the last event of a run, with all that is known of it."""
-    return _event(_TYPES[end.outcome], end.at, run, job)
+_known: dict[Path, tuple[int, Runs]] = {}
+"""The runs that are open at an offset of a file, so that whoever follows it need not read it from its start again."""
 
 
-def more(run: KnownRun, job: Job) -> spec.RunEvent:
-    """Return the event OTHER, for what became known of a run after its last event."""
-    return _event(spec.RunState.OTHER, max(use.at for use in (*run.reads, *run.writes)), run, job)
-
-
-def _event(kind: spec.RunState, at: int, run: KnownRun, job: Job) -> spec.RunEvent:
-    return spec.RunEvent(
-        eventType=kind,
-        eventTime=facets.moment(at),
-        producer=facets.PRODUCER,
-        run=spec.Run(facets.run_id(run.id), facets.of_run(run.start, run.end, run.interruption)),
-        job=spec.Job(job.namespace, job.name, facets.of_job(run.start)),
-        inputs=[_input(dataset, uses) for dataset, uses in _by_dataset(run.reads).items()],
-        outputs=[_output(dataset, uses) for dataset, uses in _by_dataset(run.outputs).items()],
-    )
-
-
-def _by_dataset(uses: Iterable[Use]) -> dict[Dataset, list[Use]]:
-    found: dict[Dataset, list[Use]] = {}
-    for use in uses:
-        found.setdefault(use.dataset, []).append(use)
-    return found
-
-
-def _input(dataset: Dataset, reads: Sequence[Read]) -> spec.InputDataset:
-    described = facets.of_dataset(dataset.namespace, dataset.name, reads)
-    return spec.InputDataset(dataset.namespace, dataset.name, facets=described, inputFacets=facets.of_input(reads))
-
-
-def _output(dataset: Dataset, writes: Sequence[Write]) -> spec.OutputDataset:
-    described = facets.of_dataset(dataset.namespace, dataset.name, writes)
-    return spec.OutputDataset(dataset.namespace, dataset.name, facets=described, outputFacets=facets.of_output(writes))
+def _runs_before(part: Part) -> Runs:
+    """Return the runs that are open where a part begins."""
+    offset, runs = _known.pop(part.path, (0, Runs()))
+    if offset != part.start:
+        runs = Runs()
+        for event in part.earlier():
+            runs.take(event)
+    return runs

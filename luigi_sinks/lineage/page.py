@@ -19,7 +19,7 @@ import msgspec
 from luigi_sinks.lineage.layout import Layout, arrange
 from luigi_sinks.lineage.network import DatasetNode, Flow, JobNode, Network, RunNode, Step, VersionNode
 
-_ASSETS: Final = files(__package__) / "assets"
+_ASSETS: Final = files("luigi_sinks.lineage") / "assets"
 _PLACE = re.compile(r"\{\{([a-z-]+)\}\}")
 
 _UNSAFE: Final = {ord(each): f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}

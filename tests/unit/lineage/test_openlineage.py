@@ -26,7 +26,6 @@ from luigi_sinks.recording.events import (
     Dataset,
     End,
     Ended,
-    Interruption,
     Job,
     Lost,
     Publication,
@@ -269,13 +268,6 @@ def test_a_failure_says_the_errors_class_and_the_message_if_it_is_known(message,
     assert facet(event["run"], "errorMessage") == {"message": said, "programmingLanguage": "python"}
 
 
-def test_an_interruption_after_the_start_says_why_the_run_was_aborted():
-    earlier = Interruption(at=BEGAN - 1, task=TASK, cause="killed")
-    later = Interruption(at=BEGAN + SECOND, task=TASK, cause="timed out after 5 s")
-    event = last(start(), earlier, later, end(Ended.ABORTED))
-    assert facet(event["run"], facets.EXECUTION)["interruption"] == "timed out after 5 s"
-
-
 def test_a_job_is_a_batch_task_of_its_orchestrator_with_an_owner():
     job = sent(start(orchestrator="luigi", owner="flight_ops"))[0]["job"]
     assert facet(job, "jobType") == {"processingType": "BATCH", "integration": "LUIGI", "jobType": "TASK"}
@@ -418,8 +410,7 @@ writes = st.builds(
     checks=st.lists(st.builds(Check, texts, st.booleans()), max_size=3).map(tuple),
     columns=st.lists(st.builds(Column, texts, texts), max_size=3).map(tuple),
 )
-interruptions = st.builds(Interruption, at=moments, task=tasks, cause=texts)
-recorded = st.lists(st.one_of(starts, ends, reads, writes, interruptions), max_size=8)
+recorded = st.lists(st.one_of(starts, ends, reads, writes), max_size=8)
 
 
 @settings(deadline=None)
