@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,13 +12,14 @@ from urllib.parse import quote
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from luigi_sinks.errors import NotInstalled
-from luigi_sinks.recording.events import End, Ended, Read, Start, Write
+from luigi_sinks.recording.events import Dataset, End, Ended, Read, Start, Write
 from luigi_sinks.version import WHOLE
 
 try:
     import attr
     from openlineage.client import facet_v2 as spec
     from openlineage.client.facet_v2 import DatasetFacet, InputDatasetFacet, JobFacet, OutputDatasetFacet, RunFacet
+    from openlineage.client.facet_v2 import column_lineage_dataset as origin
 except ImportError as missing:
     raise NotInstalled("openlineage", missing) from missing
 
@@ -161,6 +162,30 @@ def of_dataset(namespace: str, name: str, known: Sequence[Read | Write]) -> dict
     return _present(facets)
 
 
+def column_lineage(
+    declared: Mapping[str, Mapping[str, Sequence[str]]], writes: Sequence[Write], reads: Iterable[Read]
+) -> dict[str, DatasetFacet]:
+    """Return the columns of which those that were written are made, as far as the task declares it.
+
+    Of a column that was not written, and of a dataset that the run did not read, nothing is said.
+    """
+    written = {column.name for write in writes for column in write.columns}
+    sources = {read.dataset for read in reads}
+    fields = {
+        column: origin.Fields(inputs)
+        for column, origins in declared.items()
+        if (column in written or not written) and (inputs := list(_input_fields(origins, sources)))
+    }
+    return {"columnLineage": _new(origin.ColumnLineageDatasetFacet, fields=fields)} if fields else {}
+
+
+def _input_fields(origins: Mapping[str, Sequence[str]], sources: Iterable[Dataset]) -> Iterator[origin.InputField]:
+    for name, columns in origins.items():
+        found = [each for each in sources if each.name == name or each.name.endswith((f".{name}", f"/{name}"))]
+        if len(found) == 1:
+            yield from (origin.InputField(found[0].namespace, found[0].name, column) for column in columns)
+
+
 def of_input(reads: Sequence[Read]) -> dict[str, InputDatasetFacet]:
     """Return the facets of what was read of a dataset; empty if that was not counted."""
     if not any(read.rows for read in reads):
@@ -213,19 +238,27 @@ def _parent(start: Start) -> spec.parent_run.ParentRunFacet | None:
 def _nominal_time(start: Start) -> spec.nominal_time_run.NominalTimeRunFacet | None:
     kind = spec.nominal_time_run.NominalTimeRunFacet
     try:
-        begins = datetime.fromisoformat(start.period)
-        ends = begins + timedelta(days=1) if _is_day(start.period) else None
+        begins, ends = _interval(start.period)
         return _new(kind, nominalStartTime=_instant(begins), nominalEndTime=_instant(ends) if ends else None)
     except (ValueError, OverflowError):  # no date, or one at an end of the calendar
         return None
 
 
-def _is_day(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+def _interval(period: str) -> tuple[datetime, datetime | None]:
+    """Return when a period begins and, of Luigi's intervals, when it ends: a date may stand for a month.
+
+    Raises ValueError for a text that is neither.
+    """
+    if found := re.fullmatch(r"(\d{4}-\d\d-\d\d)-(\d{4}-\d\d-\d\d)", period):
+        return datetime.fromisoformat(found[1]), datetime.fromisoformat(found[2])
+    if re.fullmatch(r"\d{4}-\d\d", period):
+        begins = datetime.fromisoformat(f"{period}-01")
+        return begins, (begins + timedelta(days=31)).replace(day=1)
+    if re.fullmatch(r"\d{4}", period):
+        begins = datetime.fromisoformat(f"{period}-01-01")
+        return begins, begins.replace(year=begins.year + 1)
+    begins = datetime.fromisoformat(period)
+    return begins, begins + timedelta(days=7) if re.fullmatch(r"\d{4}-W\d\d", period) else None
 
 
 def _instant(time: datetime) -> str:

@@ -130,7 +130,7 @@ def _event(kind: spec.RunState, at: int, run: KnownRun, job: Job) -> spec.RunEve
         run=spec.Run(facets.run_id(run.id), facets.of_run(run.start, run.end)),
         job=spec.Job(job.namespace, job.name, facets.of_job(run.start)),
         inputs=[_input(dataset, uses) for dataset, uses in _by_dataset(run.reads).items()],
-        outputs=[_output(dataset, uses) for dataset, uses in _by_dataset(run.outputs).items()],
+        outputs=[_output(dataset, uses, run) for dataset, uses in _by_dataset(run.outputs).items()],
     )
 
 
@@ -146,8 +146,10 @@ def _input(dataset: Dataset, reads: Sequence[Read]) -> spec.InputDataset:
     return spec.InputDataset(dataset.namespace, dataset.name, facets=described, inputFacets=facets.of_input(reads))
 
 
-def _output(dataset: Dataset, writes: Sequence[Write]) -> spec.OutputDataset:
+def _output(dataset: Dataset, writes: Sequence[Write], run: KnownRun) -> spec.OutputDataset:
     described = facets.of_dataset(dataset.namespace, dataset.name, writes)
+    declared = run.start.column_lineage if run.start else {}
+    described |= facets.column_lineage(declared, writes, run.reads)
     return spec.OutputDataset(dataset.namespace, dataset.name, facets=described, outputFacets=facets.of_output(writes))
 
 

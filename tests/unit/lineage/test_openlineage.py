@@ -226,7 +226,11 @@ def test_a_build_is_a_run_of_its_orchestrator():
 @pytest.mark.parametrize(
     ("period", "begins", "ends"),
     [
-        ("2013-01-31", "2013-01-31T00:00:00Z", "2013-02-01T00:00:00Z"),
+        ("2013-01-31", "2013-01-31T00:00:00Z", None),
+        ("2013-01", "2013-01-01T00:00:00Z", "2013-02-01T00:00:00Z"),
+        ("2013", "2013-01-01T00:00:00Z", "2014-01-01T00:00:00Z"),
+        ("2013-W05", "2013-01-28T00:00:00Z", "2013-02-04T00:00:00Z"),
+        ("2013-01-31-2013-02-07", "2013-01-31T00:00:00Z", "2013-02-07T00:00:00Z"),
         ("2013-01-31T05:00:00", "2013-01-31T05:00:00Z", None),
         ("2013-01-31T05:00:00+02:00", "2013-01-31T03:00:00Z", None),
     ],
@@ -236,7 +240,7 @@ def test_the_nominal_time_is_the_period_in_utc(period, begins, ends):
     assert (time["nominalStartTime"], time.get("nominalEndTime")) == (begins, ends)
 
 
-@pytest.mark.parametrize("period", ["", "winter", "9999-12-31", "0001-01-01T00:00:00+02:00"])
+@pytest.mark.parametrize("period", ["", "winter", "9999", "2013-99", "0001-01-01T00:00:00+02:00"])
 def test_a_period_that_is_no_time_has_no_nominal_time(period):
     assert "nominalTime" not in sent(start(period=period))[0]["run"]["facets"]
 
@@ -351,6 +355,28 @@ def test_an_output_says_columns_checks_owner_and_figures():
     assert (statistics["rowCount"], statistics["size"]) == (3, 120)
 
 
+def test_columns_come_from_where_the_task_declares_it_and_the_run_has_read():
+    declared = {
+        "delay": {"departures": ("dep_delay", "arr_delay"), "weather": ("wind",)},
+        "dropped": {"departures": ("id",)},
+        "carrier": {"carriers": ("code",)},
+    }
+    columns = (Column("delay", "FLOAT"), Column("carrier", "TEXT"))
+    made = write(Dataset("elasticsearch://es:9200", "delays"), columns=columns)
+    (output,) = last(start(column_lineage=declared), read(TABLE), made, end())["outputs"]
+    fields = facet(output, "columnLineage")["fields"]
+    assert fields.keys() == {"delay"}
+    assert [(each["namespace"], each["name"], each["field"]) for each in fields["delay"]["inputFields"]] == [
+        (TABLE.namespace, TABLE.name, "dep_delay"),
+        (TABLE.namespace, TABLE.name, "arr_delay"),
+    ]
+
+
+def test_without_a_declaration_nothing_is_said_of_where_columns_come_from():
+    (output,) = last(start(), read(TABLE), write(columns=(Column("id", "INTEGER"),)), end())["outputs"]
+    assert "columnLineage" not in output["facets"]
+
+
 def test_what_was_not_counted_has_no_figures():
     event = last(start(), read(), write(), end())
     assert event["inputs"][0].get("inputFacets") == event["outputs"][0].get("outputFacets") == {}
@@ -389,6 +415,7 @@ starts = st.builds(
     pid=counts,
     worker=texts,
     commit=st.one_of(texts, st.just(COMMIT)),
+    column_lineage=st.dictionaries(texts, st.dictionaries(texts, st.lists(texts, max_size=2).map(tuple), max_size=2)),
     source=st.one_of(texts, texts.map(lambda text: f"/{text}"), texts.map(lambda text: f"https://host/{text}")),
 )
 ends = st.builds(
