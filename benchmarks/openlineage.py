@@ -10,13 +10,15 @@ import sys
 del sys.path[0]  # this folder, whose openlineage.py is not the client
 
 import multiprocessing
+import tempfile
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import import_module
 from multiprocessing.connection import Connection
+from pathlib import Path
 
-from luigi_sinks.lineage.endpoint import Endpoint
-from luigi_sinks.lineage.openlineage import Runs
+from luigi_sinks.lineage.flush import flush_once
 from luigi_sinks.recording.events import (
     Certainty,
     Check,
@@ -31,6 +33,8 @@ from luigi_sinks.recording.events import (
     Task,
     Write,
 )
+from luigi_sinks.recording.settings import LineageSettings
+from luigi_sinks.recording.spool import Spool
 
 RUNS = 2_000
 BAR = 200
@@ -86,20 +90,25 @@ def history(runs: int) -> Iterator[Event]:
 
 
 def main() -> None:
-    """Print events a second."""
-    recorded = list(history(int(sys.argv[1]) if sys.argv[1:] else RUNS))
+    """Print events a second, from the spool to the endpoint."""
+    runs = int(sys.argv[1]) if sys.argv[1:] else RUNS
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
     server.start()
-    runs, sent = Runs(), 0
-    with Endpoint(f"http://127.0.0.1:{ours.recv()}") as endpoint:
+    with tempfile.TemporaryDirectory() as folder:
+        spool = Spool(Path(folder))
+        for event in history(runs):
+            spool.append(event)
+        settings = LineageSettings(spool.folder, openlineage_url=f"http://127.0.0.1:{ours.recv()}")
+        import_module("luigi_sinks.lineage.openlineage")
         began, spent = time.perf_counter(), time.process_time()
-        for event in recorded:
-            if (due := runs.take(event)) is not None:
-                endpoint.send(due)
-                sent += 1
+        report = flush_once(settings)
         took, cpu = time.perf_counter() - began, time.process_time() - spent
+        spool.leave()
     server.terminate()
+    sent = 2 * runs
+    assert report.is_complete, report
+    assert not report.deliveries[0].refused, report
     print(f"{sent / took:,.0f} events/s (bar {BAR}), {cpu / sent * 1e6:,.0f} us CPU an event, {sent:,} events")
 
 
