@@ -25,7 +25,9 @@ except ImportError as missing:
 
 _HOME = "https://github.com/luigi-sinks/luigi-sinks"
 
-PRODUCER = f"{_HOME}/tree/v{version('luigi-sinks')}"
+_VERSION = version("luigi-sinks")
+
+PRODUCER = f"{_HOME}/tree/v{_VERSION}"
 """The program that says so, as OpenLineage wants it named in each event and facet."""
 
 _SCHEMAS = f"{_HOME}/blob/main/luigi_sinks/lineage/schemas"
@@ -274,7 +276,7 @@ def _engine(start: Start) -> spec.processing_engine_run.ProcessingEngineRunFacet
         spec.processing_engine_run.ProcessingEngineRunFacet,
         name=start.orchestrator,
         version=start.orchestrator_version or "unknown",
-        openlineageAdapterVersion=version("luigi-sinks"),
+        openlineageAdapterVersion=_VERSION,
     )
 
 
