@@ -1,6 +1,6 @@
 // Where nodes are drawn: layers and order are Python's; here they become coordinates.
 
-const WIDTH = { dataset: 212, job: 178 };
+const WIDTH = { dataset: 212, job: [110, 212] };
 const HEIGHT = { dataset: 46, job: 36 };
 const GAP = 16;
 const BEND = 10;
@@ -115,18 +115,25 @@ function write(columns, shown, byNode) {
   const bottom = Math.max(...items.map((item) => item.y + item.height / 2));
   let x = MARGIN;
   for (const column of columns) {
-    const width = Math.max(...column.map((item) => (item.node ? WIDTH[item.node.kind] : 0)));
+    for (const item of column) item.width = item.node ? widthOf(item.node) : 0;
+    const width = Math.max(...column.map((item) => item.width));
     for (const item of column) {
       item.y += MARGIN - top;
-      item.x = x;
-      item.width = item.node ? WIDTH[item.node.kind] : width;
-      if (item.node) item.x += (width - item.width) / 2;
+      item.x = x + (item.node ? (width - item.width) / 2 : 0);
+      item.width ||= width;
     }
     x += width + COLUMN_GAP;
   }
   for (const { node, x: at, y, width, height } of byNode.values()) Object.assign(node, { x: at, y, width, height });
   for (const edge of shown) edge.line = lineOf(edge, byNode, bottom - top + MARGIN);
   return { width: x - COLUMN_GAP + MARGIN, height: bottom - top + 2 * MARGIN, shown };
+}
+
+/** Cards are of one width; a job is as wide as its name, within limits. */
+function widthOf(node) {
+  if (node.kind === "dataset") return WIDTH.dataset;
+  const [least, most] = WIDTH.job;
+  return Math.min(most, Math.max(least, Math.ceil(textWidth(node.title, TITLE)) + 54));
 }
 
 const round = (number) => Math.round(number * 10) / 10;

@@ -58,7 +58,7 @@ function card(node) {
   });
   const radius = node.kind === "job" ? node.height / 2 : 9;
   const middle = node.height / 2;
-  const room = node.width - 48;
+  const room = node.width - 50;
   element.append(svgElement("title", {}, node.key));
   element.append(svgElement("rect", { class: "box", width: node.width, height: node.height, rx: radius }));
   node.glyph = svgElement("path", { transform: `translate(20 ${middle})` });
@@ -90,14 +90,18 @@ const family = getComputedStyle(document.documentElement).getPropertyValue("--sa
 const TITLE = `560 12.5px ${family}`;
 const SUB = `400 11px ${family}`;
 
+function textWidth(text, font) {
+  pen.font = font;
+  return pen.measureText(text).width;
+}
+
 /** A text that fits into so many pixels: of a long name the middle is left out, as both its ends tell it apart. */
 function fitted(text, room, font) {
-  pen.font = font;
-  if (pen.measureText(text).width <= room) return text;
+  if (textWidth(text, font) <= room) return text;
   let [least, most] = [2, text.length];
   while (least < most) {
     const kept = Math.ceil((least + most) / 2);
-    if (pen.measureText(shortened(text, kept)).width <= room) least = kept;
+    if (textWidth(shortened(text, kept), font) <= room) least = kept;
     else most = kept - 1;
   }
   return shortened(text, least);
@@ -129,7 +133,7 @@ function showNode(node) {
   node.element.setAttribute("aria-label", spoken(node, is ? state.text : "not there yet"));
   node.glyph.setAttribute("d", GLYPHS[state.kind] ?? GLYPHS.unknown);
   node.glyph.setAttribute("class", `glyph ${state.kind}`);
-  node.sub.textContent = fitted(state.kind === "stale" ? capitalized(state.text) : node.where, node.width - 48, SUB);
+  node.sub.textContent = fitted(state.kind === "stale" ? capitalized(state.text) : node.where, node.width - 50, SUB);
 }
 
 const spoken = (node, state) =>
