@@ -12,7 +12,8 @@ from luigi_sinks.lineage import graph, questions
 from luigi_sinks.lineage.flush import flush_once
 from luigi_sinks.neo4j import Graph, Neo4jSink, Node, connection
 from luigi_sinks.neo4j.connection import alone
-from luigi_sinks.recording import recorder, run, settings as recording, spool
+from luigi_sinks.recording import recorder, run, spool
+from luigi_sinks.recording import settings as recording
 from tests.lineage_graph import dump, forget
 
 GRAPH = Graph([Node("Airport", key="faa", properties={"faa": str})])
