@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from luigi_sinks import config
+from luigi_sinks.errors import SinkError
 from luigi_sinks.recording import spool
 from luigi_sinks.recording.events import Event
 from luigi_sinks.recording.settings import LineageSettings
@@ -72,7 +73,6 @@ class ToNeo4j:
         # The extra may be missing: that is an error of this destination only.
         self._graph = import_module("luigi_sinks.lineage.graph")
         self._connection = import_module("luigi_sinks.neo4j.connection")
-        self._refused = import_module("luigi_sinks.neo4j.errors").QueryRefused
         self._settings = connection_settings(settings, seconds)
         self._is_ready = False
 
@@ -86,7 +86,9 @@ class ToNeo4j:
     def _write(self, events: Sequence[Event]) -> int:
         try:
             self._graph.write(self._settings, events)
-        except self._refused as refusal:
+        except SinkError as refusal:
+            if not self._graph.is_refused(refusal):
+                raise
             if len(events) > 1:
                 middle = len(events) // 2
                 return self._write(events[:middle]) + self._write(events[middle:])

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from luigi_sinks import private_files
@@ -148,7 +149,7 @@ def _alone(folder: Path) -> Generator[bool, None, None]:
 
 @dataclass
 class _Flush:
-    """One flush of a folder; files that come meanwhile are for the next one."""
+    """One flush of a folder; what comes meanwhile is for the next one."""
 
     settings: LineageSettings
     until: float | None
@@ -158,8 +159,9 @@ class _Flush:
     unread: dict[Path, str] = field(default_factory=dict[Path, str])
 
     def __post_init__(self) -> None:
-        # Whether a file's process has ended is asked before the file is read: what it wrote is all there then.
+        # Whether a file's process has ended is asked before the file's size: what it wrote is all there then.
         self.files = {path: _is_dead(path) for path in spool.files(self.settings.spool)}
+        self.sizes = {path: path.stat().st_size for path in self.files}
 
     def deliver(self, name: str, make: Make) -> Delivery:
         """Deliver all that a destination has not got yet."""
@@ -186,7 +188,7 @@ class _Flush:
 
     def _parts_of(self, path: Path, start: int, most: int, *, is_dead: bool) -> Iterator[Part]:
         end, events = start, list[Event]()
-        for end, event in spool.read(path, start):
+        for end, event in self._read(path, start):
             self._note(path, end, event)
             if event is not None:
                 events.append(event)
@@ -197,6 +199,10 @@ class _Flush:
             yield Part(path, start, end, (*events, *self._closing(path)), is_last=True)
         elif end > start:
             yield Part(path, start, end, tuple(events))
+
+    def _read(self, path: Path, start: int) -> Iterator[tuple[int, Event | None]]:
+        """Yield what was in a file when the flush began: a busy process would keep it from ever ending."""
+        return takewhile(lambda found: found[0] <= self.sizes[path], spool.read(path, start))
 
     def _note(self, path: Path, end: int, event: Event | None) -> None:
         if event is None:

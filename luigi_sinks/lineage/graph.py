@@ -25,6 +25,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import singledispatchmethod
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,6 +34,7 @@ import neo4j
 from luigi_sinks.errors import SinkError
 from luigi_sinks.neo4j import connection
 from luigi_sinks.neo4j.connection import Run
+from luigi_sinks.neo4j.errors import QueryRefused
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.recording.events import (
     Certainty,
@@ -114,29 +116,44 @@ def _written(tx: neo4j.Transaction, statements: Sequence[tuple[str, list[Row]]])
         run(statement, rows=rows)
 
 
+def is_refused(error: SinkError) -> bool:
+    """Tell whether the database refuses events for what they say, and would do so each time."""
+    code = str(getattr(error.__cause__, "code", ""))
+    return isinstance(error, QueryRefused) or code.startswith("Neo.DatabaseError.Statement.")
+
+
+LONGEST = 500
+"""Characters of a key; an index takes some 8,000 bytes, and more would be refused."""
+
+
 def dataset_key(dataset: Dataset) -> str:
     """Return what names a dataset in the graph."""
-    return f"{dataset.namespace}/{dataset.name}"
+    return _key(f"{dataset.namespace}/{dataset.name}")
 
 
 def slot_key(dataset: Dataset, partition: str) -> str:
     """Return what names a partition of a dataset in the graph."""
-    return f"{dataset.namespace}/{dataset.name}#{partition}"
+    return f"{dataset_key(dataset)}#{_key(partition)}"
 
 
 def version_key(dataset: Dataset, partition: str, version: str) -> str:
     """Return what names a version of a dataset in the graph."""
-    return f"{dataset.namespace}/{dataset.name}#{partition}#{version}"
+    return f"{slot_key(dataset, partition)}#{_key(version)}"
 
 
 def job_key(job: Job) -> str:
     """Return what names a job in the graph."""
-    return f"{job.namespace}/{job.name}"
+    return _key(f"{job.namespace}/{job.name}")
 
 
 def task_key(task: Task) -> str:
     """Return what names a task in the graph."""
-    return f"{task.job.namespace}/{task.id}"
+    return _key(f"{task.job.namespace}/{task.id}")
+
+
+def _key(name: str) -> str:
+    """Return a name, the end of one that is too long replaced by its digest."""
+    return name if len(name) <= LONGEST else f"{name[:LONGEST]}~{sha256(name.encode()).hexdigest()[:16]}"
 
 
 Row = list[Any]
@@ -448,7 +465,7 @@ class _Facts:
 
     def _version(self, event: Read | Write | Publication | Removal) -> str:
         key = version_key(event.dataset, event.partition, event.version)
-        return self._say(VERSIONS, key, self._dataset(event.dataset), event.version)
+        return self._say(VERSIONS, key, self._dataset(event.dataset), _key(event.version))
 
     def _say(self, statement: _Statement, *row: Any) -> str:
         """Add a row to a statement, or join it with the one of the same keys; return the first key."""

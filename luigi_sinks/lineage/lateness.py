@@ -28,7 +28,7 @@ WAITING = "waiting"
 _LONGEST = 1_000
 """Steps, in case the records make no sense."""
 
-_LAST = 100
+LAST = 100
 """How many complete runs tell what is usual."""
 
 # A run cannot have waited for what ended before its build began; where no build is known, for what ended a day ago.
@@ -169,7 +169,7 @@ def _told(ask: Run, path: list[tuple[Step, int]], now: int) -> Lateness:
     """Add what is usual."""
     first, builds = path[0][0], [build for _, build in path if build]
     jobs = sorted({step.job for step, _ in path})
-    usual = {row["job"]: row for row in ask(_USUAL, jobs=jobs, before=first.started or now, last=_LAST)}
+    usual = {row["job"]: row for row in ask(_USUAL, jobs=jobs, before=first.started or now, last=LAST)}
     took = (first.ended or now) - builds[0] if builds else 0
     steps = tuple(replace(step, usual=usual[step.job]["ran"]) for step, _ in path)
     return Lateness(steps, took / SECOND, usual[first.job]["took"], usual[first.job]["most"])

@@ -164,7 +164,7 @@ def head(ask: Run, dataset: str, *, as_of: int = FOREVER, partition: str | None 
 
 
 def _related(ask: Run, way: str, key: str) -> Related:
-    reads, writes = _flows(ask(_FLOWS[way], key=key))
+    reads, writes = flows(ask(_FLOWS[way], key=key))
     names = {flow.dataset for flow in (*reads, *writes)} - {key}
     return Related(key, tuple(map(Use, sorted(names))), reads, writes)
 
@@ -173,7 +173,7 @@ def _used(ask: Run, way: str, key: str, *, versions: bool) -> Related:
     datasets = tuple(Use(**row) for row in ask(_USED[way] + _BY_DATASET, key=key))
     each = tuple(UsedVersion(**row) for row in ask(_USED[way] + _EACH, key=key)) if versions else ()
     start, found = ask(_START, key=key)[0]["key"], {each.dataset for each in datasets}
-    reads, writes = _flows(ask(_AROUND, keys=sorted({start, *found})))
+    reads, writes = flows(ask(_AROUND, keys=sorted({start, *found})))
     made = found | {start} if way == "upstream" else found
     jobs = {start, *(flow.job for flow in writes if flow.dataset in made)}
     return Related(key, datasets, _of(jobs, reads), _of(jobs, writes), each)
@@ -183,8 +183,8 @@ def _of(jobs: set[str], flows: Iterable[Flow]) -> tuple[Flow, ...]:
     return tuple(flow for flow in flows if flow.job in jobs)
 
 
-def _flows(rows: Iterable[Mapping[str, Any]]) -> tuple[tuple[Flow, ...], tuple[Flow, ...]]:
-    """Return the flows into jobs and those into datasets, each sorted."""
+def flows(rows: Iterable[Mapping[str, Any]]) -> tuple[tuple[Flow, ...], tuple[Flow, ...]]:
+    """Return what rows of flows hold: those into jobs and those into datasets, each sorted."""
     reads, writes = set[Flow](), set[Flow]()
     for row in rows:
         is_read, known = row["type"] == "READS", (row["first"], row["last"], row["observed"])
@@ -234,14 +234,17 @@ class Stale:
     waiting: tuple[Waiting, ...] = ()
 
 
-_HEADS_WRITTEN = """
-MATCH (d:LineageDataset)<-[:OF]-(s:LineageSlot)-[p:PUBLISHED]->(v:LineageVersion)
+_UPDATED = """
+MATCH (d:LineageDataset)<-[:OF]-(s:LineageSlot)-[p:PUBLISHED]->(v:LineageVersion) WHERE p.at <= $as_of
 WITH d, s, max([p.epoch, p.at, coalesce(v.written, p.at)]) AS head
 RETURN d.key AS key, max(head[2]) AS updated"""
+_PROMISED = """
+MATCH (d:LineageDataset)-[:FROM]->(j:LineageJob)
+WITH d, min(CASE WHEN j.max_age > 0 THEN j.max_age END) AS of_jobs
+RETURN d.key AS key, coalesce(nullIf(d.max_age, 0.0), of_jobs, $max_age) AS max_age"""
 _WRITTEN = """
 MATCH (d:LineageDataset)-[f:FROM]->(j:LineageJob)
-RETURN d.key AS key, coalesce(d.owner, '') AS owner, coalesce(d.max_age, 0.0) AS max_age, max(f.last) AS last,
-       min(CASE WHEN j.max_age > 0 THEN j.max_age END) AS promised, collect(j.key) AS writers"""
+RETURN d.key AS key, coalesce(d.owner, '') AS owner, max(f.last) AS last, collect(j.key) AS writers"""
 _READERS = """
 UNWIND $keys AS key MATCH (d:LineageDataset {key: key})<-[f:READS]-(j:LineageJob)
 RETURN key, j.key AS job, coalesce(j.owner, '') AS owner, f.last AS last ORDER BY last DESC, job"""
@@ -260,8 +263,8 @@ def stale(ask: Run, now: int, *, max_age: float = 0.0, seen: float = 2 * 86_400.
     the jobs that write it, else the `max_age` given here; 0 is none. A task waits if it is not
     complete, and was run or required in the last `seen` seconds.
     """
-    heads = {row["key"]: row["updated"] for row in ask(_HEADS_WRITTEN)}
-    found = [_stale(row, heads, max_age) for row in ask(_WRITTEN)]
+    heads, promises = updated(ask, now), promised(ask, max_age)
+    found = [_stale(row, heads, promises[row["key"]]) for row in ask(_WRITTEN)]
     old = sorted((each for each in found if 0 < each.stale_from < now), key=lambda x: (x.stale_from, x.dataset))
     readers = _grouped(Reader, ask(_READERS, keys=[each.dataset for each in old]))
     waiting = _grouped(Waiting, ask(_WAITING, since=now - round(seen * SECOND)))
@@ -270,11 +273,20 @@ def stale(ask: Run, now: int, *, max_age: float = 0.0, seen: float = 2 * 86_400.
     )
 
 
-def _stale(row: Mapping[str, Any], heads: Mapping[str, int], max_age: float) -> Stale:
-    updated = heads.get(row["key"], row["last"])
-    promised = row["max_age"] or row["promised"] or max_age
-    until = updated + round(promised * SECOND) if promised else 0
-    return Stale(row["key"], row["owner"], updated, until, promised, tuple(sorted(row["writers"])))
+def updated(ask: Run, as_of: int) -> dict[str, int]:
+    """Return when the newest data were written that readers of each dataset saw at a time, if it has heads."""
+    return {row["key"]: row["updated"] for row in ask(_UPDATED, as_of=as_of)}
+
+
+def promised(ask: Run, max_age: float) -> dict[str, float]:
+    """Return the age in seconds at which each dataset that is written is stale, as `stale` has it."""
+    return {row["key"]: row["max_age"] for row in ask(_PROMISED, max_age=max_age)}
+
+
+def _stale(row: Mapping[str, Any], heads: Mapping[str, int], promised: float) -> Stale:
+    written = heads.get(row["key"], row["last"])
+    until = written + round(promised * SECOND) if promised else 0
+    return Stale(row["key"], row["owner"], written, until, promised, tuple(sorted(row["writers"])))
 
 
 def _grouped(kind: Callable[..., T], rows: Iterable[dict[str, Any]]) -> dict[str, tuple[T, ...]]:
