@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +19,13 @@ _OPTIONS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
     "--remote-debugging-pipe",
 )
+_SPEAKING = """
+import fcntl, os, sys
+high = [fcntl.fcntl(int(each), fcntl.F_DUPFD, 10) for each in sys.argv[1:3]]
+for fixed, each in zip((3, 4), high):  # on these the protocol is spoken
+    os.dup2(each, fixed)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 _PATIENCE = 60
 _KEYS = {"/": 191, "+": 187, "-": 189, "0": 48, " ": 32, "Enter": 13, "Tab": 9, "Escape": 27, "Home": 36, "End": 35}
 _ARROWS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
@@ -112,7 +120,7 @@ class Tab:
     def press(self, *keys: str) -> None:
         """Press keys, by their names or characters."""
         for key in keys:
-            code = {**_KEYS, **_ARROWS}.get(key, ord(key[0].upper()))
+            code = {**_KEYS, **_ARROWS}.get(key, ord(key[0].upper()) if key.isalnum() else 0)
             text = _TEXT.get(key, key if len(key) == 1 else "")
             fields = {"key": key, "windowsVirtualKeyCode": code, "code": key}
             self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **fields)
@@ -138,10 +146,18 @@ def browser() -> Iterator[Tab]:
     program = executable()
     ours_in, theirs_out = os.pipe()
     theirs_in, ours_out = os.pipe()
-    speaking = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'  # the protocol's file descriptors are 3 and 4
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
-            ["sh", "-c", speaking, program, *_OPTIONS, f"--user-data-dir={profile}"],
+            [
+                sys.executable,
+                "-c",
+                _SPEAKING,
+                str(theirs_in),
+                str(theirs_out),
+                program,
+                *_OPTIONS,
+                f"--user-data-dir={profile}",
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(theirs_in, theirs_out),

@@ -131,9 +131,11 @@ def _data(network: Network) -> str:
 
 
 def _flows(network: Network) -> dict[tuple[str, str], Flow]:
-    """Return what flows by the keys of where from and where to."""
+    """Return what flows between nodes of the network, by the keys of where from and where to."""
+    known = {each.key for each in network.datasets} | {each.key for each in network.jobs}
     reads = {(flow.dataset, flow.job): flow for flow in network.reads}
-    return reads | {(flow.job, flow.dataset): flow for flow in network.writes}
+    flows = reads | {(flow.job, flow.dataset): flow for flow in network.writes}
+    return {ends: flow for ends, flow in flows.items() if known.issuperset(ends)}
 
 
 def _edges(network: Network, keys: Iterable[str], layout: Layout) -> Iterable[_Edge]:

@@ -49,15 +49,18 @@ function center(node) {
   camera.y = view.clientHeight / 2 - node.y * camera.scale;
 }
 
-/** Move a node into sight if it is not, or only just. */
-function reveal(node) {
+/** Whether a node is seen, and not only just. */
+function isInSight(node) {
   const [left, right] = [node.x * camera.scale + camera.x, (node.x + node.width) * camera.scale + camera.x];
   const at = node.y * camera.scale + camera.y;
   const edge = 30;
-  if (left < edge || right > view.clientWidth - edge || at < edge || at > view.clientHeight - edge - 40) {
-    center(node);
-    look(true);
-  }
+  return left >= edge && right <= view.clientWidth - edge && at >= edge && at <= view.clientHeight - edge - 40;
+}
+
+function reveal(node) {
+  if (isInSight(node)) return;
+  center(node);
+  look(true);
 }
 
 let drag = null;

@@ -22,7 +22,7 @@ function mark(kind) {
 function entry(node, note = null) {
   const state = stateAt(node, now);
   const button = element(
-    "button", { type: "button", title: node.key, "data-node": node.index, onclick: () => choose(node.index) },
+    "button", { type: "button", title: node.key, "data-node": node.index, onclick: () => { choose(node.index); panel.focus(); } },
     mark(state.kind), element("span", { class: "name" }, node.title),
     element("span", { class: "note" }, note ?? state.text),
   );

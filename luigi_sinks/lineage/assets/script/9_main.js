@@ -105,6 +105,8 @@ function seek(text) {
   found = new Set(nodes.filter(matches).map((node) => node.index));
   show();
   showFound(text.trim());
+  const drawn = [...found].filter((index) => visible.has(index));
+  if (drawn.length && !drawn.some((index) => isInSight(nodes[index]))) reveal(nodes[drawn[0]]);
 }
 
 search.addEventListener("input", () => seek(search.value));
