@@ -61,7 +61,8 @@ def _bars(step: Step, now: int) -> Iterator[str]:
     for attempt in step.attempts:
         if attempt.started > at:
             yield _bar("waited", "done", at, attempt.started)
-        yield _bar(attempt.outcome, "active" if attempt.outcome == Ended.SUSPENDED else "crit", max(attempt.started, step.ready), attempt.ended)
+        how = "active" if attempt.outcome == Ended.SUSPENDED else "crit"
+        yield _bar(attempt.outcome, how, max(attempt.started, step.ready), attempt.ended)
         at = attempt.ended
     if step.started > at:
         yield _bar("waited", "done", at, step.started)

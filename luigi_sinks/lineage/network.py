@@ -123,7 +123,8 @@ class Step:
     `ready` is when it could have started: when the run before it on the path ended, or the build
     began. Of the time from then on, `failed` seconds went into attempts that failed or were
     aborted, `waited` into waiting, and `ran` into the run itself, and into attempts that asked for
-    a further dependency; `usual` is the median of the last runs of the job. The `outcome` of a task that has no run yet is "waiting".
+    a further dependency; `usual` is the median of the last runs of the job. The `outcome` of a
+    task that has no run yet is "waiting".
     """
 
     run: str
