@@ -221,14 +221,15 @@ class Model:
             seen.add(run)
             start, before = self.starts[run], self.before(run, seen, clocks)
             ready = max(self.ended(before), start.build)
-            failed = [
-                self.ended(p) - max(self.starts[p].at, ready)
+            spent = {
+                p: self.ended(p) - max(self.starts[p].at, ready)
                 for p in self.attempts[task_key(start.task)] - {run}
                 if self.outcome(p) not in {"", Ended.COMPLETE} and ready < self.ended(p) <= start.at + clocks
-            ]
-            waited = max(0, start.at - ready - sum(failed))
-            ran = self.ended(run) - start.at
-            path.append((run, waited / SECOND, sum(failed) / SECOND, ran / SECOND, len(failed)))
+            }
+            failed = sum(time for p, time in spent.items() if self.outcome(p) != Ended.SUSPENDED)
+            waited = max(0, start.at - ready - sum(spent.values()))
+            ran = self.ended(run) - start.at + sum(spent.values()) - failed
+            path.append((run, waited / SECOND, failed / SECOND, ran / SECOND, len(spent)))
             run = before
         return path
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
-from luigi_sinks import config
 from luigi_sinks.errors import SinkError
+from luigi_sinks.lineage.ask import connection_settings
 from luigi_sinks.recording import spool
 from luigi_sinks.recording.events import Event
 from luigi_sinks.recording.settings import LineageSettings
@@ -99,16 +99,6 @@ class ToNeo4j:
     def close(self) -> None:
         """Close the driver."""
         self._connection.close(self._settings)
-
-
-def connection_settings(settings: LineageSettings, seconds: float | None = None) -> Any:
-    """Return how to reach the Neo4j of lineage, at most for so long. Raises BadSetting, NotInstalled."""
-    kind = import_module("luigi_sinks.neo4j.settings").Neo4jSettings
-    found = config.read_connection(kind, "neo4j", settings.neo4j)
-    if seconds is None:
-        return found
-    limits = {name: min(getattr(found, name), seconds) for name in ("connect_timeout", "request_timeout")}
-    return replace(found, **limits)
 
 
 _KINDS: Mapping[str, tuple[Callable[[LineageSettings], bool], str]] = {

@@ -85,7 +85,7 @@ _SET_FORMAT = f"""
 MERGE (n:{TURN} {{key: 'turn'}})
 SET n.format = CASE WHEN n.format > $format THEN n.format ELSE $format END"""
 
-_LOCK = f"MERGE (n:{TURN} {{key: 'turn'}}) SET n.turn = coalesce(n.turn, 0) + 1"
+LOCK = f"MERGE (n:{TURN} {{key: 'turn'}}) SET n.turn = coalesce(n.turn, 0) + 1"
 
 
 def prepare(run: Run) -> None:
@@ -111,7 +111,7 @@ def write(settings: Neo4jSettings, events: Sequence[Event]) -> None:
 
 def _written(tx: neo4j.Transaction, statements: Sequence[tuple[str, list[Row]]]) -> None:
     run = connection.within(tx)
-    run(_LOCK)
+    run(LOCK)
     for statement, rows in statements:
         run(statement, rows=rows)
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from luigi_sinks.errors import BadSetting
+from luigi_sinks.lineage.ask import Ask
 from luigi_sinks.lineage.network import SECOND, Attempt, RunNode, Step
 from luigi_sinks.lineage.questions import DAY, cause
-from luigi_sinks.neo4j.connection import Run
+from luigi_sinks.recording.events import Ended
 
 CLOCKS = 5 * SECOND
 """How far apart the clocks of two hosts may be: a run may seem to start before the one ended that it waited for."""
@@ -109,7 +110,7 @@ class Lateness:
         return max(self.path, key=lambda step: step.waited + step.failed + step.ran - step.usual)
 
 
-def why_late(ask: Run, run: str, now: int) -> Lateness:
+def why_late(ask: Ask, run: str, now: int) -> Lateness:
     """Return why a run ended when it did, or, if it has not ended, why it has not by `now`.
 
     Raises BadSetting for a run that nothing is known of.
@@ -117,7 +118,7 @@ def why_late(ask: Run, run: str, now: int) -> Lateness:
     return _told(ask, list(_path(ask, run, now)), now)
 
 
-def why_waiting(ask: Run, task: str, now: int) -> Lateness:
+def why_waiting(ask: Ask, task: str, now: int) -> Lateness:
     """Return why a task does not run by `now`: the tasks that it waits for, down to one that runs, or that failed.
 
     Raises BadSetting for a task that nothing is known of.
@@ -130,13 +131,13 @@ def why_waiting(ask: Run, task: str, now: int) -> Lateness:
     return _told(ask, [(step, 0) for step in steps] + list(_path(ask, run, now) if run else ()), now)
 
 
-def why_job(ask: Run, job: str, now: int) -> Lateness:
+def why_job(ask: Ask, job: str, now: int) -> Lateness:
     """Return why the last task of a job ended when it did, or why it waits. Raises BadSetting if it has none."""
     row = _only(ask(_LAST_OF_JOB, job=job), job)
     return why_late(ask, row["run"], now) if row["run"] else why_waiting(ask, row["task"], now)
 
 
-def _path(ask: Run, run: str, now: int) -> Iterator[tuple[Step, int]]:
+def _path(ask: Ask, run: str, now: int) -> Iterator[tuple[Step, int]]:
     """Yield each step, and when its build began."""
     seen: list[str] = []
     while run and len(seen) < _LONGEST:
@@ -148,15 +149,21 @@ def _path(ask: Run, run: str, now: int) -> Iterator[tuple[Step, int]]:
 
 def _step(row: Mapping[str, Any], ready: int, now: int) -> Step:
     attempts = tuple(_attempt(each, row["interruptions"]) for each in row["attempts"] if each[3] > ready)
-    failed = sum(each.ended - max(each.started, ready) for each in attempts)
+    failed = _spent((each for each in attempts if each.outcome != Ended.SUSPENDED), ready)
+    suspended = _spent((each for each in attempts if each.outcome == Ended.SUSPENDED), ready)
     return Step(
         **{name: row[name] for name in ("run", "job", "task", "owner", "started", "ended", "outcome")},
         ready=ready,
-        waited=max(0, row["started"] - ready - failed) / SECOND,
+        waited=max(0, row["started"] - ready - failed - suspended) / SECOND,
         failed=failed / SECOND,
-        ran=max(0, (row["ended"] or now) - row["started"]) / SECOND,
+        ran=(suspended + max(0, (row["ended"] or now) - row["started"])) / SECOND,
         attempts=attempts,
     )
+
+
+def _spent(attempts: Iterable[Attempt], ready: int) -> int:
+    """Return how long attempts took from the time on when the task could start."""
+    return sum(each.ended - max(each.started, ready) for each in attempts)
 
 
 def _attempt(found: list[Any], interruptions: Iterable[str]) -> Attempt:
@@ -165,7 +172,7 @@ def _attempt(found: list[Any], interruptions: Iterable[str]) -> Attempt:
     return Attempt(run, outcome, started, ended, error or known)
 
 
-def _told(ask: Run, path: list[tuple[Step, int]], now: int) -> Lateness:
+def _told(ask: Ask, path: list[tuple[Step, int]], now: int) -> Lateness:
     """Add what is usual."""
     first, builds = path[0][0], [build for _, build in path if build]
     jobs = sorted({step.job for step, _ in path})

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from luigi_sinks.errors import BadSetting, did_you_mean
-from luigi_sinks.neo4j.connection import Run
+from luigi_sinks.lineage.ask import Ask
 
 _SHOWN = 5
 
@@ -25,7 +25,7 @@ _SHORTEST = 6
 """Characters of a run's key that are enough to name it."""
 
 
-def dataset(ask: Run, text: str) -> str:
+def dataset(ask: Ask, text: str) -> str:
     """Return the key of a dataset, given that, its name, or the end of it after a dot or slash.
 
     Raises BadSetting if there is none, or several.
@@ -33,12 +33,12 @@ def dataset(ask: Run, text: str) -> str:
     return _one(_found(ask, "LineageDataset", text), text, "dataset") or _unknown(ask, text, "LineageDataset")
 
 
-def job(ask: Run, text: str) -> str:
+def job(ask: Ask, text: str) -> str:
     """Return the key of a job, as `dataset` does."""
     return _one(_found(ask, "LineageJob", text), text, "job") or _unknown(ask, text, "LineageJob")
 
 
-def node(ask: Run, text: str) -> str:
+def node(ask: Ask, text: str) -> str:
     """Return the key of a dataset or of a job, as `dataset` does; of two with the same name, the dataset's."""
     return (
         _one(_found(ask, "LineageDataset", text), text, "dataset")
@@ -47,37 +47,44 @@ def node(ask: Run, text: str) -> str:
     )
 
 
-def run(ask: Run, text: str) -> str:
+def run(ask: Ask, text: str) -> str:
     """Return the key of a run, given that, at least six characters of its start, or a job, whose last run it is.
 
     Raises BadSetting as `dataset` does.
     """
-    if len(text) >= _SHORTEST and (found := _one(_keys(ask, _BY_START, text=text), text, "run")):
+    if (found := find_run(ask, text)) is not None:
         return found
     key = _one(_found(ask, "LineageJob", text), text, "job")
     if not key:
-        raise BadSetting(f"there is no run {text!r} and no job; give a run as `luigi-sinks lineage runs JOB` shows it")
-    return last_run(ask, key)
+        raise BadSetting(f"there is no run {text!r} and no job; `luigi-sinks lineage runs JOB` shows runs")
+    ran = _keys(ask, _LAST_RUN, job=key)
+    if not ran:
+        raise BadSetting(f"{key} never ran; some other job requires it")
+    return ran[0]
 
 
-def last_run(ask: Run, job: str) -> str:
-    """Return the key of the run of a job that began last. Raises BadSetting if it never ran."""
-    found = _keys(ask, _LAST_RUN, job=job)
-    if not found:
-        raise BadSetting(f"{job} never ran; some other job requires it")
-    return found[0]
+def find_run(ask: Ask, text: str) -> str | None:
+    """Return the key of a run by that, or by its start, if there is one. Raises BadSetting if there are several."""
+    found = _keys(ask, _BY_START, text=text)
+    if text in found:
+        return text
+    return _one(found, text, "run") or None if len(text) >= _SHORTEST else None
 
 
-def version(ask: Run, text: str) -> str:
-    """Return the key of a version, given that or its id. Raises BadSetting as `dataset` does."""
+def version(ask: Ask, text: str, dataset: str = "") -> str:
+    """Return the key of a version, given that or its id, of one dataset or of any.
+
+    Raises BadSetting as `dataset` does.
+    """
     found = _keys(ask, _BY_KEY.format(label="LineageVersion"), text=text) or _keys(ask, _BY_VERSION, text=text)
-    key = _one(found, text, "version")
+    key = _one([each for each in found if each.startswith(f"{dataset}#") or not dataset], text, "version")
     if not key:
-        raise BadSetting(f"there is no version {text!r}; `luigi-sinks lineage upstream DATASET --versions` shows some")
+        of = f" of {dataset}" if dataset else ""
+        raise BadSetting(f"there is no version {text!r}{of}; `luigi-sinks lineage upstream ... --versions` shows some")
     return key
 
 
-def _found(ask: Run, label: str, text: str) -> list[str]:
+def _found(ask: Ask, label: str, text: str) -> list[str]:
     by_key = _keys(ask, _BY_KEY.format(label=label), text=text)
     return by_key or _keys(ask, _NAMED.format(label=label), text=text)
 
@@ -90,7 +97,7 @@ def _one(found: list[str], text: str, what: str) -> str:
     return found[0] if found else ""
 
 
-def _unknown(ask: Run, text: str, *labels: str) -> str:
+def _unknown(ask: Ask, text: str, *labels: str) -> str:
     names = [row["name"] for label in labels for row in ask(_NAMES.format(label=label)) if row["name"]]
     what = " or ".join(label.removeprefix("Lineage").lower() for label in labels)
     similar = get_close_matches(text, names, _SHOWN, cutoff=0.0)
@@ -98,5 +105,5 @@ def _unknown(ask: Run, text: str, *labels: str) -> str:
     raise BadSetting(f"there is no {what} {text!r}; {advice}")
 
 
-def _keys(ask: Run, query: str, **parameters: Any) -> list[str]:
+def _keys(ask: Ask, query: str, **parameters: Any) -> list[str]:
     return [row["key"] for row in ask(query, **parameters)]

@@ -1,13 +1,12 @@
 """Questions to the lineage in Neo4j, each a function that returns frozen dataclasses.
 
-`ask` runs a query, as `luigi_sinks.neo4j.connection.alone(settings)` does. Times are microseconds
-since 1970 in UTC, 0 for one that is not known; durations are seconds.
+Times are microseconds since 1970 in UTC, 0 for one that is not known; durations are seconds.
 
 Example (it needs a server):
 
-    ask = alone(config.read_connection(Neo4jSettings, "neo4j"))
-    for each in stale(ask, now()):
-        print(each.dataset, each.waiting)
+    with asking(connection_settings(settings.read())) as ask:
+        for each in stale(ask, now()):
+            print(each.dataset, each.waiting)
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from luigi_sinks.errors import BadSetting
+from luigi_sinks.lineage.ask import Ask
 from luigi_sinks.lineage.network import SECOND, Flow, RunNode
-from luigi_sinks.neo4j.connection import Run
 from luigi_sinks.recording.events import Ended
 
 T = TypeVar("T")
@@ -129,17 +128,17 @@ WHERE v.written <= $as_of AND ($partition IS NULL OR v.key STARTS WITH $key + '#
 RETURN v.key AS key ORDER BY v.written DESC, key DESC LIMIT 1"""
 
 
-def upstream(ask: Run, key: str) -> Related:
+def upstream(ask: Ask, key: str) -> Related:
     """Return the datasets that feed a dataset or a job, as long as anything is known, and the jobs between."""
     return _related(ask, "upstream", key)
 
 
-def downstream(ask: Run, key: str) -> Related:
+def downstream(ask: Ask, key: str) -> Related:
     """Return the datasets that a dataset or a job feeds, and the jobs between."""
     return _related(ask, "downstream", key)
 
 
-def upstream_of(ask: Run, key: str, *, versions: bool = False) -> Related:
+def upstream_of(ask: Ask, key: str, *, versions: bool = False) -> Related:
     """Return what went into a version, or into what a run did: exactly those versions, however far back.
 
     A dataset whose versions are not known is named, and what went into it is not.
@@ -147,12 +146,12 @@ def upstream_of(ask: Run, key: str, *, versions: bool = False) -> Related:
     return _used(ask, "upstream", key, versions=versions)
 
 
-def downstream_of(ask: Run, key: str, *, versions: bool = False) -> Related:
+def downstream_of(ask: Ask, key: str, *, versions: bool = False) -> Related:
     """Return the versions that a version went into."""
     return _used(ask, "downstream", key, versions=versions)
 
 
-def head(ask: Run, dataset: str, *, as_of: int = FOREVER, partition: str | None = None) -> str:
+def head(ask: Ask, dataset: str, *, as_of: int = FOREVER, partition: str | None = None) -> str:
     """Return the version of a dataset that readers saw at a time, an empty string if there was none.
 
     Of several partitions it is the one whose head was published last. Of a dataset that is not
@@ -163,13 +162,13 @@ def head(ask: Run, dataset: str, *, as_of: int = FOREVER, partition: str | None 
     return str(found[0]["key"]) if found else ""
 
 
-def _related(ask: Run, way: str, key: str) -> Related:
+def _related(ask: Ask, way: str, key: str) -> Related:
     reads, writes = flows(ask(_FLOWS[way], key=key))
     names = {flow.dataset for flow in (*reads, *writes)} - {key}
     return Related(key, tuple(map(Use, sorted(names))), reads, writes)
 
 
-def _used(ask: Run, way: str, key: str, *, versions: bool) -> Related:
+def _used(ask: Ask, way: str, key: str, *, versions: bool) -> Related:
     datasets = tuple(Use(**row) for row in ask(_USED[way] + _BY_DATASET, key=key))
     each = tuple(UsedVersion(**row) for row in ask(_USED[way] + _EACH, key=key)) if versions else ()
     start, found = ask(_START, key=key)[0]["key"], {each.dataset for each in datasets}
@@ -256,7 +255,7 @@ MATCH (t)-[:OF]->(j:LineageJob)
 RETURN d.key AS key, t.key AS task, j.key AS job, u.key AS needs ORDER BY key, task, needs"""
 
 
-def stale(ask: Run, now: int, *, max_age: float = 0.0, seen: float = 2 * 86_400.0) -> tuple[Stale, ...]:
+def stale(ask: Ask, now: int, *, max_age: float = 0.0, seen: float = 2 * 86_400.0) -> tuple[Stale, ...]:
     """Return the datasets that are older than was promised, the oldest promise first.
 
     The promise is the `max_age` that the dataset's last writer gave, else the shortest one of
@@ -273,12 +272,12 @@ def stale(ask: Run, now: int, *, max_age: float = 0.0, seen: float = 2 * 86_400.
     )
 
 
-def updated(ask: Run, as_of: int) -> dict[str, int]:
+def updated(ask: Ask, as_of: int) -> dict[str, int]:
     """Return when the newest data were written that readers of each dataset saw at a time, if it has heads."""
     return {row["key"]: row["updated"] for row in ask(_UPDATED, as_of=as_of)}
 
 
-def promised(ask: Run, max_age: float) -> dict[str, float]:
+def promised(ask: Ask, max_age: float) -> dict[str, float]:
     """Return the age in seconds at which each dataset that is written is stale, as `stale` has it."""
     return {row["key"]: row["max_age"] for row in ask(_PROMISED, max_age=max_age)}
 
@@ -333,7 +332,7 @@ RETURN x[0] AS job, r.key AS key, t.key AS task, r.started AS started, r.ended A
 ORDER BY r.ended - r.started DESC, key"""
 
 
-def slow(ask: Run, since: int, *, ratio: float = 2.0, least: int = 5, most: int = 5) -> tuple[Slow, ...]:
+def slow(ask: Ask, since: int, *, ratio: float = 2.0, least: int = 5, most: int = 5) -> tuple[Slow, ...]:
     """Return the jobs with slow runs since a time: those whose 95th percentile is `ratio` times the median.
 
     The most uneven job comes first. Jobs with fewer than `least` complete runs are left out;
@@ -356,7 +355,7 @@ RETURN r.key AS key, t.key AS task, r.started AS started, coalesce(r.ended, 0) A
 ORDER BY started DESC, key"""
 
 
-def runs(ask: Run, job: str, *, most: int = 50) -> tuple[RunNode, ...]:
+def runs(ask: Ask, job: str, *, most: int = 50) -> tuple[RunNode, ...]:
     """Return the last runs of a job, the newest first; why one was aborted is known if its parent saw it die."""
     return tuple(_run(row) for row in ask(_RUNS, job=job, most=most))
 
@@ -418,7 +417,7 @@ RETURN v.key AS version, d.key AS dataset, coalesce(v.written, 0) AS written, co
        coalesce(v.removed, 0) AS removed"""
 
 
-def who_wrote(ask: Run, version: str) -> Writer:
+def who_wrote(ask: Ask, version: str) -> Writer:
     """Return who wrote a version; of several runs that did, as may be of a plain file, the last one.
 
     Raises BadSetting for a version that nothing is known of.
@@ -463,7 +462,7 @@ RETURN r.params AS params, coalesce(r.job, '') AS job, coalesce(r.commit, '') AS
                  RETURN [coalesce(d, v).key, v.key] ORDER BY v.key } AS inputs"""
 
 
-def diff(ask: Run, before: str, after: str) -> Difference:
+def diff(ask: Ask, before: str, after: str) -> Difference:
     """Return what differs between two runs: the versions they read, their parameters, and their code.
 
     Raises BadSetting for a run that nothing is known of.
@@ -472,7 +471,7 @@ def diff(ask: Run, before: str, after: str) -> Difference:
     return Difference(before, after, *(_changes(one[about], other[about]) for about in ("inputs", "params", "code")))
 
 
-def _facts(ask: Run, run: str) -> dict[str, dict[str, tuple[str, ...]]]:
+def _facts(ask: Ask, run: str) -> dict[str, dict[str, tuple[str, ...]]]:
     found = ask(_INPUTS, key=run)
     if not found:
         raise BadSetting(f"there is no run {run!r} in the lineage")

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from luigi_sinks.lineage import lateness, questions
+from luigi_sinks.lineage.ask import Ask
 from luigi_sinks.lineage.network import DatasetNode, Flow, JobNode, Network, RunNode, VersionNode
-from luigi_sinks.neo4j.connection import Run
 from luigi_sinks.recording.events import Check, Column
 
 _VERSIONS = """
@@ -56,7 +56,7 @@ MATCH (d:LineageDataset)-[f:FROM]->(j:LineageJob) WHERE f.first <= $as_of
 RETURN 'FROM' AS type, d.key AS start, j.key AS end, f.first AS first, f.last AS last, f.observed AS observed"""
 
 
-def network(ask: Run, *, now: int, as_of: int = 0, run: str = "", max_age: float = 0.0, most: int = 20) -> Network:
+def network(ask: Ask, *, now: int, as_of: int = 0, run: str = "", max_age: float = 0.0, most: int = 20) -> Network:
     """Return all datasets and jobs as they were at a time, by default now, with the critical path of a run if given.
 
     Of each dataset the last `most` versions are returned, of each job as many runs. `max_age` is that of
@@ -75,7 +75,7 @@ def network(ask: Run, *, now: int, as_of: int = 0, run: str = "", max_age: float
     )
 
 
-def _datasets(ask: Run, as_of: int, max_age: float, most: int, writes: Iterable[Flow]) -> Iterator[DatasetNode]:
+def _datasets(ask: Ask, as_of: int, max_age: float, most: int, writes: Iterable[Flow]) -> Iterator[DatasetNode]:
     versions = _versions(ask, as_of, most)
     updated = questions.updated(ask, as_of)
     promised = questions.promised(ask, max_age)
@@ -93,7 +93,7 @@ def _datasets(ask: Run, as_of: int, max_age: float, most: int, writes: Iterable[
         )
 
 
-def _versions(ask: Run, as_of: int, most: int) -> dict[str, tuple[VersionNode, ...]]:
+def _versions(ask: Ask, as_of: int, most: int) -> dict[str, tuple[VersionNode, ...]]:
     found: dict[str, list[VersionNode]] = {}
     for row in ask(_VERSIONS, as_of=as_of, most=most):
         dataset, checks, published = row.pop("dataset"), row.pop("checks"), tuple(row.pop("published"))

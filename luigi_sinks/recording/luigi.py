@@ -215,45 +215,56 @@ class _Results:
         return getattr(self._queue, name)
 
 
-def _record(make: Callable[..., Need | Interruption]) -> Callable[..., None]:
-    """Make a handler of Luigi's events that records what a function makes of one."""
+def _recording(record: Callable[[Recorder, Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Make a handler of Luigi's events that never raises, and does nothing where lineage is off."""
 
     def handle(task: Any, about: Any) -> None:
         active = recorder.active()
         if active is not None:
             with active.harmless():
-                active.append(make(active, task, about))
+                record(active, task, about)
 
     return handle
 
 
-def _need(active: Recorder, task: Any, required: Any) -> Need:
-    return Need(at=runs.now(), task=_named(task, active), needs=_named(required, active))
+def _need(active: Recorder, task: Any, required: Any) -> None:
+    active.append(Need(at=runs.now(), task=_named(task, active), needs=_named(required, active)))
 
 
-def _killed(active: Recorder, task: Any, said: Any) -> Interruption:
+def _killed(active: Recorder, task: Any, said: Any) -> None:
     code = _EXIT_CODE.search(str(said))
-    return Interruption(at=runs.now(), task=_named(task, active), cause=f"exit code {code[1]}" if code else "killed")
+    _interrupted(active, task, f"exit code {code[1]}" if code else "killed")
 
 
-def _timed_out(active: Recorder, task: Any, _: Any) -> Interruption:
-    return Interruption(at=runs.now(), task=_named(task, active), cause="timeout")
+def _timed_out(active: Recorder, task: Any, _: Any) -> None:
+    _interrupted(active, task, "timeout")
 
 
-def _failed(task: Any, error: BaseException) -> None:
-    """Keep the error of the run that is going on; its end is recorded when the process says so."""
-    run, active = runs.current(), recorder.active()
-    if run is not None and active is not None:
-        with active.harmless():
-            if run.task == _named(task, active):
-                run.fail(error)
+def _interrupted(active: Recorder, task: Any, cause: str) -> None:
+    """Record an interruption once: Luigi tells of it again and again until it comes to handle it."""
+    at, name = runs.now(), _named(task, active)
+    is_new = at - _interruptions.get(name, 0) > _SAME_INTERRUPTION
+    _interruptions[name] = at
+    if is_new:
+        active.append(Interruption(at=at, task=name, cause=cause))
 
 
-luigi.Task.event_handler(luigi.Event.DEPENDENCY_DISCOVERED)(_record(_need))
-luigi.Task.event_handler(luigi.Event.PROCESS_FAILURE)(_record(_killed))
-luigi.Task.event_handler(luigi.Event.TIMEOUT)(_record(_timed_out))
-luigi.Task.event_handler(luigi.Event.FAILURE)(_failed)
+def _failed(active: Recorder, task: Any, error: BaseException) -> None:
+    """Keep the error of the current run, whose end is recorded when its process says so."""
+    run = runs.current()
+    if run is not None and run.task == _named(task, active):
+        run.fail(error)
 
+
+luigi.Task.event_handler(luigi.Event.DEPENDENCY_DISCOVERED)(_recording(_need))
+luigi.Task.event_handler(luigi.Event.PROCESS_FAILURE)(_recording(_killed))
+luigi.Task.event_handler(luigi.Event.TIMEOUT)(_recording(_timed_out))
+luigi.Task.event_handler(luigi.Event.FAILURE)(_recording(_failed))
+
+_interruptions: dict[Task, int] = {}
+"""When an interruption of a task was last told."""
+
+_SAME_INTERRUPTION = 1_000_000
 
 _tasks: dict[str, Task] = {}
 _MOST_TASKS = 10_000

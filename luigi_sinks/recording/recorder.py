@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -17,7 +17,7 @@ from luigi_sinks import config
 from luigi_sinks.recording import settings
 from luigi_sinks.recording.events import Event
 from luigi_sinks.recording.settings import LineageSettings
-from luigi_sinks.recording.spool import Spool, files
+from luigi_sinks.recording.spool import Spool, files, sweep
 
 _log = logging.getLogger("luigi_sinks.lineage")
 
@@ -56,8 +56,7 @@ def active() -> Recorder | None:
     except Exception as error:  # noqa: BLE001 - as above
         _log.warning("lineage is not recorded: %s", error)
         return None
-    if multiprocessing.parent_process() is None:  # not a process that was started for one task
-        _deliver_at_exit()
+    _deliver_at_exit()
     return Recorder(found, Spool(found.spool, found.max_bytes))
 
 
@@ -71,11 +70,14 @@ def _deliver_at_exit() -> None:
 
 def _deliver(pid: int, since: str) -> None:
     """Deliver what is in the spool if this process, or one that it started since a time, has recorded anything."""
-    recorder = active()
-    if pid != os.getpid() or recorder is None or not recorder.settings.exit_seconds:  # a fork ends here too
+    is_child = pid != os.getpid() or multiprocessing.parent_process() is not None  # of a program, whose end counts
+    recorder = None if is_child else active()
+    if recorder is None or not recorder.settings.exit_seconds:
         return
     recorder.spool.settle()
     recorder.spool.leave()  # so that its file is one of the dead
+    with suppress(OSError):
+        sweep(recorder.spool.folder)
     if any(path.name >= since for path in files(recorder.spool.folder)):
         try:
             import_module(_FLUSH).at_exit(recorder.settings)

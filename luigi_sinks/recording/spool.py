@@ -21,6 +21,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,10 @@ from luigi_sinks.recording.events import FORMAT, End, Event, Lost
 _log = logging.getLogger("luigi_sinks.lineage")
 
 _SUFFIX = ".spool"
+_NEW = f"{_SUFFIX}.new"
+_LATELY = 60.0
+"""Seconds in which a new file gets its name, unless its process is dead."""
+
 _CRC = 9
 """Characters before the JSON of a line."""
 
@@ -152,7 +157,7 @@ class Spool:
         """Make a file, and lock it before it has the name by which others look for it."""
         private_files.make_folder(self.folder)
         name = f"{_now():016d}-{os.getpid()}-{secrets.token_hex(4)}"
-        new, path = self.folder / f"{name}.new", self.folder / f"{name}{_SUFFIX}"
+        new, path = self.folder / f"{name}{_NEW}", self.folder / f"{name}{_SUFFIX}"
         how = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(new, how, 0o600)
         try:
@@ -188,6 +193,14 @@ atexit.register(_settle_all)  # children of multiprocessing do not come here: th
 def files(folder: Path) -> list[Path]:
     """Return the files of a folder, the one that was begun first at the head."""
     return sorted(folder.glob(f"*{_SUFFIX}"))
+
+
+def sweep(folder: Path) -> None:
+    """Remove the files of processes that died before they had given them their name. Raises OSError."""
+    for path in folder.glob(f"*{_NEW}"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.lstat().st_mtime > _LATELY:
+                path.unlink()
 
 
 def is_dead(path: Path) -> bool:

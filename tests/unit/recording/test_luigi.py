@@ -20,6 +20,7 @@ CONTEXT = "luigi_sinks.recording.luigi.TaskContext"
 @pytest.fixture(autouse=True)
 def _own_names(monkeypatch, luigi_cfg):
     monkeypatch.setattr(of_luigi, "_tasks", {})
+    monkeypatch.setattr(of_luigi, "_interruptions", {})
     Register.clear_instance_cache()
 
 
@@ -334,6 +335,11 @@ class TestEvents:
         Quiet().trigger_event(event, Quiet(), said)
         found = only(lineage(Interruption))
         assert (found.task.job.name, found.cause) == ("Quiet", cause)
+
+    def test_an_interruption_that_is_told_again_and_again_is_recorded_once(self, lineage):
+        for _ in range(3):
+            Quiet().trigger_event(luigi.Event.PROCESS_FAILURE, Quiet(), "with exit code -9")
+        assert len(lineage(Interruption)) == 1
 
     def test_without_the_section_events_do_nothing(self, lineage, tmp_path):
         config.use({"luigi_sinks": {}})

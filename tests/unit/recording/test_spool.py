@@ -301,6 +301,16 @@ def test_a_link_in_the_folder_is_not_read(folder, tmp_path, writer):
         list(spool.read(folder / "0.spool"))
 
 
+def test_a_file_whose_process_died_before_it_had_its_name_is_swept_once_it_is_old(folder, writer):
+    writer.append(end(1))
+    new, old = folder / "1.spool.new", folder / "2.spool.new"
+    for path in (new, old):
+        path.touch()
+    os.utime(old, (0, 0))
+    spool.sweep(folder)
+    assert sorted(folder.iterdir()) == sorted([new, only_file(folder)])
+
+
 def test_an_event_that_is_no_valid_text_is_counted_as_lost(folder, writer):
     writer.append(End(at=1, run="\ud800", outcome=Ended.FAILED))
     writer.append(end(2))
