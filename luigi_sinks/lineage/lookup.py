@@ -30,7 +30,8 @@ def dataset(ask: Ask, text: str) -> str:
 
     Raises BadSetting if there is none, or several.
     """
-    return _one(_found(ask, "LineageDataset", text), text, "dataset") or _unknown(ask, text, "dataset", "LineageDataset")
+    found = _found(ask, "LineageDataset", text)
+    return _one(found, text, "dataset") or _unknown(ask, text, "dataset", "LineageDataset")
 
 
 def job(ask: Ask, text: str, *, what: str = "job") -> str:

@@ -294,6 +294,7 @@ def test_a_job_promises_for_what_it_writes_and_a_setting_for_the_rest(told, ask)
 
     write("Promised", 60.0)
     write("Free", 0.0)
+
     def promises(**how):
         answer = questions.stale(ask, BEGIN + 2 * DAY, **how)
         return {each.dataset.rpartition("/")[2]: each.max_age for each in answer if told.name in each.dataset}
