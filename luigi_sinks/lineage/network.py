@@ -107,7 +107,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt at a task of the critical path before the one that counts, and how it ended."""
+    """An attempt at a task before its run on the critical path, and how it ended: it failed, or was suspended."""
 
     run: str
     outcome: str
@@ -121,8 +121,10 @@ class Step:
     """One run of a critical path.
 
     `ready` is when it could have started: when the run before it on the path ended, or the build
-    began. Of the time from then on, `failed` seconds went into attempts that did not complete,
-    `waited` into waiting, and `ran` into the run itself.
+    began. Of the time from then on, `failed` seconds went into attempts that failed or were
+    aborted, `waited` into waiting, and `ran` into the run itself, and into attempts that asked for
+    a further dependency; `usual` is the median of the last runs of the job. The `outcome` of a
+    task that has no run yet is "waiting".
     """
 
     run: str
@@ -137,6 +139,7 @@ class Step:
     failed: float
     ran: float
     attempts: tuple[Attempt, ...] = ()
+    usual: float = 0.0
 
 
 @dataclass(frozen=True)

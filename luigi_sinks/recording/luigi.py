@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import luigi
+import msgspec
 from luigi.configuration import get_config
 from luigi.date_interval import DateInterval
 from luigi.parameter import ParameterVisibility
@@ -155,6 +156,7 @@ class _Attempt:
             period=_period(task),
             commit=commit,
             source=source,
+            column_lineage=_column_lineage(task),
         )
         self._run = run
         self._stack.enter_context(runs.entering(run))
@@ -326,6 +328,14 @@ def _attribute(task: Any, name: str) -> Any:
 def _text(task: Any, name: str) -> str:
     found = _attribute(task, name)
     return found if isinstance(found, str) else ""
+
+
+def _column_lineage(task: Any) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return what the task declares of where its columns come from; nothing if that has another form."""
+    try:
+        return msgspec.convert(_attribute(task, "column_lineage") or {}, dict[str, dict[str, tuple[str, ...]]])
+    except msgspec.ValidationError:
+        return {}
 
 
 def _period(task: Any) -> str:

@@ -386,3 +386,22 @@ class TestNeverRaises:
             a_process(Quiet()).run()
         said = [message for message in caplog.messages if "lineage" in message]
         assert said == ["tasks of Luigi are not recorded, as there is no section [luigi_sinks.lineage] that works"]
+
+
+class TestColumnLineage:
+    def test_a_task_may_declare_where_its_columns_come_from(self, lineage):
+        class Delays(Quiet):
+            column_lineage = {"delay": {"flights.departures": ["dep_delay", "arr_delay"]}}
+
+        build(Delays())
+        (start,) = (event for event in lineage() if isinstance(event, Start))
+        assert start.column_lineage == {"delay": {"flights.departures": ("dep_delay", "arr_delay")}}
+
+    @pytest.mark.parametrize("declared", [3, ["delay"], {"delay": "dep_delay"}, {3: {}}])
+    def test_what_it_declares_in_another_form_is_left_out(self, lineage, declared):
+        class Delays(Quiet):
+            column_lineage = declared
+
+        assert build(Delays())
+        (start,) = (event for event in lineage() if isinstance(event, Start))
+        assert start.column_lineage == {}
