@@ -103,6 +103,7 @@ class ToNeo4j:
 
 _KINDS: Mapping[str, tuple[Callable[[LineageSettings], bool], str]] = {
     ToNeo4j.name: (lambda settings: settings.delivers_to_graph, f"{__name__}:{ToNeo4j.__name__}"),
+    "openlineage": (lambda settings: bool(settings.openlineage_url), "luigi_sinks.lineage.openlineage:ToOpenLineage"),
 }
 """Of each destination: whether the settings name it, and its class."""
 

@@ -67,6 +67,8 @@ class Start(_Event, frozen=True, tag="start"):
     - `period`: the date or time that the run is about, as text.
     - `commit` and `source`: the revision of the code, and the file that defines the task.
     - `max_age`: seconds after which the task's outputs are stale, 0 for never.
+    - `column_lineage`: by each column of what the run writes, which columns of which datasets that
+      it reads it is made from, as the task declares; a dataset by its name, or the end of it.
     """
 
     run: str
@@ -85,6 +87,7 @@ class Start(_Event, frozen=True, tag="start"):
     commit: str = ""
     source: str = ""
     max_age: float = 0.0
+    column_lineage: dict[str, dict[str, tuple[str, ...]]] = {}
 
 
 class End(_Event, frozen=True, tag="end"):

@@ -6,6 +6,7 @@ import atexit
 import logging
 import multiprocessing
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ from luigi_sinks import config
 from luigi_sinks.recording import settings
 from luigi_sinks.recording.events import Event
 from luigi_sinks.recording.settings import LineageSettings
-from luigi_sinks.recording.spool import Spool
+from luigi_sinks.recording.spool import Spool, files, sweep
 
 _log = logging.getLogger("luigi_sinks.lineage")
 
 _FLUSH = "luigi_sinks.lineage.flush"
+"""Has a function `at_exit(settings)`, which takes at most `exit_seconds`; above this package, and slow to import."""
 
 
 @dataclass(frozen=True)
@@ -47,34 +49,37 @@ class Recorder:
 @cache
 def active() -> Recorder | None:
     """Return what records in this process; None if lineage is off, or if its section is wrong, which is logged once."""
+    if not settings.are_given():
+        return None
     try:
         found = settings.read()
-        if found is None:
-            return None
-        recorder = Recorder(found, Spool(found.spool, found.max_bytes))
-        _flush_at_exit(recorder)
     except Exception as error:  # noqa: BLE001 - as above
         _log.warning("lineage is not recorded: %s", error)
         return None
-    return recorder
+    _deliver_at_exit()
+    return Recorder(found, Spool(found.spool, found.max_bytes))
 
 
 config.when_replaced(active.cache_clear)
 
 
-def _flush_at_exit(recorder: Recorder) -> None:
-    """Have what was recorded delivered when this process ends, if it is not one that was started for a task."""
-    if recorder.settings.exit_seconds and multiprocessing.parent_process() is None:
-        atexit.register(_flush, recorder, os.getpid())
+@cache
+def _deliver_at_exit() -> None:
+    atexit.register(_deliver, os.getpid(), f"{time.time_ns() // 1000:016d}")
 
 
-def _flush(recorder: Recorder, pid: int) -> None:
-    if pid != os.getpid():  # a fork that ends as a program does
+def _deliver(pid: int, since: str) -> None:
+    """Deliver what is in the spool if this process, or one that it started since a time, has recorded anything."""
+    is_child = pid != os.getpid() or multiprocessing.parent_process() is not None  # of a program, whose end counts
+    recorder = None if is_child else active()
+    if recorder is None or not recorder.settings.exit_seconds:
         return
     recorder.spool.settle()
-    try:
-        flush = import_module(_FLUSH)
-    except ImportError:
-        return
-    with suppress(Exception):
-        flush.at_exit(recorder.settings)
+    recorder.spool.leave()  # so that its file is one of the dead
+    with suppress(OSError):
+        sweep(recorder.spool.folder)
+    if any(path.name >= since for path in files(recorder.spool.folder)):
+        try:
+            import_module(_FLUSH).at_exit(recorder.settings)
+        except Exception as error:  # noqa: BLE001 - the program has ended, and what it recorded is safe
+            _log.warning("lineage stays in %s: %s; run `luigi-sinks lineage flush`", recorder.spool.folder, error)

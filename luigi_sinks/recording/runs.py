@@ -192,6 +192,7 @@ class Facts(TypedDict, total=False):
     worker: str
     commit: str
     source: str
+    column_lineage: dict[str, dict[str, tuple[str, ...]]]
 
 
 @contextmanager

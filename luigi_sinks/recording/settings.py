@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luigi_sinks import config
+from luigi_sinks.errors import BadSetting
 
 SECTION = f"{config.ROOT}.lineage"
 
@@ -71,6 +72,14 @@ class LineageSettings:
         return self.graph and f"{config.ROOT}.{config.connection_key('neo4j', self.neo4j)}" in config.section_names()
 
 
-def read() -> LineageSettings | None:
-    """Return the settings; None if there is no such section. Raises BadSetting."""
-    return config.read(LineageSettings, SECTION) if SECTION in config.section_names() else None
+def are_given() -> bool:
+    """Return whether the section exists. What is wrong with others is for those to say who read them."""
+    try:
+        return SECTION in config.section_names()
+    except BadSetting:
+        return False
+
+
+def read() -> LineageSettings:
+    """Return the settings. Raises BadSetting."""
+    return config.read(LineageSettings, SECTION)

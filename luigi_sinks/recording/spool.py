@@ -21,24 +21,40 @@ import time
 import weakref
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from luigi_sinks import private_files
 from luigi_sinks.errors import SinkError
+from luigi_sinks.plain import plain
 from luigi_sinks.recording.events import FORMAT, End, Event, Lost
 
 _log = logging.getLogger("luigi_sinks.lineage")
 
 _SUFFIX = ".spool"
+_NEW = f"{_SUFFIX}.new"
+_LATELY = 60.0
+"""Seconds in which a new file gets its name, unless its process is dead."""
+
 _CRC = 9
 """Characters before the JSON of a line."""
 
 _LAST_WORDS = 4096
 """Bytes at the end of a file that only counts of what was lost may fill."""
 
-_encode = msgspec.json.Encoder().encode
+
+def _basic(value: Any) -> Any:
+    """Return a value of a basic type for one of its subclass, such as the names of SQLAlchemy."""
+    found = plain(value)
+    if type(found) is type(value):
+        raise TypeError(f"a {type(value).__name__} cannot be recorded")
+    return found
+
+
+_encode = msgspec.json.Encoder(enc_hook=_basic).encode
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
@@ -61,6 +77,7 @@ class Spool:
     def __init__(self, folder: Path, max_bytes: int = 64 << 20) -> None:
         self.folder = folder
         self._most = max_bytes
+        self._has_warned = False
         self._forget()
         _spools.add(self)
 
@@ -75,7 +92,8 @@ class Spool:
 
     def lose(self, error: Exception) -> None:
         """Count an event that is lost, and warn of the first."""
-        self._lost += 1
+        with self._lock:
+            self._lost += 1
         self._warn(error)
 
     def settle(self) -> None:
@@ -98,10 +116,10 @@ class Spool:
         self._identity = (0, 0)
         self._name = ""
         self._lost = self._told = 0
-        self._is_torn = self._has_warned = False
+        self._is_torn = False
 
     def leave(self) -> None:
-        """Let go of the file of the process that this one was forked from, which would seem to live on."""
+        """Let go of the file; in a fork, its parent would seem to live on. The next event makes another one."""
         if self._size() is not None:
             os.close(self._file)
         self._forget()
@@ -150,7 +168,7 @@ class Spool:
         """Make a file, and lock it before it has the name by which others look for it."""
         private_files.make_folder(self.folder)
         name = f"{_now():016d}-{os.getpid()}-{secrets.token_hex(4)}"
-        new, path = self.folder / f"{name}.new", self.folder / f"{name}{_SUFFIX}"
+        new, path = self.folder / f"{name}{_NEW}", self.folder / f"{name}{_SUFFIX}"
         how = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(new, how, 0o600)
         try:
@@ -186,6 +204,14 @@ atexit.register(_settle_all)  # children of multiprocessing do not come here: th
 def files(folder: Path) -> list[Path]:
     """Return the files of a folder, the one that was begun first at the head."""
     return sorted(folder.glob(f"*{_SUFFIX}"))
+
+
+def sweep(folder: Path) -> None:
+    """Remove the files of processes that died before they had given them their name. Raises OSError."""
+    for path in folder.glob(f"*{_NEW}"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.lstat().st_mtime > _LATELY:
+                path.unlink()
 
 
 def is_dead(path: Path) -> bool:
