@@ -23,11 +23,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from luigi_sinks import private_files
 from luigi_sinks.errors import SinkError
+from luigi_sinks.plain import plain
 from luigi_sinks.recording.events import FORMAT, End, Event, Lost
 
 _log = logging.getLogger("luigi_sinks.lineage")
@@ -43,7 +45,16 @@ _CRC = 9
 _LAST_WORDS = 4096
 """Bytes at the end of a file that only counts of what was lost may fill."""
 
-_encode = msgspec.json.Encoder().encode
+
+def _basic(value: Any) -> Any:
+    """Return a value of a basic type for one of its subclass, such as the names of SQLAlchemy."""
+    found = plain(value)
+    if type(found) is type(value):
+        raise TypeError(f"a {type(value).__name__} cannot be recorded")
+    return found
+
+
+_encode = msgspec.json.Encoder(enc_hook=_basic).encode
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 

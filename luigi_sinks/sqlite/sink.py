@@ -54,7 +54,7 @@ class SQLiteSink(SQLiteCatalog):
     def columns(self) -> Mapping[str, str]:
         """The types of the fields of each kind of row."""
         found = ((kind, name, text) for kind, fields in self.declared.items() for name, text in fields.items())
-        return {f"{kind}.{name}" if kind else name: text for kind, name, text in found}
+        return {f"{kind}.{name}" if kind else str(name): text for kind, name, text in found}
 
     def begin(self, record: Record) -> SQLiteStage:
         """Register the version and open its stage."""

@@ -22,6 +22,7 @@ no_configure_logging = false
 [execution_summary]
 summary_length = 100
 [worker]
+no_install_shutdown_handler = true
 wait_interval = 0.1
 {worker}
 [retcode]

@@ -311,6 +311,19 @@ def test_a_file_whose_process_died_before_it_had_its_name_is_swept_once_it_is_ol
     assert sorted(folder.iterdir()) == sorted([new, only_file(folder)])
 
 
+def test_values_of_subclasses_of_basic_types_are_kept_as_these(folder, writer):
+    class Name(str):
+        __slots__ = ()
+
+    class Count(int):
+        pass
+
+    writer.append(End(at=Count(1), run=Name("run-1"), outcome=Ended.COMPLETE))
+    writer.append(End(at=1, run=object(), outcome=Ended.COMPLETE))
+    writer.append(end(2))
+    assert [event.count if isinstance(event, Lost) else event for event in events(folder)] == [end(1), 1, end(2)]
+
+
 def test_an_event_that_is_no_valid_text_is_counted_as_lost(folder, writer):
     writer.append(End(at=1, run="\ud800", outcome=Ended.FAILED))
     writer.append(end(2))
