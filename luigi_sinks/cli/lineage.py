@@ -147,7 +147,7 @@ def _lateness(ask: Ask, text: str, now: int) -> Lateness:
     """Return why a run was late, or the last task of a job."""
     if (key := lookup.find_run(ask, text)) is not None:
         return lateness.why_late(ask, key, now)
-    return lateness.why_job(ask, lookup.job(ask, text), now)
+    return lateness.why_job(ask, lookup.job(ask, text, what="run or job"), now)
 
 
 @app.command("stale")

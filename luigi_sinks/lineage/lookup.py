@@ -30,12 +30,13 @@ def dataset(ask: Ask, text: str) -> str:
 
     Raises BadSetting if there is none, or several.
     """
-    return _one(_found(ask, "LineageDataset", text), text, "dataset") or _unknown(ask, text, "LineageDataset")
+    found = _found(ask, "LineageDataset", text)
+    return _one(found, text, "dataset") or _unknown(ask, text, "dataset", "LineageDataset")
 
 
-def job(ask: Ask, text: str) -> str:
-    """Return the key of a job, as `dataset` does."""
-    return _one(_found(ask, "LineageJob", text), text, "job") or _unknown(ask, text, "LineageJob")
+def job(ask: Ask, text: str, *, what: str = "job") -> str:
+    """Return the key of a job, as `dataset` does; `what` is what an error says that there is none of."""
+    return _one(_found(ask, "LineageJob", text), text, "job") or _unknown(ask, text, what, "LineageJob")
 
 
 def node(ask: Ask, text: str) -> str:
@@ -43,7 +44,7 @@ def node(ask: Ask, text: str) -> str:
     return (
         _one(_found(ask, "LineageDataset", text), text, "dataset")
         or _one(_found(ask, "LineageJob", text), text, "job")
-        or _unknown(ask, text, "LineageDataset", "LineageJob")
+        or _unknown(ask, text, "dataset or job", "LineageDataset", "LineageJob")
     )
 
 
@@ -97,9 +98,8 @@ def _one(found: list[str], text: str, what: str) -> str:
     return found[0] if found else ""
 
 
-def _unknown(ask: Ask, text: str, *labels: str) -> str:
+def _unknown(ask: Ask, text: str, what: str, *labels: str) -> str:
     names = [row["name"] for label in labels for row in ask(_NAMES.format(label=label)) if row["name"]]
-    what = " or ".join(label.removeprefix("Lineage").lower() for label in labels)
     similar = get_close_matches(text, names, _SHOWN, cutoff=0.0)
     advice = did_you_mean(text, similar) if similar else "nothing is recorded yet"
     raise BadSetting(f"there is no {what} {text!r}; {advice}")
