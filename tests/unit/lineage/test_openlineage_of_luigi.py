@@ -5,7 +5,6 @@ from datetime import date
 import luigi
 import pytest
 from luigi.task_register import Register
-
 from sqlalchemy import Column, Integer, String
 
 from luigi_sinks import mariadb, recording
