@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from luigi_sinks.lineage.network import (
     SECOND,
@@ -52,7 +53,11 @@ def dataset(number: int, chance: random.Random) -> DatasetNode:
 
 def version(key: str, written: int, chance: random.Random) -> VersionNode:
     """Return a version."""
-    name, checks = f"v{written}", (Check("not_empty", passed=True), Check("complete", passed=True))
+    moment, letters = datetime.fromtimestamp(written / SECOND, UTC), chance.choices("abcdefghijklmnopqrstuvwxyz", k=6)
+    name, checks = (
+        f"{moment:v%Y%m%dt%H%M%S}_{''.join(letters)}",
+        (Check("not_empty", passed=True), Check("complete", passed=True)),
+    )
     run, rows = f"run-{written}", chance.randrange(10**6)
     return VersionNode(f"{key}#_all#{name}", "_all", name, run, written, (written + SECOND,), rows=rows, checks=checks)
 
@@ -144,8 +149,8 @@ def _dataset(namespace: str, name: str, hours: int, promise: int, owner: str, ch
 def _job(name: str, owner: str, outcome: str) -> JobNode:
     runs = []
     for age in range(8):
-        began, last = NOW - 3 * HOUR - age * DAY, outcome if age == 0 else "complete"
-        took = 0 if not last else began + (900 + 31 * age) * SECOND
+        began, last = NOW - (3 * HOUR if outcome else 5 * MINUTE) - age * DAY, "complete" if age else outcome
+        took = began + (900 + 31 * age) * SECOND if last else 0
         task = f"{name}_2013_{8 - age:02d}_5d41402abc"
         error = "BadRow" if last == "failed" else ""
         runs.append(RunNode(f"019c3f5e-{age:04d}-{name}", task, began, took, last, error))
@@ -161,7 +166,7 @@ def _flows(job: str, names: list[str], datasets: list[DatasetNode]) -> list[Flow
 def _path() -> list[Step]:
     began = NOW - 5 * HOUR
     minutes = [  # ready, started, ended
-        ("PunctualityReport", 290, 295, 300),
+        ("PunctualityReport", 290, 295, 0),
         ("Centrality", 231, 233, 290),
         ("BuildRoutes", 150, 154, 231),
         ("LoadFlights", 20, 80, 150),
@@ -175,8 +180,11 @@ def _path() -> list[Step]:
     for job, ready, start, end in minutes:
         attempts = failed if job == "LoadFlights" else ()
         lost = sum((each.ended - each.started) / SECOND for each in attempts)
-        times = began + ready * MINUTE, began + start * MINUTE, began + end * MINUTE
-        parts = (start - ready) * 60 - lost, lost, (end - start) * 60.0
+        times = began + ready * MINUTE, began + start * MINUTE, began + end * MINUTE if end else 0
+        parts = (start - ready) * 60 - lost, lost, ((end or 300) - start) * 60.0
         key, task = f"luigi/{job}", f"{job}_2013_01_5d41402abc"
-        steps.append(Step(f"run-{job}", key, task, "analytics", *times, "complete", *parts, attempts))
+        usual = 50 * 60.0 if job in {"LoadFlights", "BuildRoutes", "Centrality"} else 0.0
+        steps.append(
+            Step(f"run-{job}", key, task, "analytics", *times, "complete" if end else "", *parts, attempts, usual)
+        )
     return steps

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +16,7 @@ from luigi_sinks.cli import lineage_tables as tables
 from luigi_sinks.cli.console import WRONG, err, out, reporting
 from luigi_sinks.cli.lineage_text import as_json, parse
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.lineage import flush, lateness, lookup, mermaid, questions
+from luigi_sinks.lineage import flush, lateness, lookup, mermaid, page, questions, snapshot
 from luigi_sinks.lineage.ask import Ask, asking, connection_settings
 from luigi_sinks.lineage.flush import Report
 from luigi_sinks.lineage.lateness import Lateness
@@ -215,6 +217,23 @@ def diff(
     with _asking() as ask:
         answer = questions.diff(ask, lookup.run(ask, before), lookup.run(ask, after))
     _show(answer, tables.of_difference(answer), json=json)
+
+
+@app.command("page")
+@reporting
+def write_page(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file.")] = Path("lineage.html"),
+    as_of: Annotated[str, typer.Option(help="As it was at a time, as 2026-11-27T06:00:00+01:00.")] = "",
+    run: Annotated[str, typer.Option(help="Show why this run, or the last task of this job, ended when it did.")] = "",
+    title: Annotated[str, typer.Option(help="The page's title.")] = "Lineage",
+) -> None:
+    """Write one HTML file that shows all datasets and jobs, and how they are; it fetches nothing."""
+    max_age, now = recording.read().max_age, questions.now()
+    with _asking() as ask:
+        found = snapshot.network(ask, now=now, as_of=parse(as_of) if as_of else 0, max_age=max_age)
+        path = _lateness(ask, run, now).path if run else ()
+    page.write(replace(found, path=path), output, title)
+    out.print(Text(f"{output}: {len(found.datasets)} datasets, {len(found.jobs)} jobs"))
 
 
 @app.command("prune")

@@ -7,7 +7,7 @@ from itertools import combinations, pairwise
 import pytest
 
 from luigi_sinks.lineage import page
-from luigi_sinks.lineage.network import SECOND, DatasetNode, Flow, JobNode, Network, VersionNode
+from luigi_sinks.lineage.network import SECOND, DatasetNode, Flow, JobNode, Network, Step, VersionNode
 from tests.browser import browser
 from tests.networks import DAY, HOUR, NOW, network, team
 
@@ -318,9 +318,11 @@ def test_what_was_not_there_yet_is_told_apart(open_page):
 def test_the_critical_path_is_a_timeline_that_ends_with_the_chosen_run(open_page):
     found = team()
     tab = open_page(found)
-    assert texts(tab, ".path tbody th") == [step.job.removeprefix("luigi/") for step in reversed(found.path)]
-    assert texts(tab, ".path .took")[1:] == ["18 min", "1 h 10 min", "1 h 17 min", "57 min", "5 min"]
-    assert "5 h in all; BuildRoutes ran for 1 h 17 min." in text(tab, ".path header")
+    assert texts(tab, ".path tbody th .name") == [step.job.removeprefix("luigi/") for step in reversed(found.path)]
+    ran = texts(tab, ".path td.took:not(.quiet)")
+    assert ran == ["18 min", "1 h 10 min", "1 h 17 min", "57 min", "5 min"]
+    assert texts(tab, ".path td.took.quiet") == ["", "50 min", "50 min", "50 min", ""]
+    assert "5 h in all; LoadFlights lost 40 min to failed attempts." in text(tab, ".path header")
 
 
 def test_bars_of_the_timeline_stand_where_their_times_are(open_page):
@@ -332,15 +334,31 @@ def test_bars_of_the_timeline_stand_where_their_times_are(open_page):
         "return [bar.className, (one.left - all.left) / all.width, (one.right - all.left) / all.width]}))"
     )
     begin = min(step.ready for step in found.path)
-    whole = max(step.ended for step in found.path) - begin
+    whole = NOW - begin
     for step, lane in zip(reversed(found.path), bars, strict=True):
         expected = [("waited", step.ready, step.started)]
         expected += [("failing", each.started, each.ended) for each in step.attempts]
-        expected += [("ran", step.started, step.ended)]
+        expected += [("ran", step.started, step.ended or NOW)]
         assert [kind for kind, _, _ in lane] == [kind for kind, _, _ in expected]
         for (_, left, right), (_, start, end) in zip(lane, expected, strict=True):
             assert left == pytest.approx((start - begin) / whole, abs=0.004)
             assert right == pytest.approx((end - begin) / whole, abs=0.004)
+
+
+def test_a_step_that_waits_or_runs_lasts_until_now(open_page):
+    begun = NOW - HOUR
+    runs = Step("r1", "luigi/A", "A", "", begun, begun, 0, "", 0.0, 0.0, 3600.0)
+    waits = Step("", "luigi/B", "B", "", begun, 0, 0, "waiting", 3600.0, 0.0, 0.0)
+    tab = open_page(
+        Network(NOW, jobs=(JobNode("luigi/A", "luigi", "A"), JobNode("luigi/B", "luigi", "B")), path=(waits, runs))
+    )
+    assert tab.run(
+        "[...document.querySelectorAll('.lane i')].map(each => [each.className, each.style.left, each.style.width])"
+    ) == [
+        ["ran", "0%", "calc(100%)"],
+        ["waited", "0%", "calc(100%)"],
+    ]
+    assert "not started yet" in text(tab, ".path tbody tr:last-child")
 
 
 def test_a_step_of_the_timeline_leads_to_its_job(open_page):

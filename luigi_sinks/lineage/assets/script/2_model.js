@@ -69,7 +69,7 @@ const latestRun = (node, time) =>
 
 const outcomeAt = (run, time) => (run.ended && run.ended <= time ? run.outcome : "running");
 
-/** What a node is like at a time: its kind of state, and the words for it. */
+/** What a node is like at a time: its kind of state, the words for it, and a note if a mark stands beside. */
 function stateAt(node, time) {
   return node.kind === "job" ? jobState(node, time) : datasetState(node, time);
 }
@@ -78,9 +78,10 @@ function datasetState(node, time) {
   const updated = updatedAt(node, time);
   if (!updated) return { kind: "unknown", text: node.ins.length ? "not written yet" : "no version known" };
   const since = updated + node.maxAge * SECOND;
-  if (!node.maxAge) return { kind: "open", text: `updated ${agoText(updated, time)}` };
-  if (since < time) return { kind: "stale", text: `stale for ${durationText((time - since) / SECOND, true)}`, since };
-  return { kind: "fresh", text: `updated ${agoText(updated, time)}` };
+  const note = `updated ${agoText(updated, time)}`;
+  if (!node.maxAge) return { kind: "open", text: note };
+  if (since < time) return { kind: "stale", text: `stale for ${durationText((time - since) / SECOND, true)}` };
+  return { kind: "fresh", text: `fresh, ${note}`, note };
 }
 
 function jobState(node, time) {

@@ -19,24 +19,24 @@ function mark(kind) {
   return drawn;
 }
 
-function entry(node, note = null) {
+function entry(node) {
   const state = stateAt(node, now);
   const button = element(
     "button", { type: "button", title: node.key, "data-node": node.index, onclick: () => { choose(node.index); panel.focus(); } },
     mark(state.kind), element("span", { class: "name" }, node.title),
-    element("span", { class: "note" }, note ?? state.text),
+    element("span", { class: "note" }, state.note ?? state.text),
   );
   return element("li", { class: state.kind }, button);
 }
 
 /** A list of nodes under a heading; of a long one the first, and a button for the others. */
-function section(heading, listed, note = null) {
-  const list = element("ul", { class: "list" }, ...listed.slice(0, MOST_LISTED).map((node) => entry(node, note?.(node))));
+function section(heading, listed) {
+  const list = element("ul", { class: "list" }, ...listed.slice(0, MOST_LISTED).map(entry));
   const rest = listed.slice(MOST_LISTED);
   if (rest.length) {
     const button = element("button", { type: "button", onclick: () => {
       list.lastElementChild.remove();
-      list.append(...rest.map((node) => entry(node, note?.(node))));
+      list.append(...rest.map(entry));
       list.children[MOST_LISTED].firstElementChild.focus();
     } }, element("span"), element("span", { class: "quiet" }, `Show ${countText(rest.length)} more`));
     list.append(element("li", {}, button));

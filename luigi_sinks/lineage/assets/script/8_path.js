@@ -6,14 +6,14 @@ function showPath() {
   const box = document.getElementById("path");
   if (!path.length) return;
   const steps = [...path].reverse();
-  const begin = Math.min(...steps.map((step) => step.ready || step.started));
+  const begin = Math.min(...steps.map((step) => step.ready || step.started || network.asOf));
   const end = Math.max(...steps.map((step) => step.ended || network.asOf), begin + SECOND);
   const at = (time) => `${round(((time - begin) / (end - begin)) * 100)}%`;
-  const rows = steps.map((step) => element("tr", {}, jobCell(step), laneCell(step, at, end), tookCell(step)));
+  const rows = steps.map((step) => element("tr", {}, jobCell(step), laneCell(step, at, end), ...tookCells(step)));
   const head = element("tr", {},
     element("th", { scope: "col", class: "job" }, element("span", { class: "hidden" }, "Job")),
     element("th", { scope: "col" }, scale(begin, end, at)),
-    element("th", { scope: "col", class: "took" }, element("span", { class: "hidden" }, "Ran")));
+    element("th", { scope: "col", class: "took" }, "ran"), element("th", { scope: "col", class: "took" }, "usually"));
   box.append(
     element("header", {}, element("h2", { id: "path-title" }, `What ${title(path[0])} waited for`),
       element("p", {}, verdict(steps, begin, end)), pathKeys()),
@@ -24,15 +24,19 @@ function showPath() {
 
 const title = (step) => byKey.get(step.job)?.title ?? step.job;
 
-/** Name what took the longest of all. */
+const largest = (list, size) => list.reduce((one, other) => (size(other) > size(one) ? other : one));
+const slower = (step) => step.ran - (step.usual ?? 0);
+
+/** Name the step that cost the most above what is usual, and of it the most: waiting, failed attempts, or a slow run. */
 function verdict(steps, begin, end) {
-  const parts = steps.flatMap((step) => [
-    [step.ran, `${title(step)} ran for ${durationText(step.ran)}`],
-    [step.failed, `failed attempts at ${title(step)} took ${durationText(step.failed)}`],
-    [step.waited, `${title(step)} waited for ${durationText(step.waited)}`],
-  ]);
-  const [, most] = parts.reduce((one, other) => (other[0] > one[0] ? other : one));
-  return `${durationText((end - begin) / SECOND)} in all; ${most}.`;
+  const step = largest(steps, (each) => each.waited + each.failed + slower(each));
+  const [seconds, text] = largest([
+    [step.waited, (cost) => `${title(step)} waited ${cost}`],
+    [step.failed, (cost) => `${title(step)} lost ${cost} to failed attempts`],
+    [slower(step), (cost) => `${title(step)} ran ${cost}${step.usual ? " longer than usual" : ""}`],
+  ], ([cost]) => cost);
+  const whole = `${durationText((end - begin) / SECOND)} in all`;
+  return seconds > 0 ? `${whole}; ${text(durationText(seconds))}.` : `${whole}.`;
 }
 
 function pathKeys() {
@@ -42,7 +46,8 @@ function pathKeys() {
 
 function jobCell(step) {
   const node = byKey.get(step.job);
-  const button = element("button", { type: "button", title: step.task, disabled: !node, onclick: () => choose(node.index) }, title(step));
+  const button = element("button", { type: "button", title: step.task, disabled: !node, onclick: () => choose(node.index) },
+    mark(step.outcome || "running"), element("span", { class: "name" }, title(step)));
   return element("th", { scope: "row", class: "job" }, button);
 }
 
@@ -50,18 +55,24 @@ function laneCell(step, at, end) {
   const bar = (kind, from, to, text) => element("i", {
     class: kind, title: text, style: `left: ${at(from)}; width: calc(${at(to)} - ${at(from)})`,
   });
-  const ended = step.ended || end;
+  const started = step.started || end;
   const tried = (step.attempts ?? []).filter((each) => each.ended > each.started);
   const bars = [
-    step.started > step.ready && step.ready ? bar("waited", step.ready, step.started, `waited for ${durationText(step.waited)}`) : "",
-    ...tried.map((each) => bar("failing", each.started, each.ended, `${each.outcome}${each.error ? `, ${each.error}` : ""}`)),
-    bar("ran", step.started, ended, `ran for ${durationText(step.ran)}`),
+    started > step.ready && step.ready ? bar("waited", step.ready, started, `waited ${durationText(step.waited)}`) : "",
+    ...tried.map((each) => bar(
+      each.outcome === "suspended" ? "ran" : "failing", each.started, each.ended, `${each.outcome}${each.error ? `, ${each.error}` : ""}`,
+    )),
+    step.started ? bar("ran", started, step.ended || end, `ran ${durationText(step.ran)}`) : "",
   ];
-  const words = `waited for ${durationText(step.waited)}, failed for ${durationText(step.failed)}, started at ${timeText(step.started)}`;
+  const words = `${step.outcome || "running"}; waited ${durationText(step.waited)}, lost ${durationText(step.failed)} to failed `
+    + `attempts, ${step.started ? `started at ${timeText(step.started)}` : "not started yet"}`;
   return element("td", {}, element("div", { class: "lane" }, element("span", { class: "hidden" }, words), ...bars));
 }
 
-const tookCell = (step) => element("td", { class: "took" }, durationText(step.ran));
+const tookCells = (step) => [
+  element("td", { class: "took" }, step.started ? durationText(step.ran) : ""),
+  element("td", { class: "took quiet" }, step.usual ? durationText(step.usual) : ""),
+];
 
 function scale(begin, end, at) {
   const seconds = (end - begin) / SECOND;
