@@ -216,15 +216,15 @@ class _Flush:
 
     def _closing(self, path: Path) -> Iterator[Event]:
         """Yield what ends a file whose process has: ends of the runs that are open, and how many lines were broken."""
-        open_runs, last, broken = dict[str, None](), 0, int(_is_torn(path))
+        begun, ended, last, broken = dict[str, None](), set[str](), 0, int(_is_torn(path))
         for _, event in spool.read(path):
             last = max(last, event.at if event else 0)
             broken += event is None
             if isinstance(event, Start):
-                open_runs[event.run] = None
+                begun[event.run] = None
             elif isinstance(event, End):
-                open_runs.pop(event.run, None)
-        for run in open_runs:
+                ended.add(event.run)
+        for run in (run for run in begun if run not in ended):
             self.aborted.add(run)
             yield End(at=last, run=run, outcome=Ended.ABORTED, error=DIED)
         if broken:
