@@ -16,7 +16,8 @@ MAKEFLAGS += --jobs=2
 # Modules are compiled when one is first imported, for all the processes that import it later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo start test faults older unit check bench up down purge clean server-packages proxy-packages
+.PHONY: help demo start test faults older unit check bench up down purge clean server-packages proxy-packages \
+	browser-packages
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z][a-z -]*\):.*  ## /\1:/p' $(MAKEFILE_LIST) | while IFS=: read -r names text; do printf '%-10s %s\n' "$$names" "$$text"; done
@@ -28,7 +29,7 @@ start: $(VENV)/servers
 	$(SERVERS) install --passwordless
 	$(SERVERS) up --passwordless
 
-test: $(VENV)/ready server-packages proxy-packages  ## the whole suite, on real servers
+test: $(VENV)/ready server-packages proxy-packages browser-packages  ## the whole suite, on real servers
 	$(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 faults: export LUIGI_SINKS_KILLS = every
@@ -57,9 +58,10 @@ check: $(VENV)/ready  ## style, types, and which way the imports point
 	$(VENV)/bin/lint-imports
 
 bench: export LUIGI_SINKS_SERVERS_JVM = tuned
-bench: $(VENV)/ready server-packages  ## rows a second, beside the stores' own bulk tools and the usual Python ways
+bench: $(VENV)/ready server-packages browser-packages  ## rows a second, beside the stores' own bulk tools and the usual Python ways
 	$(SERVERS) down
 	for store in mariadb elasticsearch neo4j; do $(RUN) benchmarks/$$store.py || exit 1; done
+	for lineage in openlineage page; do $(RUN) benchmarks/$$lineage.py || exit 1; done
 	$(SERVERS) down
 
 up: $(VENV)/servers  ## start the servers
@@ -103,3 +105,9 @@ proxy-packages: server-packages
 	@test -e /usr/lib/apache2/modules/mod_auth_openidc.so && test -e /usr/bin/stunnel4 \
 	|| { $(INSTALL) apache2-bin libapache2-mod-auth-openidc stunnel4; } \
 	|| echo "without apache2-bin, libapache2-mod-auth-openidc and stunnel4 the tests of proxies fail"
+
+# What the page of lineage is tested in. After the proxies, as two installations at once would wait for each other.
+browser-packages: proxy-packages
+	@test -n "$$CHROMIUM" || command -v chromium || command -v chromium-browser || command -v google-chrome \
+	|| { $(INSTALL) chromium; } \
+	|| echo "without chromium, or CHROMIUM = the path of one, the tests of lineage's page fail"

@@ -89,6 +89,19 @@ class CredentialError(Exception):
     """
 
 
+def public_message(error: BaseException) -> str:
+    """Return what our own error says, without what rows held; empty for others' errors, which may hold anything.
+
+    Example:
+        >>> public_message(BadRow("flights", 3, "carrier", "is 'XX'")), public_message(OSError("secret"))
+        ("row 3, field 'carrier'", '')
+
+    """
+    if isinstance(error, BadRow):
+        return f"row {error.row}, field {error.field!r}"
+    return str(error) if isinstance(error, (SinkError, CredentialError)) else ""
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return the end of an error about an unknown name: the closest known name, or all of them."""
     import difflib  # noqa: PLC0415 - only needed for an error

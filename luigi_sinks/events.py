@@ -49,10 +49,11 @@ class Event:
     `epoch` counts the moves of the head, this one included; both are known once the head
     was read. `rows` is the server's count, or the number of rows that were read;
     `set_aside` counts rows that the task allows to be left out. `bytes` is the size of
-    the rows as JSON. `seconds` is the time since the action began, `steps` the seconds
-    that each of its steps took, `part_seconds` those of each part that was written.
-    `login` says as whom the store knows this process, `correlation` joins the event
-    with the audit log and the store's own. `error` is what ended the action.
+    the rows as JSON, `columns` names what they hold, and its types in the store's words.
+    `seconds` is the time since the action began, `steps` the seconds that each of its
+    steps took, `part_seconds` those of each part that was written. `login` says as whom
+    the store knows this process, `correlation` joins the event with the audit log and
+    the store's own. `error` is what ended the action.
     """
 
     action: Action
@@ -70,6 +71,7 @@ class Event:
     steps: Mapping[str, float] = field(default_factory=dict)
     part_seconds: tuple[float, ...] = ()
     checks: tuple[CheckResult, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
     login: Login = field(default_factory=Login)
     correlation: str = field(default_factory=lambda: current().correlation)
     error: BaseException | None = None

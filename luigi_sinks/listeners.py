@@ -1,4 +1,4 @@
-"""Calls every listener with each event: the audit log, the logger, then those added by `listen`."""
+"""Calls every listener with each event: the audit log, the logger, lineage, then those added by `listen`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ Listener = Callable[[Event], None]
 
 _log = logging.getLogger("luigi_sinks")
 
-_ALWAYS: tuple[Listener, ...] = (audit.write, report.log)
+
+def _record(event: Event) -> None:
+    """Record the event for lineage, where that is on."""
+    from luigi_sinks.recording import listener  # noqa: PLC0415 - reads luigi.cfg, which importing luigi_sinks does not
+
+    listener.write(event)
+
+
+_ALWAYS: tuple[Listener, ...] = (audit.write, report.log, _record)
 _added: list[Listener] = []
 
 

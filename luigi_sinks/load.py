@@ -65,7 +65,7 @@ def loading(
                     yield writer
                 with told.step("seal"):
                     counts = stage.seal()
-                told.know(**_figures(writer, counts))
+                told.know(columns=sink.columns, **_figures(writer, counts))
                 with told.step("check"):
                     passed = _checked(told, version, counts, (partial(standard.complete, written=writer.rows), *checks))
                     sink.change(version, partial(rules.approve, checks=passed))

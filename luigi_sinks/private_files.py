@@ -53,6 +53,18 @@ def read(path: Path) -> bytes:
         return content.read()
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder that only this user can access, with mode 0700, if it is missing.
+
+    Raises PermissionError if it is a link, belongs to another user or can be accessed by others, and OSError.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{path} must be a folder with mode 0700 that belongs to this user")
+
+
 def _refuse_other_kinds(path: Path, found: os.stat_result) -> None:
     for is_kind, kind in _KINDS.items():
         if is_kind(found.st_mode):

@@ -155,6 +155,10 @@ class Sink(Catalog, Protocol):
         """The columns, mapping or graph as JSON: the `schema` of the records of this sink's loads."""
 
     @property
+    def columns(self) -> Mapping[str, str]:
+        """The types of columns, fields or properties in the store's words; those of a graph by `kind.property`."""
+
+    @property
     def lease(self) -> float:
         """For how many seconds the claim of a load is valid without being renewed."""
 

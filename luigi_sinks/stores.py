@@ -125,7 +125,7 @@ def find(name: str) -> Store:
 
 def unread_sections(*, also: str = "") -> Iterator[str]:
     """Yield what is wrong with each section that nothing reads; `also` names a store without an entry point."""
-    known = [*names(), "audit", "credential", "leases", "owner"]
+    known = [*names(), "audit", "credential", "leases", "lineage", "owner"]
     for section in config.section_names():
         name = section.split(".")[1] if "." in section else also
         if name not in {*known, also}:

@@ -18,6 +18,8 @@ from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.load import loading
 from luigi_sinks.record import Origin, Record
+from luigi_sinks.recording import targets as recorded
+from luigi_sinks.recording.events import Dataset
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, State, check_partition
@@ -297,6 +299,13 @@ class RowReader:
         close = getattr(self._rows, "close", None)
         if close is not None:
             close()
+
+
+@recorded.named.register
+def _(target: VersionedTarget) -> recorded.Named:
+    """Return the name of a dataset for lineage; its versions are recorded when they are read or written."""
+    found = target.sink().location
+    return recorded.Named(Dataset(found.namespace, found.name), is_versioned=True)
 
 
 def complete(targets: Iterable[VersionedTarget]) -> list[bool]:

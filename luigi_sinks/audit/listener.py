@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from luigi_sinks.audit import log, notes
-from luigi_sinks.errors import BadRow, CredentialError, SinkError
+from luigi_sinks.errors import public_message
 from luigi_sinks.events import Action, Event, Outcome
 
 
@@ -47,8 +47,5 @@ def _reason(error: BaseException | None) -> str:
     """Explain what ended the action, without what rows held and without others' words, which may hold anything."""
     if error is None:
         return ""
-    if isinstance(error, BadRow):
-        return f"BadRow: row {error.row}, field {error.field!r}"
-    if isinstance(error, (SinkError, CredentialError)):
-        return f"{type(error).__name__}: {error}"
-    return type(error).__name__
+    said, kind = public_message(error), type(error).__name__
+    return f"{kind}: {said}" if said else kind

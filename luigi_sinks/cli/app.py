@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
+
+import typer
+from rich.text import Text
 
 from luigi_sinks import audit, config, stores
 from luigi_sinks.cli import outcomes
+from luigi_sinks.cli.console import WRONG, err, out, reporting
+from luigi_sinks.cli.lineage import app as lineage_app
+from luigi_sinks.cli.lineage import print_grants
 from luigi_sinks.cli.module import Dataset, LoadsNothing, SkippedDataset, UnresolvedOutput, datasets, grants_of, tasks
 from luigi_sinks.cli.places import Place, as_terraform, need_roles, places
 from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, NoRoles, NotInstalled, SinkError, did_you_mean
 from luigi_sinks.role_kind import RoleKind
-
-try:
-    import typer
-    from rich.console import Console
-    from rich.text import Text
-except ImportError as missing:
-    raise NotInstalled("cli", missing) from missing
-
-_WRONG, _UNUSABLE = 1, 2
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,9 +30,7 @@ app = typer.Typer(
 )
 audit_app = typer.Typer(no_args_is_help=True, help="The log of what was done with credentials.")
 app.add_typer(audit_app, name="audit")
-
-out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, soft_wrap=True, highlight=False)
-
+app.add_typer(lineage_app, name="lineage")
 
 _TERRAFORM, _ALL = "terraform", "all"
 _FORMATS = "What to print: sql, elasticsearch, cypher or what else a store calls its language; terraform; or all."
@@ -46,27 +40,13 @@ User = Annotated[str, typer.Option(help="Log in as this user instead of the one 
 Credential = Annotated[str, typer.Option(help="Log in with this credential instead of the one in luigi.cfg.")]
 
 
-def _reporting(command: Callable[..., None]) -> Callable[..., None]:
-    """End with 2, and the reason, when a command cannot do its work."""
-
-    @wraps(command)
-    def run(*args: Any, **options: Any) -> None:
-        try:
-            command(*args, **options)
-        except (SinkError, CredentialError, OSError) as error:
-            err.print(Text(str(error), style="red"))
-            raise typer.Exit(_UNUSABLE) from None
-
-    return run
-
-
 Log = Annotated[Path | None, typer.Option("--path", help="The log; that of luigi.cfg if not given.")]
 Anchor = Annotated[Path | None, typer.Option(help="The file that keeps its head.")]
 First = Annotated[int, typer.Option(help="The first record to expect, if earlier files were put away.")]
 
 
 @audit_app.command("verify")
-@_reporting
+@reporting
 def verify(path: Log = None, anchor: Anchor = None, first: First = 1) -> None:
     """Show the lines of the audit log that were edited, deleted, added or cut off, and what has no outcome."""
     is_ours, (path, anchor) = path is None, _audit_files(path, anchor)
@@ -80,11 +60,11 @@ def verify(path: Log = None, anchor: Anchor = None, first: First = 1) -> None:
         raise BadSetting(f"there is no record in {path}")
     _summarize(path, verdict, is_anchored=anchor is not None)
     if not verdict.is_good or (is_ours and unknown):
-        raise typer.Exit(_WRONG)
+        raise typer.Exit(WRONG)
 
 
 @audit_app.command("begin")
-@_reporting
+@reporting
 def begin(path: Log = None, anchor: Anchor = None, first: First = 1) -> None:
     """Make the anchor of the audit log as the log is now; the log is verified first, and need not exist yet."""
     path, anchor = _audit_files(path, anchor)
@@ -95,7 +75,7 @@ def begin(path: Log = None, anchor: Anchor = None, first: First = 1) -> None:
         out.print(Text(str(fault), style="red"))
     if not verdict.is_good:
         out.print("no anchor was made; find out why, then move the log away and run this again")
-        raise typer.Exit(_WRONG)
+        raise typer.Exit(WRONG)
     _summarize(path, verdict, is_anchored=True)
 
 
@@ -116,7 +96,7 @@ def _summarize(path: Path, verdict: audit.Verdict, *, is_anchored: bool) -> None
 
 
 @app.command("check")
-@_reporting
+@reporting
 def check() -> None:
     """Log in to every server of the configuration, and show what is wrong."""
     if (folder := config.common().local) is not None:
@@ -139,7 +119,7 @@ def check() -> None:
         else:
             out.print(Text(f"{key}: answers, and lets this login in"))
     if wrong:
-        raise typer.Exit(_WRONG)
+        raise typer.Exit(WRONG)
 
 
 def _local(folder: Path) -> str:
@@ -153,7 +133,7 @@ def _configured() -> list[str]:
 
 
 @app.command("create")
-@_reporting
+@reporting
 def create(module: Module, user: User = "", credential: Credential = "") -> None:
     """Make the tables, registries and constraints of a module's datasets, so that loaders need not."""
     found, _ = _datasets(module)
@@ -165,15 +145,25 @@ def create(module: Module, user: User = "", credential: Credential = "") -> None
 
 
 @app.command("grants")
-@_reporting
+@reporting
 def grants(
-    module: Module,
+    module: Module = "",
     format: Annotated[str, typer.Option(help=_FORMATS)] = _ALL,  # noqa: A002 - the option's name
     check: Annotated[bool, typer.Option("--check", help="Compare with what the servers grant.")] = False,
+    lineage: Annotated[bool, typer.Option("--lineage", help="Print what lineage needs in Neo4j.")] = False,
     user: User = "",
     credential: Credential = "",
 ) -> None:
     """Print what the owner, the loader, the publisher and the pruner of a module's datasets must be granted."""
+    if lineage:
+        print_grants()
+    if module:
+        _grants(module, format, check=check, user=user, credential=credential)
+    elif not lineage:
+        raise BadSetting("of which module? Give the one that defines the tasks, or --lineage")
+
+
+def _grants(module: str, format: str, *, check: bool, user: str, credential: str) -> None:  # noqa: A002 - as above
     found, is_whole = _datasets(module)
     _refuse_unknown(format)
     known = _with_roles(each for each in found if format in {each.language, _TERRAFORM, _ALL})
@@ -235,7 +225,7 @@ def _check(asked: Iterable[Place], *, is_whole: bool) -> None:
     if not found:
         raise BadSetting("no server was compared")
     if any(found) or not is_whole:
-        raise typer.Exit(_WRONG)
+        raise typer.Exit(WRONG)
     out.print("the servers grant what is needed, and nothing else")
 
 

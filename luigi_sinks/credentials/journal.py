@@ -11,7 +11,6 @@ import hashlib
 import multiprocessing
 import os
 import socket
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -118,12 +117,10 @@ def _folder() -> Path:
     """Return the folder, created if missing. Raises BadSetting if other users can access it."""
     named = config.read(LeaseSettings, "luigi_sinks.leases").folder
     folder = named or Path(tempfile.gettempdir()) / f"luigi_sinks-{os.getuid()}-leases"
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    try:
+        private_files.make_folder(folder)
+    except PermissionError as error:
         raise BadSetting(
-            f"{folder} must be a folder with mode 0700 that belongs to this user, because leases are recorded there; "
-            "remove it, or set [luigi_sinks.leases] folder to another one"
-        )
+            f"{error}, because leases are recorded there; remove it, or set [luigi_sinks.leases] folder to another one"
+        ) from None
     return folder

@@ -66,6 +66,11 @@ class ElasticsearchSink(ElasticsearchCatalog):
         """Mapping, settings and id field as JSON."""
         return self.schema.to_json()
 
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """The types of the fields; one with fields of its own is an object."""
+        return {name: field.get("type", "object") for name, field in self.schema.properties.items()}
+
     def create(self, partition: str = "") -> None:
         """Make or upgrade the registry.
 

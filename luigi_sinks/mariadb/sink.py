@@ -52,6 +52,11 @@ class MariaDBSink(MariaDBCatalog):
         """The columns and keys."""
         return self.schema.declared
 
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """The types of the columns."""
+        return {name: column["type"] for name, column in self.schema.described.items()}
+
     def begin(self, record: Record) -> MariaDBStage:
         """Make the dataset's tables if need be, register the version, and open its stage.
 

@@ -308,6 +308,14 @@ def _driver(settings: Neo4jSettings) -> neo4j.Driver:
         return _drivers[settings]
 
 
+def close(settings: Neo4jSettings) -> None:
+    """Close this process's driver for these settings, if there is one; the next call opens another."""
+    with _lock:
+        driver = _drivers.pop(settings, None)
+    if driver is not None:
+        driver.close()
+
+
 def _forget() -> None:
     """Forget the parent's drivers in a forked child: closing one here would end the parent's connections."""
     global _lock  # noqa: PLW0603 - the parent's may be held by a thread that is not here

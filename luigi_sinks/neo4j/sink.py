@@ -65,6 +65,12 @@ class Neo4jSink(Neo4jCatalog):
         """The graph as JSON."""
         return self.graph.to_json()
 
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """The types of the properties of each kind."""
+        kinds = self.graph.kinds.items()
+        return {f"{kind}.{each.name}": each.text for kind, found in kinds for each in found.properties}
+
     def create(self) -> None:
         """Create the constraints and indexes that are missing, and upgrade the registry of an older release."""
         creation.prepare(self.settings, self.dataset)

@@ -62,10 +62,13 @@ class Start(_Event, frozen=True, tag="start"):
     - `params`: the task's public parameters, as text.
     - `requires`: the tasks that it requires; those found later come with `Need` and `End`.
     - `orchestrator`: luigi, airflow, or empty for a plain program; `parent`: the build or DAG run, as it names it.
+    - `orchestrator_version`: the orchestrator's own version, such as 3.8.1.
     - `build`: when the build began, 0 if that is not known.
     - `period`: the date or time that the run is about, as text.
     - `commit` and `source`: the revision of the code, and the file that defines the task.
     - `max_age`: seconds after which the task's outputs are stale, 0 for never.
+    - `column_lineage`: by each column of what the run writes, which columns of which datasets that
+      it reads it is made from, as the task declares; a dataset by its name, or the end of it.
     """
 
     run: str
@@ -74,6 +77,7 @@ class Start(_Event, frozen=True, tag="start"):
     requires: tuple[Task, ...] = ()
     owner: str = ""
     orchestrator: str = ""
+    orchestrator_version: str = ""
     parent: str = ""
     build: int = 0
     period: str = ""
@@ -83,6 +87,7 @@ class Start(_Event, frozen=True, tag="start"):
     commit: str = ""
     source: str = ""
     max_age: float = 0.0
+    column_lineage: dict[str, dict[str, tuple[str, ...]]] = {}
 
 
 class End(_Event, frozen=True, tag="end"):

@@ -50,6 +50,12 @@ class SQLiteSink(SQLiteCatalog):
         """The fields of each kind of row, with the names of their types."""
         return {kind: described(shape) for kind, shape in self.contract.shapes.items()}
 
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """The types of the fields of each kind of row."""
+        found = ((kind, name, text) for kind, fields in self.declared.items() for name, text in fields.items())
+        return {f"{kind}.{name}" if kind else str(name): text for kind, name, text in found}
+
     def begin(self, record: Record) -> SQLiteStage:
         """Register the version and open its stage."""
         version = record.version

@@ -74,6 +74,13 @@ class SinkSuite:
         load(sink, WHOLE, ORIGIN, self.given(sink, rows(1)), listeners=(events.append,))
         assert {event.location for event in events} == {sink.location}
 
+    def test_a_load_tells_which_columns_it_has_and_their_types(self, sink: Sink) -> None:
+        events = list[Event]()
+        load(sink, WHOLE, ORIGIN, self.given(sink, rows(1)), listeners=(events.append,))
+        assert "id" in {name.rpartition(".")[2] for name in sink.columns}
+        assert {type(text) for column in sink.columns.items() for text in column} == {str}
+        assert events[-1].columns == sink.columns
+
     def test_what_cannot_be_a_partition_is_refused_and_not_called_empty(self, sink: Sink) -> None:
         for partition in ("2013-01", "", "A", "x" * 31, "_all "):
             with pytest.raises(BadSetting, match="must consist of 1 to 30 characters"):

@@ -22,6 +22,7 @@ from luigi_sinks.contract import Contract
 from luigi_sinks.credentials import exchanges, journal
 from luigi_sinks.credentials.sources import BUILT_IN
 from luigi_sinks.errors import BadRow
+from luigi_sinks.recording.settings import LineageSettings
 from tests.pages import TASKS
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,7 @@ SECTIONS = {
     "[luigi_sinks.elasticsearch]": elasticsearch.ElasticsearchSettings,
     "[luigi_sinks.neo4j]": neo4j.Neo4jSettings,
     "[luigi_sinks.audit]": audit.AuditSettings,
+    "[luigi_sinks.lineage]": LineageSettings,
     "[luigi_sinks.leases]": journal.LeaseSettings,
     "[luigi_sinks.exchanges]": exchanges.Exchanges,
 }

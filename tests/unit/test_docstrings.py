@@ -17,6 +17,7 @@ from luigi_sinks.credentials import TokenInfo, provider, source, token
 from luigi_sinks.credentials.journal import LeaseSettings
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.credentials.sources import BUILT_IN
+from luigi_sinks.recording.settings import LineageSettings
 from luigi_sinks.sqlite import SQLiteSink
 
 PACKAGE = Path(luigi_sinks.__file__).parent
@@ -81,7 +82,9 @@ def settings_of(name):
     return getattr(module, f"{BUILT_IN[name].removesuffix('Source')}Settings")
 
 
-@pytest.mark.parametrize("kind", [config.Common, AuditSettings, LeaseSettings, *map(settings_of, sorted(BUILT_IN))])
+@pytest.mark.parametrize(
+    "kind", [config.Common, AuditSettings, LeaseSettings, LineageSettings, *map(settings_of, sorted(BUILT_IN))]
+)
 def test_each_setting_is_described_and_shown_in_an_example(kind):
     described = set(re.findall(r"`(\w+)`", kind.__doc__))
     assert {each.name for each in fields(kind)} - {"source"} <= described

@@ -1,0 +1,154 @@
+"""What people read of each answer about lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from luigi_sinks.cli.lineage_text import shown, table, took
+from luigi_sinks.lineage.lateness import Lateness
+from luigi_sinks.lineage.network import SECOND, RunNode, Step
+from luigi_sinks.lineage.questions import Difference, Related, Slow, Stale, Writer
+from luigi_sinks.recording.events import Ended
+
+
+def of_related(answer: Related, way: str) -> str:
+    """Return what is upstream or downstream: the versions if they were asked for, else the datasets."""
+    if answer.versions:
+        each = [(x.dataset, x.key.removeprefix(x.dataset)[1:], shown(x.written), x.run) for x in answer.versions]
+        return f"{way} of {answer.of}\n{table(('dataset', 'version', 'written', 'run'), each)}"
+    if not answer.datasets:
+        return f"nothing is {way} of {answer.of}"
+    jobs: dict[str, list[str]] = {}
+    for flow in answer.writes:
+        jobs.setdefault(flow.dataset, []).append(flow.job)
+    rows = [
+        (x.dataset, str(x.versions or ""), shown(x.oldest), shown(x.newest), ", ".join(jobs.get(x.dataset, ())))
+        for x in answer.datasets
+    ]
+    return f"{way} of {answer.of}\n{table(('dataset', 'versions', 'oldest', 'newest', 'written by'), rows)}"
+
+
+def of_lateness(answer: Lateness) -> str:
+    """Return the critical path from the start of the build on, and what cost the most."""
+    heads = ("job", "owner", "waited", "failed", "ran", "usually", "started", "outcome", "run")
+    rows = [
+        (
+            step.job,
+            step.owner,
+            took(step.waited) if step.waited else "",
+            _failed(step),
+            took(step.ran) if step.started else "",
+            took(step.usual) if step.usual else "",
+            shown(step.started),
+            step.outcome or "running",
+            step.run,
+        )
+        for step in reversed(answer.path)
+    ]
+    return "\n".join(filter(None, (_headline(answer), table(heads, rows), _worst(answer))))
+
+
+def _failed(step: Step) -> str:
+    failed = sum(attempt.outcome != Ended.SUSPENDED for attempt in step.attempts)
+    return f"{took(step.failed)} in {failed}" if failed else ""
+
+
+def _headline(answer: Lateness) -> str:
+    first = answer.path[0]
+    what = f"{first.task}: {first.outcome or 'running'}"
+    if not answer.took:
+        return what
+    usual = f", usually {took(answer.usual)}" if answer.usual else ""
+    return f"{what}, {took(answer.took)} from the start of the build{usual}{'; it is late' if answer.is_late else ''}"
+
+
+def _worst(answer: Lateness) -> str:
+    step = answer.worst
+    costs = {"waited": step.waited, "lost to failed attempts": step.failed, "ran": step.ran - step.usual}
+    what, seconds = max(costs.items(), key=lambda cost: cost[1])
+    if seconds <= 0:
+        return ""
+    more = " longer than usual" if what == "ran" and step.usual else ""
+    errors = ", ".join(sorted({attempt.error for attempt in step.attempts if attempt.error}))
+    owner, why = f" of {step.owner}" if step.owner else "", f" ({errors})" if errors else ""
+    return f"most of it: {step.job}{owner}, {took(seconds)} {what}{more}{why}"
+
+
+def of_stale(answer: Sequence[Stale], now: int) -> str:
+    """Return the datasets that are stale, the jobs that read them, and the tasks that wait."""
+    if not answer:
+        return "no dataset is older than was promised"
+    heads = ("dataset", "owner", "updated", "stale for", "read by", "waiting")
+    rows = [
+        (
+            each.dataset,
+            each.owner,
+            shown(each.updated),
+            took((now - each.stale_from) / SECOND),
+            _some([reader.job for reader in each.readers]),
+            _some([waiting.task for waiting in each.waiting]),
+        )
+        for each in answer
+    ]
+    return table(heads, rows)
+
+
+def of_slow(answer: Sequence[Slow], ratio: float) -> str:
+    """Return the jobs with slow runs, and of each its longest run."""
+    if not answer:
+        return f"no job has a 95th percentile of {ratio:g} times its median"
+    heads = ("job", "owner", "runs", "median", "p95", "longest", "run")
+    rows = [
+        (
+            each.job,
+            each.owner,
+            str(each.count),
+            *(took(seconds) for seconds in (each.p50, each.p95, each.longest)),
+            each.outliers[0].key if each.outliers else "",
+        )
+        for each in answer
+    ]
+    return table(heads, rows)
+
+
+def of_runs(answer: Sequence[RunNode]) -> str:
+    """Return runs, the newest first."""
+    rows = [
+        (
+            shown(each.started),
+            took((each.ended - each.started) / SECOND) if each.ended else "",
+            each.outcome or "running",
+            each.error,
+            each.task,
+            each.key,
+        )
+        for each in answer
+    ]
+    return table(("started", "took", "outcome", "error", "task", "run"), rows)
+
+
+def of_writer(answer: Writer) -> str:
+    """Return what is known of a version, a line for each fact."""
+    facts = {
+        **vars(answer),
+        **{name: shown(getattr(answer, name)) for name in ("written", "started", "ended", "removed")},
+        "published": ", ".join(map(shown, answer.published)),
+        "params": ", ".join(f"{name}={value}" for name, value in answer.params.items()),
+    }
+    head, *rows = ((name, str(value)) for name, value in facts.items() if value)
+    return table(head, rows)
+
+
+def of_difference(answer: Difference) -> str:
+    """Return what differs between two runs."""
+    rows = [
+        (about, change.name, ", ".join(change.before), ", ".join(change.after))
+        for about, changes in (("inputs", answer.inputs), ("params", answer.params), ("code", answer.code))
+        for change in changes
+    ]
+    return table(("in", "name", answer.before, answer.after), rows) if rows else "nothing differs"
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

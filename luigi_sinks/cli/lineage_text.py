@@ -1,0 +1,112 @@
+"""Answers about lineage as people read them, as tables, and as programs do, as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from luigi_sinks import unseen
+from luigi_sinks.errors import BadSetting
+
+TIMES = frozenset(
+    (
+        *("as_of", "ended", "first", "last", "newest", "oldest", "published", "ready", "removed", "stale_from"),
+        *("started", "updated", "written"),
+    )
+)
+"""The fields of answers that are times."""
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows in columns; what is empty in all of them is left out.
+
+    Example:
+        >>> print(table(("job", "error", "ran"), [("Load", "", 3), ("Report", "", 12)]))
+        job     ran
+        Load    3
+        Report  12
+
+    """
+    lines = [list(heads), *([unseen.escaped(str(value)) for value in row] for row in rows)]
+    kept = [number for number in range(len(heads)) if any(line[number] for line in lines[1:])]
+    widths = {number: max(len(line[number]) for line in lines) for number in kept}
+    return "\n".join("  ".join(line[number].ljust(widths[number]) for number in kept).rstrip() for line in lines)
+
+
+def as_json(answer: Any) -> str:
+    """Return a dataclass, or several, as JSON; times are in ISO 8601 in UTC, null where they are not known."""
+    plain = [_plain(each) for each in answer] if isinstance(answer, tuple) else _plain(answer)
+    return msgspec.json.format(msgspec.json.encode(plain)).decode()
+
+
+def _plain(answer: Any) -> dict[str, Any]:
+    return dataclasses.asdict(answer, dict_factory=_with_times)
+
+
+def _with_times(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: _iso(value) if name in TIMES else value for name, value in fields}
+
+
+def _iso(value: int | tuple[int, ...]) -> str | list[str | None] | None:
+    if isinstance(value, tuple):
+        return [_iso_of(each) for each in value]
+    return _iso_of(value)
+
+
+def _iso_of(at: int) -> str | None:
+    return moment(at).isoformat().replace("+00:00", "Z") if at else None
+
+
+def moment(at: int) -> datetime:
+    """Return a time as a datetime."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
+
+
+def shown(at: int) -> str:
+    """Return a time to the second, in UTC; empty for one that is not known.
+
+    Example:
+        >>> shown(1_700_000_000_000_000)
+        '2023-11-14 22:13:20Z'
+
+    """
+    return f"{moment(at):%Y-%m-%d %H:%M:%SZ}" if at else ""
+
+
+def took(seconds: float) -> str:
+    """Return a duration in two units at most.
+
+    Example:
+        >>> took(0.25), took(75), took(7_260), took(100_000)
+        ('0.2 s', '1m 15s', '2h 1m', '1d 3h')
+
+    """
+    whole = round(seconds)
+    if whole < 10:  # noqa: PLR2004 - below, a tenth of a second counts
+        return f"{seconds:.1f} s"
+    for unit, size, smaller, part in (("d", _DAY, "h", _HOUR), ("h", _HOUR, "m", _MINUTE), ("m", _MINUTE, "s", 1)):
+        if whole >= size:
+            return f"{whole // size}{unit} {whole % size // part}{smaller}"
+    return f"{whole}s"
+
+
+def parse(text: str) -> int:
+    """Return a time in ISO 8601 as lineage counts it; one without a zone is in UTC. Raises BadSetting.
+
+    Example:
+        >>> parse("2023-11-14 22:13:20"), parse("2023-11-14T23:13:20+01:00")
+        (1700000000000000, 1700000000000000)
+
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadSetting(f"{text!r} is not a time; write it as 2026-11-27 or 2026-11-27T06:00:00+01:00") from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return round((found - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))

@@ -1,0 +1,188 @@
+"""Why a run was late: the critical path, from the run back to what its build began with.
+
+The run before another one on the path is that which it had to wait for longest: of the runs
+of all tasks that it requires, and that completed before it started, the one that ended last. It is
+looked for, not stored, since an event that comes late may change it.
+
+A task that asks for a dependency while it runs is suspended, and run again when the
+dependency is complete. So the dependency had to wait for the run that was suspended, if for nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from luigi_sinks.errors import BadSetting
+from luigi_sinks.lineage.ask import Ask
+from luigi_sinks.lineage.network import SECOND, Attempt, RunNode, Step
+from luigi_sinks.lineage.questions import DAY, cause
+from luigi_sinks.recording.events import Ended
+
+CLOCKS = 5 * SECOND
+"""How far apart the clocks of two hosts may be: a run may seem to start before the one ended that it waited for."""
+
+WAITING = "waiting"
+"""The outcome of a step that has no run yet."""
+
+_LONGEST = 1_000
+"""Steps, in case the records make no sense."""
+
+LAST = 100
+"""How many complete runs tell what is usual."""
+
+# A run cannot have waited for what ended before its build began; where no build is known, for what ended a day ago.
+_IN_TIME = """
+    NOT p.key IN $seen AND p.ended <= r.started + CASE WHEN p.host = r.host THEN 0 ELSE $clocks END
+    AND p.ended > CASE WHEN r.build > 0 THEN r.build ELSE r.started - $day END"""
+_STEP = f"""
+MATCH (r:LineageRun {{key: $run}})
+OPTIONAL MATCH (r)-[:OF]->(t:LineageTask)
+RETURN r.key AS run, coalesce(r.job, '') AS job, coalesce(t.key, '') AS task, coalesce(r.owner, '') AS owner,
+       coalesce(r.started, 0) AS started, coalesce(r.ended, 0) AS ended, coalesce(r.outcome, '') AS outcome,
+       coalesce(r.build, 0) AS build, coalesce(t.interruptions, []) AS interruptions,
+       COLLECT {{
+           MATCH (t)-[:REQUIRES]->(:LineageTask)<-[:OF]-(p:LineageRun {{outcome: 'complete'}}) WHERE {_IN_TIME}
+           RETURN [p.ended, p.key] ORDER BY p.ended DESC, p.key DESC LIMIT 1
+       }} + COLLECT {{
+           MATCH (t)<-[:REQUIRES]-(:LineageTask)<-[:OF]-(p:LineageRun {{outcome: 'suspended'}}) WHERE {_IN_TIME}
+           RETURN [p.ended, p.key] ORDER BY p.ended DESC, p.key DESC LIMIT 1
+       }} AS before,
+       COLLECT {{
+           MATCH (t)<-[:OF]-(p:LineageRun) WHERE p.outcome <> 'complete' AND {_IN_TIME}
+           RETURN [p.key, p.outcome, p.started, p.ended, coalesce(p.error, '')] ORDER BY p.started, p.key
+       }} AS attempts"""
+
+_USUAL = """
+UNWIND $jobs AS job
+CALL (job) {
+  MATCH (r:LineageRun {job: job}) WHERE r.started < $before AND r.outcome = 'complete'
+  WITH r ORDER BY r.started DESC LIMIT $last
+  RETURN percentileCont((r.ended - r.started) / 1e6, 0.5) AS ran,
+         percentileCont((r.ended - nullIf(r.build, 0)) / 1e6, 0.5) AS took,
+         percentileCont((r.ended - nullIf(r.build, 0)) / 1e6, 0.95) AS most
+}
+RETURN job, coalesce(ran, 0.0) AS ran, coalesce(took, 0.0) AS took, coalesce(most, 0.0) AS most"""
+
+_BLOCKED = """
+MATCH (t:LineageTask {key: $task}) OPTIONAL MATCH (t)-[:OF]->(j:LineageJob)
+RETURN t.key AS task, coalesce(j.key, '') AS job, coalesce(j.owner, '') AS owner,
+       COLLECT {
+           MATCH (t)-[:REQUIRES]->(u:LineageTask)
+           WHERE NOT u.key IN $seen AND NOT EXISTS { (u)<-[:OF]-(:LineageRun {outcome: 'complete'}) }
+           OPTIONAL MATCH (u)<-[:OF]-(r:LineageRun)
+           WITH u, r ORDER BY r.started DESC, r.key WITH u, collect(r)[0] AS r
+           RETURN [u.key, coalesce(r.key, '')]
+           ORDER BY CASE WHEN r IS NULL THEN 2 WHEN r.outcome IS NULL THEN 0 ELSE 1 END, r.started, u.key LIMIT 1
+       } AS blocks"""
+
+_LAST_OF_JOB = """
+MATCH (t:LineageTask)-[:OF]->(:LineageJob {key: $job})
+OPTIONAL MATCH (t)<-[:OF]-(r:LineageRun)
+WITH t, r ORDER BY t.seen DESC, t.key, r.started DESC, r.key LIMIT 1
+RETURN t.key AS task, coalesce(r.key, '') AS run"""
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """Why a run ended when it did.
+
+    `path` begins with the run, and leads to what its build began with. `took` are the seconds from the
+    build's start to the run's end, or until now; `usual` is the median of that for the last
+    hundred complete runs of the job before, and `most` their 95th percentile. All are 0 where
+    they are not known.
+    """
+
+    path: tuple[Step, ...]
+    took: float = 0.0
+    usual: float = 0.0
+    most: float = 0.0
+
+    @property
+    def is_late(self) -> bool:
+        """Tell whether the run took longer than 95 of 100 before it."""
+        return 0 < self.most < self.took
+
+    @property
+    def worst(self) -> Step:
+        """The step that cost the most above what is usual for its job: waiting and failed attempts, and a slow run."""
+        return max(self.path, key=lambda step: step.waited + step.failed + step.ran - step.usual)
+
+
+def why_late(ask: Ask, run: str, now: int) -> Lateness:
+    """Return why a run ended when it did, or, if it has not ended, why it has not by `now`.
+
+    Raises BadSetting for a run that nothing is known of.
+    """
+    return _told(ask, list(_path(ask, run, now)), now)
+
+
+def why_waiting(ask: Ask, task: str, now: int) -> Lateness:
+    """Return why a task does not run by `now`: the tasks that it waits for, down to one that runs, or that failed.
+
+    Raises BadSetting for a task that nothing is known of.
+    """
+    steps, run = list[Step](), ""
+    while task and not run and len(steps) < _LONGEST:
+        row = _only(ask(_BLOCKED, task=task, seen=[step.task for step in steps]), task)
+        steps.append(Step("", row["job"], row["task"], row["owner"], 0, 0, 0, WAITING, 0.0, 0.0, 0.0))
+        task, run = row["blocks"][0] if row["blocks"] else ("", "")
+    return _told(ask, [(step, 0) for step in steps] + list(_path(ask, run, now) if run else ()), now)
+
+
+def why_job(ask: Ask, job: str, now: int) -> Lateness:
+    """Return why the last task of a job ended when it did, or why it waits. Raises BadSetting if it has none."""
+    row = _only(ask(_LAST_OF_JOB, job=job), job)
+    return why_late(ask, row["run"], now) if row["run"] else why_waiting(ask, row["task"], now)
+
+
+def _path(ask: Ask, run: str, now: int) -> Iterator[tuple[Step, int]]:
+    """Yield each step, and when its build began."""
+    seen: list[str] = []
+    while run and len(seen) < _LONGEST:
+        seen.append(run)
+        row = _only(ask(_STEP, run=run, seen=seen, clocks=CLOCKS, day=DAY), run)
+        ended, run = max(row["before"], default=(0, ""))
+        yield _step(row, max(ended, row["build"]) or row["started"], now), row["build"]
+
+
+def _step(row: Mapping[str, Any], ready: int, now: int) -> Step:
+    attempts = tuple(_attempt(each, row["interruptions"]) for each in row["attempts"] if each[3] > ready)
+    failed = _spent((each for each in attempts if each.outcome != Ended.SUSPENDED), ready)
+    suspended = _spent((each for each in attempts if each.outcome == Ended.SUSPENDED), ready)
+    return Step(
+        **{name: row[name] for name in ("run", "job", "task", "owner", "started", "ended", "outcome")},
+        ready=ready,
+        waited=max(0, row["started"] - ready - failed - suspended) / SECOND,
+        failed=failed / SECOND,
+        ran=(suspended + max(0, (row["ended"] or now) - row["started"])) / SECOND,
+        attempts=attempts,
+    )
+
+
+def _spent(attempts: Iterable[Attempt], ready: int) -> int:
+    """Return how long attempts took from the time on when the task could start."""
+    return sum(each.ended - max(each.started, ready) for each in attempts)
+
+
+def _attempt(found: list[Any], interruptions: Iterable[str]) -> Attempt:
+    run, outcome, started, ended, error = found
+    known = cause(interruptions, RunNode(run, "", started, ended, outcome))
+    return Attempt(run, outcome, started, ended, error or known)
+
+
+def _told(ask: Ask, path: list[tuple[Step, int]], now: int) -> Lateness:
+    """Add what is usual."""
+    first, builds = path[0][0], [build for _, build in path if build]
+    jobs = sorted({step.job for step, _ in path})
+    usual = {row["job"]: row for row in ask(_USUAL, jobs=jobs, before=first.started or now, last=LAST)}
+    took = (first.ended or now) - builds[0] if builds else 0
+    steps = tuple(replace(step, usual=usual[step.job]["ran"]) for step, _ in path)
+    return Lateness(steps, took / SECOND, usual[first.job]["took"], usual[first.job]["most"])
+
+
+def _only(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
+    if not rows:
+        raise BadSetting(f"nothing is known of {key!r} in the lineage")
+    return rows[0]
