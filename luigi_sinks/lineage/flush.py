@@ -114,7 +114,11 @@ def at_exit(settings: LineageSettings) -> None:
     It is done in a thread that is left behind when the time is over.
     """
     thread = threading.Thread(target=_flush_quietly, args=(settings,), daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # Python 3.12 starts no thread at the end of a program
+        _flush_quietly(settings)
+        return
     thread.join(settings.exit_seconds)
     if thread.is_alive():
         _log.warning(

@@ -333,6 +333,17 @@ def test_at_exit_no_error_comes_out_and_the_reason_is_logged(to, record, setting
     assert "it does not answer" in caplog.text
 
 
+def test_at_exit_it_is_delivered_where_no_thread_can_be_started(to, record, settings, monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    kept = to("kept")
+    record(*whole(1))
+    monkeypatch.setattr(flush.threading.Thread, "start", refuse)
+    flush.at_exit(settings)
+    assert [event for part in kept.parts for event in part.events] == [*whole(1)]
+
+
 def test_at_exit_a_destination_that_hangs_is_left_behind(to, record, settings, caplog):
     kept = to("kept")
     kept.after = lambda: time.sleep(5)
