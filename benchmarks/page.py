@@ -18,7 +18,7 @@ sys.path[0] = str(Path(__file__).parents[1])  # the tests' browser, and not this
 
 from luigi_sinks.lineage import page
 from tests.browser import Tab, browser
-from tests.networks import network
+from tests.networks import network, team
 
 SIZES = (50, 400, 1_500, 5_000)
 
@@ -63,6 +63,14 @@ def measure(tab: Tab, count: int, folder: Path, pictures: Path | None) -> str:
     return f"{count:7,}{size:8.1f}{wrote:9.2f}{drawn:8,}{figures}"
 
 
+def take(tab: Tab, folder: Path, pictures: Path) -> None:
+    """Save the picture of the documentation."""
+    page.write(team(), folder / "team.html")
+    tab.open(folder / "team.html", "#mysql%3A%2F%2Fdb.internal%3A3306%2Fflights.departures")
+    tab.run("new Promise(done => setTimeout(done, 500))")
+    tab.picture(pictures / "lineage.png")
+
+
 def main() -> None:
     """Print the table."""
     pictures = Path(sys.argv[1]) if sys.argv[1:] else None
@@ -71,6 +79,8 @@ def main() -> None:
         tab.show()
         for count in SIZES:
             print(measure(tab, count, Path(folder), pictures))
+        if pictures:
+            take(tab, Path(folder), pictures)
 
 
 if __name__ == "__main__":

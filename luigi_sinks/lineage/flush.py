@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -116,15 +117,38 @@ def at_exit(settings: LineageSettings) -> None:
     thread = threading.Thread(target=_flush_quietly, args=(settings,), daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # Python 3.12 starts no thread at the end of a program
-        _flush_quietly(settings)
-        return
-    thread.join(settings.exit_seconds)
-    if thread.is_alive():
+    except RuntimeError:  # from Python 3.12 on, a program that ends starts no thread
+        is_late = not _in_time(settings.exit_seconds, _flush_quietly, settings)
+    else:
+        thread.join(settings.exit_seconds)
+        is_late = thread.is_alive()
+    if is_late:
         _log.warning(
             "lineage was not delivered within exit_seconds = %g; the next run does it, or `luigi-sinks lineage flush`",
             settings.exit_seconds,
         )
+
+
+class _TimeOver(BaseException):
+    """The time for a call is over; no handler of errors stops it."""
+
+
+def _in_time(seconds: float, call: Callable[[LineageSettings], None], settings: LineageSettings) -> bool:
+    """Call in the main thread, and tell whether it ended within so many seconds: a signal interrupts it then."""
+
+    def interrupt(*_: object) -> None:
+        raise _TimeOver
+
+    handler = signal.signal(signal.SIGALRM, interrupt)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again, if the first is lost in a finalizer
+    try:
+        call(settings)
+    except _TimeOver:
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)
+    return True
 
 
 def _flush_quietly(settings: LineageSettings) -> None:
@@ -216,15 +240,15 @@ class _Flush:
 
     def _closing(self, path: Path) -> Iterator[Event]:
         """Yield what ends a file whose process has: ends of the runs that are open, and how many lines were broken."""
-        open_runs, last, broken = dict[str, None](), 0, int(_is_torn(path))
+        begun, ended, last, broken = dict[str, None](), set[str](), 0, int(_is_torn(path))
         for _, event in spool.read(path):
             last = max(last, event.at if event else 0)
             broken += event is None
             if isinstance(event, Start):
-                open_runs[event.run] = None
+                begun[event.run] = None
             elif isinstance(event, End):
-                open_runs.pop(event.run, None)
-        for run in open_runs:
+                ended.add(event.run)
+        for run in (run for run in begun if run not in ended):
             self.aborted.add(run)
             yield End(at=last, run=run, outcome=Ended.ABORTED, error=DIED)
         if broken:

@@ -12,7 +12,7 @@ Example (it needs a server):
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -104,10 +104,12 @@ _BY_DATASET = """
 OPTIONAL MATCH (u)-[:OF]->(d:LineageDataset)
 RETURN coalesce(d, u).key AS dataset, count(d) AS versions, coalesce(min(u.written), 0) AS oldest,
        coalesce(max(u.written), 0) AS newest ORDER BY dataset"""
+# A list for each dataset: rows of their own would take the driver longer than the search.
 _EACH = """
-MATCH (u)-[:OF]->(d:LineageDataset)
-RETURN u.key AS key, d.key AS dataset, coalesce(u.written, 0) AS written, coalesce(u.run, '') AS run
-ORDER BY dataset, written, key"""
+OPTIONAL MATCH (u)-[:OF]->(d:LineageDataset)
+RETURN coalesce(d, u).key AS dataset,
+       collect(CASE WHEN d IS NOT NULL THEN [coalesce(u.written, 0), u.key, coalesce(u.run, '')] END) AS versions
+ORDER BY dataset"""
 
 _START = """
 MATCH (n:LineageVersion|LineageRun {key: $key})
@@ -169,13 +171,27 @@ def _related(ask: Ask, way: str, key: str) -> Related:
 
 
 def _used(ask: Ask, way: str, key: str, *, versions: bool) -> Related:
-    datasets = tuple(Use(**row) for row in ask(_USED[way] + _BY_DATASET, key=key))
-    each = tuple(UsedVersion(**row) for row in ask(_USED[way] + _EACH, key=key)) if versions else ()
+    if versions:
+        rows = ask(_USED[way] + _EACH, key=key)
+        each = tuple(_version(row["dataset"], found) for row in rows for found in sorted(row["versions"]))
+        datasets = tuple(_use(row) for row in rows)
+    else:
+        each, datasets = (), tuple(Use(**row) for row in ask(_USED[way] + _BY_DATASET, key=key))
     start, found = ask(_START, key=key)[0]["key"], {each.dataset for each in datasets}
     reads, writes = flows(ask(_AROUND, keys=sorted({start, *found})))
     made = found | {start} if way == "upstream" else found
     jobs = {start, *(flow.job for flow in writes if flow.dataset in made)}
     return Related(key, datasets, _of(jobs, reads), _of(jobs, writes), each)
+
+
+def _version(dataset: str, found: Sequence[Any]) -> UsedVersion:
+    written, key, run = found
+    return UsedVersion(key, dataset, written, run)
+
+
+def _use(row: Mapping[str, Any]) -> Use:
+    known = [written for written, *_ in row["versions"] if written]
+    return Use(row["dataset"], len(row["versions"]), min(known, default=0), max(known, default=0))
 
 
 def _of(jobs: set[str], flows: Iterable[Flow]) -> tuple[Flow, ...]:

@@ -125,7 +125,8 @@ function write(columns, shown, byNode) {
     x += width + COLUMN_GAP;
   }
   for (const { node, x: at, y, width, height } of byNode.values()) Object.assign(node, { x: at, y, width, height });
-  for (const edge of shown) edge.line = lineOf(edge, byNode, bottom - top + MARGIN);
+  const floors = new Map(columns.map((column) => [column[0].layer, Math.max(...column.map((item) => item.y + item.height / 2))]));
+  for (const edge of shown) edge.line = lineOf(edge, byNode, floors);
   return { width: x - COLUMN_GAP + MARGIN, height: bottom - top + 2 * MARGIN, shown };
 }
 
@@ -139,11 +140,14 @@ function widthOf(node) {
 const round = (number) => Math.round(number * 10) / 10;
 
 /** The line of an edge: level past the columns between, curved in the gaps. */
-function lineOf(edge, byNode, floor) {
+function lineOf(edge, byNode, floors) {
   const start = byNode.get(edge.start);
   const end = byNode.get(edge.end);
   let [x, y] = [start.x + start.width, start.y];
-  if (start.layer >= end.layer) return lineBack(x, y, end, floor);
+  if (start.layer >= end.layer) {
+    const passed = [...floors].filter(([layer]) => layer >= end.layer && layer <= start.layer);
+    return lineBack(x, y, end, Math.max(...passed.map(([, floor]) => floor)));
+  }
   let line = `M${round(x)} ${round(y)}`;
   for (const stop of [...edge.way, end]) {
     const middle = (x + stop.x) / 2;
@@ -154,7 +158,7 @@ function lineOf(edge, byNode, floor) {
   return line;
 }
 
-/** The line of an edge that closes a cycle: below everything, and back to the left. */
+/** The line of an edge that closes a cycle: below all that it passes, and back to the left. */
 function lineBack(x, y, end, floor) {
   const low = round(floor + 14);
   const [right, left] = [round(x + 26), round(end.x - 26)];

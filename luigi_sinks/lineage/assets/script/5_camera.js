@@ -36,17 +36,17 @@ function fit(least = LEAST) {
   camera.scale = Math.max(whole, least);
   resize();
   center(nodes[mostTelling(visible)]);
-  camera.x = within(camera.x, view.clientWidth, size.width * camera.scale);
-  camera.y = within(camera.y, view.clientHeight, size.height * camera.scale);
   look();
 }
 
 /** Keep the drawing's ends at those of the view, or the drawing in the middle of a larger view. */
 const within = (at, room, length) => (length < room ? (room - length) / 2 : Math.min(0, Math.max(at, room - length)));
 
+/** Show a node in the middle, or nearer to the drawing's end than that. */
 function center(node) {
-  camera.x = view.clientWidth / 2 - (node.x + node.width / 2) * camera.scale;
-  camera.y = view.clientHeight / 2 - node.y * camera.scale;
+  const [x, y] = [(node.x + node.width / 2) * camera.scale, node.y * camera.scale];
+  camera.x = within(view.clientWidth / 2 - x, view.clientWidth, size.width * camera.scale);
+  camera.y = within(view.clientHeight / 2 - y, view.clientHeight, size.height * camera.scale);
 }
 
 /** Whether a node is seen, and not only just. */
