@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -116,15 +117,38 @@ def at_exit(settings: LineageSettings) -> None:
     thread = threading.Thread(target=_flush_quietly, args=(settings,), daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # Python 3.12 starts no thread at the end of a program
-        _flush_quietly(settings)
-        return
-    thread.join(settings.exit_seconds)
-    if thread.is_alive():
+    except RuntimeError:  # from Python 3.12 on, a program that ends starts no thread
+        is_late = not _in_time(settings.exit_seconds, _flush_quietly, settings)
+    else:
+        thread.join(settings.exit_seconds)
+        is_late = thread.is_alive()
+    if is_late:
         _log.warning(
             "lineage was not delivered within exit_seconds = %g; the next run does it, or `luigi-sinks lineage flush`",
             settings.exit_seconds,
         )
+
+
+class _TimeOver(BaseException):
+    """The time for a call is over; no handler of errors stops it."""
+
+
+def _in_time(seconds: float, call: Callable[[LineageSettings], None], settings: LineageSettings) -> bool:
+    """Call in the main thread, and tell whether it ended within so many seconds: a signal interrupts it then."""
+
+    def interrupt(*_: object) -> None:
+        raise _TimeOver
+
+    handler = signal.signal(signal.SIGALRM, interrupt)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again, if the first is lost in a finalizer
+    try:
+        call(settings)
+    except _TimeOver:
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)
+    return True
 
 
 def _flush_quietly(settings: LineageSettings) -> None:

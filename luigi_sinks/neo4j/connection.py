@@ -143,7 +143,8 @@ class Limit:
         """Raise Unavailable for a call that takes longer, whose connection is closed; yield what tells that."""
         is_late, has_ended = threading.Event(), threading.Event()
         cutter = threading.Thread(target=self._cut, args=(session, is_late, has_ended), daemon=True)
-        cutter.start()
+        with suppress(RuntimeError):  # from Python 3.12 on, a program that ends starts no thread
+            cutter.start()
         try:
             yield is_late
         except Exception as error:

@@ -3,6 +3,7 @@
 import fcntl
 import multiprocessing
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -333,15 +334,34 @@ def test_at_exit_no_error_comes_out_and_the_reason_is_logged(to, record, setting
     assert "it does not answer" in caplog.text
 
 
-def test_at_exit_it_is_delivered_where_no_thread_can_be_started(to, record, settings, monkeypatch):
+@pytest.fixture
+def no_threads(monkeypatch):
+    """Have no thread start, as at the end of a program from Python 3.12 on."""
+
     def refuse(_):
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
+    monkeypatch.setattr(flush.threading.Thread, "start", refuse)
+
+
+def test_at_exit_it_is_delivered_where_no_thread_can_be_started(to, record, settings, no_threads):
     kept = to("kept")
     record(*whole(1))
-    monkeypatch.setattr(flush.threading.Thread, "start", refuse)
     flush.at_exit(settings)
-    assert [event for part in kept.parts for event in part.events] == [*whole(1)]
+    assert kept.events == [*whole(1)]
+
+
+def test_at_exit_a_destination_that_hangs_is_interrupted_where_no_thread_can_be_started(
+    to, record, settings, no_threads, caplog
+):
+    kept = to("kept")
+    kept.after = lambda: time.sleep(5)
+    record(*whole(1))
+    before, handler = time.monotonic(), signal.getsignal(signal.SIGALRM)
+    flush.at_exit(LineageSettings(settings.spool, graph=False, exit_seconds=0.2))
+    assert time.monotonic() - before < 4
+    assert "not delivered within exit_seconds = 0.2" in caplog.text
+    assert signal.getsignal(signal.SIGALRM) == handler
 
 
 def test_at_exit_a_destination_that_hangs_is_left_behind(to, record, settings, caplog):
