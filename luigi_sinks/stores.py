@@ -7,8 +7,8 @@ without importing any store; a store's SDK is imported when its descriptor is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -30,7 +30,8 @@ class Store:
     datasets in the database or cluster, and `preflight` makes one call there, and
     raises what is wrong: Unavailable, Forbidden, BadSetting or CredentialError.
     `target` and `grants` are named as `module:name` and `module`, since targets import
-    Luigi and most processes need neither; see `luigi_sinks.cli.module.Grants`.
+    Luigi and most processes need neither; see `luigi_sinks.cli.module.Grants`. `grants_by_product`
+    names other modules for connections whose settings have one of these as their `product`.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Store:
     preflight: Callable[[Any], None]
     target: str
     grants: str
+    grants_by_product: Mapping[str, str] = field(default_factory=dict)
 
     def catalog(self, dataset: str, connection: str = "") -> Catalog:
         """Open the catalog of a dataset: its heads, its history and its rows, by its name alone.
@@ -98,10 +100,9 @@ class Store:
         found: type[Any] = getattr(import_module(module), name)
         return found
 
-    @property
-    def grants_module(self) -> Any:
-        """What the store knows about rights."""
-        return import_module(self.grants)
+    def grants_module(self, product: str = "") -> Any:
+        """Return what the store knows about rights, on servers of a product if there are several."""
+        return import_module(self.grants_by_product.get(product, self.grants))
 
 
 def names() -> list[str]:

@@ -16,7 +16,7 @@ from luigi_sinks.cli import outcomes
 from luigi_sinks.cli.console import WRONG, err, out, reporting
 from luigi_sinks.cli.lineage import app as lineage_app
 from luigi_sinks.cli.lineage import print_grants
-from luigi_sinks.cli.module import Dataset, LoadsNothing, SkippedDataset, UnresolvedOutput, datasets, grants_of, tasks
+from luigi_sinks.cli.module import Dataset, LoadsNothing, SkippedDataset, UnresolvedOutput, datasets, languages, tasks
 from luigi_sinks.cli.places import Place, as_terraform, need_roles, places
 from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, NoRoles, NotInstalled, SinkError, did_you_mean
 from luigi_sinks.role_kind import RoleKind
@@ -33,7 +33,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(lineage_app, name="lineage")
 
 _TERRAFORM, _ALL = "terraform", "all"
-_FORMATS = "What to print: sql, elasticsearch, cypher or what else a store calls its language; terraform; or all."
+_FORMATS = "What to print: sql, elasticsearch, iam, cypher or what else a store calls its language; terraform; or all."
 
 Module = Annotated[str, typer.Argument(help="The module that defines the tasks, as in --module of luigi.")]
 User = Annotated[str, typer.Option(help="Log in as this user instead of the one in luigi.cfg.")]
@@ -140,7 +140,7 @@ def create(module: Module, user: User = "", credential: Credential = "") -> None
     found.sort(key=lambda each: each.role)  # a session that took a role keeps one
     for each in (dataset.seen_by(user, credential) for dataset in found):
         role = each.role and RoleKind.OWNER.role(each.role)
-        grants_of(each.store).create(each.sink, each.partition, role)
+        each.grants.create(each.sink, each.partition, role)
         out.print(Text(f"{each.store}: {each.sink.dataset} is ready"))
 
 
@@ -166,11 +166,11 @@ def grants(
 def _grants(module: str, format: str, *, check: bool, user: str, credential: str) -> None:  # noqa: A002 - as above
     found, is_whole = _datasets(module)
     _refuse_unknown(format)
-    known = _with_roles(each for each in found if format in {each.language, _TERRAFORM, _ALL})
+    known = _with_roles(each for each in found if format in {each.grants.FORMAT, _TERRAFORM, _ALL})
     _warn_of_shared_users(known)
-    asked = [each for each in known if format in {each.language, _ALL}]
+    asked = [each for each in known if format in {each.grants.FORMAT, _ALL}]
     if check:
-        _check(places(each.seen_by(user, credential) for each in asked), is_whole=is_whole)
+        _check([place.seen_by(user, credential) for place in places(asked)], is_whole=is_whole)
     else:
         _print(format, found, known, asked)
 
@@ -204,17 +204,21 @@ def _refuse_unknown(format: str) -> None:  # noqa: A002 - as above
     known = [_ALL, _TERRAFORM]
     for store in stores.names():
         with suppress(NotInstalled):
-            known.append(grants_of(store).FORMAT)
+            known += languages(store)
     if format not in known:
         raise BadSetting(f"--format {format}: {did_you_mean(format, known)}")
 
 
 def _check(asked: Iterable[Place], *, is_whole: bool) -> None:
     """Show each difference; end with 1 if there is one or not all is known, with 2 if no server could be compared."""
-    found = []
+    is_known = differ = False
     for place in asked:
         try:
-            found.append(_differs(place))
+            for sign, right in place.differences():
+                line = f"{sign} {place.store} {place.server}: {right}"
+                out.print(Text(line, style="red" if sign == "-" else "yellow"))
+                differ = True
+            is_known = True
         except NoRoles as reason:
             err.print(Text(f"{place.store} {place.server} is left out: {reason}", style="yellow"))
         except Forbidden as refusal:
@@ -222,20 +226,11 @@ def _check(asked: Iterable[Place], *, is_whole: bool) -> None:
                 f"{place.store} {place.server} does not show its grants to this login; --check reads what servers "
                 "grant: name an administrator by --user and --credential"
             ) from refusal
-    if not found:
+    if not (is_known or differ):
         raise BadSetting("no server was compared")
-    if any(found) or not is_whole:
+    if differ or not is_whole:
         raise typer.Exit(WRONG)
     out.print("the servers grant what is needed, and nothing else")
-
-
-def _differs(place: Place) -> bool:
-    """Show each difference, and tell whether there is one."""
-    differ = False
-    for sign, right in place.differences():
-        out.print(Text(f"{sign} {place.store} {place.server}: {right}", style="red" if sign == "-" else "yellow"))
-        differ = True
-    return differ
 
 
 def _with_roles(datasets: Iterable[Dataset]) -> list[Dataset]:

@@ -93,7 +93,7 @@ def took(seconds: float) -> str:
     for unit, size, smaller, part in (("d", _DAY, "h", _HOUR), ("h", _HOUR, "m", _MINUTE), ("m", _MINUTE, "s", 1)):
         if whole >= size:
             return f"{whole // size}{unit} {whole % size // part}{smaller}"
-    return f"{whole}s"
+    return f"{whole} s"
 
 
 def parse(text: str) -> int:

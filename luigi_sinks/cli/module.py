@@ -23,7 +23,7 @@ from luigi_sinks.version import WHOLE
 
 
 class Grants(Protocol):
-    """What the module `grants` of each store holds.
+    """What the module `grants` of each store, and of each product of one, holds.
 
     `FORMAT` is what the language of its roles is called, `HEADING` what is printed
     above those of one server.
@@ -42,7 +42,10 @@ class Grants(Protocol):
         """Yield roles as blocks of Terraform, if a provider knows them."""
 
     def rights(self, settings: Any, role: str) -> frozenset[str]:
-        """Return what the server grants to a role."""
+        """Return what the server grants to a role. Raises NoRoles if it does not say."""
+
+    def conditions(self, settings: Any) -> Iterator[tuple[str, str]]:
+        """Yield `-` and the name of each setting that a server must have for its roles to hold, and has not."""
 
     def iam_user(self, settings: Any) -> str:
         """Return the user that an AWS role may log in as by an RDS IAM token, if the store knows such."""
@@ -68,14 +71,13 @@ class Dataset:
         return f"{self.sink.settings.host}:{self.sink.settings.port}"
 
     @property
-    def language(self) -> str:
-        """What the roles of its store are written in."""
-        return grants_of(self.store).FORMAT
+    def grants(self) -> Grants:
+        """What its store knows about rights on this server."""
+        return cast("Grants", stores.find(self.store).grants_module(getattr(self.sink.settings, "product", "")))
 
     def seen_by(self, user: str, credential: str) -> Dataset:
         """Return the dataset for somebody who is not its loader: no role is taken, and another user may log in."""
-        given = {key: value for key, value in (("user", user), ("credential", credential)) if value}
-        return replace(self, sink=replace(self.sink, settings=replace(self.sink.settings, owner="", **given)))
+        return replace(self, sink=replace(self.sink, settings=seen_by(self.sink.settings, user, credential)))
 
 
 class SkippedDataset(Exception):
@@ -90,9 +92,16 @@ class UnresolvedOutput(Exception):
     """A task's `output()` may hold targets of ours, and nobody can tell before the task is made."""
 
 
-def grants_of(store: str) -> Grants:
-    """Return the module of a store that knows about rights there."""
-    return cast("Grants", stores.find(store).grants_module)
+def seen_by(settings: Any, user: str, credential: str) -> Any:
+    """Return a connection's settings for somebody who takes no role, and logs in as another user if one is given."""
+    given = {key: value for key, value in (("user", user), ("credential", credential)) if value}
+    return replace(settings, owner="", **given)
+
+
+def languages(store: str) -> list[str]:
+    """Return what the roles of a store are written in: one for each product that has its own. Raises NotInstalled."""
+    found = stores.find(store)
+    return [cast("Grants", found.grants_module(each)).FORMAT for each in ("", *found.grants_by_product)]
 
 
 def tasks(module: str) -> list[type[luigi.Task]]:

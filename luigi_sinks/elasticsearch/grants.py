@@ -26,7 +26,6 @@ from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import Missing, ask
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.sink import ElasticsearchSink
-from luigi_sinks.errors import NoRoles
 from luigi_sinks.hcl import block, label
 from luigi_sinks.role_kind import RoleKind
 from luigi_sinks.version import Version
@@ -98,13 +97,8 @@ class Role:
 
 
 def roles(sinks: Iterable[ElasticsearchSink], name: str) -> list[Role]:
-    """Return the roles for the datasets. Raises NoRoles for OpenSearch, whose roles have another form."""
+    """Return the roles for the datasets."""
     sinks = list(sinks)
-    for sink in sinks:
-        if sink.settings.product != "elasticsearch":
-            raise NoRoles(
-                f"{sink.dataset}: roles are printed for Elasticsearch, not yet for OpenSearch; write those by hand"
-            )
     descriptors = ((role_kind, _descriptor(role_kind, sinks)) for role_kind in RoleKind)
     return [Role(role_kind.role(name), role_kind, found) for role_kind, found in descriptors if found["indices"]]
 
@@ -130,6 +124,12 @@ def rights(settings: ElasticsearchSettings, role: str) -> frozenset[str]:
     except Missing:
         return frozenset()
     return frozenset(_rights(found[role]))
+
+
+def conditions(settings: ElasticsearchSettings) -> Iterator[tuple[str, str]]:
+    """Yield nothing: no setting of a server weakens these roles."""
+    del settings
+    yield from ()
 
 
 def iam_user(settings: ElasticsearchSettings) -> str:

@@ -1,4 +1,4 @@
-"""Reads all documents of an index, from one point in time."""
+"""Reads all documents of an index: from one point in time, or, of OpenSearch, of a sealed version by its name."""
 
 from __future__ import annotations
 

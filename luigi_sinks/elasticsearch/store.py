@@ -21,4 +21,5 @@ STORE = Store(
     preflight=preflight,
     target="luigi_sinks.elasticsearch.target:ElasticsearchTarget",
     grants="luigi_sinks.elasticsearch.grants",
+    grants_by_product={"opensearch": "luigi_sinks.elasticsearch.iam"},
 )

@@ -65,6 +65,12 @@ def rights(settings: Neo4jSettings, role: str) -> frozenset[str]:
     )
 
 
+def conditions(settings: Neo4jSettings) -> Iterator[tuple[str, str]]:
+    """Yield nothing: no setting of a server weakens these roles."""
+    del settings
+    yield from ()
+
+
 def iam_user(settings: Neo4jSettings) -> str:
     """Return nothing: RDS IAM tokens log in to databases of RDS only."""
     del settings

@@ -19,6 +19,7 @@ from luigi_sinks.testing.servers.process import Command
 from luigi_sinks.testing.servers.server import HOST, Place, Server
 
 NAME = "aws"
+ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 CONFIG = "aws.json"
 ROLE = "loader"

@@ -27,11 +27,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from luigi_sinks.testing.servers import database_tokens, signatures
+from luigi_sinks.testing.servers.aws import ACCOUNT
 from luigi_sinks.testing.servers.signatures import Denied, Key, Request, Scope
 
 log = logging.getLogger(__name__)
 
-ACCOUNT = "123456789012"
 VERIFY = "/rds-db"
 CREDENTIALS = "/credentials/"
 KEYS = "/keys/"

@@ -75,6 +75,9 @@ def _yaml(place: Place) -> str:
         "path.logs": str(place.folder / "logs"),
         "cluster.routing.allocation.disk.threshold_enabled": False,
         "indices.breaker.total.use_real_memory": False,  # garbage is not in use: see `java`
+        # As `luigi-sinks grants` wants it of a domain: without them, policies on paths can be circumvented.
+        "rest.action.multi.allow_explicit_index": False,
+        "action.auto_create_index": "-*~*,+*",
     }
     return "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
 

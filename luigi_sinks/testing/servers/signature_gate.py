@@ -1,7 +1,8 @@
 """The way into OpenSearch by signed requests, as into Amazon OpenSearch Service: a relay before it.
 
 It takes the keys that `aws` gives out, where that is started too, and one that is made anew at each start and lies
-in `keys.json`, which it reads again when it changes.
+in `keys.json`, which it reads again when it changes. A role may do what its policies in `policies/ROLE.json` allow;
+one without that file may do everything, as where the policy of the domain lets the whole account in.
 """
 
 import json
@@ -27,6 +28,8 @@ from luigi_sinks.testing.servers.signature_relay import Config
 REGION = aws.REGION
 CONFIG = "gate.json"
 KEYS = "keys.json"
+POLICIES = "policies"
+DOMAIN = f"arn:aws:es:{REGION}:{aws.ACCOUNT}:domain/luigi-sinks"
 LIFE = timedelta(days=30)
 
 
@@ -48,6 +51,8 @@ def configuration(place: Place) -> Config:
         aws=f"http://{HOST}:{stand_in.port}",
         authorization=str(stand_in.password_file),
         region=REGION,
+        policies=str(place.folder / POLICIES),
+        domain=DOMAIN,
     )
 
 
@@ -62,7 +67,8 @@ def new_key(life: timedelta = LIFE) -> dict[str, str]:
 
 
 def prepare(place: Place) -> None:
-    """Make a key, and write the configuration."""
+    """Make a key, and a folder for policies, and write the configuration."""
+    place.account.make_folder(place.folder / POLICIES)
     place.account.write(place.folder / KEYS, json.dumps([new_key()]))
     place.account.write(place.folder / CONFIG, msgspec.json.encode(configuration(place)).decode())
 

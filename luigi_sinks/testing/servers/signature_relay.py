@@ -2,7 +2,8 @@
 
 It ends TLS before an OpenSearch in clear text. A request that is not signed by a key
 of the file, for the service and region, is refused as Amazon OpenSearch Service
-refuses it, and the server behind does not hear of it.
+refuses it, and the server behind does not hear of it. So is one that the policies of
+the signer's role do not allow; a role without policies may do everything.
 """
 
 import http.client
@@ -18,11 +19,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
-from luigi_sinks.testing.servers import signatures
+from luigi_sinks.testing.servers import policies, signatures
 from luigi_sinks.testing.servers.aws_service import KEYS
 from luigi_sinks.testing.servers.signatures import Denied, Key, Request, Scope
 
@@ -39,9 +40,10 @@ class Config(msgspec.Struct, frozen=True):
     """Where it listens, what is behind it, and what requests must be signed with and for.
 
     `keys` is a file that is read anew when it changes: a list as AWS hands keys out,
-    each with AccessKeyId, SecretAccessKey, Token and Expiration. `aws` is where to
-    ask for other keys, and `authorization` the file of what must be shown there.
-    `skew` is in seconds.
+    each with AccessKeyId, SecretAccessKey, Token and Expiration, and RoleArn if it is
+    a role's. `aws` is where to ask for other keys, and `authorization` the file of what
+    must be shown there. `skew` is in seconds. `policies` is a folder: ROLE.json there is
+    a list of the policies of a role. `domain` is the ARN of this one.
     """
 
     host: str
@@ -53,6 +55,8 @@ class Config(msgspec.Struct, frozen=True):
     aws: str
     authorization: str
     region: str
+    policies: str
+    domain: str
     service: str = "es"
     skew: float = 300.0
 
@@ -62,6 +66,9 @@ class Relay(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 64
+
+    must_allow = staticmethod(all)
+    """Which of the readings of a path must be allowed: AWS does not say whether it decodes what `%` encodes."""
 
     def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
         super().__init__((config.host, config.port), _Handler)
@@ -80,7 +87,21 @@ class Relay(ThreadingHTTPServer):
         key_id = signatures.key_id(request)
         known = self._keys()
         keys = known if key_id in known else self._keys_of_aws(key_id)
-        signatures.check(request, keys, self._scope, self._clock())
+        key = signatures.check(request, keys, self._scope, self._clock())
+        self._refuse_what_no_policy_allows(request, key.role)
+
+    def _refuse_what_no_policy_allows(self, request: Request, role: str) -> None:
+        """Return if the policies of a role allow the request, or there are none. Raises Denied."""
+        name = role.rpartition("/")[2]
+        file = Path(self.config.policies) / f"{name}.json"
+        if not name or not file.exists():
+            return
+        path, action = request.target.partition("?")[0], policies.action(request.method)
+        known = json.loads(file.read_bytes())
+        answers = [policies.answer(known, action, self.config.domain + reading) for reading in {path, unquote(path)}]
+        if not self.must_allow(found is policies.Answer.ALLOWED for found in answers):
+            reason = max(answers).format(action)  # a denial comes before all others, in the alphabet too
+            raise Denied(f"User: {role} is not authorized to perform: {action} {reason}")
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver gives it
         """Say in a line what came of a connection; a client that goes, or that does not trust us, is no error."""
@@ -129,11 +150,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.admit(request)
         except Denied as denied:
             log.info("refused: %s %s: %s", request.method, request.target, denied)
-            self._answer(HTTPStatus.FORBIDDEN, "application/json", json.dumps({"message": str(denied)}).encode())
+            name = "Message" if str(denied).startswith("User: ") else "message"  # as AWS writes them
+            self._answer(HTTPStatus.FORBIDDEN, "application/json", json.dumps({name: str(denied)}).encode())
         else:
             self._answer(*self._ask(request))
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _relay  # noqa: N815 - http.server asks for these names
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _relay  # noqa: N815 - http.server asks for these names
 
     def _ask(self, request: Request) -> tuple[int, str, bytes]:
         headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
@@ -159,7 +181,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _key(found: dict[str, str]) -> Key:
-    return Key(found["SecretAccessKey"], found["Token"], datetime.fromisoformat(found["Expiration"]).timestamp())
+    expires = datetime.fromisoformat(found["Expiration"]).timestamp()
+    return Key(found["SecretAccessKey"], found["Token"], expires, found.get("RoleArn", ""))
 
 
 def main(path: str) -> None:

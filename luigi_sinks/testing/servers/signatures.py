@@ -23,11 +23,12 @@ _DATE = "%Y%m%dT%H%M%SZ"
 
 @dataclass(frozen=True)
 class Key:
-    """A session's key; `expires` is in seconds of the epoch."""
+    """A session's key; `expires` is in seconds of the epoch, and `role` the ARN of whom it stands for, if known."""
 
     secret: str = field(repr=False)
     token: str = field(repr=False)
     expires: float
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class Denied(Exception):
     """The request must not pass; the text is AWS's."""
 
 
-def check(request: Request, keys: Mapping[str, Key], scope: Scope, now: float) -> None:
-    """Return if the request is signed by one of the keys for this scope. Raises Denied."""
+def check(request: Request, keys: Mapping[str, Key], scope: Scope, now: float) -> Key:
+    """Return which of the keys the request is signed by, for this scope. Raises Denied."""
     signature = _signature(request)
     key = keys.get(signature.key_id)
     token = request.headers.get("x-amz-security-token", "")
@@ -88,6 +89,7 @@ def check(request: Request, keys: Mapping[str, Key], scope: Scope, now: float) -
             "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
             "Access Key and signing method. Consult the service documentation for details."
         )
+    return key
 
 
 def key_id(request: Request) -> str:

@@ -16,7 +16,7 @@ def template(cluster, dataset):
     """Return a function that makes an index template for the indices of versions, or of another pattern."""
     made = []
 
-    def make(content, pattern="~_all~*", **others):
+    def make(content, pattern="~_all~*", *, dataset=dataset, **others):
         made.append(f"/_index_template/{dataset}_{len(made)}")
         body = {"index_patterns": [f"{dataset}{pattern}"], "template": content, "priority": 10, **others}
         assert cluster("PUT", made[-1], body)["acknowledged"]

@@ -1,6 +1,7 @@
 """What `luigi-sinks grants` prints, to the letter."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from luigi_sinks.cli.app import app
 from luigi_sinks.elasticsearch import grants as of_elasticsearch
+from luigi_sinks.elasticsearch import iam as of_opensearch
 from luigi_sinks.errors import Forbidden
 from luigi_sinks.mariadb import grants as of_mariadb
 
@@ -80,6 +82,107 @@ aws_role = arn:aws:iam::123456789012:role/teams/flight-ops
 mariadb_role = flight_ops
 elasticsearch_role = flight_ops
 neo4j_role = flight_ops
+"""
+OPENSEARCH = CFG.replace("host = search.internal\n", "host = search.internal\nproduct = opensearch\n")
+SIGNED = """
+[luigi_sinks.elasticsearch]
+host = search.internal
+product = opensearch
+credential = signing
+publish_credential = signing
+[luigi_sinks.mariadb]
+host = db.internal
+database = flights
+user = loader
+credential = db
+[luigi_sinks.neo4j]
+host = graph.internal
+user = loader
+credential = db
+[luigi_sinks.credential.db]
+source = rds_iam
+region = eu-central-1
+[luigi_sinks.credential.signing]
+source = sigv4
+region = eu-west-1
+through = assumed
+[luigi_sinks.credential.assumed]
+source = assume_role
+region = eu-west-1
+[luigi_sinks.owner.ops]
+aws_role = arn:aws:iam::123456789012:role/teams/flight-ops
+elasticsearch_role = flight_ops
+"""
+ARN = "arn:aws:es:eu-west-1:ACCOUNT:domain/DOMAIN"
+LOADER_IN_IAM = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "es:ESHttpGet",
+            "Resource": [
+                f"{ARN}/*~registry/_alias",
+                f"{ARN}/_cluster/health/delays~*~v????????t??????_??????",
+                f"{ARN}/delays,delays~registry",
+                f"{ARN}/delays~*/_alias",
+                f"{ARN}/delays~registry/_doc/*",
+                f"{ARN}/delays~registry/_mapping",
+            ],
+        },
+        {
+            "Effect": "Allow",
+            "Action": "es:ESHttpPost",
+            "Resource": [
+                f"{ARN}/delays~*~v*/_count",
+                f"{ARN}/delays~*~v*/_refresh",
+                f"{ARN}/delays~*~v*/_search",
+                f"{ARN}/delays~*~v*~staged/_bulk",
+                f"{ARN}/delays~*~v*~staged/_mget",
+                f"{ARN}/delays~registry/_bulk",
+                f"{ARN}/delays~registry/_refresh",
+                f"{ARN}/delays~registry/_search",
+            ],
+        },
+        {
+            "Effect": "Allow",
+            "Action": "es:ESHttpPut",
+            "Resource": [f"{ARN}/delays~registry/_create/*", f"{ARN}/delays~registry/_doc/*"],
+        },
+        {
+            "Effect": "Deny",
+            "Action": ["es:ESHttpDelete", "es:ESHttpHead", "es:ESHttpPatch", "es:ESHttpPost", "es:ESHttpPut"],
+            "Resource": [f"{ARN}/*%2C*", f"{ARN}/*%2c*", f"{ARN}/*,*"],
+        },
+    ],
+}
+VARIABLE = """\
+# The domain needs advanced_options = { "rest.action.multi.allow_explicit_index" = "false" }, and
+# PUT _cluster/settings {"persistent":{"action.auto_create_index":"-*~*,+*"}}
+variable "opensearch_search_internal_9200" {
+  type        = string
+  description = "The domain at search.internal:9200: arn:aws:es:eu-west-1:ACCOUNT:domain/DOMAIN"
+}
+"""
+POLICY = """\
+resource "aws_iam_policy" "flight_ops" {
+  name = "flight_ops"
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect = "Allow"
+        Action = [
+          "es:ESHttpGet",
+        ]
+        Resource = [
+          "${var.opensearch_search_internal_9200}/*~registry/_alias",
+"""
+ATTACHED = """\
+resource "aws_iam_role_policy_attachment" "flight_ops" {
+  role       = aws_iam_role.flight-ops.name
+  policy_arn = aws_iam_policy.flight_ops.arn
+}
 """
 APART = CFG.replace("host = search.internal\n", "host = search.internal\npublish_credential = db\n")
 SQL = """\
@@ -348,7 +451,8 @@ def test_terraform_has_the_roles_of_all_places(grants):
 
 @pytest.mark.skipif(not shutil.which("terraform"), reason="terraform is not installed")
 def test_terraform_has_nothing_to_format(grants, tmp_path):
-    (tmp_path / "roles.tf").write_text(grants("--format", "terraform").stdout)
+    for name, cfg in (("one", CFG), ("two", SIGNED)):
+        (tmp_path / f"{name}.tf").write_text(grants("--format", "terraform", cfg=cfg).stdout)
     done = subprocess.run(["terraform", "fmt", "-check", "-diff", tmp_path], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -432,12 +536,126 @@ def test_an_owner_that_is_unknown_is_refused(grants):
     assert "there is no section [luigi_sinks.owner.oops]" in done.stderr
 
 
-def test_roles_of_opensearch_are_refused_and_others_printed(grants):
-    cfg = CFG.replace("host = search.internal\n", "host = search.internal\nproduct = opensearch\n")
-    assert grants("--format", "sql", cfg=cfg).stdout == SQL
-    done = grants("--format", "elasticsearch", cfg=cfg)
+def test_roles_of_opensearch_without_signed_requests_are_refused_and_others_printed(grants):
+    assert grants("--format", "sql", cfg=OPENSEARCH).stdout == SQL
+    done = grants("--format", "iam", cfg=OPENSEARCH)
     assert done.exit_code == 2
-    assert "not yet for OpenSearch" in done.stderr
+    assert (
+        "delays: policies of OpenSearch are for signed requests (source = sigv4), and credential 'db' has source = "
+        in (done.stderr)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"region = eu-west-1\n": "region = eu-west-1\nservice = aoss\n"},
+            "data access policies of OpenSearch Serverless",
+        ),
+        ({"[luigi_sinks.": "[luigi_sinks]\nnamespace = $\n[luigi_sinks."}, "a character that a URL encodes"),
+    ],
+)
+def test_what_iam_policies_do_not_fit_is_refused(grants, change, reason):
+    ((old, new),) = change.items()
+    done = grants("--format", "iam", cfg=SIGNED.replace(old, new, 1))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert reason in done.stderr
+
+
+def policies(done):
+    return json.loads(done.stdout)["policies"]
+
+
+def allowed(policy, method):
+    """Return the paths that a policy allows by a method."""
+    found = [each["Resource"] for each in policy["Statement"] if (each["Effect"], each["Action"]) == ("Allow", method)]
+    return [path for paths in found for path in paths]
+
+
+def test_policies_of_opensearch_are_for_exact_paths_and_methods(grants):
+    printed = grants("--format", "iam", cfg=SIGNED)
+    assert list(policies(printed)) == ["flight_ops", "flight_ops_owner", "flight_ops_pruner", "flight_ops_publisher"]
+    assert policies(printed)["flight_ops"] == LOADER_IN_IAM
+    assert json.loads(printed.stdout)["domain"] == {
+        "AdvancedOptions": {"rest.action.multi.allow_explicit_index": "false"},
+        "_cluster/settings": {"persistent": {"action.auto_create_index": "-*~*,+*"}},
+    }
+
+
+def test_a_loader_who_publishes_on_opensearch_has_both_policies(grants):
+    one = policies(grants("--format", "iam", cfg=SIGNED.replace("publish_credential = signing\n", "")))
+    two = policies(grants("--format", "iam", cfg=SIGNED))
+    assert two.keys() - one.keys() == {"flight_ops_publisher"}
+    for method in ("es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"):
+        both = {*allowed(two["flight_ops"], method), *allowed(two["flight_ops_publisher"], method)}
+        assert {*allowed(one["flight_ops"], method)} == both
+    assert one["flight_ops_owner"] == two["flight_ops_owner"]
+
+
+@pytest.mark.parametrize(
+    ("host", "arn"),
+    [
+        ("search.internal", "arn:aws:es:eu-west-1:ACCOUNT:domain/DOMAIN"),
+        (f"search-flights-2-{'a1' * 13}.us-east-2.es.amazonaws.com", "arn:aws:es:us-east-2:ACCOUNT:domain/flights-2"),
+        (
+            f"vpc-flights-{'a1' * 13}.us-gov-west-1.es.amazonaws.com",
+            "arn:aws-us-gov:es:us-gov-west-1:ACCOUNT:domain/flights",
+        ),
+        (f"vpc-flights-{'a1' * 13}.cn-north-1.es.amazonaws.com.cn", "arn:aws-cn:es:cn-north-1:ACCOUNT:domain/flights"),
+        (f"search-flights-{'a1' * 13}.aos.eu-west-3.on.aws", "arn:aws:es:eu-west-3:ACCOUNT:domain/flights"),
+    ],
+)
+def test_a_domain_is_named_as_far_as_its_address_tells(grants, host, arn):
+    printed = policies(grants("--format", "iam", cfg=SIGNED.replace("search.internal", host)))
+    assert allowed(printed["flight_ops_pruner"], "es:ESHttpDelete") == [f"{arn}/delays~*~v????????t??????_??????"]
+
+
+def test_policies_that_would_be_too_long_are_split_between_datasets(grants):
+    more = "".join(f"\nclass More{n}(Delays):\n    index = 'delays_of_a_longer_name_{n}'\n" for n in range(20))
+    printed = policies(grants("--format", "iam", tasks=TASKS + more, cfg=SIGNED))
+    of_loader = {name: policy for name, policy in printed.items() if re.fullmatch(r"flight_ops(_\d+)?", name)}
+    assert of_loader.keys() == {"flight_ops", *(f"flight_ops_{number}" for number in range(2, 8))}
+    longest = "arn:aws:es:eu-west-1:123456789012:domain/" + "x" * 28
+    sizes = [len(json.dumps(each, separators=(",", ":")).replace(ARN, longest)) for each in printed.values()]
+    assert max(sizes) <= 6_144
+    paths = [path for policy in of_loader.values() for path in allowed(policy, "es:ESHttpPut")]
+    assert len(paths) == len(set(paths)) == 21 * 2
+    assert all(policy["Statement"][-1] == LOADER_IN_IAM["Statement"][-1] for policy in of_loader.values())
+
+
+def test_terraform_has_the_policies_and_what_the_domain_needs(grants):
+    printed = grants("--format", "terraform", cfg=SIGNED).stdout
+    for each in (VARIABLE, POLICY, ATTACHED):
+        assert each in printed
+    assert "elasticstack" not in printed
+
+
+def test_policies_are_attached_only_if_the_owners_role_signs(grants):
+    own = SIGNED.replace("through = assumed\n", "")
+    assert "aws_iam_role_policy_attachment" not in grants("--format", "terraform", cfg=own).stdout
+
+
+def test_check_shows_the_settings_that_a_domain_lacks(grants, monkeypatch):
+    found = {"defaults": {"rest.action.multi.allow_explicit_index": "true"}, "persistent": {}, "transient": {}}
+    monkeypatch.setattr(of_opensearch, "ask", lambda settings, call: found)
+    done = grants("--format", "iam", "--check", cfg=SIGNED)
+    assert done.exit_code == 1
+    assert done.stdout.splitlines() == [
+        "- elasticsearch search.internal:9200: rest.action.multi.allow_explicit_index = false",
+        "- elasticsearch search.internal:9200: action.auto_create_index = -*~*,+*",
+    ]
+    assert "are not compared; IAM keeps them, and the domain does not show them" in done.stderr
+
+
+@pytest.mark.parametrize("created", ["false", "-*~*", "-*~*,+logs-*", ["-*~*", "+*"]])
+def test_check_takes_any_setting_by_which_no_document_makes_an_index_of_ours(grants, monkeypatch, created):
+    known = {"rest.action.multi.allow_explicit_index": "false", "action.auto_create_index": "true"}
+    found = {"defaults": known, "persistent": {"action.auto_create_index": created}, "transient": {}}
+    monkeypatch.setattr(of_opensearch, "ask", lambda settings, call: found)
+    done = grants("--format", "iam", "--check", cfg=SIGNED)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "no server was compared" in done.stderr
 
 
 def test_a_module_that_is_not_there_is_refused(luigi_cfg):
@@ -465,9 +683,6 @@ def test_grants_of_neo4j_are_not_compared(grants):
     assert "Community Edition has none" in done.stderr
 
 
-OPENSEARCH = CFG.replace("host = search.internal\n", "host = search.internal\nproduct = opensearch\n")
-
-
 @pytest.fixture
 def granted(monkeypatch):
     """Have MariaDB grant what is noted here, by role."""
@@ -480,7 +695,7 @@ def test_what_has_no_roles_to_compare_keeps_no_other_from_being_compared(grants,
     done = grants("--check", cfg=OPENSEARCH)
     assert done.exit_code == 1
     assert "- mariadb db.internal:3306: flight_ops: " in done.stdout
-    assert "Delays is left out: delays: roles are printed for Elasticsearch, not yet for OpenSearch" in done.stderr
+    assert "Delays is left out: delays: policies of OpenSearch are for signed requests" in done.stderr
     assert "neo4j graph.internal:7687 is left out: Neo4j at graph.internal:7687: the grants of" in done.stderr
 
 
