@@ -64,14 +64,14 @@ def _headline(answer: Lateness) -> str:
 
 def _worst(answer: Lateness) -> str:
     step = answer.worst
-    costs = {"waited": step.waited, "lost to failed attempts": step.failed, "ran": step.ran - step.usual}
+    running = "longer than usual" if step.usual else "of running"
+    costs = {"of waiting": step.waited, "of failed attempts": step.failed, running: step.ran - step.usual}
     what, seconds = max(costs.items(), key=lambda cost: cost[1])
     if seconds <= 0:
         return ""
-    more = " longer than usual" if what == "ran" and step.usual else ""
     errors = ", ".join(sorted({attempt.error for attempt in step.attempts if attempt.error}))
     owner, why = f" of {step.owner}" if step.owner else "", f" ({errors})" if errors else ""
-    return f"most of it: {step.job}{owner}, {took(seconds)} {what}{more}{why}"
+    return f"most of it: {step.job}{owner}, {took(seconds)} {what}{why}"
 
 
 def of_stale(answer: Sequence[Stale], now: int) -> str:
