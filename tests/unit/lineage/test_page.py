@@ -1,0 +1,47 @@
+"""The page is one file that holds all that it needs, whatever the names in it are."""
+
+import base64
+import hashlib
+import json
+import re
+
+import pytest
+
+from luigi_sinks.lineage import page
+from luigi_sinks.lineage.network import DatasetNode, Flow, JobNode, Network
+from tests.networks import team
+
+
+def data(html):
+    return re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1]
+
+
+def test_the_page_names_nothing_to_fetch():
+    html = page.render(team())
+    assert re.findall(r"<(?:link|script|img|iframe|object|embed)\b[^>]*(?:src|href)=\"(?!data:)", html) == []
+    assert "url(" not in page._asset("page.css")
+    assert "@import" not in page._asset("page.css")
+
+
+def test_its_policy_allows_its_own_script_alone():
+    html = page.render(team())
+    script = re.search(r"<script>(.*)</script>\n</body>", html, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in html
+
+
+@pytest.mark.parametrize("name", ["</script>", "<!--<script>", "a & b", "\u2028\u2029", "{{script}}", "名前", '"'])
+def test_a_name_ends_no_script_and_is_read_back_as_it_is(name):
+    found = data(page.render(Network(0, (DatasetNode(name, name, name),))))
+    assert not set("<>&\u2028\u2029") & set(found)
+    assert json.loads(found)["nodes"][0]["key"] == name
+
+
+def test_the_title_is_text():
+    assert "<title>a &lt; b</title>" in page.render(Network(0), "a < b")
+
+
+def test_a_flow_of_what_is_not_in_the_network_is_left_out():
+    job = JobNode("luigi/Load", "luigi", "Load")
+    html = page.render(Network(0, jobs=(job,), reads=(Flow(job.key, "file//gone"),)))
+    assert json.loads(data(html))["edges"] == []
