@@ -73,9 +73,9 @@ class Run:
     outputs: Callable[[], Iterable[Any]] = tuple
     hidden: tuple[str, ...] = ()
     id: str = field(default_factory=new_id)
-    observed: set[Dataset] = field(default_factory=set)
-    _inputs: dict[Dataset, tuple[Named, str]] = field(init=False, default_factory=dict)
-    _outputs: dict[Dataset, tuple[Named, str]] = field(init=False, default_factory=dict)
+    observed: set[Dataset] = field(default_factory=set[Dataset])
+    _inputs: dict[Dataset, tuple[Named, str]] = field(init=False, default_factory=dict[Dataset, tuple[Named, str]])
+    _outputs: dict[Dataset, tuple[Named, str]] = field(init=False, default_factory=dict[Dataset, tuple[Named, str]])
     _error: str = field(init=False, default="")
     _message: str = field(init=False, default="")
 

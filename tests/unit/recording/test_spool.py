@@ -268,6 +268,17 @@ def test_a_file_that_was_removed_is_made_again(folder, writer):
     assert events(folder) == [end(2)]
 
 
+def test_a_count_is_of_one_file_so_that_the_next_one_begins_at_nothing(folder, writer, tmp_path):
+    writer.append(end(1))
+    writer.append(End(at=1, run="\ud800", outcome=Ended.FAILED))
+    writer.append(end(2))
+    only_file(folder).rename(tmp_path / "delivered.spool")
+    (tmp_path / "delivered.spool").unlink()
+    writer.append(end(3))
+    writer.settle()
+    assert events(folder) == [end(3)]
+
+
 def test_a_descriptor_that_was_closed_and_taken_by_another_file_is_left_alone(folder, tmp_path, writer):
     writer.append(end(1))
     os.close(writer._file)
