@@ -147,7 +147,7 @@ def of_writer(answer: Writer) -> str:
 def of_difference(answer: Difference) -> str:
     """Return what differs between two runs."""
     rows = [
-        (about, change.name, ", ".join(change.before), ", ".join(change.after))
+        (about, change.name, ", ".join(change.before) or "-", ", ".join(change.after) or "-")
         for about, changes in (("inputs", answer.inputs), ("params", answer.params), ("code", answer.code))
         for change in changes
     ]
