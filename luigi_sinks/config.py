@@ -113,14 +113,14 @@ def _required(kind: type[Any]) -> list[str]:
 
 
 def _explained(kind: type[Any], values: Mapping[str, str]) -> str:
-    """Return what the first value of a wrong type must be, or an empty string."""
+    """Return what the first value of a wrong type must be, or an empty string. The value may be a secret."""
     for key, wanted in get_type_hints(kind).items():
         try:
             if key in values:
                 msgspec.convert(values[key], wanted, strict=False, dec_hook=_path)
         except msgspec.ValidationError:
             choices = get_args(wanted) if get_origin(wanted) is Literal else ()
-            return f"{key} = {values[key]} must be {' or '.join(choices) or _WANTED.get(wanted, 'text, in quotes')}"
+            return f"{key} must be {' or '.join(choices) or _WANTED.get(wanted, 'text, in quotes')}"
     return ""
 
 

@@ -20,7 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 import source
-from luigi_sinks import CopyTask, Record, audit
+from luigi_sinks import CopyTask, Record, audit, recording
+from luigi_sinks.cli.app import app
+from luigi_sinks.lineage import lookup, questions
+from luigi_sinks.lineage.ask import asking, connection_settings
+from luigi_sinks.recording import settings
 from luigi_sinks.testing import servers
 from luigi_sinks.versions import roll_back
 from pipeline import Airlines, Airports, FlightFiles, Flights, FlightSearch, Network, Planes, Weather, flights
@@ -31,6 +35,7 @@ JANUARY = source.MONTHS[0]
 LABEL = "corrected"
 CONFIG = "luigi.cfg"
 AUDIT = "audit.log"
+LINEAGE = "lineage"
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 
@@ -47,6 +52,7 @@ def main() -> None:
     show_heads()
     show_january()
     show_audit()
+    show_lineage(sinks)
     console.print(f"{versions() - before} versions were published in {time.monotonic() - start:.0f} s.")
     if sinks == "servers":
         console.print("The servers keep running. make down stops them; make purge also removes their data.")
@@ -62,10 +68,12 @@ def configure(sinks: str) -> None:
     where = servers.passwordless_config() if sinks == "servers" else f"[luigi_sinks]\nlocal = {folder / 'sinks'}\n"
     common = (
         f"[flights]\nfolder = {folder}\n[luigi_sinks.audit]\npath = {folder / AUDIT}\nrequired = true\n"
+        f"[luigi_sinks.lineage]\nspool = {folder / LINEAGE}\n"
         "[core]\nno_configure_logging = true\nautoload_range = false\n"
     )
     (folder / CONFIG).write_text(where + common)
     luigi.configuration.add_config_path(str(folder / CONFIG))
+    recording.switch_on()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("luigi_sinks").setLevel(logging.INFO)
     logging.getLogger("luigi_sinks.audit").setLevel(logging.WARNING)
@@ -183,6 +191,32 @@ def show_audit() -> None:
     verdict = audit.verify(path)
     state = "it is unchanged" if verdict.is_good else f"it was changed: {verdict.faults[0]}"
     console.print(f"The audit log, {path}, has {verdict.records:,} lines; {state}.")
+
+
+def show_lineage(sinks: str) -> None:
+    """Print what fed the network and what it waited for, and write the page."""
+    console.rule("Lineage: what fed the network, and what it waited for")
+    folder = flights().folder
+    if sinks == "memory":
+        console.print(f"What ran is recorded in {folder / LINEAGE}. It can be asked about in Neo4j: make demo")
+        return
+    command("lineage flush")
+    command("lineage upstream network")
+    run_id = first_run("Network")
+    command(f"lineage why-late {run_id}")
+    command(f"lineage page -o {folder / 'lineage.html'} --run {run_id}")
+
+
+def first_run(job: str) -> str:
+    """Return the id of the first run of a job: the last one only loaded once more."""
+    with asking(connection_settings(settings.read())) as ask:
+        return questions.runs(ask, lookup.job(ask, job))[-1].key
+
+
+def command(line: str) -> None:
+    """Run a command as from a shell."""
+    console.print(f"$ luigi-sinks {line}", style="bold")
+    app(line.split(), standalone_mode=False)
 
 
 if __name__ == "__main__":

@@ -114,6 +114,10 @@ def _identity(
         return {}
     if token.scheme == "signature":
         return signing.headers(settings, token, method, url, headers, body)
+    return {**_header(settings, token), **({"connection": "close"} if len(token.reveal()) > _LONGER else {})}
+
+
+def _header(settings: ElasticsearchSettings, token: Token) -> Mapping[str, str]:
     if not settings.token_header.casefold().endswith("authorization"):
         return {settings.token_header: _visible(settings, token)}
     return {settings.token_header: _SCHEMES[token.scheme](settings, token)}
@@ -183,6 +187,9 @@ def _not_let_in(settings: ElasticsearchSettings, token: Token, challenge: str) -
 _TOO_LONG = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE}
 _LONG = 4_000
 """No server takes less than this in a header, in bytes."""
+
+_LONGER = 8_000
+"""Bytes; Elasticsearch reads nothing more from a connection by which a header came that it takes for too long."""
 
 _DESCRIPTION = re.compile(r'error_description="([^"]+)"')
 """Why a token is refused, in the words of RFC 6750, which proxies use too."""

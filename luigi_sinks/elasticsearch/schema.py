@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from luigi_sinks import unseen
 from luigi_sinks.contract import Contract, WrongRow
 from luigi_sinks.elasticsearch import types
 from luigi_sinks.errors import BadSetting, did_you_mean
@@ -264,6 +265,7 @@ def _check_properties(name: str, properties: Mapping[str, Any], place: str = "")
             raise BadSetting(f"{where}: use text without dots as its name; nest properties instead")
         if _UNUSABLE.search(field_name):
             raise BadSetting(f"{where}: use a name without quotation marks, backslashes and control characters")
+        unseen.refuse(field_name, f"index {name!r}: field")
         if not isinstance(declaration, Mapping) or not (declaration.get("type") or "properties" in declaration):
             raise BadSetting(f'{where} has no type; write {{"type": "keyword"}}, for example')
         _check_properties(name, declaration.get("properties", {}), f"{place}{field_name}.")

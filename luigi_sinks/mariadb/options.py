@@ -56,6 +56,8 @@ def refuse_column_options(columns: Sequence[sa.Column[Any]]) -> None:
         variants = getattr(column.type, "_variant_mapping", {})
         if any(name in variants for name in _OURS):
             raise BadSetting(f"column {column.name!r}: declare the type that with_variant names for MariaDB itself")
+        if getattr(column.type, "zerofill", False):  # Connector/Python 2.0.0rc2 fails on zeros in front
+            raise BadSetting(f"column {column.name!r}: zerofill numbers cannot be read back by the driver; remove it")
 
 
 def _ignored(column: sa.Column[Any]) -> Iterator[str]:

@@ -33,6 +33,8 @@ _BITS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 24, "INTEGER": 32, "BIGINT":
 _BITS |= {"small_integer": 16, "integer": 32, "big_integer": 64}
 _BYTES = {"TINYTEXT": 2**8, "MEDIUMTEXT": 2**24, "LONGTEXT": 2**32, "TINYBLOB": 2**8, "MEDIUMBLOB": 2**24}
 _BYTES |= {"LONGBLOB": 2**32}
+_CHARSETS = {"", "utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "utf32", "ucs2", "latin1", "ascii"}
+"""Character sets from which text comes back as it was given, or MariaDB refuses it."""
 _SINGLE_PRECISION = 24
 _LARGEST_SINGLE = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 _LARGEST_DOUBLE = struct.unpack("<d", b"\xff\xff\xff\xff\xff\xff\xef\x7f")[0]
@@ -137,13 +139,30 @@ def _does_not_fit(before: int, after: int, unsigned: bool, value: Decimal) -> st
 def _(kind: sa.String) -> Codec:
     if kind.length is None:
         raise BadSetting("a String needs its length: String(20); or use Text")
+    _refuse_charset(kind)
     return Codec(Annotated[str, Meta(max_length=kind.length)], spell=_awkward_text)
 
 
 @codec.register
 def _(kind: sa.CHAR | sa.NCHAR) -> Codec:
+    _refuse_charset(kind)
     refuse = lambda value: "ends in a space, which CHAR does not keep" if value.endswith(" ") else None  # noqa: E731
     return Codec(Annotated[str, Meta(max_length=kind.length or 1)], refuse, _awkward_text)
+
+
+def _refuse_charset(kind: Any) -> None:
+    charset = _charset(kind)
+    if charset == "binary":
+        raise BadSetting(f"{kind!r} keeps bytes, not text; declare VARBINARY or LargeBinary")
+    if charset not in _CHARSETS:
+        raise BadSetting(f"text may come back from {charset} as another one; declare charset='utf8mb4'")
+
+
+def _charset(kind: Any) -> str:
+    """Return the character set that a type of text names, empty for that of its table."""
+    named = getattr(kind, "charset", None) or str(getattr(kind, "collation", None) or "").partition("_")[0]
+    others = {"national": "utf8mb3", "ascii": "latin1", "unicode": "ucs2"}
+    return str(named or next((others[flag] for flag in others if getattr(kind, flag, False)), "")).casefold()
 
 
 @codec.register
@@ -157,6 +176,7 @@ def _(kind: mysql.SET) -> Codec:
 @codec.register(mysql.MEDIUMTEXT)
 @codec.register(mysql.LONGTEXT)
 def _(kind: Any) -> Codec:
+    _refuse_charset(kind)
     if kind.length is not None:
         return Codec(Annotated[str, Meta(max_length=kind.length)], spell=_awkward_text)
     return Codec(str, partial(_is_too_long, _BYTES.get(kind.__visit_name__, 2**16)), _awkward_text)
@@ -172,9 +192,12 @@ def _is_too_long(limit: int, value: str) -> str | None:
 def _(kind: sa.Enum) -> Codec:
     if kind.enum_class is not None:
         raise BadSetting("an Enum of a class is not supported; list its texts: Enum('a', 'b')")
+    charset = _charset(kind)
     for member in kind.enums:
         if member.endswith(" "):
             raise BadSetting(f"MariaDB cuts the spaces at the end of the Enum's {member!r}; remove them, or use String")
+        if charset not in {"", "utf8mb4"} and not member.isascii():
+            raise BadSetting(f"MariaDB may store ? for the Enum's {member!r} in {charset}; declare charset='utf8mb4'")
     return Codec(Literal[tuple(kind.enums)], spell=_awkward_text)
 
 

@@ -16,6 +16,7 @@ from luigi_sinks.neo4j.settings import Neo4jSettings
 
 SECTION = "in the section [luigi_sinks.neo4j]"
 
+_TOO_LONG = "exceeded limit of"
 _NO_DATABASE = "Neo.ClientError.Database.DatabaseNotFound"
 _OUT_OF_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
 _TOO_OFTEN = "Neo.ClientError.Security.AuthenticationRateLimit"
@@ -126,6 +127,11 @@ def _explain(error: ClientError, settings: Neo4jSettings) -> None:
         raise Unavailable(
             f"{settings.address} ended a transaction, as another load took over, or an administrator did: "
             f"{error.message}; run again"
+        ) from error
+    if _TOO_LONG in str(error.message):  # only a login is limited so
+        raise BadSetting(
+            f"{settings.address}: the token of credential {settings.credential!r} is longer than Neo4j takes at a "
+            f"login ({error.message}); have it issued with fewer groups or claims"
         ) from error
     if error.code is None:  # the driver of before release 6 has no class of its own for a full pool
         raise _of_connection(error, settings) from error

@@ -55,12 +55,12 @@ class Kinds:
 @pytest.mark.parametrize(
     ("kind", "said", "wrong"),
     [
-        ("cfg", "count = abc", "count = abc must be a whole number"),
-        ("cfg", "seconds = soon", "seconds = soon must be a number"),
-        ("cfg", "required = perhaps", "required = perhaps must be true or false"),
-        ("cfg", "product = green", "product = green must be red or blue"),
-        ("toml", "file = 7", "file = 7 must be text, in quotes"),
-        ("toml", "name = 7", "name = 7 must be text, in quotes"),
+        ("cfg", "count = abc", "count must be a whole number"),
+        ("cfg", "seconds = soon", "seconds must be a number"),
+        ("cfg", "required = perhaps", "required must be true or false"),
+        ("cfg", "product = green", "product must be red or blue"),
+        ("toml", "file = 7", "file must be text, in quotes"),
+        ("toml", "name = 7", "name must be text, in quotes"),
     ],
 )
 def test_a_setting_of_the_wrong_type_is_named_with_what_it_must_be(luigi_cfg, kind, said, wrong):

@@ -61,7 +61,8 @@ def build(*tasks):
 def test_a_load_has_begin_success_and_publication_lines_in_the_audit_log(lines):
     assert build(Numbers())
     version = str(Numbers().output().record().version)
-    told = [(line["action"], line["outcome"], line["version"], line.get("rows")) for line in lines()]
+    of_it = [line for line in lines() if line.get("version") == version]  # an exchange of another thread is logged too
+    told = [(line["action"], line["outcome"], line["version"], line.get("rows")) for line in of_it]
     assert told == [
         ("load", "begun", version, None),
         ("load", "success", version, 3),

@@ -19,6 +19,9 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 AWKWARD = st.sampled_from(
     ["null", "NULL", "\\N", "nul", "\f", "\x07", '"', "\\", "]\n[", ",null,", "true", "\x1a", "\r"]
 )
+ASCII = st.characters(min_codepoint=1, max_codepoint=127)
+LATIN = st.characters(codec="cp1252", exclude_characters="\0")
+OF_ONE_PLANE = st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"], exclude_characters="\0")
 TEXTS = st.one_of(TEXT, st.lists(AWKWARD, max_size=4).map("".join))
 SINGLES = st.floats(width=32, allow_nan=False, allow_infinity=False)
 DOUBLES = st.floats(allow_nan=False, allow_infinity=False)
@@ -48,6 +51,18 @@ KINDS = {
     "string": (sa.String(12), TEXTS.filter(lambda text: len(text) <= 12)),
     "unicode": (sa.Unicode(12), TEXTS.filter(lambda text: len(text) <= 12)),
     "varchar": (mysql.VARCHAR(12), TEXTS.filter(lambda text: len(text) <= 12)),
+    "varchar_latin1": (mysql.VARCHAR(12, charset="latin1"), st.text(LATIN, max_size=12)),
+    "varchar_ascii": (
+        mysql.VARCHAR(12, charset="ascii"),
+        st.text(ASCII, max_size=12),
+    ),
+    "varchar_national": (mysql.VARCHAR(12, national=True), st.text(OF_ONE_PLANE, max_size=12)),
+    "varchar_unicode": (mysql.VARCHAR(12, unicode=True), st.text(OF_ONE_PLANE, max_size=12)),
+    "varchar_utf16": (mysql.VARCHAR(12, charset="utf16"), TEXTS.filter(lambda text: len(text) <= 12)),
+    "varchar_utf32": (mysql.VARCHAR(12, charset="utf32"), TEXTS.filter(lambda text: len(text) <= 12)),
+    "text_latin1": (mysql.TEXT(charset="latin1"), st.text(LATIN)),
+    "integer_wide": (mysql.INTEGER(display_width=3), integers(32)),
+    "decimal_unsigned": (mysql.DECIMAL(9, 2, unsigned=True), st.decimals(0, 9_999_999, places=2)),
     "char": (sa.CHAR(12), TEXTS.filter(lambda text: len(text) <= 12 and not text.endswith(" "))),
     "text": (sa.Text(), TEXTS),
     "text_of_length": (sa.Text(300), TEXTS.filter(lambda text: len(text) <= 300)),

@@ -152,7 +152,7 @@ def test_a_publication_whose_answer_is_lost_happens_once(sink, proxy):
             assert (sink.head(WHOLE).version, sink.head(WHOLE).epoch) == (stage.version, head.epoch + 1)
 
     over_proxy.head(WHOLE)
-    assert _until_nothing_is_cut(proxy, publish) > 4
+    assert _until_nothing_is_cut(proxy, publish) >= 3  # answers may come together
 
 
 def test_a_kept_connection_that_died_is_replaced_silently(sink, proxy):

@@ -320,7 +320,7 @@ def test_a_login_without_a_usable_lease_is_revoked(vault, configure, monkeypatch
     ("login", "extra", "complaint"),
     [
         ("auth = jwt", "", "auth = jwt needs jwt_from"),
-        ("auth = userpass", "", "userpass"),
+        ("auth = userpass", "", "auth must be jwt or aws"),
         ("jwt_from = jwt", "adress = x", "did you mean 'address'"),
     ],
 )

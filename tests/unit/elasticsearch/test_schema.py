@@ -199,6 +199,7 @@ def test_a_mapping_may_be_given_whole_or_as_its_properties():
         ({'a"b': {"type": "long"}}, "", "without quotation marks"),
         ({"a": {"properties": {"b\\": {"type": "long"}}}}, "", "without quotation marks"),
         ({"a\n": {"type": "long"}}, "", "without quotation marks"),
+        ({"a": {"properties": {"b\u202e": {"type": "long"}}}}, "", r"contains the character U\+202E"),
         ({"dynamic": True, "properties": {"a": {"type": "long"}}}, "", "always strict"),
         ({"_source": {"enabled": False}, "properties": {"a": {"type": "long"}}}, "", "_source"),
     ],

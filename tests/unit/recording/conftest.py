@@ -5,6 +5,12 @@ from luigi_sinks.recording import recorder, spool
 
 
 @pytest.fixture
+def said(caplog):
+    """Return a function that gives what was logged about lineage: Luigi logs too."""
+    return lambda: [record.getMessage() for record in caplog.records if record.name == "luigi_sinks.lineage"]
+
+
+@pytest.fixture
 def lineage_settings():
     """What a test sets in the section `[luigi_sinks.lineage]` besides the spool."""
     return {}

@@ -77,11 +77,11 @@ class TestSwitch:
         assert recording.switch_on()
         assert (present(), get_config().getint("worker", "timeout")) == (CONTEXT, 9)
 
-    def test_a_wrong_section_leaves_luigis_setting_alone(self, caplog):
+    def test_a_wrong_section_leaves_luigis_setting_alone(self, said):
         config.use({"luigi_sinks": {"lineage": {"spol": "x"}}})
         assert not recording.switch_on()
         assert present() is None
-        assert len(caplog.messages) == 1
+        assert len(said()) == 1
 
     def test_a_context_of_another_name_is_not_there(self):
         with pytest.raises(AttributeError, match="has no attribute 'Other'"):

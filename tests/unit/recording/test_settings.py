@@ -11,25 +11,25 @@ def use(**lineage):
     config.use({"luigi_sinks": {"lineage": lineage}})
 
 
-def test_without_the_section_nothing_is_recorded_and_nothing_is_said(caplog):
+def test_without_the_section_nothing_is_recorded_and_nothing_is_said(said):
     config.use({"luigi_sinks": {}})
     assert recorder.active() is None
-    assert caplog.messages == []
+    assert said() == []
 
 
-def test_a_wrong_section_is_logged_once_and_records_nothing(caplog):
+def test_a_wrong_section_is_logged_once_and_records_nothing(said):
     use(spol="/tmp/spool")
     assert recorder.active() is None
     assert recorder.active() is None
-    (warning,) = caplog.messages
+    (warning,) = said()
     assert warning.startswith("lineage is not recorded: [luigi_sinks.lineage] in the configuration: 'spol' is not a ")
     assert warning.endswith("setting; did you mean 'spool'?")
 
 
-def test_a_configuration_that_is_wrong_elsewhere_is_not_for_lineage_to_complain_of(caplog, luigi_cfg):
+def test_a_configuration_that_is_wrong_elsewhere_is_not_for_lineage_to_complain_of(said, luigi_cfg):
     luigi_cfg("[luigi_sinks.mariadb]\nhost = %(nothing)s\n")
     assert recorder.active() is None
-    assert caplog.messages == []
+    assert said() == []
 
 
 @pytest.mark.parametrize(

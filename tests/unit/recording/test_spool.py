@@ -289,13 +289,13 @@ def test_a_descriptor_that_was_closed_and_taken_by_another_file_is_left_alone(fo
     assert events(folder) == [end(1), end(2)]
 
 
-def test_a_link_in_the_place_of_the_folder_is_refused_with_one_warning(folder, tmp_path, writer, caplog):
+def test_a_link_in_the_place_of_the_folder_is_refused_with_one_warning(folder, tmp_path, writer, said):
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     folder.symlink_to(tmp_path / "elsewhere")
     writer.append(end(1))
     writer.append(end(2))
     assert list((tmp_path / "elsewhere").iterdir()) == []
-    (warning,) = caplog.messages
+    (warning,) = said()
     assert f"{folder} must be a folder with mode 0700 that belongs to this user; events are lost" in warning
 
 
