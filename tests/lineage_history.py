@@ -176,7 +176,7 @@ class _State:
         end = at + round(made.seconds * 0.5 * SECOND)
         yield start
         if self.chance.random() < 0.2:
-            yield End(at=end + clock, run=start.run, outcome=Ended.ABORTED)
+            yield End(at=end + clock, run=start.run, outcome=Ended.ABORTED, error="ended without a word")
             yield Interruption(at=end + SECOND, task=made.task(day), cause="killed by signal 9")
         else:
             yield End(at=end + clock, run=start.run, outcome=Ended.FAILED, error="ValueError", message="x is wrong")

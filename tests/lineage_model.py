@@ -192,11 +192,12 @@ class Model:
         return self.ends[run].outcome if run in self.ends else ""
 
     def error(self, run: str) -> str:
-        if self.outcome(run) != Ended.ABORTED or self.ends[run].error:
-            return self.ends[run].error if run in self.ends else ""
+        said = self.ends[run].error if run in self.ends else ""
+        if self.outcome(run) != Ended.ABORTED:
+            return said
         start = self.starts[run]
         causes = sorted(self.interruptions[task_key(start.task)])
-        return next((why for at, why in causes if at >= start.at), "")
+        return next((why for at, why in causes if at >= start.at), said)
 
     def before(self, run: str, seen: set[str], clocks: int) -> str:
         """Return the run that this one had to wait for longest, an empty string if it waited for its build only."""

@@ -14,7 +14,7 @@ from luigi_sinks.recording.events import Ended
 def of_related(answer: Related, way: str) -> str:
     """Return what is upstream or downstream: the versions if they were asked for, else the datasets."""
     if answer.versions:
-        each = [(x.dataset, x.key.removeprefix(x.dataset)[1:], shown(x.written), x.run) for x in answer.versions]
+        each = [(x.dataset, _within(x.dataset, x.key), shown(x.written), x.run) for x in answer.versions]
         return f"{way} of {answer.of}\n{table(('dataset', 'version', 'written', 'run'), each)}"
     if not answer.datasets:
         return f"nothing is {way} of {answer.of}"
@@ -26,6 +26,11 @@ def of_related(answer: Related, way: str) -> str:
         for x in answer.datasets
     ]
     return f"{way} of {answer.of}\n{table(('dataset', 'versions', 'oldest', 'newest', 'written by'), rows)}"
+
+
+def _within(dataset: str, version: str) -> str:
+    """Return the partition and the id of a version; the id alone if there are no partitions."""
+    return version.removeprefix(dataset).lstrip("#")
 
 
 def of_lateness(answer: Lateness) -> str:
@@ -64,14 +69,14 @@ def _headline(answer: Lateness) -> str:
 
 def _worst(answer: Lateness) -> str:
     step = answer.worst
-    costs = {"waited": step.waited, "lost to failed attempts": step.failed, "ran": step.ran - step.usual}
+    running = "longer than usual" if step.usual else "of running"
+    costs = {"of waiting": step.waited, "of failed attempts": step.failed, running: step.ran - step.usual}
     what, seconds = max(costs.items(), key=lambda cost: cost[1])
     if seconds <= 0:
         return ""
-    more = " longer than usual" if what == "ran" and step.usual else ""
-    errors = ", ".join(sorted({attempt.error for attempt in step.attempts if attempt.error}))
+    errors = ", ".join(sorted({step.error, *(attempt.error for attempt in step.attempts)} - {""}))
     owner, why = f" of {step.owner}" if step.owner else "", f" ({errors})" if errors else ""
-    return f"most of it: {step.job}{owner}, {took(seconds)} {what}{more}{why}"
+    return f"most of it: {step.job}{owner}, {took(seconds)} {what}{why}"
 
 
 def of_stale(answer: Sequence[Stale], now: int) -> str:
@@ -142,7 +147,7 @@ def of_writer(answer: Writer) -> str:
 def of_difference(answer: Difference) -> str:
     """Return what differs between two runs."""
     rows = [
-        (about, change.name, ", ".join(change.before), ", ".join(change.after))
+        (about, change.name, ", ".join(change.before) or "-", ", ".join(change.after) or "-")
         for about, changes in (("inputs", answer.inputs), ("params", answer.params), ("code", answer.code))
         for change in changes
     ]

@@ -41,7 +41,7 @@ MATCH (r:LineageRun {{key: $run}})
 OPTIONAL MATCH (r)-[:OF]->(t:LineageTask)
 RETURN r.key AS run, coalesce(r.job, '') AS job, coalesce(t.key, '') AS task, coalesce(r.owner, '') AS owner,
        coalesce(r.started, 0) AS started, coalesce(r.ended, 0) AS ended, coalesce(r.outcome, '') AS outcome,
-       coalesce(r.build, 0) AS build, coalesce(t.interruptions, []) AS interruptions,
+       coalesce(r.build, 0) AS build, coalesce(r.error, '') AS error, coalesce(t.interruptions, []) AS interruptions,
        COLLECT {{
            MATCH (t)-[:REQUIRES]->(:LineageTask)<-[:OF]-(p:LineageRun {{outcome: 'complete'}}) WHERE {_IN_TIME}
            RETURN [p.ended, p.key] ORDER BY p.ended DESC, p.key DESC LIMIT 1
@@ -151,6 +151,7 @@ def _step(row: Mapping[str, Any], ready: int, now: int) -> Step:
     attempts = tuple(_attempt(each, row["interruptions"]) for each in row["attempts"] if each[3] > ready)
     failed = _spent((each for each in attempts if each.outcome != Ended.SUSPENDED), ready)
     suspended = _spent((each for each in attempts if each.outcome == Ended.SUSPENDED), ready)
+    itself = _attempt([row[name] for name in ("run", "outcome", "started", "ended", "error")], row["interruptions"])
     return Step(
         **{name: row[name] for name in ("run", "job", "task", "owner", "started", "ended", "outcome")},
         ready=ready,
@@ -158,6 +159,7 @@ def _step(row: Mapping[str, Any], ready: int, now: int) -> Step:
         failed=failed / SECOND,
         ran=(suspended + max(0, (row["ended"] or now) - row["started"])) / SECOND,
         attempts=attempts,
+        error=itself.error,
     )
 
 
@@ -168,8 +170,8 @@ def _spent(attempts: Iterable[Attempt], ready: int) -> int:
 
 def _attempt(found: list[Any], interruptions: Iterable[str]) -> Attempt:
     run, outcome, started, ended, error = found
-    known = cause(interruptions, RunNode(run, "", started, ended, outcome))
-    return Attempt(run, outcome, started, ended, error or known)
+    why = cause(interruptions, RunNode(run, "", started, ended, outcome))
+    return Attempt(run, outcome, started, ended, why or error)
 
 
 def _told(ask: Ask, path: list[tuple[Step, int]], now: int) -> Lateness:

@@ -140,6 +140,7 @@ class Step:
     ran: float
     attempts: tuple[Attempt, ...] = ()
     usual: float = 0.0
+    error: str = ""
 
 
 @dataclass(frozen=True)

@@ -379,7 +379,7 @@ def runs(ask: Ask, job: str, *, most: int = 50) -> tuple[RunNode, ...]:
 def _run(row: dict[str, Any]) -> RunNode:
     said = row.pop("interruptions") or ()
     found = RunNode(**row)
-    return replace(found, error=found.error or cause(said, found))
+    return replace(found, error=cause(said, found) or found.error)
 
 
 def cause(interruptions: Iterable[str], run: RunNode) -> str:
@@ -451,7 +451,7 @@ class Change:
     """What differs between two runs: a parameter, a fact of the code, or the versions read of a dataset.
 
     `before` are the values that only the first run has, `after` those that only the second has. A version is
-    its partition, `#` and its id, and empty if it is not known.
+    its partition, if it has one, `#` and its id, and empty if it is not known.
     """
 
     name: str
@@ -493,7 +493,7 @@ def _facts(ask: Ask, run: str) -> dict[str, dict[str, tuple[str, ...]]]:
         raise BadSetting(f"there is no run {run!r} in the lineage")
     row, inputs = found[0], dict[str, tuple[str, ...]]()
     for dataset, version in row["inputs"]:
-        inputs[dataset] = (*inputs.get(dataset, ()), version.removeprefix(dataset).removeprefix("#"))
+        inputs[dataset] = (*inputs.get(dataset, ()), version.removeprefix(dataset).lstrip("#"))
     return {
         "inputs": inputs,
         "params": {name: (value,) for name, value in _mapping(row["params"]).items()},

@@ -115,4 +115,4 @@ def _run(row: Mapping[str, Any], as_of: int) -> RunNode:
     if not 0 < ended <= as_of:
         return RunNode(row["key"], row["task"] or "", started)
     found = RunNode(row["key"], row["task"] or "", started, ended, row["outcome"], row["error"] or "")
-    return replace(found, error=found.error or questions.cause(row["interruptions"] or (), found))
+    return replace(found, error=questions.cause(row["interruptions"] or (), found) or found.error)

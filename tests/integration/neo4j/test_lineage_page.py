@@ -30,7 +30,7 @@ def history(settings):
 def written(section, history, tmp_path):
     """Write the page with the path of the last job's run; return the file, and the data in it."""
     section("lineage", spool=tmp_path / "spool", exit_seconds=0)
-    path, job = tmp_path / "page.html", history.made[-1].name
+    path, job = tmp_path / "page.html", job_key(history.made[-1].job)
     done = CliRunner().invoke(app, ["lineage", "page", "-o", str(path), "--run", job], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return path, json.loads(re.search(r'id="data">(.+?)</script>', path.read_text(), re.DOTALL)[1])

@@ -235,7 +235,7 @@ def test_a_task_that_waits_is_late_for_what_runs_or_failed_upstream(told, ask):
         Need(at=BEGIN, task=report, needs=middle),
         Need(at=BEGIN, task=middle, needs=source),
         Start(at=BEGIN, run=f"s.{told.name}", task=source, build=BEGIN, owner="lake"),
-        End(at=BEGIN + 60 * SECOND, run=f"s.{told.name}", outcome=Ended.ABORTED),
+        End(at=BEGIN + 60 * SECOND, run=f"s.{told.name}", outcome=Ended.ABORTED, error="ended without a word"),
         Interruption(at=BEGIN + 61 * SECOND, task=source, cause="timed out"),
     )
     answer = lateness.why_job(ask, job_key(report.job), BEGIN + 100 * SECOND)
@@ -244,7 +244,7 @@ def test_a_task_that_waits_is_late_for_what_runs_or_failed_upstream(told, ask):
         (task_key(middle), "waiting"),
         (task_key(source), "aborted"),
     ]
-    assert answer.worst.owner == "lake"
+    assert (answer.worst.owner, answer.worst.error) == ("lake", "timed out")
     assert answer.took == 100
 
 
