@@ -21,6 +21,7 @@ from luigi_sinks.lineage.ask import Ask, asking, connection_settings
 from luigi_sinks.lineage.flush import Report
 from luigi_sinks.lineage.lateness import Lateness
 from luigi_sinks.lineage.questions import Related
+from luigi_sinks.recording import clock
 from luigi_sinks.recording import settings as recording
 
 app = typer.Typer(
@@ -121,7 +122,7 @@ def _start(ask: Ask, of: str, *, as_of: str, version: str, run: str, partition: 
     if not (as_of or partition or versions):
         return ""
     dataset = lookup.dataset(ask, of)
-    time = parse(as_of) if as_of else questions.now()
+    time = parse(as_of) if as_of else clock.now()
     found = questions.head(ask, dataset, as_of=time, partition=partition or None)
     if not found:
         raise BadSetting(f"{dataset} had no version {'then' if as_of else 'yet'}")
@@ -137,7 +138,7 @@ def why_late(
     fail: Fail = False,
 ) -> None:
     """Show which waiting, failed and running time made a run end when it did, back to the start of its build."""
-    now = questions.now()
+    now = clock.now()
     with _asking() as ask:
         answer = _lateness(ask, run, now)
     _show(answer, tables.of_lateness(answer), json=json, drawing=mermaid.gantt(answer.path, now) if drawn else "")
@@ -157,7 +158,7 @@ def _lateness(ask: Ask, text: str, now: int) -> Lateness:
 def stale(json: Json = False, fail: Fail = False) -> None:
     """Show datasets that are older than was promised by `max_age`, who reads them, and which tasks wait."""
     known = recording.read()
-    now = questions.now()
+    now = clock.now()
     with _asking() as ask:
         answer = questions.stale(ask, now, max_age=known.max_age if known else 0.0)
     _show(answer, tables.of_stale(answer, now), json=json)
@@ -174,7 +175,7 @@ def slow(
     fail: Fail = False,
 ) -> None:
     """Show jobs whose runs take very different times, and their longest runs."""
-    begin = parse(since) if since else questions.now() - _DEFAULT_DAYS * questions.DAY
+    begin = parse(since) if since else clock.now() - _DEFAULT_DAYS * clock.DAY
     with _asking() as ask:
         answer = questions.slow(ask, begin, ratio=ratio)
     _show(answer, tables.of_slow(answer, ratio), json=json)
@@ -228,7 +229,7 @@ def write_page(
     title: Annotated[str, typer.Option(help="The page's title.")] = "Lineage",
 ) -> None:
     """Write one HTML file that shows all datasets and jobs, and how they are; it fetches nothing."""
-    max_age, now = recording.read().max_age, questions.now()
+    max_age, now = recording.read().max_age, clock.now()
     with _asking() as ask:
         found = snapshot.network(ask, now=now, as_of=parse(as_of) if as_of else 0, max_age=max_age)
         path = _lateness(ask, run, now).path if run else ()

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from luigi_sinks.cli.lineage_text import shown, table, took
 from luigi_sinks.lineage.lateness import Lateness
-from luigi_sinks.lineage.network import SECOND, RunNode, Step
+from luigi_sinks.lineage.network import RunNode, Step
 from luigi_sinks.lineage.questions import Difference, Related, Slow, Stale, Writer
+from luigi_sinks.recording.clock import SECOND
 from luigi_sinks.recording.events import Ended
 
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.lineage.ask import Ask
-from luigi_sinks.lineage.network import SECOND, Attempt, RunNode, Step
-from luigi_sinks.lineage.questions import DAY, cause
+from luigi_sinks.lineage.network import Attempt, RunNode, Step
+from luigi_sinks.lineage.questions import cause
+from luigi_sinks.recording.clock import DAY, SECOND
 from luigi_sinks.recording.events import Ended
 
 CLOCKS = 5 * SECOND

@@ -5,13 +5,12 @@ Times are microseconds since 1970 in UTC, 0 for one that is not known; durations
 Example (it needs a server):
 
     with asking(connection_settings(settings.read())) as ask:
-        for each in stale(ask, now()):
+        for each in stale(ask, clock.now()):
             print(each.dataset, each.waiting)
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -20,20 +19,14 @@ import msgspec
 
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.lineage.ask import Ask
-from luigi_sinks.lineage.network import SECOND, Flow, RunNode
+from luigi_sinks.lineage.network import Flow, RunNode
+from luigi_sinks.recording.clock import SECOND
 from luigi_sinks.recording.events import Ended
 
 T = TypeVar("T")
 
 FOREVER = 1 << 62
 """Later than any time."""
-
-DAY = 86_400 * SECOND
-
-
-def now() -> int:
-    """Return the time now, as lineage counts it."""
-    return time.time_ns() // 1000
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from luigi_sinks.cli.app import app
-from luigi_sinks.cli.lineage_text import moment
 from luigi_sinks.lineage import graph, questions
 from luigi_sinks.neo4j.connection import alone
-from luigi_sinks.recording import recorder, run
+from luigi_sinks.recording import clock, recorder, run
 from luigi_sinks.recording.events import End, Ended, Job, Start, Task
 from tests.lineage_graph import forget
 from tests.lineage_history import DAY, SECOND, History
@@ -72,7 +71,7 @@ def test_downstream_of_a_job_is_found_by_its_name(lineage, history, model):
 
 def test_upstream_as_of_a_time_is_of_the_version_that_was_the_head_then(lineage, history, model, last):
     as_of = history.epoch + 5 * DAY
-    printed = json.loads(lineage("upstream", name_of(last), "--as-of", moment(as_of).isoformat(), "--json"))
+    printed = json.loads(lineage("upstream", name_of(last), "--as-of", clock.moment(as_of).isoformat(), "--json"))
     version = model.newest_head(dataset_key(last.dataset), as_of)
     assert printed["of"] == version
     assert {each["dataset"] for each in printed["datasets"]} == {
