@@ -16,11 +16,21 @@ from luigi_sinks.cli import lineage_tables as tables
 from luigi_sinks.cli.console import WRONG, err, out, reporting
 from luigi_sinks.cli.lineage_text import as_json, parse
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.lineage import flush, lateness, lookup, mermaid, page, questions, snapshot
+from luigi_sinks.lineage import flush, lookup, mermaid, page, snapshot
 from luigi_sinks.lineage.ask import Ask, asking, connection_settings
 from luigi_sinks.lineage.flush import Report
-from luigi_sinks.lineage.lateness import Lateness
-from luigi_sinks.lineage.questions import Related
+from luigi_sinks.lineage.questions import (
+    comparison,
+    durations,
+    heads,
+    job_runs,
+    lateness,
+    relations,
+    staleness,
+    writers,
+)
+from luigi_sinks.lineage.questions.lateness import Lateness
+from luigi_sinks.lineage.questions.relations import Related
 from luigi_sinks.recording import clock
 from luigi_sinks.recording import settings as recording
 
@@ -81,7 +91,7 @@ def upstream(
     """Show what feeds a dataset or job, or exactly what went into a version or run."""
     with _asking() as ask:
         start = _start(ask, of, as_of=as_of, version=version, run=run, partition=partition, versions=versions)
-        answer = questions.upstream_of(ask, start, versions=versions) if start else _flows(ask, questions.upstream, of)
+        answer = relations.upstream_of(ask, start, versions=versions) if start else _flows(ask, relations.upstream, of)
     _show(answer, tables.of_related(answer, "upstream"), json=json, drawing=_flowchart(answer) if drawn else "")
 
 
@@ -100,8 +110,8 @@ def downstream(
     """Show what a dataset or job feeds, or exactly what a version or run went into."""
     with _asking() as ask:
         start = _start(ask, of, as_of=as_of, version=version, run=run, partition=partition, versions=versions)
-        way = questions.downstream
-        answer = questions.downstream_of(ask, start, versions=versions) if start else _flows(ask, way, of)
+        way = relations.downstream
+        answer = relations.downstream_of(ask, start, versions=versions) if start else _flows(ask, way, of)
     _show(answer, tables.of_related(answer, "downstream"), json=json, drawing=_flowchart(answer) if drawn else "")
 
 
@@ -123,7 +133,7 @@ def _start(ask: Ask, of: str, *, as_of: str, version: str, run: str, partition: 
         return ""
     dataset = lookup.dataset(ask, of)
     time = parse(as_of) if as_of else clock.now()
-    found = questions.head(ask, dataset, as_of=time, partition=partition or None)
+    found = heads.head(ask, dataset, as_of=time, partition=partition or None)
     if not found:
         raise BadSetting(f"{dataset} had no version {'then' if as_of else 'yet'}")
     return found
@@ -160,7 +170,7 @@ def stale(json: Json = False, fail: Fail = False) -> None:
     known = recording.read()
     now = clock.now()
     with _asking() as ask:
-        answer = questions.stale(ask, now, max_age=known.max_age if known else 0.0)
+        answer = staleness.stale(ask, now, max_age=known.max_age if known else 0.0)
     _show(answer, tables.of_stale(answer, now), json=json)
     if fail and answer:
         raise typer.Exit(WRONG)
@@ -177,7 +187,7 @@ def slow(
     """Show jobs whose runs take very different times, and their longest runs."""
     begin = parse(since) if since else clock.now() - _DEFAULT_DAYS * clock.DAY
     with _asking() as ask:
-        answer = questions.slow(ask, begin, ratio=ratio)
+        answer = durations.slow(ask, begin, ratio=ratio)
     _show(answer, tables.of_slow(answer, ratio), json=json)
     if fail and answer:
         raise typer.Exit(WRONG)
@@ -192,7 +202,7 @@ def runs(
 ) -> None:
     """Show the last runs of a job, the newest first."""
     with _asking() as ask:
-        answer = questions.runs(ask, lookup.job(ask, job), most=most)
+        answer = job_runs.runs(ask, lookup.job(ask, job), most=most)
     _show(answer, tables.of_runs(answer), json=json)
 
 
@@ -203,7 +213,7 @@ def who_wrote(
 ) -> None:
     """Show which run wrote a version, with which parameters and code."""
     with _asking() as ask:
-        answer = questions.who_wrote(ask, lookup.version(ask, version))
+        answer = writers.who_wrote(ask, lookup.version(ask, version))
     _show(answer, tables.of_writer(answer), json=json)
 
 
@@ -216,7 +226,7 @@ def diff(
 ) -> None:
     """Show how two runs differ: in what they read, in their parameters, and in their code."""
     with _asking() as ask:
-        answer = questions.diff(ask, lookup.run(ask, before), lookup.run(ask, after))
+        answer = comparison.diff(ask, lookup.run(ask, before), lookup.run(ask, after))
     _show(answer, tables.of_difference(answer), json=json)
 
 

@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from luigi_sinks.cli.app import app
-from luigi_sinks.lineage import graph, questions
+from luigi_sinks.lineage import graph
+from luigi_sinks.lineage.questions import relations
 from luigi_sinks.neo4j.connection import alone
 from luigi_sinks.recording import clock, recorder, run
 from luigi_sinks.recording.events import End, Ended, Job, Start, Task
@@ -206,5 +207,5 @@ def test_prune_counts_before_it_deletes(lineage):
 
 def test_answers_are_those_of_the_functions(lineage, settings, last):
     printed = json.loads(lineage("upstream", name_of(last), "--json"))
-    answer = questions.upstream(alone(settings), dataset_key(last.dataset))
+    answer = relations.upstream(alone(settings), dataset_key(last.dataset))
     assert [each["dataset"] for each in printed["datasets"]] == [each.dataset for each in answer.datasets]

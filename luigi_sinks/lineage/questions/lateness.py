@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from luigi_sinks.errors import BadSetting
 from luigi_sinks.lineage.ask import Ask
 from luigi_sinks.lineage.network import Attempt, RunNode, Step
-from luigi_sinks.lineage.questions import cause
+from luigi_sinks.lineage.questions.job_runs import cause
+from luigi_sinks.lineage.questions.rows import only
 from luigi_sinks.recording.clock import DAY, SECOND
 from luigi_sinks.recording.events import Ended
 
@@ -186,6 +186,4 @@ def _told(ask: Ask, path: list[tuple[Step, int]], now: int) -> Lateness:
 
 
 def _only(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
-    if not rows:
-        raise BadSetting(f"nothing is known of {key!r} in the lineage")
-    return rows[0]
+    return only(rows, f"nothing is known of {key!r} in the lineage")
