@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from luigi_sinks.cli.lineage_text import shown, table, took
+from luigi_sinks.lineage.graph.keys import within
 from luigi_sinks.lineage.network import RunNode, Step
 from luigi_sinks.lineage.questions.comparison import Difference
 from luigi_sinks.lineage.questions.durations import Slow
@@ -19,7 +20,7 @@ from luigi_sinks.recording.events import Ended
 def of_related(answer: Related, way: str) -> str:
     """Return what is upstream or downstream: the versions if they were asked for, else the datasets."""
     if answer.versions:
-        each = [(x.dataset, _within(x.dataset, x.key), shown(x.written), x.run) for x in answer.versions]
+        each = [(x.dataset, within(x.dataset, x.key), shown(x.written), x.run) for x in answer.versions]
         return f"{way} of {answer.of}\n{table(('dataset', 'version', 'written', 'run'), each)}"
     if not answer.datasets:
         return f"nothing is {way} of {answer.of}"
@@ -31,11 +32,6 @@ def of_related(answer: Related, way: str) -> str:
         for x in answer.datasets
     ]
     return f"{way} of {answer.of}\n{table(('dataset', 'versions', 'oldest', 'newest', 'written by'), rows)}"
-
-
-def _within(dataset: str, version: str) -> str:
-    """Return the partition and the id of a version; the id alone if there are no partitions."""
-    return version.removeprefix(dataset).lstrip("#")
 
 
 def of_lateness(answer: Lateness) -> str:

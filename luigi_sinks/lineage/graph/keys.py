@@ -25,6 +25,17 @@ def version_key(dataset: Dataset, partition: str, version: str) -> str:
     return f"{slot_key(dataset, partition)}#{short(version)}"
 
 
+def within(dataset: str, version: str) -> str:
+    """Return what the key of a version says beside that of its dataset: the partition, `#` and the id, or the id alone.
+
+    Example:
+        >>> within("file//a.csv", "file//a.csv#201301#v1"), within("file//a.csv", "file//a.csv##m1s2")
+        ('201301#v1', 'm1s2')
+
+    """
+    return version.removeprefix(dataset).lstrip("#")
+
+
 def job_key(job: Job) -> str:
     """Return what names a job in the graph."""
     return short(f"{job.namespace}/{job.name}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from luigi_sinks.lineage.ask import Ask
+from luigi_sinks.lineage.graph.keys import within
 from luigi_sinks.lineage.questions.rows import only, params
 
 
@@ -54,7 +55,7 @@ def _facts(ask: Ask, run: str) -> dict[str, dict[str, tuple[str, ...]]]:
     row = only(ask(_INPUTS, key=run), f"there is no run {run!r} in the lineage")
     inputs: dict[str, tuple[str, ...]] = {}
     for dataset, version in row["inputs"]:
-        inputs[dataset] = (*inputs.get(dataset, ()), version.removeprefix(dataset).lstrip("#"))
+        inputs[dataset] = (*inputs.get(dataset, ()), within(dataset, version))
     return {
         "inputs": inputs,
         "params": {name: (value,) for name, value in params(row["params"]).items()},
