@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from posixpath import basename, dirname
@@ -71,6 +73,7 @@ class _Edge(msgspec.Struct, omit_defaults=True):
     end: int
     first: int = 0
     declared: bool = False
+    trail: bool = False
     bends: tuple[int, ...] = ()
 
 
@@ -79,11 +82,15 @@ class _Page(msgspec.Struct, rename="camel"):
     nodes: list[_Node]
     edges: list[_Edge]
     path: tuple[Step, ...]
+    parameters: tuple[tuple[str, str], ...]
 
 
 def write(network: Network, path: Path, title: str = "Lineage") -> None:
-    """Write the page of a network to a file. Raises OSError."""
-    path.write_text(render(network, title), encoding="utf-8")
+    """Write the page of a network to a file that only this user can read. Raises OSError."""
+    with open(path, "w", encoding="utf-8", opener=partial(os.open, mode=0o600)) as file:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            os.fchmod(file.fileno(), 0o600)  # it may have been there
+        file.write(render(network, title))
 
 
 def render(network: Network, title: str = "Lineage") -> str:
@@ -126,7 +133,7 @@ def _data(network: Network) -> str:
     keys = [*(each.key for each in network.datasets), *(each.key for each in network.jobs)]
     layout = arrange(keys, _flows(network))
     nodes = [*(_dataset(each, layout) for each in network.datasets), *(_job(each, layout) for each in network.jobs)]
-    page = _Page(network.as_of, nodes, list(_edges(network, keys, layout)), network.path)
+    page = _Page(network.as_of, nodes, list(_edges(network, keys, layout)), network.path, network.parameters)
     return msgspec.json.encode(page).decode().translate(_UNSAFE)
 
 
@@ -140,10 +147,10 @@ def _flows(network: Network) -> dict[tuple[str, str], Flow]:
 
 def _edges(network: Network, keys: Iterable[str], layout: Layout) -> Iterable[_Edge]:
     numbers: Mapping[str, int] = {key: number for number, key in enumerate(keys)}
+    trail = frozenset((start, end) for end, start in network.trail)
     for (start, end), flow in _flows(network).items():
-        yield _Edge(
-            numbers[start], numbers[end], flow.first, not flow.is_observed, tuple(layout.bends.get((start, end), ()))
-        )
+        ends, bends = (start, end), tuple(layout.bends.get((start, end), ()))
+        yield _Edge(numbers[start], numbers[end], flow.first, not flow.is_observed, ends in trail, bends)
 
 
 def _dataset(node: DatasetNode, layout: Layout) -> _Node:
