@@ -191,6 +191,8 @@ def test_the_ticks_of_the_timeline_are_even_and_reach_from_end_to_end(open_page,
     assert max(steps) - min(steps) < 0.02
     assert all(one["right"] < other["left"] for one, other in pairwise(ticks))
     assert len({each["text"] for each in ticks}) == len(ticks)
-    rights = "[...document.querySelectorAll('.scale, .lane i')].map(each => each.getBoundingClientRect().right)"
-    axis, *bars = tab.run(rights)
-    assert max(bars) < axis + 3
+    places = "[...document.querySelectorAll('.scale, .lane i')].map(each => each.getBoundingClientRect())"
+    axis, *bars = tab.run(f"{places}.map(({{left, right}}) => [left, right])")
+    left, right = min(left for left, _ in bars), max(right for _, right in bars)
+    assert axis[0] <= left < right < axis[1] + 3
+    assert length < MILLISECOND or right - left > 0.35 * (axis[1] - axis[0])

@@ -64,3 +64,24 @@ def test_only_flows_along_which_the_data_of_the_run_came_are_marked():
     edges = json.loads(data(page.render(Network(0, files, (fetch, report), reads, writes, trail=trail))))["edges"]
     assert {(edge["start"], edge["end"]) for edge in edges if edge.get("trail")} == {(1, 3), (2, 1)}
     assert len(edges) == 4
+
+
+def test_datasets_of_one_name_are_told_apart_by_where_they_are():
+    names = [
+        ("01.csv", "/a/x/raw"),
+        ("01.csv", "/b/x/raw"),
+        ("01.csv", "/b/clean"),
+        ("t", "mysql · one"),
+        ("t", "mysql · two"),
+    ]
+    assert page.told_apart(names) == [
+        "a/x/raw/01.csv",
+        "b/x/raw/01.csv",
+        "clean/01.csv",
+        "mysql · one/t",
+        "mysql · two/t",
+    ]
+
+
+def test_datasets_of_which_all_is_alike_keep_what_they_are_called():
+    assert page.told_apart([("t", "w"), ("t", "w")]) == ["w/t", "w/t"]

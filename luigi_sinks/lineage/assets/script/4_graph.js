@@ -88,7 +88,7 @@ function titleText(node, middle) {
 function hidden(node, side, x) {
   const count = node[side].filter((index) => !visible.has(index)).length;
   if (!count) return [];
-  const badge = svgElement("g", { class: "badge", transform: `translate(${x} 0)`, "data-around": node.index });
+  const badge = svgElement("g", { class: "badge", transform: `translate(${x} ${measures === COMPACT ? -3 : 0})`, "data-around": node.index });
   const width = 16 + 6 * String(count).length;
   badge.append(
     svgElement("title", {}, `${count} more ${side === "ins" ? "upstream" : "downstream"}`),

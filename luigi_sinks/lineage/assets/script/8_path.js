@@ -60,7 +60,7 @@ function pathKeys() {
 function jobCell(step) {
   const node = byKey.get(step.job);
   const button = element("button", { type: "button", title: step.task, disabled: !node, onclick: () => choose(node.index) },
-    mark(step.outcome || "running"), element("span", { class: "name" }, title(step)));
+    mark(step.outcome || "running"), element("span", { class: "name" }, ...breakable(title(step))));
   return element("th", { scope: "row", class: "job" }, button);
 }
 
@@ -90,12 +90,20 @@ const tookCells = (step) => [
 /** Even times for the axis, which begin and end where the path does, or just beyond. */
 function ticks(begin, end, box) {
   box.hidden = false;
-  const lane = box.clientWidth - (box.clientWidth < 700 ? 260 : 400);
+  const lane = box.clientWidth - (box.clientWidth < 700 ? 268 : 400);
   const most = Math.min(8, Math.max(2, Math.floor(lane / TICK_WIDTH)));
-  const count = (seconds) => Math.ceil(end / (seconds * SECOND)) - Math.floor(begin / (seconds * SECOND));
-  const step = Math.round((TICKS.find((each) => count(each) <= most) ?? TICKS.at(-1) * Math.ceil(count(TICKS.at(-1)) / most)) * SECOND);
-  const first = Math.floor(begin / step) * step;
-  return Array.from({ length: Math.ceil((end - first) / step) + 1 }, (_, number) => first + number * step);
+  const all = TICKS.map((seconds, number) => axis(begin, end, seconds, most < 5 ? TICKS[number - 2] : seconds));
+  const days = Math.ceil((end - begin) / SECOND / 86400 / most) + 1;
+  const [first, step, count] = all.find((each) => each[2] <= most) ?? axis(begin, end, days * 86400, 86400);
+  return Array.from({ length: count + 1 }, (_, number) => first + number * step);
+}
+
+/** An axis of so many seconds a tick: where it begins, which is a multiple of `unit` that its labels can tell, a tick, and their count. */
+function axis(begin, end, seconds, unit = seconds) {
+  const told = [86400, 60, 1].find((each) => seconds >= each) ?? 0;
+  const [step, whole] = [seconds, Math.max(unit, told)].map((each) => Math.round(each * SECOND));
+  const first = Math.floor(begin / whole) * whole;
+  return [first, step, Math.ceil((end - first) / step)];
 }
 
 function scale(times, at) {
