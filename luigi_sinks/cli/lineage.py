@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -242,8 +241,8 @@ def write_page(
     max_age, now = recording.read().max_age, clock.now()
     with _asking() as ask:
         found = snapshot.network(ask, now=now, as_of=parse(as_of) if as_of else 0, max_age=max_age)
-        path = _lateness(ask, run, now).path if run else ()
-    page.write(replace(found, path=path), output, title)
+        found = snapshot.along(ask, found, _lateness(ask, run, now).path) if run else found
+    page.write(found, output, title)
     out.print(Text(f"{output}: {len(found.datasets)} datasets, {len(found.jobs)} jobs"))
 
 
