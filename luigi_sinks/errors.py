@@ -7,6 +7,7 @@ SinkError
 ├── Unavailable        the store did not respond; safe to retry, and does not mean "not complete"
 ├── BadSetting         a name, schema or section of luigi.cfg cannot work
 │   ├── Forbidden      authenticated, but not permitted
+│   ├── NoPath         a target that is not a file has no path
 │   └── NoRoles        grants cannot be generated or compared for this store
 └── NotInstalled       the extra for this store is missing (also an ImportError)
 CredentialError        no usable credential is available, or a required audit log cannot be written
@@ -64,6 +65,10 @@ class Unavailable(SinkError):
 
 class BadSetting(SinkError, ValueError):
     """A setting that cannot work. The message says how to correct it."""
+
+
+class NoPath(BadSetting, AttributeError):
+    """A versioned target has no path in a file system."""
 
 
 class Forbidden(BadSetting):

@@ -15,7 +15,7 @@ import luigi
 from luigi_sinks import config, identity, running, stores, unseen, versions
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
-from luigi_sinks.errors import BadSetting, Conflict
+from luigi_sinks.errors import BadSetting, Conflict, NoPath
 from luigi_sinks.load import loading
 from luigi_sinks.record import Origin, Record
 from luigi_sinks.recording import targets as recorded
@@ -61,10 +61,6 @@ class TargetOptions(TypedDict, total=False):
     owner: str
     checks: Sequence[Check]
     shared_with: Collection[str]
-
-
-class NoPath(BadSetting, AttributeError):
-    """A versioned target has no path in a file system."""
 
 
 class VersionedTarget(luigi.Target):

@@ -106,16 +106,7 @@ def _explain(error: ClientError, settings: Neo4jSettings) -> None:
         raise BadSetting(
             f"{settings.address} has no database {settings.database!r}; correct database {SECTION}"
         ) from error
-    if error.code == _TOO_OFTEN:
-        raise CredentialError(
-            f"{settings.address} refuses all logins of credential {settings.credential!r} for some seconds, as several "
-            "attempts failed; correct the credential, and run again when dbms.security.auth_lock_time is over"
-        ) from error
-    if error.code == _TO_BE_CHANGED:
-        raise CredentialError(
-            f"{settings.address} wants the password of {settings.user!r} changed before its first use: "
-            f"ALTER CURRENT USER SET PASSWORD, and credential {settings.credential!r} with it"
-        ) from error
+    _explain_login(error, settings)
     if error.code in _NO_PROVIDER:
         raise Unavailable(f"{settings.address} cannot reach its identity provider: {error.message}") from error
     if "TimedOut" in str(error.code):
@@ -128,13 +119,27 @@ def _explain(error: ClientError, settings: Neo4jSettings) -> None:
             f"{settings.address} ended a transaction, as another load took over, or an administrator did: "
             f"{error.message}; run again"
         ) from error
+    if error.code is None:  # the driver of before release 6 has no class of its own for a full pool
+        raise _of_connection(error, settings) from error
+
+
+def _explain_login(error: ClientError, settings: Neo4jSettings) -> None:
+    """Raise what an error means that is about the credential."""
+    if error.code == _TOO_OFTEN:
+        raise CredentialError(
+            f"{settings.address} refuses all logins of credential {settings.credential!r} for some seconds, as several "
+            "attempts failed; correct the credential, and run again when dbms.security.auth_lock_time is over"
+        ) from error
+    if error.code == _TO_BE_CHANGED:
+        raise CredentialError(
+            f"{settings.address} wants the password of {settings.user!r} changed before its first use: "
+            f"ALTER CURRENT USER SET PASSWORD, and credential {settings.credential!r} with it"
+        ) from error
     if _TOO_LONG in str(error.message):  # only a login is limited so
         raise BadSetting(
             f"{settings.address}: the token of credential {settings.credential!r} is longer than Neo4j takes at a "
             f"login ({error.message}); have it issued with fewer groups or claims"
         ) from error
-    if error.code is None:  # the driver of before release 6 has no class of its own for a full pool
-        raise _of_connection(error, settings) from error
 
 
 def _of_connection(error: Exception, settings: Neo4jSettings) -> SinkError:
