@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from luigi_sinks.lineage.network import SECOND, DatasetNode, Flow, JobNode, Network, RunNode, Step
+from luigi_sinks.lineage.network import DatasetNode, Flow, JobNode, Network, RunNode, Step
+from luigi_sinks.recording.clock import SECOND
 from tests.networks import DAY, HOUR, NOW, network, team
 
 MONTHS = [f"2013-{month:02d}" for month in range(1, 7)]
