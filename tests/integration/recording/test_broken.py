@@ -27,7 +27,7 @@ BROKEN = {
 
 SAID = {
     "a wrong key": "'spol' is not a setting; did you mean 'spool'?",
-    "a wrong value": "max_bytes = many must be a whole number",
+    "a wrong value": "max_bytes must be a whole number",
     "no section": "as there is no section [luigi_sinks.lineage] that works",
     "a file in the place of the folder": "tasks.py must be a folder with mode 0700",
     "a folder that cannot be made": "lineage cannot be recorded in /proc/spool",

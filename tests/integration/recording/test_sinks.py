@@ -96,7 +96,10 @@ def outcome(request, tmp_path):
 def published(folder, store, dataset):
     """Return the versions that the registry says were published, by partition."""
     config.use({"luigi_sinks": {"local": str(folder / "sinks")}})
-    return {record.version.partition: record.version.id for record in stores.find(store).catalog(dataset).records()}
+    try:
+        return {record.version.partition: record.version.id for record in stores.find(store).catalog(dataset).records()}
+    finally:
+        config.use(None)
 
 
 def test_importing_a_sink_is_enough_and_versions_are_those_of_the_registry(outcome):

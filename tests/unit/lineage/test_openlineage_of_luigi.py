@@ -28,7 +28,7 @@ def told(luigi_cfg, tmp_path, receiver):
 
     def run(*tasks, expect=True):
         recording.switch_on()
-        assert luigi.build(tasks, local_scheduler=True, log_level="CRITICAL") is expect
+        assert luigi.build(tasks, local_scheduler=True, log_level="WARNING") is expect
         (delivery,) = flush_once(LineageSettings(folder, openlineage_url=receiver.url)).deliveries
         assert delivery.error == ""
         found = {}

@@ -31,7 +31,7 @@ def present():
 def build(*tasks, **options):
     """Run tasks in this process, as a program does that imported luigi_sinks.recording."""
     recording.switch_on()
-    return luigi.build(tasks, local_scheduler=True, log_level="CRITICAL", **options)
+    return luigi.build(tasks, local_scheduler=True, log_level="WARNING", **options)
 
 
 def only(found):
@@ -205,7 +205,7 @@ class TestRuns:
                 return Quiet()
 
         config.use({"luigi_sinks": {}})
-        luigi.build([Use("without")], local_scheduler=True, log_level="CRITICAL")
+        luigi.build([Use("without")], local_scheduler=True, log_level="WARNING")
         config.use({"luigi_sinks": {"lineage": {"spool": str(tmp_path / "spool"), "exit_seconds": 0}}})
         build(Use("with"))
         assert calls.count("with") == calls.count("without") > 0
