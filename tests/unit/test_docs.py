@@ -80,7 +80,7 @@ def test_the_catalogs_page_holds_for_each_store(read, departures, store):
 
 def test_the_page_on_the_catalog_holds_after_a_load_that_failed(read, departures):
     failing = TASKS["mariadb"]("departures", [{"id": "one"}])(month=date(2013, 1, 1), rerun="failed")
-    assert not luigi.build([failing], local_scheduler=True, no_lock=True, log_level="CRITICAL")
+    assert not luigi.build([failing], local_scheduler=True, no_lock=True, log_level="WARNING")
     departures("mariadb", "departures")
     found = read(CATALOG).run(compare=False)
     assert [record.state for record in found.departures.records()] == ["failed", "published", "dropped"]
