@@ -42,10 +42,10 @@ def of_lateness(answer: Lateness) -> str:
             step.owner,
             took(step.waited) if step.waited else "",
             _failed(step),
-            took(step.ran) if step.started else "",
+            took(step.ran) if step.started and step.outcome != Ended.ABORTED else "",
             took(step.usual) if step.usual else "",
             shown(step.started),
-            step.outcome or "running",
+            _outcome(step),
             step.run,
         )
         for step in reversed(answer.path)
@@ -58,25 +58,64 @@ def _failed(step: Step) -> str:
     return f"{took(step.failed)} in {failed}" if failed else ""
 
 
+def _outcome(run: RunNode | Step) -> str:
+    """Return how a run ended; of one that was aborted the end is not known, only when it was last heard of."""
+    heard = f" after {shown(run.ended)[-9:]}" if run.outcome == Ended.ABORTED and run.ended else ""
+    return (run.outcome or "running") + heard
+
+
 def _headline(answer: Lateness) -> str:
     first = answer.path[0]
     what = f"{first.task}: {first.outcome or 'running'}"
+    if answer.failed:
+        found = _and([f"{run.task} ({run.error or run.outcome})" for run in answer.failed])
+        said = "never ran: its build ended, after" if answer.build_ended else "waiting; it cannot run:"
+        return f"{first.task}: {said} {found} failed"
     if not answer.took:
         return what
     usual = f", usually {took(answer.usual)}" if answer.usual else ""
     return f"{what}, {took(answer.took)} from the start of the build{usual}{'; it is late' if answer.is_late else ''}"
 
 
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def _worst(answer: Lateness) -> str:
+    """Return which part of which step cost the most; nothing if it is said already why a task cannot run."""
     step = answer.worst
-    running = "longer than usual" if step.usual else "of running"
-    costs = {"of waiting": step.waited, "of failed attempts": step.failed, running: step.ran - step.usual}
+    costs = {_waited(step): step.waited, _tried(step): step.failed, _ran(step): step.ran - step.usual}
     what, seconds = max(costs.items(), key=lambda cost: cost[1])
-    if seconds <= 0:
+    if seconds <= 0 or answer.failed:
         return ""
-    errors = ", ".join(sorted({step.error, *(attempt.error for attempt in step.attempts)} - {""}))
-    owner, why = f" of {step.owner}" if step.owner else "", f" ({errors})" if errors else ""
-    return f"most of it: {step.job}{owner}, {took(seconds)} {what}{why}"
+    beyond = " beyond the usual" if any(each.usual for each in answer.path) else ""
+    return f"most of it{beyond}: {_owned(step.job, step.owner)} {what}"
+
+
+def _waited(step: Step) -> str:
+    said = f"waited {took(step.waited)}"
+    if step.paused > step.waited / 2:
+        return f"{said} to be retried{_errors(step, ' after ')}"
+    return f"{said} for a worker, which ran {_owned(step.held_by, step.held_by_owner)}" if step.held_by else said
+
+
+def _tried(step: Step) -> str:
+    return f"spent {took(step.failed)} in attempts that failed{_errors(step, ': ')}"
+
+
+def _ran(step: Step) -> str:
+    said = f"ran {took(step.ran - step.usual)} longer than usual" if step.usual else f"ran {took(step.ran)}"
+    return said + _errors(step, ", and failed: ", attempts=False)
+
+
+def _errors(step: Step, before: str, *, attempts: bool = True) -> str:
+    tried = [attempt.error for attempt in step.attempts] if attempts else [step.error]
+    errors = ", ".join(sorted({*tried} - {""}))
+    return f"{before}{errors}" if errors else ""
+
+
+def _owned(job: str, owner: str) -> str:
+    return f"{job} of {owner}" if owner else job
 
 
 def of_stale(answer: Sequence[Stale], now: int) -> str:
@@ -121,8 +160,8 @@ def of_runs(answer: Sequence[RunNode]) -> str:
     rows = [
         (
             shown(each.started),
-            took((each.ended - each.started) / SECOND) if each.ended else "",
-            each.outcome or "running",
+            took((each.ended - each.started) / SECOND) if each.ended and each.outcome != Ended.ABORTED else "",
+            _outcome(each),
             each.error,
             each.task,
             each.key,
