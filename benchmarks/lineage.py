@@ -25,9 +25,19 @@ sys.path[0] = str(Path(__file__).parents[1])  # not this folder, whose neo4j.py 
 from luigi.configuration import get_config
 
 from luigi_sinks import config
-from luigi_sinks.lineage import graph, lateness, questions, snapshot
+from luigi_sinks.lineage import graph, snapshot
 from luigi_sinks.lineage.ask import Ask, asking, connection_settings
 from luigi_sinks.lineage.flush import flush_once
+from luigi_sinks.lineage.questions import (
+    comparison,
+    durations,
+    heads,
+    job_runs,
+    lateness,
+    relations,
+    staleness,
+    writers,
+)
 from luigi_sinks.recording import settings as recording
 from luigi_sinks.recording.events import Event
 from luigi_sinks.recording.settings import LineageSettings
@@ -118,16 +128,16 @@ class Questions:
 
     def _paths(self) -> None:
         ask, model = self.ask, self.model
-        heads = [model.newest_head(dataset) for dataset in self.models]
+        last = [model.newest_head(dataset) for dataset in self.models]
         for name, bar, versions in (
-            ("upstream of the last layer's heads", QUICK, heads),
+            ("upstream of the last layer's heads", QUICK, last),
             ("upstream of any version", QUICK, self.versions),
         ):
             self.measure(
                 name,
                 bar,
                 versions,
-                lambda version: questions.upstream_of(ask, version),
+                lambda version: relations.upstream_of(ask, version),
                 lambda version: model.by_dataset(model.upstream(version)),
                 _by_dataset,
             )
@@ -136,7 +146,7 @@ class Questions:
             "upstream of what builds on itself",
             ANSWER,
             [model.newest_head(dataset) for dataset in recursive * 5],
-            lambda version: questions.upstream_of(ask, version),
+            lambda version: relations.upstream_of(ask, version),
             lambda version: model.by_dataset(model.upstream(version)),
             _by_dataset,
         )
@@ -144,7 +154,7 @@ class Questions:
             "upstream of that, each version",
             ANSWER,
             [model.newest_head(dataset) for dataset in recursive * 5],
-            lambda version: questions.upstream_of(ask, version, versions=True),
+            lambda version: relations.upstream_of(ask, version, versions=True),
             lambda version: {key for key in model.upstream(version) if "#" in key},
             lambda answer: {each.key for each in answer.versions},
         )
@@ -152,7 +162,7 @@ class Questions:
             "upstream of a run",
             QUICK,
             self.runs,
-            lambda run: questions.upstream_of(ask, run),
+            lambda run: relations.upstream_of(ask, run),
             lambda run: model.by_dataset(model.upstream(run)),
             _by_dataset,
         )
@@ -160,7 +170,7 @@ class Questions:
             "downstream of a version",
             ANSWER,
             self.versions,
-            lambda version: questions.downstream_of(ask, version),
+            lambda version: relations.downstream_of(ask, version),
             lambda version: model.by_dataset(model.downstream(version)),
             _by_dataset,
         )
@@ -168,7 +178,7 @@ class Questions:
             "upstream of a dataset",
             QUICK,
             self.datasets,
-            lambda key: questions.upstream(ask, key),
+            lambda key: relations.upstream(ask, key),
             model.related,
             lambda answer: {each.dataset for each in answer.datasets},
         )
@@ -176,7 +186,7 @@ class Questions:
             "downstream of a dataset",
             QUICK,
             self.datasets,
-            lambda key: questions.downstream(ask, key),
+            lambda key: relations.downstream(ask, key),
             lambda key: model.related(key, downstream=True),
             lambda answer: {each.dataset for each in answer.datasets},
         )
@@ -185,7 +195,7 @@ class Questions:
             "the head as of a time",
             ANSWER,
             self.datasets,
-            lambda key: questions.head(ask, key, as_of=half),
+            lambda key: heads.head(ask, key, as_of=half),
             lambda key: model.newest_head(key, half),
         )
 
@@ -208,7 +218,7 @@ class Questions:
             "stale",
             ANSWER,
             range(TIMES),
-            lambda _: questions.stale(ask, self.now),
+            lambda _: staleness.stale(ask, self.now),
             lambda _: stale,
             lambda answer: {
                 each.dataset: (each.updated, list(each.writers), sorted(reader.job for reader in each.readers))
@@ -220,7 +230,7 @@ class Questions:
             "slow, of all time",
             ANSWER,
             range(TIMES),
-            lambda _: questions.slow(ask, 0),
+            lambda _: durations.slow(ask, 0),
             lambda _: {job: count for job, (count, _, _) in slow.items()},
             lambda answer: {each.job: each.count for each in answer},
         )
@@ -228,7 +238,7 @@ class Questions:
             "runs of a job",
             ANSWER,
             self.jobs,
-            lambda job: questions.runs(ask, job),
+            lambda job: job_runs.runs(ask, job),
             lambda job: model.runs(job)[:50],
             lambda answer: [run.key for run in answer],
         )
@@ -236,7 +246,7 @@ class Questions:
             "who wrote a version",
             ANSWER,
             self.versions,
-            lambda version: questions.who_wrote(ask, version),
+            lambda version: writers.who_wrote(ask, version),
             lambda version: (model.writes[version].run, model.starts[model.writes[version].run].params),
             lambda answer: (answer.run, answer.params),
         )
@@ -244,7 +254,7 @@ class Questions:
             "the difference of two runs",
             ANSWER,
             list(zip(self.runs, self.runs[1:], strict=False)),
-            lambda pair: questions.diff(ask, *pair),
+            lambda pair: comparison.diff(ask, *pair),
             lambda pair: model.reads[pair[1]] - model.reads[pair[0]],
             lambda answer: {f"{each.name}#{version}" for each in answer.inputs for version in each.after if version},
         )
@@ -254,7 +264,7 @@ class Questions:
         print(f"all of it, for the page: {len(found.datasets)} datasets, {len(found.jobs)} jobs in {seconds:.1f} s")
 
 
-def _by_dataset(answer: questions.Related) -> set[tuple[str, int, int, int]]:
+def _by_dataset(answer: relations.Related) -> set[tuple[str, int, int, int]]:
     return {(each.dataset, each.versions, each.oldest, each.newest) for each in answer.datasets}
 
 

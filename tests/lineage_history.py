@@ -95,6 +95,10 @@ class History:
     true: dict[str, tuple[int, int]] = field(default_factory=dict)
     """When each run started and ended by the right time."""
 
+    @property
+    def end(self) -> int:
+        return self.epoch + self.days * DAY
+
     @cached_property
     def made(self) -> Sequence[Made]:
         chance = random.Random(self.seed)

@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable
 
-from luigi_sinks.lineage.network import SECOND
+from luigi_sinks.recording.clock import SECOND
 from luigi_sinks.recording.events import (
     Certainty,
     Dataset,

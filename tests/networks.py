@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from luigi_sinks.lineage.network import (
-    SECOND,
     Attempt,
     DatasetNode,
     Flow,
@@ -15,6 +14,7 @@ from luigi_sinks.lineage.network import (
     Step,
     VersionNode,
 )
+from luigi_sinks.recording.clock import SECOND
 from luigi_sinks.recording.events import Check, Column
 
 NOW = 1_795_806_000 * SECOND

@@ -22,8 +22,9 @@ from rich.table import Table
 import source
 from luigi_sinks import CopyTask, Record, audit, recording
 from luigi_sinks.cli.app import app
-from luigi_sinks.lineage import lookup, questions
+from luigi_sinks.lineage import lookup
 from luigi_sinks.lineage.ask import asking, connection_settings
+from luigi_sinks.lineage.questions import job_runs
 from luigi_sinks.recording import settings
 from luigi_sinks.testing import servers
 from luigi_sinks.versions import roll_back
@@ -210,7 +211,7 @@ def show_lineage(sinks: str) -> None:
 def first_run(job: str) -> str:
     """Return the id of the first run of a job: the last one only loaded once more."""
     with asking(connection_settings(settings.read())) as ask:
-        return questions.runs(ask, lookup.job(ask, job))[-1].key
+        return job_runs.runs(ask, lookup.job(ask, job))[-1].key
 
 
 def command(line: str) -> None:

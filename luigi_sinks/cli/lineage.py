@@ -16,11 +16,22 @@ from luigi_sinks.cli import lineage_tables as tables
 from luigi_sinks.cli.console import WRONG, err, out, reporting
 from luigi_sinks.cli.lineage_text import as_json, parse
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.lineage import flush, lateness, lookup, mermaid, page, questions, snapshot
+from luigi_sinks.lineage import flush, lookup, mermaid, page, snapshot
 from luigi_sinks.lineage.ask import Ask, asking, connection_settings
 from luigi_sinks.lineage.flush import Report
-from luigi_sinks.lineage.lateness import Lateness
-from luigi_sinks.lineage.questions import Related
+from luigi_sinks.lineage.questions import (
+    comparison,
+    durations,
+    heads,
+    job_runs,
+    lateness,
+    relations,
+    staleness,
+    writers,
+)
+from luigi_sinks.lineage.questions.lateness import Lateness
+from luigi_sinks.lineage.questions.relations import Related
+from luigi_sinks.recording import clock
 from luigi_sinks.recording import settings as recording
 
 app = typer.Typer(
@@ -80,7 +91,7 @@ def upstream(
     """Show what feeds a dataset or job, or exactly what went into a version or run."""
     with _asking() as ask:
         start = _start(ask, of, as_of=as_of, version=version, run=run, partition=partition, versions=versions)
-        answer = questions.upstream_of(ask, start, versions=versions) if start else _flows(ask, questions.upstream, of)
+        answer = relations.upstream_of(ask, start, versions=versions) if start else _flows(ask, relations.upstream, of)
     _show(answer, tables.of_related(answer, "upstream"), json=json, drawing=_flowchart(answer) if drawn else "")
 
 
@@ -99,8 +110,8 @@ def downstream(
     """Show what a dataset or job feeds, or exactly what a version or run went into."""
     with _asking() as ask:
         start = _start(ask, of, as_of=as_of, version=version, run=run, partition=partition, versions=versions)
-        way = questions.downstream
-        answer = questions.downstream_of(ask, start, versions=versions) if start else _flows(ask, way, of)
+        way = relations.downstream
+        answer = relations.downstream_of(ask, start, versions=versions) if start else _flows(ask, way, of)
     _show(answer, tables.of_related(answer, "downstream"), json=json, drawing=_flowchart(answer) if drawn else "")
 
 
@@ -121,8 +132,8 @@ def _start(ask: Ask, of: str, *, as_of: str, version: str, run: str, partition: 
     if not (as_of or partition or versions):
         return ""
     dataset = lookup.dataset(ask, of)
-    time = parse(as_of) if as_of else questions.now()
-    found = questions.head(ask, dataset, as_of=time, partition=partition or None)
+    time = parse(as_of) if as_of else clock.now()
+    found = heads.head(ask, dataset, as_of=time, partition=partition or None)
     if not found:
         raise BadSetting(f"{dataset} had no version {'then' if as_of else 'yet'}")
     return found
@@ -137,7 +148,7 @@ def why_late(
     fail: Fail = False,
 ) -> None:
     """Show which waiting, failed and running time made a run end when it did, back to the start of its build."""
-    now = questions.now()
+    now = clock.now()
     with _asking() as ask:
         answer = _lateness(ask, run, now)
     _show(answer, tables.of_lateness(answer), json=json, drawing=mermaid.gantt(answer.path, now) if drawn else "")
@@ -157,9 +168,9 @@ def _lateness(ask: Ask, text: str, now: int) -> Lateness:
 def stale(json: Json = False, fail: Fail = False) -> None:
     """Show datasets that are older than was promised by `max_age`, who reads them, and which tasks wait."""
     known = recording.read()
-    now = questions.now()
+    now = clock.now()
     with _asking() as ask:
-        answer = questions.stale(ask, now, max_age=known.max_age if known else 0.0)
+        answer = staleness.stale(ask, now, max_age=known.max_age if known else 0.0)
     _show(answer, tables.of_stale(answer, now), json=json)
     if fail and answer:
         raise typer.Exit(WRONG)
@@ -174,9 +185,9 @@ def slow(
     fail: Fail = False,
 ) -> None:
     """Show jobs whose runs take very different times, and their longest runs."""
-    begin = parse(since) if since else questions.now() - _DEFAULT_DAYS * questions.DAY
+    begin = parse(since) if since else clock.now() - _DEFAULT_DAYS * clock.DAY
     with _asking() as ask:
-        answer = questions.slow(ask, begin, ratio=ratio)
+        answer = durations.slow(ask, begin, ratio=ratio)
     _show(answer, tables.of_slow(answer, ratio), json=json)
     if fail and answer:
         raise typer.Exit(WRONG)
@@ -191,7 +202,7 @@ def runs(
 ) -> None:
     """Show the last runs of a job, the newest first."""
     with _asking() as ask:
-        answer = questions.runs(ask, lookup.job(ask, job), most=most)
+        answer = job_runs.runs(ask, lookup.job(ask, job), most=most)
     _show(answer, tables.of_runs(answer), json=json)
 
 
@@ -202,7 +213,7 @@ def who_wrote(
 ) -> None:
     """Show which run wrote a version, with which parameters and code."""
     with _asking() as ask:
-        answer = questions.who_wrote(ask, lookup.version(ask, version))
+        answer = writers.who_wrote(ask, lookup.version(ask, version))
     _show(answer, tables.of_writer(answer), json=json)
 
 
@@ -215,7 +226,7 @@ def diff(
 ) -> None:
     """Show how two runs differ: in what they read, in their parameters, and in their code."""
     with _asking() as ask:
-        answer = questions.diff(ask, lookup.run(ask, before), lookup.run(ask, after))
+        answer = comparison.diff(ask, lookup.run(ask, before), lookup.run(ask, after))
     _show(answer, tables.of_difference(answer), json=json)
 
 
@@ -228,7 +239,7 @@ def write_page(
     title: Annotated[str, typer.Option(help="The page's title.")] = "Lineage",
 ) -> None:
     """Write one HTML file that shows all datasets and jobs, and how they are; it fetches nothing."""
-    max_age, now = recording.read().max_age, questions.now()
+    max_age, now = recording.read().max_age, clock.now()
     with _asking() as ask:
         found = snapshot.network(ask, now=now, as_of=parse(as_of) if as_of else 0, max_age=max_age)
         path = _lateness(ask, run, now).path if run else ()

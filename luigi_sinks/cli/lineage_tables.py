@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from luigi_sinks.cli.lineage_text import shown, table, took
-from luigi_sinks.lineage.lateness import Lateness
-from luigi_sinks.lineage.network import SECOND, RunNode, Step
-from luigi_sinks.lineage.questions import Difference, Related, Slow, Stale, Writer
+from luigi_sinks.lineage.network import RunNode, Step
+from luigi_sinks.lineage.questions.comparison import Difference
+from luigi_sinks.lineage.questions.durations import Slow
+from luigi_sinks.lineage.questions.lateness import Lateness
+from luigi_sinks.lineage.questions.relations import Related
+from luigi_sinks.lineage.questions.staleness import Stale
+from luigi_sinks.lineage.questions.writers import Writer
+from luigi_sinks.recording.clock import SECOND
 from luigi_sinks.recording.events import Ended
 
 

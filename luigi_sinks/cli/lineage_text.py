@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from luigi_sinks import unseen
 from luigi_sinks.errors import BadSetting
+from luigi_sinks.recording import clock
 
 TIMES = frozenset(
     (
@@ -60,12 +61,7 @@ def _iso(value: int | tuple[int, ...]) -> str | list[str | None] | None:
 
 
 def _iso_of(at: int) -> str | None:
-    return moment(at).isoformat().replace("+00:00", "Z") if at else None
-
-
-def moment(at: int) -> datetime:
-    """Return a time as a datetime."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
+    return clock.iso(clock.moment(at)) if at else None
 
 
 def shown(at: int) -> str:
@@ -76,7 +72,7 @@ def shown(at: int) -> str:
         '2023-11-14 22:13:20Z'
 
     """
-    return f"{moment(at):%Y-%m-%d %H:%M:%SZ}" if at else ""
+    return f"{clock.moment(at):%Y-%m-%d %H:%M:%SZ}" if at else ""
 
 
 def took(seconds: float) -> str:
@@ -105,8 +101,6 @@ def parse(text: str) -> int:
 
     """
     try:
-        found = datetime.fromisoformat(text)
+        return clock.counted(datetime.fromisoformat(text))
     except ValueError:
         raise BadSetting(f"{text!r} is not a time; write it as 2026-11-27 or 2026-11-27T06:00:00+01:00") from None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return round((found - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))

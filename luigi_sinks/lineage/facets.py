@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from urllib.parse import quote
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from luigi_sinks.errors import NotInstalled
+from luigi_sinks.recording import clock
 from luigi_sinks.recording.events import Dataset, End, Ended, Read, Start, Write
 from luigi_sinks.version import WHOLE
 
@@ -104,17 +105,6 @@ def _is_uuid(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def moment(microseconds: int) -> str:
-    """Return a time as OpenLineage writes it.
-
-    Example:
-        >>> moment(1_764_270_000_000_001)
-        '2025-11-27T19:00:00.000001Z'
-
-    """
-    return _instant(datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds))
 
 
 def of_run(start: Start | None, end: End | None) -> dict[str, RunFacet]:
@@ -241,7 +231,7 @@ def _nominal_time(start: Start) -> spec.nominal_time_run.NominalTimeRunFacet | N
     kind = spec.nominal_time_run.NominalTimeRunFacet
     try:
         begins, ends = _interval(start.period)
-        return _new(kind, nominalStartTime=_instant(begins), nominalEndTime=_instant(ends) if ends else None)
+        return _new(kind, nominalStartTime=clock.iso(begins), nominalEndTime=clock.iso(ends) if ends else None)
     except (ValueError, OverflowError):  # no date, or one at an end of the calendar
         return None
 
@@ -261,12 +251,6 @@ def _interval(period: str) -> tuple[datetime, datetime | None]:
         return begins, begins.replace(year=begins.year + 1)
     begins = datetime.fromisoformat(period)
     return begins, begins + timedelta(days=7) if re.fullmatch(r"\d{4}-W\d\d", period) else None
-
-
-def _instant(time: datetime) -> str:
-    """Return a time in UTC; one without a zone is taken to be in UTC."""
-    known = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    return known.isoformat().replace("+00:00", "Z")
 
 
 def _engine(start: Start) -> spec.processing_engine_run.ProcessingEngineRunFacet | None:

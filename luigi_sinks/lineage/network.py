@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from luigi_sinks.recording.clock import SECOND
 from luigi_sinks.recording.events import Check, Column
-
-SECOND = 1_000_000
-"""The microseconds of a second."""
 
 
 @dataclass(frozen=True)

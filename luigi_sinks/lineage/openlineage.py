@@ -13,6 +13,7 @@ from luigi_sinks.limit import UNLIMITED, within
 from luigi_sinks.lineage import facets
 from luigi_sinks.lineage.destinations import Part
 from luigi_sinks.lineage.endpoint import Endpoint, Unacceptable
+from luigi_sinks.recording import clock
 from luigi_sinks.recording.events import Certainty, Dataset, End, Ended, Event, Job, Read, Start, Write
 from luigi_sinks.recording.settings import LineageSettings
 
@@ -125,7 +126,7 @@ def more(run: KnownRun, job: Job) -> spec.RunEvent:
 def _event(kind: spec.RunState, at: int, run: KnownRun, job: Job) -> spec.RunEvent:
     return spec.RunEvent(
         eventType=kind,
-        eventTime=facets.moment(at),
+        eventTime=clock.iso(clock.moment(at)),
         producer=facets.PRODUCER,
         run=spec.Run(facets.run_id(run.id), facets.of_run(run.start, run.end)),
         job=spec.Job(job.namespace, job.name, facets.of_job(run.start)),

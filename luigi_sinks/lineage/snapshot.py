@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from luigi_sinks.lineage import lateness, questions
 from luigi_sinks.lineage.ask import Ask
 from luigi_sinks.lineage.network import DatasetNode, Flow, JobNode, Network, RunNode, VersionNode
+from luigi_sinks.lineage.questions import flows, heads, job_runs, lateness, staleness
+from luigi_sinks.lineage.questions.flows import FLOW
 from luigi_sinks.recording.events import Check, Column
 
 _VERSIONS = """
@@ -48,12 +49,10 @@ RETURN j.key AS key, j.namespace AS namespace, j.name AS name, coalesce(j.owner,
        coalesce(p50, 0.0) AS p50, coalesce(p95, 0.0) AS p95,
        COUNT { MATCH (r:LineageRun {job: j.key}) WHERE r.started <= $as_of } AS runs_count
 ORDER BY key"""
-_FLOWS = """
-MATCH (j:LineageJob)-[f:READS]->(d:LineageDataset) WHERE f.first <= $as_of
-RETURN 'READS' AS type, j.key AS start, d.key AS end, f.first AS first, f.last AS last, f.observed AS observed
+_FLOWS = f"""
+MATCH (u:LineageJob)-[f:READS]->(w:LineageDataset) WHERE f.first <= $as_of {FLOW}
 UNION ALL
-MATCH (d:LineageDataset)-[f:FROM]->(j:LineageJob) WHERE f.first <= $as_of
-RETURN 'FROM' AS type, d.key AS start, j.key AS end, f.first AS first, f.last AS last, f.observed AS observed"""
+MATCH (u:LineageDataset)-[f:FROM]->(w:LineageJob) WHERE f.first <= $as_of {FLOW}"""
 
 
 def network(ask: Ask, *, now: int, as_of: int = 0, run: str = "", max_age: float = 0.0, most: int = 20) -> Network:
@@ -63,7 +62,7 @@ def network(ask: Ask, *, now: int, as_of: int = 0, run: str = "", max_age: float
     datasets for which nothing else is promised.
     """
     as_of = as_of or now
-    reads, writes = questions.flows(ask(_FLOWS, as_of=as_of))
+    reads, writes = flows.split(ask(_FLOWS, as_of=as_of))
     path = lateness.why_late(ask, run, now).path if run else ()
     return Network(
         as_of,
@@ -77,8 +76,8 @@ def network(ask: Ask, *, now: int, as_of: int = 0, run: str = "", max_age: float
 
 def _datasets(ask: Ask, as_of: int, max_age: float, most: int, writes: Iterable[Flow]) -> Iterator[DatasetNode]:
     versions = _versions(ask, as_of, most)
-    updated = questions.updated(ask, as_of)
-    promised = questions.promised(ask, max_age)
+    updated = heads.updated(ask, as_of)
+    promised = staleness.promised(ask, max_age)
     last = {flow.dataset: min(flow.last, as_of) for flow in sorted(writes, key=lambda flow: flow.last)}
     for row in ask(_DATASETS, as_of=as_of):
         key, columns = row["key"], row.pop("columns")
@@ -115,4 +114,4 @@ def _run(row: Mapping[str, Any], as_of: int) -> RunNode:
     if not 0 < ended <= as_of:
         return RunNode(row["key"], row["task"] or "", started)
     found = RunNode(row["key"], row["task"] or "", started, ended, row["outcome"], row["error"] or "")
-    return replace(found, error=questions.cause(row["interruptions"] or (), found) or found.error)
+    return replace(found, error=job_runs.cause(row["interruptions"] or (), found) or found.error)

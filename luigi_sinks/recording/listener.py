@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from luigi_sinks import events as told
 from luigi_sinks.events import Action, Outcome
-from luigi_sinks.recording import recorder, runs
+from luigi_sinks.recording import clock, recorder, runs
 from luigi_sinks.recording.events import Certainty, Check, Column, Dataset, Event, Publication, Read, Removal, Write
 
 
@@ -27,7 +27,7 @@ def _read(event: told.Event) -> Read | None:
         return None
     run.observed.add(_dataset(event))
     return Read(
-        at=runs.now(),
+        at=clock.now(),
         run=run.id,
         job=run.task.job,
         dataset=_dataset(event),
@@ -45,7 +45,7 @@ def _write(event: told.Event) -> Write | None:
     if run is None:
         return None
     return Write(
-        at=runs.now(),
+        at=clock.now(),
         run=run.id,
         job=run.task.job,
         dataset=_dataset(event),
@@ -66,7 +66,7 @@ def _write(event: told.Event) -> Write | None:
 
 def _publication(event: told.Event) -> Publication:
     return Publication(
-        at=runs.now(),
+        at=clock.now(),
         dataset=_dataset(event),
         partition=event.version.partition,
         version=event.version.id,
@@ -78,7 +78,7 @@ def _publication(event: told.Event) -> Publication:
 
 def _removal(event: told.Event) -> Removal:
     version = event.version
-    return Removal(at=runs.now(), dataset=_dataset(event), partition=version.partition, version=version.id)
+    return Removal(at=clock.now(), dataset=_dataset(event), partition=version.partition, version=version.id)
 
 
 def _dataset(event: told.Event) -> Dataset:

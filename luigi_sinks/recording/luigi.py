@@ -32,6 +32,7 @@ from luigi_sinks import leaks
 from luigi_sinks.process import started
 from luigi_sinks.recording import (
     checkout,
+    clock,
     luigi_targets,  # noqa: F401 - registers the names of Luigi's targets
     masking,
     recorder,
@@ -228,7 +229,7 @@ def _recording(record: Callable[[Recorder, Any, Any], None]) -> Callable[[Any, A
 
 
 def _need(active: Recorder, task: Any, required: Any) -> None:
-    active.append(Need(at=runs.now(), task=_named(task, active), needs=_named(required, active)))
+    active.append(Need(at=clock.now(), task=_named(task, active), needs=_named(required, active)))
 
 
 def _killed(active: Recorder, task: Any, said: Any) -> None:
@@ -242,7 +243,7 @@ def _timed_out(active: Recorder, task: Any, _: Any) -> None:
 
 def _interrupted(active: Recorder, task: Any, cause: str) -> None:
     """Record an interruption once: Luigi tells of it again and again until it comes to handle it."""
-    at, name = runs.now(), _named(task, active)
+    at, name = clock.now(), _named(task, active)
     is_new = at - _interruptions.get(name, 0) > _SAME_INTERRUPTION
     _interruptions[name] = at
     if is_new:

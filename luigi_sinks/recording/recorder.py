@@ -6,7 +6,6 @@ import atexit
 import logging
 import multiprocessing
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from functools import cache
 from importlib import import_module
 
 from luigi_sinks import config
-from luigi_sinks.recording import settings
+from luigi_sinks.recording import clock, settings
 from luigi_sinks.recording.events import Event
 from luigi_sinks.recording.settings import LineageSettings
 from luigi_sinks.recording.spool import Spool, files, sweep
@@ -65,7 +64,7 @@ config.when_replaced(active.cache_clear)
 
 @cache
 def _deliver_at_exit() -> None:
-    atexit.register(_deliver, os.getpid(), f"{time.time_ns() // 1000:016d}")
+    atexit.register(_deliver, os.getpid(), f"{clock.now():016d}")
 
 
 def _deliver(pid: int, since: str) -> None:

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from luigi_sinks.errors import public_message
-from luigi_sinks.recording import masking, recorder, targets
+from luigi_sinks.recording import clock, masking, recorder, targets
 from luigi_sinks.recording.events import Certainty, Dataset, End, Ended, Event, Job, Need, Read, Start, Task, Write
 from luigi_sinks.recording.recorder import Recorder
 from luigi_sinks.recording.targets import Named
@@ -29,11 +29,6 @@ _MOST_VERSIONS = 100
 
 _MOST_REQUIRED = 500
 """Tasks that an `End` names, so that it fits into what is kept for ends; the others get a `Need` each."""
-
-
-def now() -> int:
-    """Return the time in microseconds since 1970."""
-    return time.time_ns() // 1000
 
 
 def new_id() -> str:
@@ -84,7 +79,7 @@ class Run:
         """Record the start; `facts` are further fields of `Start`."""
         here: Any = {"host": socket.gethostname(), "pid": os.getpid()}
         of_task: Any = {"task": self.task, "owner": self.owner, "max_age": self.max_age}
-        self._append(Start(at=now(), run=self.id, **of_task, **here, **facts))
+        self._append(Start(at=clock.now(), run=self.id, **of_task, **here, **facts))
 
     @_harmless
     def reads(self, *inputs: Any) -> None:
@@ -112,7 +107,7 @@ class Run:
 
     @_harmless
     def _record_declared(self) -> None:
-        known: Any = {"at": now(), "run": self.id, "job": self.task.job, "certainty": Certainty.DECLARED}
+        known: Any = {"at": clock.now(), "run": self.id, "job": self.task.job, "certainty": Certainty.DECLARED}
         for found, version in self._inputs.values():
             if not found.is_versioned or found.dataset not in self.observed:
                 self._append(Read(dataset=self._safe(found.dataset), version=version, **known))
@@ -125,7 +120,7 @@ class Run:
     @_harmless
     def _record_end(self, outcome: Ended, requires: Sequence[Task]) -> None:
         assert self.recorder is not None
-        at, first = now(), tuple(requires[:_MOST_REQUIRED])
+        at, first = clock.now(), tuple(requires[:_MOST_REQUIRED])
         for task in requires[_MOST_REQUIRED:]:
             self._append(Need(at=at, task=self.task, needs=task))
         error = {"error": self._error, "message": self._message}

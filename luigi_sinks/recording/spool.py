@@ -30,6 +30,7 @@ import msgspec
 from luigi_sinks import private_files
 from luigi_sinks.errors import SinkError
 from luigi_sinks.plain import plain
+from luigi_sinks.recording import clock
 from luigi_sinks.recording.events import FORMAT, End, Event, Lost
 
 _log = logging.getLogger("luigi_sinks.lineage")
@@ -130,7 +131,7 @@ class Spool:
             return
         if is_last or self._lost >= 2 * self._told or (self._size() or 0) < self._room:
             self._open()
-            self._write(Lost(at=_now(), spool=self._name, count=self._lost), self._most)
+            self._write(Lost(at=clock.now(), spool=self._name, count=self._lost), self._most)
             self._told = self._lost
 
     def _warn(self, error: Exception) -> None:
@@ -167,13 +168,13 @@ class Spool:
     def _make(self) -> None:
         """Make a file, and lock it before it has the name by which others look for it."""
         private_files.make_folder(self.folder)
-        name = f"{_now():016d}-{os.getpid()}-{secrets.token_hex(4)}"
+        name = f"{clock.now():016d}-{os.getpid()}-{secrets.token_hex(4)}"
         new, path = self.folder / f"{name}{_NEW}", self.folder / f"{name}{_SUFFIX}"
         how = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(new, how, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            _append(file, 0, _line(Header(FORMAT, socket.gethostname(), os.getpid(), _now())))
+            _append(file, 0, _line(Header(FORMAT, socket.gethostname(), os.getpid(), clock.now())))
             new.rename(path)
         except BaseException:
             os.close(file)
@@ -306,7 +307,3 @@ def _append(file: int, size: int, line: bytes) -> None:
     if written != len(line):
         os.ftruncate(file, size)
         raise OSError("there is no space for a whole line; free disk space")
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

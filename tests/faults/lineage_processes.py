@@ -16,6 +16,7 @@ from luigi_sinks import config
 from luigi_sinks.lineage import flush
 from luigi_sinks.lineage.destinations import ToNeo4j
 from luigi_sinks.neo4j import errors
+from luigi_sinks.recording import clock
 from luigi_sinks.recording import settings as recording
 from luigi_sinks.recording.events import Certainty, Dataset, End, Ended, Event, Job, Read, Start, Task, Write
 from luigi_sinks.recording.settings import LineageSettings
@@ -71,17 +72,13 @@ def _write(folder: Path, name: str, number: int) -> None:
             run = f"{number}_{count}.{name}"
             about: dict[str, Any] = {"run": run, "job": job, "dataset": dataset, "certainty": Certainty.DECLARED}
             noted.write(f"intend {run}\n".encode())
-            spool.append(Start(at=_now(), run=run, task=Task(job, f"Load_{number}_{count}_{name}")))
+            spool.append(Start(at=clock.now(), run=run, task=Task(job, f"Load_{number}_{count}_{name}")))
             noted.write(f"begin {run}\n".encode())
-            spool.append(Read(at=_now(), version=f"m{count}s{number}", **about))
-            spool.append(Write(at=_now(), version=f"m{count + 1}s{number}", **about))
-            spool.append(End(at=_now(), run=run, outcome=Ended.COMPLETE))
+            spool.append(Read(at=clock.now(), version=f"m{count}s{number}", **about))
+            spool.append(Write(at=clock.now(), version=f"m{count + 1}s{number}", **about))
+            spool.append(End(at=clock.now(), run=run, outcome=Ended.COMPLETE))
             noted.write(f"end {run}\n".encode())
             time.sleep(0.002)
-
-
-def _now() -> int:
-    return time.time_ns() // 1000
 
 
 def _flush(sections: dict[str, dict[str, str]], folder: Path, size: int, is_following: bool) -> None:

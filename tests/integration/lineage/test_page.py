@@ -7,7 +7,8 @@ from itertools import combinations, pairwise
 import pytest
 
 from luigi_sinks.lineage import page
-from luigi_sinks.lineage.network import SECOND, DatasetNode, Flow, JobNode, Network, Step, VersionNode
+from luigi_sinks.lineage.network import DatasetNode, Flow, JobNode, Network, Step, VersionNode
+from luigi_sinks.recording.clock import SECOND
 from tests.browser import browser
 from tests.networks import DAY, HOUR, NOW, network, team
 

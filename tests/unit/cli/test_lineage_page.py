@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from luigi_sinks.cli import lineage
 from luigi_sinks.cli.app import app
-from luigi_sinks.lineage.lateness import Lateness
+from luigi_sinks.lineage.questions.lateness import Lateness
 from tests.networks import NOW, team
 
 

@@ -7,7 +7,7 @@ import pytest
 from luigi_sinks import BadSetting
 from luigi_sinks.cli.lineage_text import as_json, parse, shown, table, took
 from luigi_sinks.lineage.network import RunNode
-from luigi_sinks.lineage.questions import Reader, Stale
+from luigi_sinks.lineage.questions.staleness import Reader, Stale
 
 AT = 1_700_000_000_000_000
 

@@ -3,7 +3,8 @@
 import re
 
 from luigi_sinks.lineage import mermaid
-from luigi_sinks.lineage.network import SECOND, Attempt, Flow, Step
+from luigi_sinks.lineage.network import Attempt, Flow, Step
+from luigi_sinks.recording.clock import SECOND
 from luigi_sinks.recording.events import Ended
 
 MEAN = 'a"b];style n0 fill:red\n%%{init: {}}%%<script>'

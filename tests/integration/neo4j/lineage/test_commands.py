@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from luigi_sinks.cli.app import app
-from luigi_sinks.cli.lineage_text import moment
-from luigi_sinks.lineage import graph, questions
+from luigi_sinks.lineage import graph
+from luigi_sinks.lineage.questions import relations
 from luigi_sinks.neo4j.connection import alone
-from luigi_sinks.recording import recorder, run
+from luigi_sinks.recording import clock, recorder, run
 from luigi_sinks.recording.events import End, Ended, Job, Start, Task
 from tests.lineage_graph import forget
 from tests.lineage_history import DAY, SECOND, History
@@ -72,7 +72,7 @@ def test_downstream_of_a_job_is_found_by_its_name(lineage, history, model):
 
 def test_upstream_as_of_a_time_is_of_the_version_that_was_the_head_then(lineage, history, model, last):
     as_of = history.epoch + 5 * DAY
-    printed = json.loads(lineage("upstream", name_of(last), "--as-of", moment(as_of).isoformat(), "--json"))
+    printed = json.loads(lineage("upstream", name_of(last), "--as-of", clock.moment(as_of).isoformat(), "--json"))
     version = model.newest_head(dataset_key(last.dataset), as_of)
     assert printed["of"] == version
     assert {each["dataset"] for each in printed["datasets"]} == {
@@ -207,5 +207,5 @@ def test_prune_counts_before_it_deletes(lineage):
 
 def test_answers_are_those_of_the_functions(lineage, settings, last):
     printed = json.loads(lineage("upstream", name_of(last), "--json"))
-    answer = questions.upstream(alone(settings), dataset_key(last.dataset))
+    answer = relations.upstream(alone(settings), dataset_key(last.dataset))
     assert [each["dataset"] for each in printed["datasets"]] == [each.dataset for each in answer.datasets]

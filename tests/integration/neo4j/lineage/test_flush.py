@@ -8,8 +8,9 @@ import pytest
 from luigi.configuration import get_config
 
 from luigi_sinks import Origin, load, versions
-from luigi_sinks.lineage import graph, questions
+from luigi_sinks.lineage import graph
 from luigi_sinks.lineage.flush import flush_once
+from luigi_sinks.lineage.questions import heads, job_runs, writers
 from luigi_sinks.neo4j import Graph, Neo4jSink, Node, connection
 from luigi_sinks.neo4j.connection import alone
 from luigi_sinks.recording import recorder, run, spool
@@ -53,11 +54,11 @@ def loaded(sink, partition):
     return sink.head(partition).version
 
 
-def heads(ask, sink):
+def heads_of(ask, sink):
     """Return the heads of a dataset in the lineage, by partition."""
     found = {}
     for partition in sink.heads():
-        key = questions.head(ask, str(sink.location), partition=partition)
+        key = heads.head(ask, str(sink.location), partition=partition)
         found[partition] = key.rsplit("#", 1)[1]
     return found
 
@@ -70,7 +71,7 @@ def test_a_load_is_known_by_its_run_its_version_and_its_head(lineage, ask, sink,
     version = loaded(sink, "jan")
     report = flush_once(lineage)
     assert report.is_complete, report
-    answer = questions.who_wrote(ask, graph.version_key(sink.location, "jan", version.id))
+    answer = writers.who_wrote(ask, graph.version_key(sink.location, "jan", version.id))
     assert (answer.job, answer.owner, answer.outcome) == (f"{namespace}/Load", "flight_ops", "complete")
     assert (answer.rows, answer.params, len(answer.published)) == (1, {"partition": "jan"}, 1)
 
@@ -81,12 +82,12 @@ def test_after_rollback_and_prune_the_heads_are_those_of_the_registry(lineage, a
     versions.roll_back(sink, first)
     versions.prune(sink, third, min_age=timedelta(0))
     flush_once(lineage)
-    assert heads(ask, sink) == registered(sink)
-    assert heads(ask, sink)["jan"] == first.id
-    assert questions.who_wrote(ask, graph.version_key(sink.location, "jan", third.id)).removed > 0
+    assert heads_of(ask, sink) == registered(sink)
+    assert heads_of(ask, sink)["jan"] == first.id
+    assert writers.who_wrote(ask, graph.version_key(sink.location, "jan", third.id)).removed > 0
     loaded(sink, "jan")
     flush_once(lineage)
-    assert heads(ask, sink) == registered(sink)
+    assert heads_of(ask, sink) == registered(sink)
 
 
 def test_while_neo4j_is_down_nothing_is_lost_and_it_is_delivered_when_it_is_up(
@@ -104,7 +105,7 @@ def test_while_neo4j_is_down_nothing_is_lost_and_it_is_delivered_when_it_is_up(
     assert dump(ask, namespace) == {"nodes": [], "edges": []}
     assert get_config()["luigi_sinks.neo4j"]["port"] == up
     assert flush_once(lineage).is_complete
-    assert len(questions.runs(ask, f"{namespace}/Report")) == 3
+    assert len(job_runs.runs(ask, f"{namespace}/Report")) == 3
 
 
 def _unused_port():

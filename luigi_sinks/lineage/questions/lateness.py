@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from luigi_sinks.errors import BadSetting
 from luigi_sinks.lineage.ask import Ask
-from luigi_sinks.lineage.network import SECOND, Attempt, RunNode, Step
-from luigi_sinks.lineage.questions import DAY, cause
+from luigi_sinks.lineage.network import Attempt, RunNode, Step
+from luigi_sinks.lineage.questions.job_runs import cause
+from luigi_sinks.lineage.questions.rows import only
+from luigi_sinks.recording.clock import DAY, SECOND
 from luigi_sinks.recording.events import Ended
 
 CLOCKS = 5 * SECOND
@@ -246,6 +247,4 @@ def _waits(path: Iterable[tuple[Step, int]]) -> list[dict[str, Any]]:
 
 
 def _only(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
-    if not rows:
-        raise BadSetting(f"nothing is known of {key!r} in the lineage")
-    return rows[0]
+    return only(rows, f"nothing is known of {key!r} in the lineage")

@@ -4,7 +4,8 @@ import secrets
 
 import pytest
 
-from luigi_sinks.lineage import graph, pruning, questions
+from luigi_sinks.lineage import graph, pruning
+from luigi_sinks.lineage.questions import heads, job_runs, relations, writers
 from luigi_sinks.neo4j.connection import alone
 from tests.lineage_graph import dump, forget
 from tests.lineage_history import DAY, History
@@ -54,13 +55,13 @@ def test_old_runs_versions_and_tasks_go_and_later_ones_stay(ask, settings, histo
 
 
 def test_heads_and_who_wrote_them_stay(ask, history, pruned):
-    heads = {key: questions.head(ask, key) for key in (dataset_key(made.dataset) for made in history.made)}
-    parts = {key: Model(history.events).publications[key] for key in heads}
+    before = {key: heads.head(ask, key) for key in (dataset_key(made.dataset) for made in history.made)}
+    parts = {key: Model(history.events).publications[key] for key in before}
     pruned()
-    for key, head in heads.items():
-        assert questions.head(ask, key) == head
-        assert questions.who_wrote(ask, head).run
-        assert all(questions.head(ask, key, partition=partition) for partition in parts[key])
+    for key, head in before.items():
+        assert heads.head(ask, key) == head
+        assert writers.who_wrote(ask, head).run
+        assert all(heads.head(ask, key, partition=partition) for partition in parts[key])
 
 
 def test_pruning_twice_deletes_nothing_more(settings, history, pruned):
@@ -72,8 +73,8 @@ def test_questions_about_what_stays_are_answered(ask, history, pruned):
     pruned()
     model = Model(history.events)
     runs = model.runs(job_key(history.made[-1].job))
-    assert [run.key for run in questions.runs(ask, job_key(history.made[-1].job))][:3] == runs[:3]
-    assert questions.upstream_of(ask, runs[0]).datasets
+    assert [run.key for run in job_runs.runs(ask, job_key(history.made[-1].job))][:3] == runs[:3]
+    assert relations.upstream_of(ask, runs[0]).datasets
 
 
 def test_what_comes_later_is_written_as_before(ask, settings, history, pruned):

@@ -1,0 +1,39 @@
+"""Which version of a dataset readers see, or saw at a time."""
+
+from __future__ import annotations
+
+from luigi_sinks.lineage.ask import Ask
+
+FOREVER = 1 << 62
+"""Later than any time."""
+
+_HEAD = """
+MATCH (d:LineageDataset {key: $key})<-[:OF]-(s:LineageSlot)-[p:PUBLISHED]->(v:LineageVersion)
+WHERE p.at <= $as_of AND ($partition IS NULL OR s.key = $key + '#' + $partition)
+WITH s, p, v ORDER BY p.epoch DESC, p.at DESC
+WITH s, collect([v.key, p.at])[0] AS head
+RETURN head[0] AS key ORDER BY head[1] DESC, key DESC LIMIT 1"""
+_NEWEST = """
+MATCH (d:LineageDataset {key: $key})<-[:OF]-(v:LineageVersion)
+WHERE v.written <= $as_of AND ($partition IS NULL OR v.key STARTS WITH $key + '#' + $partition + '#')
+RETURN v.key AS key ORDER BY v.written DESC, key DESC LIMIT 1"""
+_UPDATED = """
+MATCH (d:LineageDataset)<-[:OF]-(s:LineageSlot)-[p:PUBLISHED]->(v:LineageVersion) WHERE p.at <= $as_of
+WITH d, s, max([p.epoch, p.at, coalesce(v.written, p.at)]) AS head
+RETURN d.key AS key, max(head[2]) AS updated"""
+
+
+def head(ask: Ask, dataset: str, *, as_of: int = FOREVER, partition: str | None = None) -> str:
+    """Return the version of a dataset that readers saw at a time, an empty string if there was none.
+
+    Of several partitions it is the one whose head was published last. Of a dataset that is not
+    published in versions it is the version that was written last.
+    """
+    asked = {"key": dataset, "as_of": as_of, "partition": partition}
+    found = ask(_HEAD, **asked) or ask(_NEWEST, **asked)
+    return str(found[0]["key"]) if found else ""
+
+
+def updated(ask: Ask, as_of: int) -> dict[str, int]:
+    """Return when the newest data were written that readers of each dataset saw at a time, if it has heads."""
+    return {row["key"]: row["updated"] for row in ask(_UPDATED, as_of=as_of)}
