@@ -230,9 +230,7 @@ def _told(ask: Ask, path: list[tuple[Step, int]], now: int) -> Lateness:
     jobs = sorted({step.job for step, _ in path})
     usual = {row["job"]: row for row in ask(_USUAL, jobs=jobs, before=first.started or now, last=LAST)}
     took = (first.ended or now) - builds[0] if builds else 0
-    held = {
-        row["run"]: {"held_by": row["job"], "held_by_owner": row["owner"]} for row in ask(_HELD, waits=_waits(path))
-    }
+    held = {row.pop("run"): row for row in ask(_HELD, waits=_waits(path))}
     steps = tuple(replace(step, usual=usual[step.job]["ran"], **held.get(step.run, {})) for step, _ in path)
     return Lateness(steps, took / SECOND, usual[first.job]["took"], usual[first.job]["most"])
 

@@ -1,7 +1,7 @@
 """What is printed of an answer says what held a run up, and what is not known."""
 
 from luigi_sinks.cli import lineage_tables as tables
-from luigi_sinks.lineage.lateness import Lateness
+from luigi_sinks.lineage.questions.lateness import Lateness
 from luigi_sinks.lineage.network import Attempt, RunNode, Step
 
 AT = 1_700_000_000_000_000
