@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from luigi_sinks.cli.lineage_text import shown, table, took
-from luigi_sinks.lineage.network import RunNode, Step
+from luigi_sinks.lineage.lookup import shown as named
+from luigi_sinks.lineage.network import Step
 from luigi_sinks.lineage.questions.comparison import Difference
 from luigi_sinks.lineage.questions.durations import Slow
+from luigi_sinks.lineage.questions.job_runs import JobRun
 from luigi_sinks.lineage.questions.lateness import Lateness
-from luigi_sinks.lineage.questions.relations import Related
+from luigi_sinks.lineage.questions.relations import Related, Use
 from luigi_sinks.lineage.questions.staleness import Stale
 from luigi_sinks.lineage.questions.writers import Writer
 from luigi_sinks.recording.clock import SECOND
 from luigi_sinks.recording.events import Ended
 
 
-def of_related(answer: Related, way: str) -> str:
-    """Return what is upstream or downstream: the versions if they were asked for, else the datasets."""
-    if answer.versions:
-        each = [(x.dataset, _within(x.dataset, x.key), shown(x.written), x.run) for x in answer.versions]
-        return f"{way} of {answer.of}\n{table(('dataset', 'version', 'written', 'run'), each)}"
+def of_upstream(answer: Related) -> str:
+    """Return what is upstream: the versions if they were asked for, else the datasets and the jobs that wrote them."""
     if not answer.datasets:
-        return f"nothing is {way} of {answer.of}"
+        required = f"; it requires {_and(answer.requires)}: ask what is upstream of that" if answer.requires else ""
+        return f"nothing is upstream of {named(answer.of)}{required}"
+    heading = f"upstream of {named(answer.of)}{_starts(answer, 'partitions, as readers see them')}"
+    return f"{heading}\n{_versions(answer) or _datasets(answer, answer.datasets, by='written by')}"
+
+
+def of_downstream(answer: Related) -> str:
+    """Return what is downstream: the versions if they were asked for, else the datasets and the jobs that read them."""
+    if not answer.datasets and not answer.reads:
+        return f"nothing is downstream of {named(answer.of)}"
+    itself = [Use(answer.of)] if any(flow.dataset == answer.of for flow in answer.reads) else []
+    heading = f"downstream of {named(answer.of)}{_starts(answer, 'versions, those written last')}"
+    return f"{heading}\n{_versions(answer) or _datasets(answer, [*itself, *answer.datasets], by='read by')}"
+
+
+def _starts(answer: Related, what: str) -> str:
+    """Return which versions answer for a dataset, or that the answer is by job."""
+    if not answer.starts:
+        return ", by job: of any of its runs"
+    if answer.starts == (answer.of,):
+        return ""
+    one = len(answer.starts) == 1
+    return f", version {_within(answer.of, answer.starts[0])}" if one else f", {len(answer.starts)} {what}"
+
+
+def _versions(answer: Related) -> str:
+    rows = [(named(x.dataset), _within(x.dataset, x.key), shown(x.written), x.run) for x in answer.versions]
+    return table(("dataset", "version", "written", "run"), rows) if rows else ""
+
+
+def _datasets(answer: Related, datasets: Sequence[Use], by: str) -> str:
     jobs: dict[str, list[str]] = {}
-    for flow in answer.writes:
+    for flow in answer.writes if by == "written by" else answer.reads:
         jobs.setdefault(flow.dataset, []).append(flow.job)
     rows = [
-        (x.dataset, str(x.versions or ""), shown(x.oldest), shown(x.newest), ", ".join(jobs.get(x.dataset, ())))
-        for x in answer.datasets
+        (named(x.dataset), x.versions or "", shown(x.oldest), shown(x.newest), ", ".join(jobs.get(x.dataset, ())))
+        for x in datasets
     ]
-    return f"{way} of {answer.of}\n{table(('dataset', 'versions', 'oldest', 'newest', 'written by'), rows)}"
+    return table(("dataset", "versions", "oldest", "newest", by), rows)
 
 
 def _within(dataset: str, version: str) -> str:
@@ -63,7 +92,7 @@ def _failed(step: Step) -> str:
     return f"{took(step.failed)} in {failed}" if failed else ""
 
 
-def _outcome(run: RunNode | Step) -> str:
+def _outcome(run: JobRun | Step) -> str:
     """Return how a run ended; of one that was aborted the end is not known, only when it was last heard of."""
     heard = f" after {shown(run.ended)[-9:]}" if run.outcome == Ended.ABORTED and run.ended else ""
     return (run.outcome or "running") + heard
@@ -130,7 +159,7 @@ def of_stale(answer: Sequence[Stale], now: int) -> str:
     heads = ("dataset", "owner", "updated", "stale for", "read by", "waiting")
     rows = [
         (
-            each.dataset,
+            named(each.dataset),
             each.owner,
             shown(each.updated),
             took((now - each.stale_from) / SECOND),
@@ -153,14 +182,14 @@ def of_slow(answer: Sequence[Slow], ratio: float) -> str:
             each.owner,
             str(each.count),
             *(took(seconds) for seconds in (each.p50, each.p95, each.longest)),
-            each.outliers[0].key if each.outliers else "",
+            each.outliers[0].run if each.outliers else "",
         )
         for each in answer
     ]
     return table(heads, rows)
 
 
-def of_runs(answer: Sequence[RunNode]) -> str:
+def of_runs(answer: Sequence[JobRun]) -> str:
     """Return runs, the newest first."""
     rows = [
         (
@@ -168,12 +197,18 @@ def of_runs(answer: Sequence[RunNode]) -> str:
             took((each.ended - each.started) / SECOND) if each.ended and each.outcome != Ended.ABORTED else "",
             _outcome(each),
             each.error,
+            each.message,
+            _params(each.params),
             each.task,
-            each.key,
+            each.run,
         )
         for each in answer
     ]
-    return table(("started", "took", "outcome", "error", "task", "run"), rows)
+    return table(("started", "took", "outcome", "error", "message", "params", "task", "run"), rows)
+
+
+def _params(params: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in params.items())
 
 
 def of_writer(answer: Writer) -> str:
@@ -181,8 +216,10 @@ def of_writer(answer: Writer) -> str:
     facts = {
         **vars(answer),
         **{name: shown(getattr(answer, name)) for name in ("written", "started", "ended", "removed")},
+        "version": _within(answer.dataset, answer.version),
+        "dataset": named(answer.dataset),
         "published": ", ".join(map(shown, answer.published)),
-        "params": ", ".join(f"{name}={value}" for name, value in answer.params.items()),
+        "params": _params(answer.params),
     }
     head, *rows = ((name, str(value)) for name, value in facts.items() if value)
     return table(head, rows)
@@ -191,7 +228,7 @@ def of_writer(answer: Writer) -> str:
 def of_difference(answer: Difference) -> str:
     """Return what differs between two runs."""
     rows = [
-        (about, change.name, ", ".join(change.before) or "-", ", ".join(change.after) or "-")
+        (about, named(change.name), ", ".join(change.before) or "-", ", ".join(change.after) or "-")
         for about, changes in (("inputs", answer.inputs), ("params", answer.params), ("code", answer.code))
         for change in changes
     ]

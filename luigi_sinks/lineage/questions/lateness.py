@@ -16,7 +16,7 @@ from typing import Any
 
 from luigi_sinks.lineage.ask import Ask
 from luigi_sinks.lineage.network import Attempt, RunNode, Step
-from luigi_sinks.lineage.questions.job_runs import cause
+from luigi_sinks.lineage.questions.job_runs import JobRun, cause
 from luigi_sinks.lineage.questions.rows import only
 from luigi_sinks.recording.clock import DAY, SECOND
 from luigi_sinks.recording.events import Ended
@@ -79,7 +79,7 @@ RETURN t.key AS task, coalesce(j.key, '') AS job, coalesce(j.owner, '') AS owner
            WITH u, r ORDER BY r.started DESC, r.key WITH u, collect(r)[0] AS r
            ORDER BY CASE WHEN r IS NULL THEN 2 WHEN r.outcome IS NULL THEN 0 ELSE 1 END, r.started, u.key LIMIT $most
            RETURN {
-               task: u.key, key: coalesce(r.key, ''), started: coalesce(r.started, 0), ended: coalesce(r.ended, 0),
+               task: u.key, run: coalesce(r.key, ''), started: coalesce(r.started, 0), ended: coalesce(r.ended, 0),
                outcome: coalesce(r.outcome, ''), error: coalesce(r.error, ''),
                interruptions: coalesce(u.interruptions, [])
            }
@@ -107,6 +107,11 @@ OPTIONAL MATCH (t)<-[:OF]-(r:LineageRun)
 WITH t, r ORDER BY t.seen DESC, t.key, r.started DESC, r.key LIMIT 1
 RETURN t.key AS task, coalesce(r.key, '') AS run"""
 
+_LAST_OF_TASK = """
+MATCH (t:LineageTask {key: $task})
+OPTIONAL MATCH (t)<-[:OF]-(r:LineageRun)
+RETURN coalesce(r.key, '') AS run ORDER BY r.started DESC, r.key LIMIT 1"""
+
 
 @dataclass(frozen=True)
 class Lateness:
@@ -125,13 +130,18 @@ class Lateness:
     took: float = 0.0
     usual: float = 0.0
     most: float = 0.0
-    failed: tuple[RunNode, ...] = ()
+    failed: tuple[JobRun, ...] = ()
     build_ended: bool = False
 
     @property
     def is_late(self) -> bool:
         """Tell whether the run took longer than 95 of 100 before it."""
         return not self.build_ended and 0 < self.most < self.took
+
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether the run failed or was aborted, or cannot run as others did."""
+        return bool(self.failed) or self.path[0].outcome in {Ended.FAILED, Ended.ABORTED}
 
     @property
     def worst(self) -> Step:
@@ -156,22 +166,27 @@ def why_waiting(ask: Ask, task: str, now: int) -> Lateness:
     while task and not run and len(steps) < _LONGEST:
         row = _only(ask(_BLOCKED, task=task, seen=[step.task for step in steps], most=_MOST_BLOCKS), task)
         steps.append(Step("", row["job"], row["task"], row["owner"], 0, 0, 0, WAITING, 0.0, 0.0, 0.0))
-        blocks.update({each["key"]: each for each in row["blocks"] if each["ended"] >= row["seen"]})
-        task, run = (row["blocks"][0]["task"], row["blocks"][0]["key"]) if row["blocks"] else ("", "")
+        blocks.update({each["run"]: each for each in row["blocks"] if each["ended"] >= row["seen"]})
+        task, run = (row["blocks"][0]["task"], row["blocks"][0]["run"]) if row["blocks"] else ("", "")
     answer = _told(ask, [(step, 0) for step in steps] + list(_path(ask, run, now) if run else ()), now)
-    failed = [each for each in blocks.values() if each["outcome"] in {Ended.FAILED, Ended.ABORTED}]
-    has_died = any(each["outcome"] == Ended.ABORTED and not _why(each) for each in failed)
-    return replace(answer, failed=tuple(map(_ended, failed)), build_ended=has_died)
+    failed = [_failed(each) for each in blocks.values() if each["outcome"] in {Ended.FAILED, Ended.ABORTED}]
+    return replace(answer, failed=tuple(each for each, _ in failed), build_ended=any(died for _, died in failed))
 
 
-def _why(row: Mapping[str, Any]) -> str:
-    """Return what interrupted a run, as the process above it saw; empty if that did not live to see it."""
-    return cause(row["interruptions"], RunNode(row["key"], row["task"], row["started"], row["ended"], row["outcome"]))
+def _failed(row: Mapping[str, Any]) -> tuple[JobRun, bool]:
+    """Return a run that did not complete, and whether the process that was to run the rest died with it.
+
+    That is so if a run was aborted, and no process above it lived to see by what.
+    """
+    found = JobRun(**{name: row[name] for name in ("run", "task", "started", "ended", "outcome", "error")})
+    why = cause(row["interruptions"], found)
+    return replace(found, error=why or found.error), found.outcome == Ended.ABORTED and not why
 
 
-def _ended(row: Mapping[str, Any]) -> RunNode:
-    facts = {name: row[name] for name in ("key", "task", "started", "ended", "outcome")}
-    return RunNode(**facts, error=_why(row) or row["error"])
+def why_task(ask: Ask, task: str, now: int) -> Lateness:
+    """Return why the last run of a task ended when it did, or why it waits; see `why_waiting`."""
+    row = _only(ask(_LAST_OF_TASK, task=task), task)
+    return why_late(ask, row["run"], now) if row["run"] else why_waiting(ask, task, now)
 
 
 def why_job(ask: Ask, job: str, now: int) -> Lateness:

@@ -54,7 +54,7 @@ def test_it_is_written_here_under_its_own_name_if_none_is_given(asked, tmp_path,
 def test_a_run_adds_its_critical_path_and_a_time_is_passed_on(asked, tmp_path, monkeypatch):
     steps = team().path
     answer = Lateness(steps)
-    monkeypatch.setattr(lineage, "_lateness", lambda ask, text, now: answer)
+    monkeypatch.setattr(lineage.names, "why_late", lambda ask, text, now: answer)
     run("-o", tmp_path / "page.html", "--run", "PunctualityReport", "--as-of", "2026-11-27T19:00:00Z")
     assert [step["job"] for step in written(tmp_path / "page.html")["path"]] == [step.job for step in steps]
     assert asked["as_of"] == NOW

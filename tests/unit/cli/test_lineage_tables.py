@@ -1,8 +1,9 @@
 """What is printed of an answer says what held a run up, and what is not known."""
 
 from luigi_sinks.cli import lineage_tables as tables
+from luigi_sinks.lineage.network import Attempt, Step
+from luigi_sinks.lineage.questions.job_runs import JobRun
 from luigi_sinks.lineage.questions.lateness import Lateness
-from luigi_sinks.lineage.network import Attempt, RunNode, Step
 
 AT = 1_700_000_000_000_000
 SECOND = 1_000_000
@@ -20,8 +21,7 @@ def last_line(*path, **how):
 def test_a_step_that_waited_for_a_worker_names_what_that_ran():
     held = step(waited=6.0, held_by="luigi/Flights", held_by_owner="flight_ops")
     assert (
-        last_line(held)
-        == "most of it: luigi/Carriers waited 6.0 s for a worker, which ran luigi/Flights of flight_ops"
+        last_line(held) == "most of it: luigi/Carriers waited 6.0 s for a worker, which ran luigi/Flights of flight_ops"
     )
 
 
@@ -38,7 +38,7 @@ def test_what_took_most_is_what_is_beyond_the_usual():
 
 def test_a_task_that_cannot_run_names_all_that_failed():
     waiting = step("luigi/Late", run="", started=0, ended=0, outcome="waiting", ran=0.0)
-    failed = tuple(RunNode(name, f"luigi/{name}", AT, AT, "failed", "ValueError") for name in ("Broken", "Leak"))
+    failed = tuple(JobRun(name, f"luigi/{name}", AT, AT, "failed", "ValueError") for name in ("Broken", "Leak"))
     assert tables.of_lateness(Lateness((waiting,), failed=failed)).splitlines()[0] == (
         "luigi/Late: waiting; it cannot run: luigi/Broken (ValueError) and luigi/Leak (ValueError) failed"
     )
@@ -46,14 +46,14 @@ def test_a_task_that_cannot_run_names_all_that_failed():
 
 def test_a_task_whose_build_died_never_ran_and_is_not_late():
     waiting = step("luigi/Late", run="", started=0, ended=0, outcome="waiting", ran=0.0)
-    died = RunNode("r", "luigi/Died", AT, AT, "aborted", "")
+    died = JobRun("r", "luigi/Died", AT, AT, "aborted", "")
     answer = Lateness((waiting,), 1000.0, 1.0, 2.0, failed=(died,), build_ended=True)
     assert not answer.is_late
     assert tables.of_lateness(answer).startswith("luigi/Late: never ran: its build ended, after luigi/Died (aborted)")
 
 
 def test_of_an_aborted_run_is_said_when_it_was_last_heard_of_and_not_how_long_it_took():
-    printed = tables.of_runs([RunNode("r", "luigi/Report", AT, AT + SECOND, "aborted", "exit code -9")])
+    printed = tables.of_runs([JobRun("r", "luigi/Report", AT, AT + SECOND, "aborted", "exit code -9")])
     assert "aborted after 22:13:21Z" in printed
     assert "took" not in printed
     assert "ran" not in tables.of_lateness(Lateness((step(outcome="aborted"),))).splitlines()[1].split()
