@@ -25,9 +25,10 @@ sys.path[0] = str(Path(__file__).parents[1])  # not this folder, whose neo4j.py 
 from luigi.configuration import get_config
 
 from luigi_sinks import config
-from luigi_sinks.lineage import graph, snapshot
+from luigi_sinks.lineage import snapshot
 from luigi_sinks.lineage.ask import Ask, asking, connection_settings
 from luigi_sinks.lineage.flush import flush_once
+from luigi_sinks.lineage.graph import schema
 from luigi_sinks.lineage.questions import (
     comparison,
     durations,
@@ -56,7 +57,7 @@ ANSWER, QUICK = 1.0, 0.2
 
 def delete_all(ask: Ask) -> None:
     """Delete what lineage there is, in transactions that fit into the server's memory."""
-    for label in (*graph.LABELS, graph.SPOOL, graph.TURN):
+    for label in (*schema.LABELS, schema.SPOOL, schema.TURN):
         while ask(f"MATCH (n:{label}) WITH n LIMIT 2000 DETACH DELETE n RETURN count(*) AS count")[0]["count"]:
             pass
 

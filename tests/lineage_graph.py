@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luigi_sinks.lineage.graph import LABELS, SPOOL
+from luigi_sinks.lineage.graph.schema import LABELS, SPOOL
 
 BATCH = 2_000
 

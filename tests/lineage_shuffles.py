@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from luigi_sinks.lineage import graph
+from luigi_sinks.lineage.graph import writing
 from luigi_sinks.neo4j import Neo4jSettings
 from luigi_sinks.recording.events import Event
 
@@ -26,5 +26,5 @@ def write(settings: Neo4jSettings, events: Sequence[Event], writers: int, size: 
     """Write events in batches, so many at a time."""
     with ThreadPoolExecutor(writers) as pool:
         batches = (events[start : start + size] for start in range(0, len(events), size))
-        for done in [pool.submit(graph.write, settings, batch) for batch in batches]:
+        for done in [pool.submit(writing.write, settings, batch) for batch in batches]:
             done.result()

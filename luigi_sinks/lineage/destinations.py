@@ -1,8 +1,7 @@
-"""Where what was recorded is delivered to: what a destination must do, and Neo4j as one."""
+"""Where what was recorded is delivered to: what a destination must do, and which there are."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,13 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from luigi_sinks.errors import SinkError
-from luigi_sinks.lineage.ask import connection_settings
 from luigi_sinks.recording import spool
 from luigi_sinks.recording.events import Event
 from luigi_sinks.recording.settings import LineageSettings
-
-_log = logging.getLogger("luigi_sinks.lineage")
 
 
 @dataclass(frozen=True)
@@ -63,46 +58,8 @@ class Destination(Protocol):
         """Close the connections."""
 
 
-class ToNeo4j:
-    """Delivers to the lineage in Neo4j. An event that the database refuses for what it says is left out."""
-
-    name: ClassVar[str] = "neo4j"
-    most: ClassVar[int] = 5_000
-
-    def __init__(self, settings: LineageSettings, seconds: float | None = None) -> None:
-        # The extra may be missing: that is an error of this destination only.
-        self._graph = import_module("luigi_sinks.lineage.graph")
-        self._connection = import_module("luigi_sinks.neo4j.connection")
-        self._settings = connection_settings(settings, seconds)
-        self._is_ready = False
-
-    def deliver(self, parts: Sequence[Part]) -> int:
-        """Write all events in one transaction."""
-        if not self._is_ready:
-            self._graph.prepare(self._connection.alone(self._settings))
-            self._is_ready = True
-        return self._write([event for part in parts for event in part.events])
-
-    def _write(self, events: Sequence[Event]) -> int:
-        try:
-            self._graph.write(self._settings, events)
-        except SinkError as refusal:
-            if not self._graph.is_refused(refusal):
-                raise
-            if len(events) > 1:
-                middle = len(events) // 2
-                return self._write(events[:middle]) + self._write(events[middle:])
-            _log.warning("Neo4j refuses a %s for lineage, which is left out: %s", type(events[0]).__name__, refusal)
-            return 1
-        return 0
-
-    def close(self) -> None:
-        """Close the driver."""
-        self._connection.close(self._settings)
-
-
 _KINDS: Mapping[str, tuple[Callable[[LineageSettings], bool], str]] = {
-    ToNeo4j.name: (lambda settings: settings.delivers_to_graph, f"{__name__}:{ToNeo4j.__name__}"),
+    "neo4j": (lambda settings: settings.delivers_to_graph, "luigi_sinks.lineage.graph.destination:ToNeo4j"),
     "openlineage": (lambda settings: bool(settings.openlineage_url), "luigi_sinks.lineage.openlineage:ToOpenLineage"),
 }
 """Of each destination: whether the settings name it, and its class."""

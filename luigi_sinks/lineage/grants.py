@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from luigi_sinks.lineage.graph import LABELS, SPOOL, TURN, TYPES
+from luigi_sinks.lineage.graph.schema import LABELS, SPOOL, TURN, TYPES
 from luigi_sinks.neo4j import grants
 from luigi_sinks.neo4j.grants import Role
 from luigi_sinks.neo4j.names import quoted

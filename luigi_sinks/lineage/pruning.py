@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import neo4j
-
-from luigi_sinks.lineage import graph
+from luigi_sinks.lineage.graph import transactions
 from luigi_sinks.neo4j import connection
+from luigi_sinks.neo4j.connection import Run
 from luigi_sinks.neo4j.settings import Neo4jSettings
 
 MOST = 2_000
@@ -62,13 +61,11 @@ def count(settings: Neo4jSettings, before: int) -> dict[str, int]:
 def _delete(settings: Neo4jSettings, query: str, before: int) -> int:
     deleted, last = 0, MOST
     while last == MOST:
-        last = connection.transact(settings, _deleted, query, before, version="lineage")
+        last = transactions.locked(settings, _deleted, query, before)
         deleted += last
     return deleted
 
 
-def _deleted(tx: neo4j.Transaction, query: str, before: int) -> int:
-    run = connection.within(tx)
-    run(graph.LOCK)
+def _deleted(run: Run, query: str, before: int) -> int:
     found = run(f"{query} LIMIT $most DETACH DELETE n RETURN count(*) AS count", before=before, most=MOST)
     return int(found[0]["count"])

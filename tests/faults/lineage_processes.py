@@ -14,7 +14,7 @@ from luigi.configuration import get_config
 
 from luigi_sinks import config
 from luigi_sinks.lineage import flush
-from luigi_sinks.lineage.destinations import ToNeo4j
+from luigi_sinks.lineage.graph.destination import ToNeo4j
 from luigi_sinks.neo4j import errors
 from luigi_sinks.recording import clock
 from luigi_sinks.recording import settings as recording
@@ -23,7 +23,7 @@ from luigi_sinks.recording.settings import LineageSettings
 from luigi_sinks.recording.spool import Spool
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.faults.lineage_processes", "luigi_sinks.lineage.graph"])
+_PROCESSES.set_forkserver_preload(["tests.faults.lineage_processes", "luigi_sinks.lineage.graph.destination"])
 
 DEADLOCK = 3
 """The exit code of a flusher one of whose transactions was a deadlock."""

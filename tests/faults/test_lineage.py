@@ -12,8 +12,8 @@ import zlib
 import pytest
 
 from luigi_sinks import config
-from luigi_sinks.lineage import graph
 from luigi_sinks.lineage.flush import flush_once
+from luigi_sinks.lineage.graph import schema, transactions
 from luigi_sinks.neo4j import Neo4jSettings, errors
 from luigi_sinks.neo4j.connection import alone
 from luigi_sinks.recording.settings import LineageSettings
@@ -41,7 +41,7 @@ def settings(servers_config):
 
 @pytest.fixture
 def ask(settings):
-    graph.prepare(alone(settings))
+    schema.prepare(alone(settings))
     return alone(settings)
 
 
@@ -121,7 +121,7 @@ if EVERY:
         monkeypatch.setattr(errors, "is_retryable", lambda error: seen.append(error) or known(error))
         write(settings, history.events, 1, 400)
         expected = dump(ask, name)
-        monkeypatch.setattr(graph, "LOCK", "RETURN 1")
+        monkeypatch.setattr(transactions, "LOCK", "RETURN 1")
         for seed in range(30):
             forget(ask, name)
             try:

@@ -3,7 +3,7 @@
 import pytest
 
 from luigi_sinks.lineage import grants
-from luigi_sinks.lineage.graph import LABELS, SPOOL, TURN, TYPES
+from luigi_sinks.lineage.graph.schema import LABELS, SPOOL, TURN, TYPES
 
 ALL = [*(f"NODES `{label}`" for label in (*LABELS, SPOOL, TURN)), *(f"RELATIONSHIPS `{kind}`" for kind in TYPES)]
 

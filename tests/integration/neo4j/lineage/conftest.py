@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from luigi_sinks.lineage import graph
+from luigi_sinks.lineage.graph import schema, writing
 from luigi_sinks.neo4j.connection import alone
 from luigi_sinks.recording.events import Job, Task
 from tests.lineage_graph import forget
@@ -17,7 +17,7 @@ BATCH = 2_000
 
 @pytest.fixture(scope="module")
 def ask(settings):
-    graph.prepare(alone(settings))
+    schema.prepare(alone(settings))
     return alone(settings)
 
 
@@ -30,7 +30,7 @@ def written(ask, settings):
         names.append(f"lake_{secrets.token_hex(4)}")
         history = History(name=names[-1], **how).make()
         for start in range(0, len(history.events), BATCH):
-            graph.write(settings, history.events[start : start + BATCH])
+            writing.write(settings, history.events[start : start + BATCH])
         return history
 
     yield write
@@ -61,7 +61,7 @@ def told(settings, ask):
     name = f"told_{secrets.token_hex(4)}"
 
     def told(*events):
-        graph.write(settings, events)
+        writing.write(settings, events)
 
     def task(family, number=0):
         return Task(Job(name, family), f"{family}_{number}_{name}")

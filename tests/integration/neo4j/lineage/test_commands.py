@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from luigi_sinks.cli.app import app
-from luigi_sinks.lineage import graph, lookup
+from luigi_sinks.lineage import lookup
+from luigi_sinks.lineage.graph import schema, writing
 from luigi_sinks.lineage.questions import relations
 from luigi_sinks.neo4j.connection import alone
 from luigi_sinks.recording import clock, recorder, run
@@ -21,9 +22,9 @@ from tests.lineage_model import Model, dataset_key, job_key
 @pytest.fixture(scope="module")
 def history(settings):
     ask = alone(settings)
-    graph.prepare(ask)
+    schema.prepare(ask)
     history = History(days=8, jobs=20, name=f"cli_{secrets.token_hex(4)}").make()
-    graph.write(settings, history.events)
+    writing.write(settings, history.events)
     yield history
     forget(ask, history.name)
 
@@ -128,7 +129,7 @@ def test_why_late_fails_for_a_late_run_only_if_asked_to(lineage, settings, histo
         at, run = history.epoch + number * DAY, f"{number}{name}"
         ended = at + (60 if number < 11 else 600) * SECOND
         start = Start(at=at, run=run, task=Task(Job(name, "Slow"), f"Slow_{number}"), build=at)
-        graph.write(settings, [start, End(at=ended, run=run, outcome=Ended.COMPLETE)])
+        writing.write(settings, [start, End(at=ended, run=run, outcome=Ended.COMPLETE)])
     assert "it is late" in lineage("why-late", f"11{name}")
     assert "most of it beyond the usual: " in lineage("why-late", f"11{name}", "--fail", code=1)
     assert "late" not in lineage("why-late", f"9{name}", "--fail").replace(name, "")
@@ -220,7 +221,7 @@ def months(settings):
     for month in (1, 2):
         run, task = f"{name}.{month}", Task(flights, f"Flights_{month}_{name}")
         file = Dataset("file", f"/{name}/flights{month}.csv")
-        graph.write(
+        writing.write(
             settings,
             [
                 Start(at=month * SECOND, run=run, task=task, params={"month": str(month)}),
@@ -237,7 +238,7 @@ def months(settings):
                 End(at=9 * SECOND, run=f"{name}.all", outcome=Ended.COMPLETE),
             ],
         )
-    graph.write(settings, [Need(at=0, task=Task(waiting, f"Late_{name}"), needs=Task(flights, f"Flights_3_{name}"))])
+    writing.write(settings, [Need(at=0, task=Task(waiting, f"Late_{name}"), needs=Task(flights, f"Flights_3_{name}"))])
     yield name
     forget(alone(settings), name)
 

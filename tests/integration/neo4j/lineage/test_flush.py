@@ -8,8 +8,8 @@ import pytest
 from luigi.configuration import get_config
 
 from luigi_sinks import Origin, load, versions
-from luigi_sinks.lineage import graph
 from luigi_sinks.lineage.flush import flush_once
+from luigi_sinks.lineage.graph import keys, schema
 from luigi_sinks.lineage.questions import heads, job_runs, writers
 from luigi_sinks.neo4j import Graph, Neo4jSink, Node, connection
 from luigi_sinks.neo4j.connection import alone
@@ -38,7 +38,7 @@ def lineage(section, tmp_path, namespace, settings):
 
 @pytest.fixture
 def ask(settings):
-    graph.prepare(alone(settings))
+    schema.prepare(alone(settings))
     return alone(settings)
 
 
@@ -71,7 +71,7 @@ def test_a_load_is_known_by_its_run_its_version_and_its_head(lineage, ask, sink,
     version = loaded(sink, "jan")
     report = flush_once(lineage)
     assert report.is_complete, report
-    answer = writers.who_wrote(ask, graph.version_key(sink.location, "jan", version.id))
+    answer = writers.who_wrote(ask, keys.version_key(sink.location, "jan", version.id))
     assert (answer.job, answer.owner, answer.outcome) == (f"{namespace}/Load", "flight_ops", "complete")
     assert (answer.rows, answer.params, len(answer.published)) == (1, {"partition": "jan"}, 1)
 
@@ -84,7 +84,7 @@ def test_after_rollback_and_prune_the_heads_are_those_of_the_registry(lineage, a
     flush_once(lineage)
     assert heads_of(ask, sink) == registered(sink)
     assert heads_of(ask, sink)["jan"] == first.id
-    assert writers.who_wrote(ask, graph.version_key(sink.location, "jan", third.id)).removed > 0
+    assert writers.who_wrote(ask, keys.version_key(sink.location, "jan", third.id)).removed > 0
     loaded(sink, "jan")
     flush_once(lineage)
     assert heads_of(ask, sink) == registered(sink)

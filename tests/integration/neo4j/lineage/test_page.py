@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from luigi_sinks.cli.app import app
-from luigi_sinks.lineage import graph
+from luigi_sinks.lineage.graph import schema, writing
 from luigi_sinks.neo4j.connection import alone
 from tests.browser import browser
 from tests.lineage_graph import forget
@@ -19,9 +19,9 @@ from tests.lineage_model import Model, job_key
 @pytest.fixture(scope="module")
 def history(settings):
     ask = alone(settings)
-    graph.prepare(ask)
+    schema.prepare(ask)
     history = History(days=6, jobs=12, name=f"page_{secrets.token_hex(4)}").make()
-    graph.write(settings, history.events)
+    writing.write(settings, history.events)
     yield history
     forget(ask, history.name)
 

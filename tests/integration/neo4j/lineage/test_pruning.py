@@ -4,7 +4,8 @@ import secrets
 
 import pytest
 
-from luigi_sinks.lineage import graph, pruning
+from luigi_sinks.lineage import pruning
+from luigi_sinks.lineage.graph import schema, writing
 from luigi_sinks.lineage.questions import heads, job_runs, relations, writers
 from luigi_sinks.neo4j.connection import alone
 from tests.lineage_graph import dump, forget
@@ -19,9 +20,9 @@ DAYS = 10
 @pytest.fixture
 def history(settings):
     ask = alone(settings)
-    graph.prepare(ask)
+    schema.prepare(ask)
     history = History(days=DAYS, jobs=20, name=f"prune_{secrets.token_hex(4)}", epoch=LONG_AGO).make()
-    graph.write(settings, history.events)
+    writing.write(settings, history.events)
     yield history
     forget(ask, history.name)
 
@@ -39,7 +40,7 @@ def pruned(settings, history, monkeypatch):
 
 
 def counted(found):
-    return {label: sum(node[0] == label for node in found["nodes"]) for label in graph.LABELS}
+    return {label: sum(node[0] == label for node in found["nodes"]) for label in schema.LABELS}
 
 
 def test_old_runs_versions_and_tasks_go_and_later_ones_stay(ask, settings, history, pruned):
@@ -79,6 +80,6 @@ def test_questions_about_what_stays_are_answered(ask, history, pruned):
 
 def test_what_comes_later_is_written_as_before(ask, settings, history, pruned):
     pruned()
-    graph.write(settings, [event for event in history.events if event.at >= LONG_AGO + 9 * DAY])
-    graph.write(settings, history.events)
+    writing.write(settings, [event for event in history.events if event.at >= LONG_AGO + 9 * DAY])
+    writing.write(settings, history.events)
     assert counted(dump(ask, history.name))["LineageRun"] == len(Model(history.events).starts)

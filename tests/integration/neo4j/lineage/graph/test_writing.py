@@ -2,17 +2,15 @@
 
 import random
 import secrets
-from dataclasses import replace
 
 import msgspec
 import neo4j
 import pytest
 
-from luigi_sinks import SinkError
-from luigi_sinks.lineage import graph
-from luigi_sinks.lineage.destinations import Part, ToNeo4j
+from luigi_sinks.lineage.destinations import Part
+from luigi_sinks.lineage.graph import keys, schema, statements
+from luigi_sinks.lineage.graph.destination import ToNeo4j
 from luigi_sinks.neo4j import errors
-from luigi_sinks.neo4j.connection import alone
 from luigi_sinks.recording.events import Dataset, End, Ended, Job, Lost, Publication, Read, Start, Task, Write
 from luigi_sinks.recording.settings import LineageSettings
 from tests.lineage_graph import dump, forget
@@ -22,12 +20,6 @@ from tests.lineage_shuffles import SIZES, WRITERS, shuffled, write
 
 SHUFFLES = 10
 WEEK = 7 * DAY
-
-
-@pytest.fixture(scope="module")
-def ask(settings):
-    graph.prepare(alone(settings))
-    return alone(settings)
 
 
 @pytest.fixture
@@ -81,10 +73,10 @@ def test_any_order_and_any_repetition_by_any_number_of_writers_make_the_same_gra
 def test_a_fact_that_is_set_only_when_its_node_is_made_depends_on_the_order(graph_of, history, statement, monkeypatch):
     """So the test above sees what it is there to see."""
     expected = graph_of(history.events)
-    wrong = getattr(graph, statement)._replace(cypher=_on_create(getattr(graph, statement).cypher))
-    order = tuple(wrong if each is getattr(graph, statement) else each for each in graph._ORDER)
-    monkeypatch.setattr(graph, statement, wrong)
-    monkeypatch.setattr(graph, "_ORDER", order)
+    wrong = getattr(statements, statement)._replace(cypher=_on_create(getattr(statements, statement).cypher))
+    order = tuple(wrong if each is getattr(statements, statement) else each for each in statements.ORDER)
+    monkeypatch.setattr(statements, statement, wrong)
+    monkeypatch.setattr(statements, "ORDER", order)
     assert any(graph_of(shuffled(history.events, seed), size=20) != expected for seed in range(3))
 
 
@@ -108,7 +100,7 @@ def test_events_that_come_a_week_late_make_the_graph_that_they_would_have_made_i
 def test_the_graph_holds_each_event_once(graph_of, ask, history, name):
     found = graph_of([*history.events, *history.events])
     model = Model(history.events)
-    count = {kind: sum(node[0] == kind for node in found["nodes"]) for kind in graph.LABELS}
+    count = {kind: sum(node[0] == kind for node in found["nodes"]) for kind in schema.LABELS}
     assert count["LineageRun"] == len(model.starts)
     assert count["LineageTask"] == len(model.tasks)
     assert count["LineageVersion"] == len(model.writes)
@@ -137,7 +129,7 @@ def test_what_an_end_requires_is_required_by_its_task_though_the_start_comes_lat
     end = End(at=2, run=f"r.{name}", outcome=Ended.SUSPENDED, requires=(needed,))
     for events in ([start, end], [end, start]):
         found = graph_of(events, size=1)
-        assert ("REQUIRES", graph.task_key(task), graph.task_key(needed), []) in found["edges"]
+        assert ("REQUIRES", keys.task_key(task), keys.task_key(needed), []) in found["edges"]
 
 
 def test_a_dataset_without_versions_is_read_itself(graph_of, name):
@@ -194,38 +186,6 @@ def test_an_event_that_the_database_refuses_is_left_out_and_the_others_are_writt
     destination.close()
 
 
-def test_a_graph_of_a_later_release_is_refused(ask):
-    set_format = f"MATCH (n:{graph.TURN} {{key: 'turn'}}) SET n.format = $format"
-    ask(set_format, format=graph.FORMAT + 1)
-    try:
-        with pytest.raises(SinkError, match="install a newer luigi_sinks"):
-            graph.prepare(ask)
-    finally:
-        ask(set_format, format=graph.FORMAT)
-
-
-def test_a_later_format_is_made_from_the_one_before(ask, monkeypatch):
-    made = "CREATE INDEX lineage_run_owner IF NOT EXISTS FOR (n:LineageRun) ON (n.owner)"
-    monkeypatch.setattr(graph, "MIGRATIONS", {**graph.MIGRATIONS, graph.FORMAT + 1: (made,)})
-    monkeypatch.setattr(graph, "FORMAT", graph.FORMAT + 1)
-    try:
-        graph.prepare(ask)
-        graph.prepare(ask)
-        assert ask(graph._FOUND_FORMAT)[0]["format"] == graph.FORMAT
-        assert ask("SHOW INDEXES YIELD name WHERE name = 'lineage_run_owner' RETURN name")
-    finally:
-        ask("DROP INDEX lineage_run_owner IF EXISTS")
-        ask(f"MATCH (n:{graph.TURN} {{key: 'turn'}}) SET n.format = $format", format=graph.FORMAT - 1)
-
-
-def test_migrations_by_two_flushers_at_once_end_well(settings, ask):
-    ask(f"MATCH (n:{graph.TURN} {{key: 'turn'}}) REMOVE n.format")
-    other = replace(settings, patience=settings.patience + 1)  # a driver of its own
-    for run in (alone(settings), alone(other)):
-        graph.prepare(run)
-    assert ask(graph._FOUND_FORMAT)[0]["format"] == graph.FORMAT
-
-
 def test_versions_in_the_model_and_in_the_graph_have_the_same_keys(history):
     write = next(event for event in history.events if isinstance(event, Write))
-    assert graph.version_key(write.dataset, write.partition, write.version) == version_key(write)
+    assert keys.version_key(write.dataset, write.partition, write.version) == version_key(write)
