@@ -226,13 +226,18 @@ def of_writer(answer: Writer) -> str:
 
 
 def of_difference(answer: Difference) -> str:
-    """Return what differs between two runs."""
-    rows = [
+    """Return what differs between two runs, how they ended, and how long they took."""
+    changes = [
         (about, named(change.name), ", ".join(change.before) or "-", ", ".join(change.after) or "-")
         for about, changes in (("inputs", answer.inputs), ("params", answer.params), ("code", answer.code))
         for change in changes
     ]
-    return table(("in", "name", answer.before, answer.after), rows) if rows else "nothing differs"
+    ended = [
+        ("run", "outcome", *(outcome or "running" for outcome in answer.outcomes)),
+        ("run", "took", *(took(seconds) if seconds else "-" for seconds in answer.took)),
+    ]
+    found = table(("in", "name", answer.before, answer.after), [*changes, *ended])
+    return found if changes else f"{found}\nnothing differs in inputs, parameters and code"
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:

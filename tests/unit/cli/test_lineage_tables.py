@@ -2,6 +2,7 @@
 
 from luigi_sinks.cli import lineage_tables as tables
 from luigi_sinks.lineage.network import Attempt, Step
+from luigi_sinks.lineage.questions.comparison import Difference
 from luigi_sinks.lineage.questions.job_runs import JobRun
 from luigi_sinks.lineage.questions.lateness import Lateness
 
@@ -57,3 +58,12 @@ def test_of_an_aborted_run_is_said_when_it_was_last_heard_of_and_not_how_long_it
     assert "aborted after 22:13:21Z" in printed
     assert "took" not in printed
     assert "ran" not in tables.of_lateness(Lateness((step(outcome="aborted"),))).splitlines()[1].split()
+
+
+def test_runs_that_do_not_differ_say_in_what_and_how_they_ended():
+    printed = tables.of_difference(Difference("r1", "r2", (), (), (), ("failed", "complete"), (2.0, 3.0)))
+    assert [line.split() for line in printed.splitlines()[1:3]] == [
+        ["run", "outcome", "failed", "complete"],
+        ["run", "took", "2.0", "s", "3.0", "s"],
+    ]
+    assert printed.splitlines()[3] == "nothing differs in inputs, parameters and code"
