@@ -10,9 +10,14 @@ from typing import ClassVar, TypeVar
 
 from luigi_sinks.errors import NotInstalled
 from luigi_sinks.limit import UNLIMITED, within
-from luigi_sinks.lineage import facets
 from luigi_sinks.lineage.destinations import Part
 from luigi_sinks.lineage.endpoint import Endpoint, Unacceptable
+from luigi_sinks.lineage.facets.columns import column_lineage
+from luigi_sinks.lineage.facets.dataset import of_dataset, of_input, of_output
+from luigi_sinks.lineage.facets.job import of_job
+from luigi_sinks.lineage.facets.producer import PRODUCER
+from luigi_sinks.lineage.facets.run import of_run
+from luigi_sinks.lineage.facets.run_id import run_id
 from luigi_sinks.recording import clock
 from luigi_sinks.recording.events import Certainty, Dataset, End, Ended, Event, Job, Read, Start, Write
 from luigi_sinks.recording.settings import LineageSettings
@@ -55,7 +60,7 @@ class KnownRun:
     @property
     def outputs(self) -> tuple[Write, ...]:
         """What was written. What a suspended run only declares comes with the run that completes its task."""
-        if not facets.is_suspended(self.end):
+        if self.end is None or self.end.outcome is not Ended.SUSPENDED:
             return self.writes
         return tuple(write for write in self.writes if write.certainty is Certainty.OBSERVED)
 
@@ -127,9 +132,9 @@ def _event(kind: spec.RunState, at: int, run: KnownRun, job: Job) -> spec.RunEve
     return spec.RunEvent(
         eventType=kind,
         eventTime=clock.iso(clock.moment(at)),
-        producer=facets.PRODUCER,
-        run=spec.Run(facets.run_id(run.id), facets.of_run(run.start, run.end)),
-        job=spec.Job(job.namespace, job.name, facets.of_job(run.start)),
+        producer=PRODUCER,
+        run=spec.Run(run_id(run.id), of_run(run.start, run.end)),
+        job=spec.Job(job.namespace, job.name, of_job(run.start)),
         inputs=[_input(dataset, uses) for dataset, uses in _by_dataset(run.reads).items()],
         outputs=[_output(dataset, uses, run) for dataset, uses in _by_dataset(run.outputs).items()],
     )
@@ -143,15 +148,15 @@ def _by_dataset(uses: Iterable[Use]) -> dict[Dataset, list[Use]]:
 
 
 def _input(dataset: Dataset, reads: Sequence[Read]) -> spec.InputDataset:
-    described = facets.of_dataset(dataset.namespace, dataset.name, reads)
-    return spec.InputDataset(dataset.namespace, dataset.name, facets=described, inputFacets=facets.of_input(reads))
+    described = of_dataset(dataset.namespace, dataset.name, reads)
+    return spec.InputDataset(dataset.namespace, dataset.name, facets=described, inputFacets=of_input(reads))
 
 
 def _output(dataset: Dataset, writes: Sequence[Write], run: KnownRun) -> spec.OutputDataset:
-    described = facets.of_dataset(dataset.namespace, dataset.name, writes)
+    described = of_dataset(dataset.namespace, dataset.name, writes)
     declared = run.start.column_lineage if run.start else {}
-    described |= facets.column_lineage(declared, writes, run.reads)
-    return spec.OutputDataset(dataset.namespace, dataset.name, facets=described, outputFacets=facets.of_output(writes))
+    described |= column_lineage(declared, writes, run.reads)
+    return spec.OutputDataset(dataset.namespace, dataset.name, facets=described, outputFacets=of_output(writes))
 
 
 class Runs:

@@ -13,12 +13,12 @@ import attr
 from openlineage.client import event_v2, facet_v2
 from openlineage.client.serde import Serde
 
-from luigi_sinks.lineage import facets
+from luigi_sinks.lineage.facets import own
 
 
 def _facet_classes() -> Iterator[type]:
     generated = [each for each in vars(facet_v2).values() if isinstance(each, types.ModuleType)]
-    for module in (*generated, facets):
+    for module in (*generated, own):
         for found in vars(module).values():
             if isinstance(found, type) and issubclass(found, facet_v2.BaseFacet):
                 yield found

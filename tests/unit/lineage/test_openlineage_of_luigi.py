@@ -8,7 +8,7 @@ from luigi.task_register import Register
 from sqlalchemy import Column, Integer, String
 
 from luigi_sinks import mariadb, recording
-from luigi_sinks.lineage import facets
+from luigi_sinks.lineage.facets import own
 from luigi_sinks.lineage.flush import flush_once
 from luigi_sinks.recording import recorder
 from luigi_sinks.recording.settings import LineageSettings
@@ -108,7 +108,7 @@ def test_a_task_that_yields_another_is_told_as_suspended_and_then_complete(told,
     found = told(Dynamic(str(tmp_path)))
     ends = [event for event in found["Dynamic"] if event["eventType"] != "START"]
     assert [event["eventType"] for event in ends] == ["COMPLETE", "COMPLETE"]
-    outcomes = [event["run"]["facets"][facets.EXECUTION]["outcome"] for event in ends]
+    outcomes = [event["run"]["facets"][own.EXECUTION]["outcome"] for event in ends]
     assert outcomes == ["suspended", "complete"]
     assert [len(event["outputs"]) for event in ends] == [0, 1]
     assert len({event["run"]["runId"] for event in ends}) == 2
