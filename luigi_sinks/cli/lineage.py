@@ -15,7 +15,7 @@ from luigi_sinks import config
 from luigi_sinks.cli import lineage_names as names
 from luigi_sinks.cli import lineage_tables as tables
 from luigi_sinks.cli.console import WRONG, err, out, reporting
-from luigi_sinks.cli.lineage_text import as_json, parse
+from luigi_sinks.cli.lineage_text import as_json, counted, parse
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.lineage import flush, lookup, mermaid, page, snapshot
 from luigi_sinks.lineage.ask import Ask, asking, connection_settings
@@ -164,7 +164,7 @@ def slow(
     json: Json = False,
     fail: Fail = False,
 ) -> None:
-    """Show jobs whose runs take very different times, and their longest runs."""
+    """Show jobs whose runs take very different times, and their longest runs; of jobs with five complete runs."""
     begin = parse(since) if since else clock.now() - _DEFAULT_DAYS * clock.DAY
     with _asking() as ask:
         answer = durations.slow(ask, begin, ratio=ratio)
@@ -228,7 +228,10 @@ def write_page(
     with _asking() as ask:
         found = snapshot.network(ask, now=now, as_of=parse(as_of) if as_of else 0, max_age=max_age)
         path = names.why_late(ask, run, now).path if run else ()
-    page.write(replace(found, path=path), output, title)
+    try:
+        page.write(replace(found, path=path), output, title)
+    except OSError as error:
+        raise BadSetting(f"cannot write {output}: {error.strerror or error}; name another file with -o") from None
     out.print(Text(f"{output}: {len(found.datasets)} datasets, {len(found.jobs)} jobs"))
 
 
@@ -276,17 +279,19 @@ def _tell(report: Report) -> None:
         err.print(Text("another process is flushing this folder; nothing was done", style="yellow"))
     for each in report.deliveries:
         refused = f", {each.refused} refused" if each.refused else ""
-        out.print(Text(f"{each.name}: {each.events} events{refused}"))
+        none = "nothing new; what a program records is delivered when it ends"
+        said = counted(each.events, "event", "events") + refused if each.events or each.error else none
+        out.print(Text(f"{each.name}: {said}"))
         if each.error:
             err.print(Text(f"{each.name}: the rest stays in the spool: {each.error}", style="red"))
     counts = {
-        "runs closed as their process was killed": report.aborted,
-        "lines that could not be read": report.broken,
-        "events that their processes could not keep": report.lost,
+        counted(report.aborted, "run", "runs") + " closed as the process was killed": report.aborted,
+        counted(report.broken, "line", "lines") + " that could not be read": report.broken,
+        counted(report.lost, "event", "events") + " that could not be kept": report.lost,
     }
     for what, count in counts.items():
         if count:
-            err.print(Text(f"{count} {what}", style="yellow"))
+            err.print(Text(what, style="yellow"))
     for reason in report.unread:
         err.print(Text(reason, style="red"))
 

@@ -8,7 +8,7 @@ from luigi_sinks.cli.lineage_text import shown, table, took
 from luigi_sinks.lineage.lookup import shown as named
 from luigi_sinks.lineage.network import Step
 from luigi_sinks.lineage.questions.comparison import Difference
-from luigi_sinks.lineage.questions.durations import Slow
+from luigi_sinks.lineage.questions.durations import LEAST, Slow
 from luigi_sinks.lineage.questions.job_runs import JobRun
 from luigi_sinks.lineage.questions.lateness import Lateness
 from luigi_sinks.lineage.questions.relations import Related, Use
@@ -174,7 +174,7 @@ def of_stale(answer: Sequence[Stale], now: int) -> str:
 def of_slow(answer: Sequence[Slow], ratio: float) -> str:
     """Return the jobs with slow runs, and of each its longest run."""
     if not answer:
-        return f"no job has a 95th percentile of {ratio:g} times its median"
+        return f"no job with {LEAST} complete runs or more has a 95th percentile of {ratio:g} times its median"
     heads = ("job", "owner", "runs", "median", "p95", "longest", "run")
     rows = [
         (

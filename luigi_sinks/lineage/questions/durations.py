@@ -26,6 +26,9 @@ class Slow:
     outliers: tuple[JobRun, ...] = ()
 
 
+LEAST = 5
+"""How many complete runs a job has at least."""
+
 _DURATIONS = """
 MATCH (r:LineageRun) WHERE r.started >= $since AND r.outcome = 'complete'
 WITH r.job AS job, (r.ended - r.started) / 1e6 AS took
@@ -45,7 +48,7 @@ RETURN x[0] AS job, r.key AS run, t.key AS task, r.started AS started, r.ended A
 ORDER BY r.ended - r.started DESC, run"""
 
 
-def slow(ask: Ask, since: int, *, ratio: float = 2.0, least: int = 5, most: int = 5) -> tuple[Slow, ...]:
+def slow(ask: Ask, since: int, *, ratio: float = 2.0, least: int = LEAST, most: int = 5) -> tuple[Slow, ...]:
     """Return the jobs with slow runs since a time: those whose 95th percentile is `ratio` times the median.
 
     The most uneven job comes first. Jobs with fewer than `least` complete runs are left out;

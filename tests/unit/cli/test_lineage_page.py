@@ -63,4 +63,5 @@ def test_a_run_adds_its_critical_path_and_a_time_is_passed_on(asked, tmp_path, m
 def test_a_file_that_cannot_be_written_is_said(asked, tmp_path):
     done = CliRunner().invoke(app, ["lineage", "page", "-o", str(tmp_path / "missing" / "page.html")])
     assert done.exit_code == 2
-    assert "No such file" in done.output
+    assert done.output.startswith(f"cannot write {tmp_path}")
+    assert "No such file or directory; name another file with -o" in " ".join(done.output.split())

@@ -1,6 +1,8 @@
 """What is printed of an answer says what held a run up, and what is not known."""
 
+from luigi_sinks.cli import lineage
 from luigi_sinks.cli import lineage_tables as tables
+from luigi_sinks.lineage.flush import Delivery, Report
 from luigi_sinks.lineage.network import Attempt, Step
 from luigi_sinks.lineage.questions.comparison import Difference
 from luigi_sinks.lineage.questions.job_runs import JobRun
@@ -67,3 +69,10 @@ def test_runs_that_do_not_differ_say_in_what_and_how_they_ended():
         ["run", "took", "2.0", "s", "3.0", "s"],
     ]
     assert printed.splitlines()[3] == "nothing differs in inputs, parameters and code"
+
+
+def test_a_count_of_one_is_singular(capsys):
+    lineage._tell(Report((Delivery("neo4j", 1),), aborted=1, broken=2))
+    printed = capsys.readouterr()
+    assert printed.out == "neo4j: 1 event\n"
+    assert printed.err.splitlines() == ["1 run closed as the process was killed", "2 lines that could not be read"]
