@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from luigi_sinks.cli.lineage_text import shown, table, took
-from luigi_sinks.lineage.lookup import shown as named
+from luigi_sinks.lineage.graph.keys import shown as named
+from luigi_sinks.lineage.graph.keys import within
 from luigi_sinks.lineage.network import Step
 from luigi_sinks.lineage.questions.comparison import Difference
 from luigi_sinks.lineage.questions.durations import LEAST, Slow
@@ -43,11 +44,11 @@ def _starts(answer: Related, what: str) -> str:
     if answer.starts == (answer.of,):
         return ""
     one = len(answer.starts) == 1
-    return f", version {_within(answer.of, answer.starts[0])}" if one else f", {len(answer.starts)} {what}"
+    return f", version {within(answer.of, answer.starts[0])}" if one else f", {len(answer.starts)} {what}"
 
 
 def _versions(answer: Related) -> str:
-    rows = [(named(x.dataset), _within(x.dataset, x.key), shown(x.written), x.run) for x in answer.versions]
+    rows = [(named(x.dataset), within(x.dataset, x.key), shown(x.written), x.run) for x in answer.versions]
     return table(("dataset", "version", "written", "run"), rows) if rows else ""
 
 
@@ -60,11 +61,6 @@ def _datasets(answer: Related, datasets: Sequence[Use], by: str) -> str:
         for x in datasets
     ]
     return table(("dataset", "versions", "oldest", "newest", by), rows)
-
-
-def _within(dataset: str, version: str) -> str:
-    """Return the partition and the id of a version; the id alone if there are no partitions."""
-    return version.removeprefix(dataset).lstrip("#")
 
 
 def of_lateness(answer: Lateness) -> str:
@@ -216,7 +212,7 @@ def of_writer(answer: Writer) -> str:
     facts = {
         **vars(answer),
         **{name: shown(getattr(answer, name)) for name in ("written", "started", "ended", "removed")},
-        "version": _within(answer.dataset, answer.version),
+        "version": within(answer.dataset, answer.version),
         "dataset": named(answer.dataset),
         "published": ", ".join(map(shown, answer.published)),
         "params": _params(answer.params),

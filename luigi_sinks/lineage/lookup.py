@@ -7,6 +7,7 @@ from typing import Any
 
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.lineage.ask import Ask
+from luigi_sinks.lineage.graph import keys
 
 _SHOWN = 5
 
@@ -39,7 +40,7 @@ def dataset(ask: Ask, text: str) -> str:
 
 def find_dataset(ask: Ask, text: str) -> str:
     """Return the key of a dataset as `dataset` does, an empty string if there is none."""
-    return _one(_found(ask, "LineageDataset", _key(text)), text, "dataset")
+    return _one(_found(ask, "LineageDataset", keys.from_shown(text)), text, "dataset")
 
 
 def job(ask: Ask, text: str, *, what: str = "job") -> str:
@@ -112,27 +113,8 @@ def version(ask: Ask, text: str, dataset: str = "") -> str:
 def find_version(ask: Ask, text: str, dataset: str = "") -> str:
     """Return the key of a version as `version` does, an empty string if there is none."""
     by_id = [key for key in _keys(ask, _BY_VERSION, text=text.rpartition("#")[2]) if key.endswith(f"#{text}")]
-    found = _keys(ask, _BY_KEY.format(label="LineageVersion"), text=_key(text)) or by_id
+    found = _keys(ask, _BY_KEY.format(label="LineageVersion"), text=keys.from_shown(text)) or by_id
     return _one([each for each in found if each.startswith(f"{dataset}#") or not dataset], text, "version")
-
-
-_FILE_KEY, _FILE_URL = "file//", "file:///"
-
-
-def shown(key: str) -> str:
-    """Return a key as people read it: that of a file as its URL.
-
-    Example:
-        >>> shown("file//data/flights.csv"), shown("luigi/Load")
-        ('file:///data/flights.csv', 'luigi/Load')
-
-    """
-    return _FILE_URL + key.removeprefix(_FILE_KEY) if key.startswith(_FILE_KEY) else key
-
-
-def _key(text: str) -> str:
-    """Return the key that `shown` makes a text of."""
-    return _FILE_KEY + text.removeprefix(_FILE_URL) if text.startswith(_FILE_URL) else text
 
 
 def _found(ask: Ask, label: str, text: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from luigi_sinks.lineage.lookup import shown
+from luigi_sinks.lineage.graph.keys import shown
 from luigi_sinks.lineage.network import Flow, Step
 from luigi_sinks.recording.clock import SECOND
 from luigi_sinks.recording.events import Ended

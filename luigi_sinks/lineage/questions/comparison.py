@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luigi_sinks.lineage.ask import Ask
+from luigi_sinks.lineage.graph.keys import within
 from luigi_sinks.lineage.questions.rows import only, params
 
 
@@ -68,7 +69,7 @@ def diff(ask: Ask, before: str, after: str) -> Difference:
 def _inputs(row: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for dataset, version in row["inputs"]:
-        found[dataset] = (*found.get(dataset, ()), version.removeprefix(dataset).lstrip("#"))
+        found[dataset] = (*found.get(dataset, ()), within(dataset, version))
     return found
 
 

@@ -8,8 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from luigi_sinks.cli.app import app
-from luigi_sinks.lineage import lookup
-from luigi_sinks.lineage.graph import schema, writing
+from luigi_sinks.lineage.graph import keys, schema, writing
 from luigi_sinks.lineage.questions import relations
 from luigi_sinks.neo4j.connection import alone
 from luigi_sinks.recording import clock, recorder, run
@@ -62,7 +61,7 @@ def name_of(made):
 def test_upstream_names_each_dataset_and_who_writes_it(lineage, history, model, last):
     printed = lineage("upstream", name_of(last))
     for dataset, *_ in model.by_dataset(model.upstream_of_dataset(dataset_key(last.dataset))):
-        assert lookup.shown(dataset) in printed
+        assert keys.shown(dataset) in printed
     assert job_key(history.made[0].job) in printed or dataset_key(history.made[0].dataset) not in printed
 
 
@@ -138,7 +137,7 @@ def test_why_late_fails_for_a_late_run_only_if_asked_to(lineage, settings, histo
 def test_stale_datasets_are_listed_and_fail_if_asked_to(lineage, history):
     promised = [made for made in history.made if made.max_age]
     printed = lineage("stale")
-    assert all(lookup.shown(dataset_key(made.dataset)) in printed for made in promised)
+    assert all(keys.shown(dataset_key(made.dataset)) in printed for made in promised)
     assert lineage("stale", "--fail", code=1) == lineage("stale", "--fail", code=1)
     listed = {each["dataset"]: each for each in json.loads(lineage("stale", "--json"))}
     assert listed[dataset_key(promised[0].dataset)]["max_age"] == promised[0].max_age
