@@ -138,7 +138,8 @@ def why_late(
     now = clock.now()
     with _asking() as ask:
         answer = names.why_late(ask, run, now)
-    _show(answer, tables.of_lateness(answer), json=json, drawing=mermaid.gantt(answer.path, now) if drawn else "")
+    drawing = mermaid.gantt(answer.path, now) if drawn else ""
+    _show(replace(answer, path=answer.path[::-1]), tables.of_lateness(answer), json=json, drawing=drawing)
     if fail and (answer.is_late or answer.has_failed):
         raise typer.Exit(WRONG)
 

@@ -119,7 +119,7 @@ def test_why_late_shows_each_step_and_what_cost_the_most(lineage, model, last):
     assert "from the start of the build" in printed
     assert lineage("why-late", job) == printed
     assert lineage("why-late", run, "--mermaid").startswith("gantt\n")
-    assert json.loads(lineage("why-late", run, "--json"))["path"][0]["run"] == run
+    assert json.loads(lineage("why-late", run, "--json"))["path"][-1]["run"] == run
 
 
 def test_why_late_fails_for_a_late_run_only_if_asked_to(lineage, settings, history):
