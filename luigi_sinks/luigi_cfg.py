@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from configparser import InterpolationError
 from typing import Any
 
 from luigi.configuration import get_config
 
+from luigi_sinks import leaks
 from luigi_sinks.errors import BadSetting
 
 
@@ -25,9 +27,20 @@ def sections(root: str) -> Mapping[str, Any]:
 
 def _values(parser: Any, name: str) -> dict[str, str]:
     try:
-        return {key: value for key, value in parser.items(name) if key in _own(parser, name)}
+        values = {key: value for key, value in parser.items(name) if key in _own(parser, name)}
     except InterpolationError as error:
         raise BadSetting(f"[{name}] in luigi.cfg: {error.message}; write % as %%") from None
+    for key, value in values.items():
+        if _MISREAD.search(value) and not leaks.is_secret(key, value):  # which is refused for that
+            raise BadSetting(
+                f"[{name}] in luigi.cfg: quotes around {key}, or a comment behind it, would be part of its value; "
+                "write none, and put the comment on a line of its own"
+            )
+    return values
+
+
+_MISREAD = re.compile(r"^(['\"]).*\1$|\s[;#]", re.DOTALL)
+"""A value that means something else in other formats."""
 
 
 def _own(parser: Any, name: str) -> Collection[str]:

@@ -68,11 +68,14 @@ class Withdrawal:
 class Record:
     """One version's line of history.
 
-    `seq` orders the versions of a dataset. `schema` is what the version was loaded
-    with, as JSON in the store's own terms: columns, mapping or graph. `principal` is
-    the login that loaded it. `base` is the id of the version it was made from, if any.
-    `withdrawn` and `pinned` stand beside `state`: a withdrawn version that is dropped
-    stays withdrawn.
+    `seq` orders the versions of a dataset. `origin` says who asked for it, `claim` which
+    process loads it, `checks` what each check said. `rows` is the server's count, and
+    `set_aside` counts rows that the task allows to be left out. `schema` is what the
+    version was loaded with, as JSON in the store's own terms: columns, mapping or graph.
+    `principal` is the login that loaded it. `base` is the id of the version it was made
+    from, if any. `publications` are the times that it became the head, `retired_at` is when
+    it last ceased to be. `withdrawn` and `pinned` stand beside `state`: a withdrawn version
+    that is dropped stays withdrawn.
     """
 
     version: Version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 PATIENCE = 60.0
 """Seconds for which a call is retried, unless the store's section of luigi.cfg sets another `patience`."""
+
+_log = logging.getLogger("luigi_sinks")
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 
@@ -35,6 +38,7 @@ def retry_unavailable(
             retry=tenacity.retry_if_exception_type(Unavailable),
             wait=lambda state: min(wait(state), max(0.0, patience - (state.seconds_since_start or 0.0))),
             stop=tenacity.stop_after_delay(patience),
+            before_sleep=lambda state: _tell(state.outcome, patience) if state.attempt_number == 1 else None,
             reraise=True,
         )(call, *args, **kwargs)
     except Unavailable as error:
@@ -43,6 +47,11 @@ def retry_unavailable(
         raise Unavailable(
             f"{error}; retried for {patience:g} s, the patience of the store's section in luigi.cfg"
         ) from error
+
+
+def _tell(outcome: Any, patience: float) -> None:
+    """Log that a call is retried: until its patience is over, nothing else would be seen."""
+    _log.warning("%s; retrying for %g s", outcome.exception(), patience)
 
 
 def patient(found: T, patience: float | None = None) -> T:

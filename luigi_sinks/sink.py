@@ -52,13 +52,16 @@ class Catalog(Protocol):
         """Return what readers of the partition see now. Raises BadSetting for what is no partition's id."""
 
     def heads(self) -> Mapping[str, Head]:
-        """Return what readers see now, by partition."""
+        """Return what readers see now, by partition, in the order of their names."""
 
     def example(self) -> Record | None:
         """Return the published version that shows how the dataset is divided, see `luigi_sinks.scheme`."""
 
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
-        """Yield the history, oldest first, of one partition or of some outputs."""
+        """Yield the history, oldest first, of one partition or of some outputs.
+
+        Raises BadSetting for what is no partition's id.
+        """
 
     def unfinished(self, partition: str) -> Iterator[Record]:
         """Yield the records of a partition that say that a load is at work, or was when it ended; oldest first.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -157,6 +157,9 @@ class CopyTask(BulkComplete, luigi.Task):
         rows: Iterable[Any] | None = self.rows()
         if rows is None:
             raise CheckFailed(f"{self.task_family}.rows() returned None; yield the rows, or return an iterable of them")
+        if isinstance(rows, (Mapping, str)):
+            kind = type(rows).__name__
+            raise CheckFailed(f"{self.task_family}.rows() returned one {kind}; return a list of rows, or yield them")
         if _started_iterators.get(self) is rows:
             raise CheckFailed(
                 f"{self.task_family}.rows() returned an iterator that an earlier attempt began to read, so rows "

@@ -112,7 +112,8 @@ def _wrong_type(value: Any, kinds: str) -> str:
     if reason := _not_plain(value):
         return reason
     *others, last = (_KINDS.get(kind, kind) for kind in kinds.split(" | "))
-    return f"expected {', '.join(others) + ' or ' if others else ''}{last}, got {_typed(value)}"
+    hint = "; give None where there is no value" if value == "" else ""
+    return f"expected {', '.join(others) + ' or ' if others else ''}{last}, got {_typed(value)}{hint}"
 
 
 def _not_plain(value: Any) -> str:

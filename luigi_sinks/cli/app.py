@@ -100,7 +100,8 @@ def _summarize(path: Path, verdict: audit.Verdict, *, is_anchored: bool) -> None
 def check() -> None:
     """Log in to every server of the configuration, and show what is wrong."""
     if (folder := config.common().local) is not None:
-        out.print(Text(f"{_local(folder)}, and there is no server to check"))
+        unused = "".join(f"; [{config.ROOT}.{store}] is not used" for store in _configured())
+        out.print(Text(f"{_local(folder)}, and there is no server to check{unused}"))
         return
     wrong = 0
     for reason in stores.unread_sections():
@@ -108,7 +109,10 @@ def check() -> None:
         out.print(Text(reason, style="red"))
     connections = [(store, name) for store in map(stores.find, _configured()) for name in store.connections()]
     if not connections:
-        raise BadSetting(f"{config.where()} has no section of a store, such as [{config.ROOT}.{stores.names()[0]}]")
+        raise BadSetting(
+            f"{config.where()} has no section of a store, such as [{config.ROOT}.{stores.names()[0]}]; Luigi reads "
+            "luigi.cfg in the current folder"
+        )
     for store, name in connections:
         key = config.connection_key(store.name, name)
         try:

@@ -102,7 +102,7 @@ class ElasticsearchCatalog:
 
     def heads(self) -> Mapping[str, Head]:
         """Return what readers see now, by partition."""
-        return self._heads(self.aliases.pointers())
+        return dict(sorted(self._heads(self.aliases.pointers()).items()))
 
     def example(self) -> Record | None:
         """Return the published version that shows how the dataset is divided."""
@@ -110,6 +110,8 @@ class ElasticsearchCatalog:
 
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
+        if partition is not None:
+            check_partition(partition)
         for page in self.registry.pages(partition, update_ids):
             heads = self.aliases.pointers(partition)  # after the records: what was published in between shows
             for entry in page:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from luigi_sinks import redaction
-from luigi_sinks.elasticsearch import errors
+from luigi_sinks.elasticsearch import answers, errors
 from luigi_sinks.elasticsearch.pool import CHANGE, LOOK, open_pool
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import CredentialError, NotInstalled, SinkError
@@ -38,7 +38,10 @@ class Client:
         self._settings = settings
         client = Elasticsearch(settings.url, node_class=_node_class(settings), serializer=_Json(), max_retries=0)
         longest = settings.request_timeout
-        self._by_timeout = {within: client.options(request_timeout=within * longest) for within in (LOOK, CHANGE)}
+        self._by_timeout = {
+            within: cast("Elasticsearch", answers.Calls(settings, client.options(request_timeout=within * longest)))
+            for within in (LOOK, CHANGE)
+        }
 
     @redaction.shielded()
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:

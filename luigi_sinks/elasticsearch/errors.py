@@ -11,6 +11,7 @@ from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadSetting, Forbidden, SinkError, Unavailable
 
 _BUSY = {429, 502, 503, 504}
+_REDIRECTS = range(300, 400)
 
 
 class TimedOut(Unavailable):
@@ -66,12 +67,21 @@ def from_response(settings: ElasticsearchSettings, status: int, body: Any) -> Si
     kind, reason = _detail(body)
     if reason.lstrip().startswith("<"):
         reason = "(an HTML page, probably from a proxy)"
+    if status in _REDIRECTS:
+        return BadSetting(
+            f"{settings.where} answers with a redirect ({status}), which {settings.title} does not do and which is not "
+            "followed: a proxy, its login page or another server is there. Correct host and port in luigi.cfg; for a "
+            "proxy that requires a login, correct credential and token_header"
+        )
     if (state := _state(settings.where, status, kind, reason)) is not None:
         return state
     if kind == "security_exception":
         return Forbidden(f"{settings.where}: {reason}. `luigi-sinks grants` prints the role that is needed")
     if status == HTTPStatus.FORBIDDEN and isinstance(body, Mapping) and not kind:  # from AWS, before the cluster
-        return Forbidden(f"{settings.where}: {reason}; see its access policy, and the policies of this identity")
+        return Forbidden(
+            f"{settings.where}: {reason}; see its access policy, and the policies of this identity. `luigi-sinks "
+            "grants` prints those that are needed"
+        )
     return _KINDS.get(status, Rejected)(status, kind, reason)
 
 

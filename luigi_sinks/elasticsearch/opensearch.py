@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 
 from luigi_sinks import redaction
-from luigi_sinks.elasticsearch import errors
+from luigi_sinks.elasticsearch import answers, errors
 from luigi_sinks.elasticsearch.pool import open_pool
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import CredentialError, NotInstalled, SinkError
@@ -52,7 +52,7 @@ class Client:
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
         """Return the answer to one attempt at a call; raises what `errors` makes of any other."""
         try:
-            return call(cast("Elasticsearch", _Calls(self._client, within * self._settings.request_timeout)))
+            return call(cast("Elasticsearch", _Calls(self._settings, self._client, within)))
         except opensearchpy.ConnectionError as error:
             if isinstance(error.info, (CredentialError, SinkError)):
                 raise error.info from None
@@ -74,21 +74,28 @@ class Client:
 class _Namespace:
     """Calls whose arguments are put where OpenSearch's client wants them."""
 
-    def __init__(self, calls: Any, within: float) -> None:
+    def __init__(self, settings: ElasticsearchSettings, calls: Any, within: float, place: str = "") -> None:
+        self._settings = settings
         self._calls = calls
         self._within = within
+        self._place = place
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda **given: getattr(self._calls, name)(**_placed(given), request_timeout=self._within)
+        return lambda **given: self._asked(name, given)
+
+    def _asked(self, name: str, given: Mapping[str, Any]) -> Any:
+        seconds = self._within * self._settings.request_timeout
+        answer = getattr(self._calls, name)(**_placed(given), request_timeout=seconds)
+        return answers.checked(self._settings, f"{self._place}{name}", given, answer)
 
 
 class _Calls(_Namespace):
     """Has the part of Elasticsearch's client that the store uses."""
 
-    def __init__(self, client: opensearchpy.OpenSearch, within: float) -> None:
-        super().__init__(client, within)
-        self.indices = _Namespace(client.indices, within)
-        self.cluster = _Namespace(client.cluster, within)
+    def __init__(self, settings: ElasticsearchSettings, client: opensearchpy.OpenSearch, within: float) -> None:
+        super().__init__(settings, client, within)
+        self.indices = _Namespace(settings, client.indices, within, "indices.")
+        self.cluster = _Namespace(settings, client.cluster, within, "cluster.")
 
     def open_point_in_time(self, *, index: str, keep_alive: str) -> dict[str, str]:
         """Return an id that names the index, and tells how many shards there are: they are read one after another.

@@ -111,9 +111,14 @@ class ElasticsearchSettings:
         return f"{self.host}:{self.port}"
 
     @property
+    def title(self) -> str:
+        """The product, for messages."""
+        return "OpenSearch" if self.product == "opensearch" else "Elasticsearch"
+
+    @property
     def where(self) -> str:
         """Product and address, for messages."""
-        return f"{'OpenSearch' if self.product == 'opensearch' else 'Elasticsearch'} at {self.address}"
+        return f"{self.title} at {self.address}"
 
     @property
     def url(self) -> str:

@@ -10,7 +10,7 @@ document is compared with the row.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ import msgspec
 
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch.connection import CHANGE, TooLarge, ask, pause
-from luigi_sinks.elasticsearch.errors import BLOCK, blocked, never_fits
+from luigi_sinks.elasticsearch.errors import BLOCK, blocked, never_fits, no_response
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadRow, Forbidden, Unavailable
 from luigi_sinks.sink import Part
@@ -91,7 +91,7 @@ class PartWriter:
             raise self._too_large(next(iter(lines)), len(body)) from error  # it ended the connection
         if not answer["errors"]:
             return {}
-        results = zip(lines, (item["create"] for item in answer["items"]), strict=True)
+        results = self._for_each(lines, [result for item in answer["items"] for result in item.values()])
         failed = {index: result for index, result in results if "error" in result}
         for index, result in failed.items():
             self._judge(index, result)
@@ -133,11 +133,17 @@ class PartWriter:
     def _different(self, indices: Sequence[int]) -> Iterator[int]:
         ids = [str(self.part.rows[index][self.id_field]) for index in indices]
         stored = ask(self.settings, lambda es: es.mget(index=self.alias, ids=ids), within=CHANGE)["docs"]
-        for index, document in zip(indices, stored, strict=True):
+        for index, document in self._for_each(indices, stored):
             if "error" in document:  # the index is gone
                 raise Closed
             if msgspec.json.decode(_JSON.encode(self.part.rows[index])) != document.get("_source"):
                 yield index
+
+    def _for_each(self, indices: Collection[int], found: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """Return what was found for each of the rows, which are given by their index."""
+        if len(found) != len(indices):
+            raise no_response(self.settings, f"{len(found)} results came for {len(indices)} documents")
+        return zip(indices, found, strict=True)
 
     def _ids(self) -> Iterator[bytes]:
         if self.id_field:

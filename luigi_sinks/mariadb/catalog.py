@@ -84,7 +84,7 @@ class MariaDBCatalog:
 
     def heads(self) -> Mapping[str, Head]:
         """Return what readers see now, by partition."""
-        return run(self.settings, self.registry.heads)
+        return dict(sorted(run(self.settings, self.registry.heads).items()))
 
     def example(self) -> Record | None:
         """Return the published version that shows how the dataset is divided."""
@@ -92,6 +92,8 @@ class MariaDBCatalog:
 
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
+        if partition is not None:
+            check_partition(partition)
         yield from run(self.settings, self.registry.records, partition, update_ids)
 
     def unfinished(self, partition: str) -> Iterator[Record]:

@@ -204,7 +204,8 @@ def _ddl(column: sa.Column[Any]) -> str:
     try:
         return str(CreateColumn(copy).compile(dialect=_DIALECT))
     except sa.exc.CompileError as error:
-        raise BadSetting(f"column {column.name!r}: {error}") from None
+        advice = "; give it one: String(40)" if "requires a length" in str(error) else ""
+        raise BadSetting(f"column {column.name!r}: {error}{advice}") from None
 
 
 def _primary(columns: Columns, given: Sequence[sa.Column[Any]]) -> dict[str, tuple[str, ...]]:

@@ -76,7 +76,7 @@ class Neo4jCatalog:
 
     def heads(self) -> Mapping[str, Head]:
         """Return what readers see now, by partition."""
-        return registry.read_heads(connection.slowly(self.settings), self.dataset)
+        return dict(sorted(registry.read_heads(connection.slowly(self.settings), self.dataset).items()))
 
     def example(self) -> Record | None:
         """Return the published version that shows how the dataset is divided."""
@@ -84,6 +84,8 @@ class Neo4jCatalog:
 
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
+        if partition is not None:
+            check_partition(partition)
         return registry.read_records(
             connection.slowly(self.settings), self.dataset, partition=partition, update_ids=update_ids
         )

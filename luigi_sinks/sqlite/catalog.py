@@ -83,7 +83,7 @@ class SQLiteCatalog:
     def heads(self) -> Mapping[str, Head]:
         """Return what readers see now, by partition."""
         with self._snapshot() as db:
-            return self._heads(db)
+            return dict(sorted(self._heads(db).items()))
 
     def example(self) -> Record | None:
         """Return the published version that shows how the dataset is divided."""
@@ -92,6 +92,8 @@ class SQLiteCatalog:
 
     def records(self, *, partition: str | None = None, update_ids: Collection[str] | None = None) -> Iterator[Record]:
         """Yield the history, oldest first."""
+        if partition is not None:
+            check_partition(partition)
         where, values = "TRUE", list[str]()
         if partition is not None:
             where, values = "r.partition = ?", [partition]

@@ -86,6 +86,8 @@ class SinkSuite:
             with pytest.raises(BadSetting, match="must consist of 1 to 30 characters"):
                 sink.head(partition)
             with pytest.raises(BadSetting, match="must consist of 1 to 30 characters"):
+                list(sink.records(partition=partition))
+            with pytest.raises(BadSetting, match="must consist of 1 to 30 characters"):
                 self.load(sink, rows(1), partition)
         assert list(sink.records()) == []
 
@@ -115,6 +117,8 @@ class SinkSuite:
         newer = self.load(sink, rows(4), "201301")
         assert sink.head("201301").version == newer != january
         assert sink.head("201302").version == february
+        self.load(sink, rows(1, start=200), "201212")
+        assert list(sink.heads()) == ["201212", "201301", "201302"]
         assert [r.version for r in sink.records(partition="201302")] == [february]
 
     def test_what_was_written_is_what_is_read(self, sink: Sink) -> None:

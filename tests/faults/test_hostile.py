@@ -53,7 +53,9 @@ class Peer:
 
     def answer(self, status, content, *headers):
         content = content if isinstance(content, bytes) else json.dumps(content).encode()
-        head = [f"HTTP/1.1 {status} Here", f"content-length: {len(content)}", *headers, "", ""]
+        # Without the header of the product, Elasticsearch's client reads no answer.
+        length, product = f"content-length: {len(content)}", "x-elastic-product: Elasticsearch"
+        head = [f"HTTP/1.1 {status} Here", length, product, "content-type: application/json", *headers, "", ""]
         self.say("\r\n".join(head), content)
 
     def drip(self, start, byte):
@@ -284,14 +286,13 @@ OF_SOURCES = [
     *((source, attack) for source in ("oidc with a key", "oidc with a projected token") for attack in QUOTING),
     *((source, attack) for source in ("secrets_manager", "assume_role") for attack in OF_AWS),
 ]
-OF_HTTP = [each for each in {**SILENT, **ENDLESS, **GARBAGE, **QUOTING} if each not in {"a list", "no content"}]
-ANSWERS = {"empty", "200 with what it was sent", "header with what it was sent"}
-"""What OpenSearch's client takes for answers."""
+OF_HTTP = [*SILENT, *ENDLESS, *GARBAGE, *QUOTING]
+OTHER_ANSWERS = ("a list", "no content", "200 with what it was sent")
 
 OF_STORES = [
     *(("elasticsearch", "bearer", attack) for attack in OF_HTTP),
     *(("elasticsearch", scheme, attack) for scheme in ("password", "api_key") for attack in QUOTING),
-    *(("opensearch", "signature", attack) for attack in (*OF_HTTP, *OF_AWS) if attack not in ANSWERS),
+    *(("opensearch", "signature", attack) for attack in (*OF_HTTP, *OF_AWS)),
 ]
 
 
@@ -397,6 +398,18 @@ def test_an_attack_ends_in_an_error_of_ours_in_time_without_a_secret(attacked, c
     assert isinstance(result.error, (CredentialError, SinkError)), repr(result.error)
     assert result.seconds < LATEST
     assert attacked.leaks("\n".join(shown(result.error)).encode(), [case[-1]]) == []
+
+
+@pytest.mark.parametrize("case", [each for each in OF_STORES if each[-1].startswith("redirect")], ids=named)
+def test_a_redirect_is_told_by_its_status_and_what_to_correct(attacked, case):
+    told = r" answers with a redirect \(30[27]\), .* Correct host and port in luigi.cfg"
+    assert re.search(told, str(attacked.results[case].error))
+
+
+@pytest.mark.parametrize("case", [each for each in OF_STORES if each[-1] in OTHER_ANSWERS], ids=named)
+def test_an_answer_that_no_search_returns_is_told(attacked, case):
+    told = "what came is not the response to search, so it is not (Elasticsearch|OpenSearch)'s"
+    assert re.search(told, str(attacked.results[case].error))
 
 
 @pytest.mark.parametrize("case", [each for each in OF_SOURCES if each[1] in SILENT], ids=named)

@@ -88,10 +88,12 @@ def test_a_section_whose_name_is_almost_the_one_that_is_missing_is_named(luigi_c
 @pytest.mark.parametrize("key", ["password", "PassWord", "client_secret", "token", "api_key", "aws_secret_access_key"])
 @pytest.mark.parametrize("kind", ["cfg", "toml"])
 def test_a_secret_in_any_section_is_refused_with_the_fix(luigi_cfg, key, kind):
-    luigi_cfg(f'[luigi_sinks.mariadb]\nhost = "db"\n[luigi_sinks.elasticsearch]\n{key} = "x"\n', kind)
+    quote = '"' if kind == "toml" else ""
+    values = f"[luigi_sinks.mariadb]\nhost = {quote}db{quote}\n[luigi_sinks.elasticsearch]\n{key} = {quote}x.y{quote}\n"
+    luigi_cfg(values, kind)
     with pytest.raises(BadSetting, match=r"\[luigi_sinks.elasticsearch\].*secret.*credential = NAME") as caught:
         config.read_connection(Settings, "mariadb")
-    assert '"x"' not in str(caught.value)
+    assert "x.y" not in str(caught.value)
 
 
 KEYS = [
@@ -308,3 +310,16 @@ class TestWithoutLuigi:
             "assert 'luigi' not in sys.modules\n"
         )
         subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("value", ['"data"', "'data'", "data  ; a folder", "data # a folder"])
+def test_quotes_and_comments_that_luigi_would_take_for_the_value_are_refused(luigi_cfg, value):
+    luigi_cfg(f"[luigi_sinks]\nlocal = {value}\n")
+    with pytest.raises(BadSetting, match=r"quotes around local, or a comment behind it, would be part of its value"):
+        config.common()
+
+
+@pytest.mark.parametrize("value", ["a;b", "it's", "a#b"])
+def test_a_value_with_a_mark_in_it_is_taken_as_it_is(luigi_cfg, value):
+    luigi_cfg(f"[luigi_sinks]\nlocal = {value}\n")
+    assert str(config.common().local) == value

@@ -83,6 +83,7 @@ def test_a_wrong_value_is_named_by_row_and_field(change, field, reason):
         (Annotated[float, Meta(ge=-9, le=9)], 9.5, "is 9.5; the field takes numbers up to 9.0"),
         (Annotated[bytes, Meta(min_length=2)], b"a", "is 1 bytes long; the field takes at least 2"),
         (Decimal, "a", "expected an exact number (Decimal, int, or text such as '12.50'), got str 'a'"),
+        (date, "", "expected a date (YYYY-MM-DD text or datetime.date), got str ''; give None where there is no value"),
         (int | None, Decimal("1.50"), "expected a whole number (int) or None, got Decimal 1.50"),
         (UUID, "a", "expected a UUID (its text or uuid.UUID), got str 'a'"),
         (time, "5:00", "expected a time of day (HH:MM:SS text or datetime.time), got str '5:00'"),

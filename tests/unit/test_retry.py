@@ -29,10 +29,11 @@ class Store:
     read = records
 
 
-def test_a_call_is_retried_until_the_store_answers():
+def test_a_call_is_retried_until_the_store_answers_and_its_first_failure_is_said_at_once(caplog):
     store = Store(away=3)
-    assert patient(store).head("a") == "head of a"
+    assert patient(store, 20).head("a") == "head of a"
     assert store.calls == 4
+    assert caplog.messages == ["no answer; retrying for 20 s"]
 
 
 def test_retries_end_with_the_patience_and_not_after_a_number_of_them():

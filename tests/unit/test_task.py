@@ -208,6 +208,15 @@ class TestRuns:
         assert not build(Forgetful(DAY))
         assert "rows() returned None" in caplog.text
 
+    @pytest.mark.parametrize("row", [{"id": 1, "name": "one"}, "one"])
+    def test_one_row_instead_of_several_is_refused_with_an_explanation(self, caplog, row):
+        class Lonely(Daily):
+            def rows(self):
+                return row
+
+        assert not build(Lonely(DAY))
+        assert f"rows() returned one {type(row).__name__}; return a list of rows" in caplog.text
+
     def test_rows_may_return_the_same_list_again(self):
         class FromList(Daily):
             source = ((1,), (2,), None)

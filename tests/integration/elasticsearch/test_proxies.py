@@ -147,7 +147,7 @@ def test_every_request_carries_what_joins_the_clusters_log_to_ours(proxy, make_s
 
 def test_a_proxy_that_sends_to_its_login_page_is_not_followed(proxy, shown):
     proxy.refuse(302, lambda *_: True)
-    with pytest.raises(Exception, match="302"):
+    with pytest.raises(BadSetting, match=r"a redirect \(302\), which Elasticsearch does not do"):
         health(shown(CANARY, port=proxy.server_port, tls_ca=None))
     assert len(proxy.headers) == 1
 

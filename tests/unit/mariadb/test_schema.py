@@ -68,6 +68,7 @@ def test_a_type_that_is_not_supported_is_refused_with_its_column(kind):
         ([ID, Column("n", Integer, sa.CheckConstraint("n > 0"))], r"CHECK \(n > 0\) is not supported"),
         (sa.Table("t", sa.MetaData(), Column("n", Integer), sa.CheckConstraint("n > 0")), "is not supported"),
         (sa.Table("t", sa.MetaData(), Column("n", String(9)), sa.Index("i", sa.text("lower(n)"))), "on an expression"),
+        ([Column("n", String)], r"requires a length .*give it one: String\(40\)"),
         ([Column("n", mysql.INTEGER(zerofill=True))], "zerofill numbers cannot be read back"),
         ([Column("n", mysql.VARCHAR(9, charset="binary"))], "keeps bytes, not text"),
         ([Column("n", mysql.TEXT(collation="binary"))], "keeps bytes, not text"),
