@@ -76,14 +76,17 @@ _USED = {
     "downstream": """
         UNWIND $keys AS key MATCH (n:LineageVersion|LineageRun {key: key})<-[:BY|READ*1..]-(u) WITH DISTINCT u""",
 }
-_BY_DATASET = """
-OPTIONAL MATCH (u)-[:OF]->(d:LineageDataset)
-RETURN u:LineageRun AS is_run, coalesce(d.key, u.job, u.key) AS key, count(d) AS versions,
-       coalesce(min(u.written), 0) AS oldest, coalesce(max(u.written), 0) AS newest ORDER BY key"""
+# The jobs of the runs on the way, and what is not a run; there is always a row, so that jobs are told without data.
+_PARTED = """
+WITH collect(DISTINCT u.job) AS jobs, collect(CASE WHEN NOT u:LineageRun THEN u END) AS data
+UNWIND CASE WHEN data = [] THEN [null] ELSE data END AS u
+OPTIONAL MATCH (u)-[:OF]->(d:LineageDataset)"""
+_BY_DATASET = f"""{_PARTED}
+RETURN jobs, coalesce(d, u).key AS key, count(d) AS versions, coalesce(min(u.written), 0) AS oldest,
+       coalesce(max(u.written), 0) AS newest ORDER BY key"""
 # A list for each dataset: rows of their own would take the driver longer than the search.
-_EACH = """
-OPTIONAL MATCH (u)-[:OF]->(d:LineageDataset)
-RETURN u:LineageRun AS is_run, coalesce(d.key, u.job, u.key) AS key,
+_EACH = f"""{_PARTED}
+RETURN jobs, coalesce(d, u).key AS key,
        collect(CASE WHEN d IS NOT NULL THEN [coalesce(u.written, 0), u.key, coalesce(u.run, '')] END) AS versions
 ORDER BY key"""
 
@@ -147,12 +150,11 @@ def _by_job(ask: Ask, way: str, key: str) -> Related:
 
 def _used(ask: Ask, way: str, keys: Sequence[str], *, versions: bool) -> Related:
     rows = ask(_USED[way] + (_EACH if versions else _BY_DATASET), keys=keys)
-    jobs = {row["key"] for row in rows if row["is_run"]}
-    data = [row for row in rows if not row["is_run"]]
+    data = [row for row in rows if row["key"]]
     each = [_version(row["key"], found) for row in data for found in sorted(row["versions"])] if versions else ()
     starts = {row["key"] for row in ask(_START, keys=keys)}
     reads, writes = flows.split(ask(_AROUND, keys=sorted({*starts, *(row["key"] for row in data)})))
-    jobs |= starts
+    jobs = {*starts, *rows[0]["jobs"]}
     uses = tuple(map(_use, data))
     return Related(keys[0], uses, _of(jobs, reads), _of(jobs, writes), tuple(each), tuple(keys))
 
