@@ -141,6 +141,23 @@ class Model:
                     todo.append(self.writes[version].run)
         return seen
 
+    def trail(self, run: str) -> set[tuple[str, str]]:
+        """Return what a run read, and what those versions were made of: pairs of a job or dataset and what fed it."""
+        pairs, seen, todo = set[tuple[str, str]](), {run}, [run]
+        while todo:
+            ran = todo.pop()
+            job = job_key(self.starts[ran].task.job)
+            pairs |= {(job, dataset) for dataset in self.unversioned[ran]}
+            for version in self.reads[ran]:
+                dataset = version.rsplit("#", 2)[0]
+                pairs.add((job, dataset))
+                if version in self.writes:
+                    writer = self.writes[version].run
+                    pairs.add((dataset, job_key(self.starts[writer].task.job)))
+                    todo += {writer} - seen
+                    seen.add(writer)
+        return pairs
+
     def downstream(self, key: str) -> set[str]:
         seen: set[str] = set(self.written[key])
         todo = [key] if key not in self.starts else list(seen)

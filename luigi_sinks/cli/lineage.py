@@ -228,9 +228,9 @@ def write_page(
     max_age, now = recording.read().max_age, clock.now()
     with _asking() as ask:
         found = snapshot.network(ask, now=now, as_of=parse(as_of) if as_of else 0, max_age=max_age)
-        path = names.why_late(ask, run, now).path if run else ()
+        found = snapshot.along(ask, found, names.why_late(ask, run, now).path) if run else found
     try:
-        page.write(replace(found, path=path), output, title)
+        page.write(found, output, title)
     except OSError as error:
         raise BadSetting(f"cannot write {output}: {error.strerror or error}; name another file with -o") from None
     out.print(Text(f"{output}: {len(found.datasets)} datasets, {len(found.jobs)} jobs"))

@@ -151,7 +151,9 @@ class Step:
 class Network:
     """Datasets and jobs as they were at `as_of`, what flows between them, and the critical path of a chosen run.
 
-    `path` begins with that run, and leads upstream to what the build began with.
+    `path` begins with that run, and leads upstream to what the build began with. `trail` are those of the
+    `edges` along which its data came: what the run read, and what exactly those versions were made of.
+    `parameters` are the run's.
 
     Example:
         >>> flights = DatasetNode("file//flights.csv", "file", "/flights.csv")
@@ -167,6 +169,8 @@ class Network:
     reads: tuple[Flow, ...] = ()
     writes: tuple[Flow, ...] = ()
     path: tuple[Step, ...] = ()
+    trail: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
 
     @property
     def edges(self) -> tuple[tuple[str, str], ...]:

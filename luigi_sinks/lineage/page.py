@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import os
 import re
-from collections.abc import Iterable, Mapping
-from functools import cache
+import stat
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from posixpath import basename, dirname
@@ -20,6 +23,9 @@ from luigi_sinks.lineage.layout import Layout, arrange
 from luigi_sinks.lineage.network import DatasetNode, Flow, JobNode, Network, RunNode, Step, VersionNode
 
 _ASSETS: Final = files("luigi_sinks.lineage") / "assets"
+_DEEPEST = 8
+"""So many folders may stand before a name to tell it from others."""
+
 _PLACE = re.compile(r"\{\{([a-z-]+)\}\}")
 
 _UNSAFE: Final = {ord(each): f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
@@ -71,6 +77,7 @@ class _Edge(msgspec.Struct, omit_defaults=True):
     end: int
     first: int = 0
     declared: bool = False
+    trail: bool = False
     bends: tuple[int, ...] = ()
 
 
@@ -79,11 +86,15 @@ class _Page(msgspec.Struct, rename="camel"):
     nodes: list[_Node]
     edges: list[_Edge]
     path: tuple[Step, ...]
+    parameters: tuple[tuple[str, str], ...]
 
 
 def write(network: Network, path: Path, title: str = "Lineage") -> None:
-    """Write the page of a network to a file. Raises OSError."""
-    path.write_text(render(network, title), encoding="utf-8")
+    """Write the page of a network to a file that only this user can read. Raises OSError."""
+    with open(path, "w", encoding="utf-8", opener=partial(os.open, mode=0o600)) as file:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            os.fchmod(file.fileno(), 0o600)  # it may have been there
+        file.write(render(network, title))
 
 
 def render(network: Network, title: str = "Lineage") -> str:
@@ -125,8 +136,10 @@ def _data(network: Network) -> str:
     """Return the network as JSON that ends no script, whatever its names are."""
     keys = [*(each.key for each in network.datasets), *(each.key for each in network.jobs)]
     layout = arrange(keys, _flows(network))
-    nodes = [*(_dataset(each, layout) for each in network.datasets), *(_job(each, layout) for each in network.jobs)]
-    page = _Page(network.as_of, nodes, list(_edges(network, keys, layout)), network.path)
+    titles = told_apart([named(each.namespace, each.name) for each in network.datasets])
+    datasets = (_dataset(each, title, layout) for each, title in zip(network.datasets, titles, strict=True))
+    nodes = [*datasets, *(_job(each, layout) for each in network.jobs)]
+    page = _Page(network.as_of, nodes, list(_edges(network, keys, layout)), network.path, network.parameters)
     return msgspec.json.encode(page).decode().translate(_UNSAFE)
 
 
@@ -140,14 +153,14 @@ def _flows(network: Network) -> dict[tuple[str, str], Flow]:
 
 def _edges(network: Network, keys: Iterable[str], layout: Layout) -> Iterable[_Edge]:
     numbers: Mapping[str, int] = {key: number for number, key in enumerate(keys)}
+    trail = frozenset((start, end) for end, start in network.trail)
     for (start, end), flow in _flows(network).items():
-        yield _Edge(
-            numbers[start], numbers[end], flow.first, not flow.is_observed, tuple(layout.bends.get((start, end), ()))
-        )
+        ends, bends = (start, end), tuple(layout.bends.get((start, end), ()))
+        yield _Edge(numbers[start], numbers[end], flow.first, not flow.is_observed, ends in trail, bends)
 
 
-def _dataset(node: DatasetNode, layout: Layout) -> _Node:
-    title, where = named(node.namespace, node.name)
+def _dataset(node: DatasetNode, title: str, layout: Layout) -> _Node:
+    _, where = named(node.namespace, node.name)
     return _Node(
         node.key,
         "dataset",
@@ -218,3 +231,20 @@ def named(namespace: str, name: str) -> tuple[str, str]:
     if namespace == "file" and "/" in name:
         return basename(name.rstrip("/")) or name, dirname(name.rstrip("/"))
     return name, namespace
+
+
+def told_apart(names: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what datasets are called: of those with one name, with the end of where each is before it.
+
+    Example:
+        >>> told_apart([("01.csv", "/data/2013"), ("01.csv", "/data/2014"), ("02.csv", "/data/2014")])
+        ['2013/01.csv', '2014/01.csv', '02.csv']
+
+    """
+    titles = [title for title, _ in names]
+    for depth in range(1, _DEEPEST + 1):
+        count = Counter(titles)
+        for number, (title, where) in enumerate(names):
+            if count[titles[number]] > 1:
+                titles[number] = "/".join([*where.split("/")[-depth:], title])
+    return titles

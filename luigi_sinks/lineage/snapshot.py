@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from luigi_sinks.lineage.ask import Ask
-from luigi_sinks.lineage.network import DatasetNode, Flow, JobNode, Network, RunNode, VersionNode
+from luigi_sinks.lineage.network import DatasetNode, Flow, JobNode, Network, RunNode, Step, VersionNode
 from luigi_sinks.lineage.questions import flows, heads, job_runs, lateness, staleness
 from luigi_sinks.lineage.questions.flows import FLOW
 from luigi_sinks.recording.events import Check, Column
@@ -54,6 +54,15 @@ MATCH (u:LineageJob)-[f:READS]->(w:LineageDataset) WHERE f.first <= $as_of {FLOW
 UNION ALL
 MATCH (u:LineageDataset)-[f:FROM]->(w:LineageJob) WHERE f.first <= $as_of {FLOW}"""
 
+_TRAIL = """
+MATCH (:LineageRun {key: $run})-[:BY|READ*0..]->(u) WITH DISTINCT u
+MATCH (u)-[:BY|READ]->(w)
+OPTIONAL MATCH (u)-[:OF]->(d:LineageDataset)
+OPTIONAL MATCH (w)-[:OF]->(e:LineageDataset)
+WITH DISTINCT coalesce(u.job, d.key, '') AS start, coalesce(w.job, e.key, w.key) AS end
+RETURN start, end ORDER BY start, end"""
+_PARAMETERS = "MATCH (r:LineageRun {key: $run}) RETURN coalesce(r.params, '') AS params"
+
 
 def network(ask: Ask, *, now: int, as_of: int = 0, run: str = "", max_age: float = 0.0, most: int = 20) -> Network:
     """Return all datasets and jobs as they were at a time, by default now, with the critical path of a run if given.
@@ -63,15 +72,29 @@ def network(ask: Ask, *, now: int, as_of: int = 0, run: str = "", max_age: float
     """
     as_of = as_of or now
     reads, writes = flows.split(ask(_FLOWS, as_of=as_of))
-    path = lateness.why_late(ask, run, now).path if run else ()
-    return Network(
+    found = Network(
         as_of,
         tuple(_datasets(ask, as_of, max_age, most, writes)),
         tuple(_job(row, as_of) for row in ask(_JOBS, as_of=as_of, most=most, last=lateness.LAST)),
         reads,
         writes,
-        path,
     )
+    return along(ask, found, lateness.why_late(ask, run, now).path) if run else found
+
+
+def along(ask: Ask, found: Network, path: tuple[Step, ...]) -> Network:
+    """Return a network with a critical path, and with what the run at its end was given and made of.
+
+    If that is a task which has not run, it is the first run on the path whose data are followed.
+    """
+    ran = next((step.run for step in path if step.run), "")
+    trail = tuple((row["start"], row["end"]) for row in ask(_TRAIL, run=ran)) if ran else ()
+    return replace(found, path=path, trail=trail, parameters=_parameters(ask, path[0].run if path else ""))
+
+
+def _parameters(ask: Ask, run: str) -> tuple[tuple[str, str], ...]:
+    known = [row["params"] for row in ask(_PARAMETERS, run=run) if row["params"]] if run else []
+    return tuple(sorted(msgspec.json.decode(known[0], type=dict[str, str]).items())) if known else ()
 
 
 def _datasets(ask: Ask, as_of: int, max_age: float, most: int, writes: Iterable[Flow]) -> Iterator[DatasetNode]:

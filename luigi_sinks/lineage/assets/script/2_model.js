@@ -5,7 +5,7 @@ const nodes = network.nodes.map((node, index) => ({
   owner: "", versions: [], versionsCount: 0, columns: [], runs: [], runsCount: 0, updated: 0, maxAge: 0, p50: 0, p95: 0,
   ...node, index, outs: [], ins: [],
 }));
-const edges = network.edges.map((edge) => ({ declared: false, first: 0, bends: [], ...edge }));
+const edges = network.edges.map((edge) => ({ declared: false, trail: false, first: 0, bends: [], ...edge }));
 for (const edge of edges) {
   nodes[edge.start].outs.push(edge.end);
   nodes[edge.end].ins.push(edge.start);
@@ -14,15 +14,10 @@ const byKey = new Map(nodes.map((node) => [node.key, node]));
 const path = network.path;
 const isCritical = critical();
 
-/** The keys of the jobs on the critical path, and of the datasets by which each waited for the one before. */
+/** The keys of the jobs on the critical path, and of all that its run was made of. */
 function critical() {
-  const keys = new Set(path.map((step) => step.job));
-  const jobs = path.map((step) => byKey.get(step.job));
-  jobs.slice(1).forEach((before, number) => {
-    const awaited = jobs[number]?.ins ?? [];
-    for (const index of before?.outs ?? []) if (awaited.includes(index)) keys.add(nodes[index].key);
-  });
-  return keys;
+  const ends = edges.filter((edge) => edge.trail).flatMap((edge) => [edge.start, edge.end]);
+  return new Set([...path.map((step) => step.job), ...ends.map((index) => nodes[index].key)]);
 }
 
 const FIRST = earliest();

@@ -1,11 +1,16 @@
 // Where nodes are drawn: layers and order are Python's; here they become coordinates.
 
-const WIDTH = { dataset: 212, job: [110, 212] };
-const HEIGHT = { dataset: 46, job: 36 };
-const GAP = 16;
+/** The least and the most width of a node, its height, where its text begins and ends, and the gaps between nodes. */
+const ROOMY = {
+  width: { dataset: [212, 212], job: [110, 212] }, height: { dataset: 46, job: 36 }, left: 36, right: 18, gap: 16, columns: 54,
+};
+/** The same where all would be too small to read otherwise: narrower cards that have their names alone, in two lines. */
+const COMPACT = {
+  width: { dataset: [60, 150], job: [60, 150] }, height: { dataset: 40, job: 38 }, left: 27, right: 12, gap: 12, columns: 26,
+};
 const BEND = 10;
-const COLUMN_GAP = 54;
-const MARGIN = 40;
+const MARGIN = 24;
+let measures = ROOMY;
 
 /** Give each visible node x and y, and each visible edge the points that it passes; return the size of it all. */
 function place(visible) {
@@ -24,7 +29,7 @@ function place(visible) {
 }
 
 const nodeItem = (node) => ({
-  node, layer: node.layer, order: node.place, height: HEIGHT[node.kind], y: 0, left: [], right: [],
+  node, layer: node.layer, order: node.place, height: measures.height[node.kind], y: 0, left: [], right: [],
 });
 
 /** The bends of an edge, linked with each other and with the nodes at its ends. */
@@ -57,7 +62,7 @@ function inColumns(items) {
   return ordered;
 }
 
-const distance = (above, below) => (above.height + below.height) / 2 + (above.edge || below.edge ? GAP / 2 : GAP);
+const distance = (above, below) => (above.height + below.height) / 2 + (above.edge || below.edge ? measures.gap / 2 : measures.gap);
 
 function stack(columns) {
   for (const column of columns) {
@@ -122,19 +127,20 @@ function write(columns, shown, byNode) {
       item.x = x + (item.node ? (width - item.width) / 2 : 0);
       item.width ||= width;
     }
-    x += width + COLUMN_GAP;
+    x += width + measures.columns;
   }
   for (const { node, x: at, y, width, height } of byNode.values()) Object.assign(node, { x: at, y, width, height });
   const floors = new Map(columns.map((column) => [column[0].layer, Math.max(...column.map((item) => item.y + item.height / 2))]));
   for (const edge of shown) edge.line = lineOf(edge, byNode, floors);
-  return { width: x - COLUMN_GAP + MARGIN, height: bottom - top + 2 * MARGIN, shown };
+  return { width: x - measures.columns + MARGIN, height: bottom - top + 2 * MARGIN, shown };
 }
 
-/** Cards are of one width; a job is as wide as its name, within limits. */
+/** A node is as wide as its name, within limits. */
 function widthOf(node) {
-  if (node.kind === "dataset") return WIDTH.dataset;
-  const [least, most] = WIDTH.job;
-  return Math.min(most, Math.max(least, Math.ceil(textWidth(node.title, TITLE)) + 54));
+  const [least, most] = measures.width[node.kind];
+  const lines = measures === COMPACT ? halves(node.title) : [node.title];
+  const widest = Math.max(...lines.map((line) => textWidth(line, TITLE)));
+  return Math.min(most, Math.max(least, Math.ceil(widest) + measures.left + measures.right));
 }
 
 const round = (number) => Math.round(number * 10) / 10;

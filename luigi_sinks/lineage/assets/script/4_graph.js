@@ -24,12 +24,17 @@ function svgElement(name, attributes = {}, text = "") {
   return element;
 }
 
-/** Draw these nodes, and the edges between them. */
+/** Draw these nodes, and the edges between them; closer together if a reader would not see what matters otherwise. */
 function draw(indexes) {
   for (const index of visible) nodes[index].element = null;
   for (const edge of edges) edge.element = null;
   visible = indexes;
+  measures = ROOMY;
   size = place(visible);
+  if (scaleFor(boxOf(focal())) < ROOMY_FROM) {
+    measures = COMPACT;
+    size = place(visible);
+  }
   svg = svgElement("svg", { viewBox: `0 0 ${size.width} ${size.height}`, role: "presentation" });
   const tip = svgElement("marker", {
     id: "tip", viewBox: "0 0 6 6", refX: 5.5, refY: 3, markerWidth: 5, markerHeight: 5, orient: "auto", markerUnits: "strokeWidth",
@@ -59,24 +64,31 @@ function card(node) {
   });
   const radius = node.kind === "job" ? node.height / 2 : 9;
   const middle = node.height / 2;
-  const room = node.width - 50;
   element.append(svgElement("title", {}, node.key));
   element.append(svgElement("rect", { class: "box", width: node.width, height: node.height, rx: radius }));
-  node.glyph = svgElement("path", { transform: `translate(20 ${middle})` });
-  node.sub = svgElement("text", { class: "sub", x: 36, y: middle + 14 });
-  const first = node.kind === "job" ? middle + 4.3 : middle - 2.5;
-  element.append(node.glyph, svgElement("text", { class: "title", x: 36, y: first }, fitted(node.title, room, TITLE)));
+  node.glyph = svgElement("path", { transform: `translate(${measures.left - 16} ${middle})` });
+  node.sub = svgElement("text", { class: "sub", x: measures.left, y: middle + 14 });
+  element.append(node.glyph, titleText(node, middle));
   if (node.kind === "dataset") element.append(node.sub);
   element.append(...hidden(node, "ins", 12), ...hidden(node, "outs", node.width - 12));
   node.element = element;
   return element;
 }
 
+function titleText(node, middle) {
+  const room = node.width - measures.left - measures.right + 4;
+  const lines = titleLines(node.title, room, measures === COMPACT);
+  const first = middle + (measures === COMPACT || node.kind === "job" ? 4.3 - 7 * (lines.length - 1) : -2.5);
+  const text = svgElement("text", { class: "title" });
+  text.append(...lines.map((line, number) => svgElement("tspan", { x: measures.left, y: first + 14 * number }, line)));
+  return text;
+}
+
 /** A badge on the upper edge of a card that says how many neighbours on this side are not drawn. */
 function hidden(node, side, x) {
   const count = node[side].filter((index) => !visible.has(index)).length;
   if (!count) return [];
-  const badge = svgElement("g", { class: "badge", transform: `translate(${x} 0)`, "data-around": node.index });
+  const badge = svgElement("g", { class: "badge", transform: `translate(${x} ${measures === COMPACT ? -3 : 0})`, "data-around": node.index });
   const width = 16 + 6 * String(count).length;
   badge.append(
     svgElement("title", {}, `${count} more ${side === "ins" ? "upstream" : "downstream"}`),
@@ -86,39 +98,12 @@ function hidden(node, side, x) {
   return [badge];
 }
 
-const pen = document.createElement("canvas").getContext("2d");
-const family = getComputedStyle(document.documentElement).getPropertyValue("--sans");
-const TITLE = `560 12.5px ${family}`;
-const SUB = `400 11px ${family}`;
-
-function textWidth(text, font) {
-  pen.font = font;
-  return pen.measureText(text).width;
-}
-
-/** A text that fits into so many pixels: of a long name the middle is left out, as both its ends tell it apart. */
-function fitted(text, room, font) {
-  if (textWidth(text, font) <= room) return text;
-  let [least, most] = [2, text.length];
-  while (least < most) {
-    const kept = Math.ceil((least + most) / 2);
-    if (textWidth(shortened(text, kept), font) <= room) least = kept;
-    else most = kept - 1;
-  }
-  return shortened(text, least);
-}
-
-function shortened(text, kept) {
-  const characters = [...text];
-  const head = Math.ceil(kept * 0.55);
-  return `${characters.slice(0, head).join("")}…${characters.slice(characters.length - (kept - head)).join("")}`;
-}
-
 /** Bring what is drawn up to date with the time and with what is chosen. */
 function show() {
   for (const index of visible) showNode(nodes[index]);
   for (const edge of size.shown) showEdge(edge);
   svg.setAttribute("class", tracedUp ? "tracing" : found ? "searching" : "");
+  svg.classList.toggle("compact", measures === COMPACT);
   scaleDetails();
 }
 
@@ -142,10 +127,9 @@ const spoken = (node, state) =>
 
 function showEdge(edge) {
   const [up, down] = [isOn(edge, tracedUp), isOn(edge, tracedDown)];
-  const critical = isCritical.has(nodes[edge.start].key) && isCritical.has(nodes[edge.end].key);
   const marks = [
     "edge", edge.declared && "declared", !isThere(edge, now) && "absent", (up || down) && "traced", up && "up", down && "down",
-    critical && "critical",
+    edge.trail && "critical",
   ];
   edge.element.setAttribute("class", marks.filter(Boolean).join(" "));
 }

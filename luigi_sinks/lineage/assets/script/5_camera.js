@@ -3,6 +3,8 @@
 const view = document.getElementById("view");
 const camera = { x: 0, y: 0, scale: 1 };
 const [LEAST, MOST] = [0.06, 2];
+/** The least scale at which names can be read, and that up to which cards are drawn compact. */
+const [READABLE, ROOMY_FROM] = [0.72, 0.85];
 
 function look(gliding = false) {
   sheet.classList.toggle("gliding", gliding);
@@ -30,23 +32,92 @@ function scaleDetails() {
   svg.classList.toggle("very-far", camera.scale < 0.3);
 }
 
-/** Show all that is drawn; if it would be too small to read, show what matters most at a readable size. */
-function fit(least = LEAST) {
-  const whole = Math.min(view.clientWidth / size.width, view.clientHeight / size.height, 1.1);
-  camera.scale = Math.max(whole, least);
+/** The scale at which a box fills the view, within reason. */
+const scaleFor = (box) => Math.min(view.clientWidth / (box.right - box.left), view.clientHeight / (box.bottom - box.top), 1.1);
+
+/** Show all that is drawn. */
+function fit() {
+  frame(boxOf(visible), scaleFor(boxOf(visible)));
+}
+
+/** Show what matters most; of what would be too small to read, the columns around the most telling node that can be read. */
+function openCamera() {
+  const box = boxOf(focal());
+  let seen = scaleFor(box) >= READABLE ? box : { ...box, ...readableColumns(columnsOf(focal()), nodes[mostTelling(visible)]) };
+  frame(seen, Math.max(scaleFor(seen), READABLE));
+  for (let cut = cutColumn(); cut; cut = cutColumn()) {
+    seen = { ...seen, left: Math.min(seen.left, cut.left), right: Math.max(seen.right, cut.right) };
+    if (scaleFor(seen) < READABLE) return;
+    frame(seen, scaleFor(seen));
+  }
+}
+
+/** A column of which the view shows only a part. */
+function cutColumn() {
+  const gap = measures.columns / 2;
+  return columnsOf(visible).find(({ left, right }) => {
+    const [from, to] = [(left + gap) * camera.scale + camera.x, (right - gap) * camera.scale + camera.x];
+    return (from < -1 && to > 0) || (from < view.clientWidth && to > view.clientWidth + 1);
+  });
+}
+
+function frame(box, scale) {
+  camera.scale = Math.max(LEAST, scale);
   resize();
-  center(nodes[mostTelling(visible)]);
+  centerAt((box.left + box.right) / 2, (box.top + box.bottom) / 2);
   look();
+}
+
+/** The nodes to be seen first: what the chosen run was made of, or else all. */
+function focal() {
+  const marked = [...visible].filter((index) => isCritical.has(nodes[index].key));
+  return marked.length ? marked : [...visible];
+}
+
+/** Where nodes are, with the whole width of their columns. */
+function boxOf(indexes) {
+  const all = [...indexes].map((index) => nodes[index]);
+  const columns = columnsOf(indexes);
+  return {
+    left: Math.min(...columns.map((column) => column.left)), right: Math.max(...columns.map((column) => column.right)),
+    top: Math.min(...all.map((node) => node.y - node.height / 2)) - MARGIN,
+    bottom: Math.max(...all.map((node) => node.y + node.height / 2)) + MARGIN,
+  };
+}
+
+/** The columns that hold some nodes, from the middle of the gap before to the middle of the gap behind. */
+function columnsOf(indexes) {
+  const layers = [...indexes].map((index) => nodes[index].layer);
+  const columns = new Map(layers.map((layer) => [layer, { layer, left: Infinity, right: -Infinity }]));
+  for (const index of visible) {
+    const { layer, x, width } = nodes[index];
+    const column = columns.get(layer);
+    if (!column) continue;
+    column.left = Math.min(column.left, x - measures.columns / 2);
+    column.right = Math.max(column.right, x + width + measures.columns / 2);
+  }
+  return [...columns.values()].sort((one, other) => one.layer - other.layer);
+}
+
+/** From where to where: whole columns around a node, first what is upstream, that are large enough to read. */
+function readableColumns(columns, node) {
+  let first = columns.findIndex((column) => column.layer === node.layer);
+  let last = first;
+  const isReadable = (one, other) => view.clientWidth / (columns[other].right - columns[one].left) >= READABLE;
+  while (first > 0 && isReadable(first - 1, last)) first -= 1;
+  while (last < columns.length - 1 && isReadable(first, last + 1)) last += 1;
+  return { left: columns[first].left, right: columns[last].right, top: node.y - MARGIN, bottom: node.y + MARGIN };
 }
 
 /** Keep the drawing's ends at those of the view, or the drawing in the middle of a larger view. */
 const within = (at, room, length) => (length < room ? (room - length) / 2 : Math.min(0, Math.max(at, room - length)));
 
 /** Show a node in the middle, or nearer to the drawing's end than that. */
-function center(node) {
-  const [x, y] = [(node.x + node.width / 2) * camera.scale, node.y * camera.scale];
-  camera.x = within(view.clientWidth / 2 - x, view.clientWidth, size.width * camera.scale);
-  camera.y = within(view.clientHeight / 2 - y, view.clientHeight, size.height * camera.scale);
+const center = (node) => centerAt(node.x + node.width / 2, node.y);
+
+function centerAt(x, y) {
+  camera.x = within(view.clientWidth / 2 - x * camera.scale, view.clientWidth, size.width * camera.scale);
+  camera.y = within(view.clientHeight / 2 - y * camera.scale, view.clientHeight, size.height * camera.scale);
 }
 
 /** Whether a node is seen, and not only just. */
@@ -54,7 +125,7 @@ function isInSight(node) {
   const [left, right] = [node.x * camera.scale + camera.x, (node.x + node.width) * camera.scale + camera.x];
   const at = node.y * camera.scale + camera.y;
   const edge = 30;
-  return left >= edge && right <= view.clientWidth - edge && at >= edge && at <= view.clientHeight - edge - 40;
+  return left >= edge && right <= view.clientWidth - edge && at >= edge && at <= view.clientHeight - edge;
 }
 
 function reveal(node) {

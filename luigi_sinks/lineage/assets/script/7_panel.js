@@ -13,6 +13,9 @@ function element(name, attributes = {}, ...content) {
   return made;
 }
 
+/** A name that is broken at its joints before it is broken elsewhere. */
+const breakable = (text) => text.split(BREAKS).flatMap((part, number) => (number ? [element("wbr"), part] : [part]));
+
 function mark(kind) {
   const drawn = svgElement("svg", { class: "mark", viewBox: "-7 -7 14 14", "aria-hidden": "true" });
   drawn.append(svgElement("path", { class: `glyph ${kind}`, d: GLYPHS[kind] ?? GLYPHS.unknown }));
@@ -23,7 +26,7 @@ function entry(node) {
   const state = stateAt(node, now);
   const button = element(
     "button", { type: "button", title: node.key, "data-node": node.index, onclick: () => { choose(node.index); panel.focus(); } },
-    mark(state.kind), element("span", { class: "name" }, node.title),
+    mark(state.kind), element("span", { class: "name" }, ...breakable(node.title)),
     element("span", { class: "note" }, state.note ?? state.text),
   );
   return element("li", { class: state.kind }, button);

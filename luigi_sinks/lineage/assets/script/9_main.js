@@ -2,7 +2,6 @@
 
 const MOST_DRAWN = 1500;
 const MOST_AROUND = 160;
-const READABLE = 0.9;
 const everything = new Set(nodes.map((node) => node.index));
 const search = document.getElementById("search");
 const asOf = document.getElementById("as-of");
@@ -31,10 +30,10 @@ function showExtent(node) {
 
 function showAll() {
   draw(everything);
+  showExtent(null);
   fit();
   if (chosen >= 0) reveal(nodes[chosen]);
   rove(nodes[chosen >= 0 ? chosen : mostTelling(visible)]);
-  showExtent(null);
 }
 
 function showSummary() {
@@ -49,16 +48,23 @@ function showSummary() {
 
 function showLegend() {
   const present = [["fresh", "fresh"], ["stale", "stale"], ["open", "no promise"], ["complete", "complete"], ["failed", "failed"],
-    ["running", "running"], ["suspended", "suspended"], ["aborted", "aborted"]];
-  const kinds = new Set(nodes.map((node) => stateAt(node, now).kind));
+    ["running", "running"], ["suspended", "suspended"], ["aborted", "aborted"], ["waiting", "waiting"], ["unknown", unknownText()]];
+  const kinds = new Set([...nodes.map((node) => stateAt(node, now).kind), ...path.map((step) => step.outcome || "running")]);
   const items = present.filter(([kind]) => kinds.has(kind)).map(([kind, text]) => element("li", {}, mark(kind), text));
-  if (edges.some((edge) => edge.declared)) items.push(element("li", {}, dashed(), "declared, not observed"));
+  if (edges.some((edge) => edge.declared)) items.push(element("li", {}, line("declared"), "declared, not observed"));
+  if (path.length && edges.some((edge) => edge.trail)) items.push(element("li", {}, line("critical"), "what the run was made of"));
   document.getElementById("legend").replaceChildren(...items);
 }
 
-function dashed() {
+/** What a mark stands for that says nothing: of which kinds of nodes nothing is known. */
+function unknownText() {
+  const kinds = new Set(nodes.filter((node) => stateAt(node, now).kind === "unknown").map((node) => node.kind));
+  return [kinds.has("job") && "never ran", kinds.has("dataset") && "no version known"].filter(Boolean).join(", ");
+}
+
+function line(kind) {
   const drawn = svgElement("svg", { class: "mark", viewBox: "-9 -7 18 14", "aria-hidden": "true" });
-  drawn.append(svgElement("path", { class: "edge declared", d: "M-9 0H9" }));
+  drawn.append(svgElement("path", { class: `edge ${kind}`, d: "M-9 0H9" }));
   return drawn;
 }
 
@@ -72,6 +78,7 @@ function travel(time) {
   now = time;
   showTime();
   showSummary();
+  showLegend();
   show();
   if (chosen >= 0) showDetails(nodes[chosen]);
   else if (!found) showOverview();
@@ -150,9 +157,9 @@ function openPage() {
   }
   const start = asked?.index ?? mostTelling(everything);
   draw(nodes.length > MOST_DRAWN ? neighbourhood(start, MOST_AROUND) : everything);
-  fit(READABLE);
-  rove(nodes[start]);
   showExtent(nodes[start]);
+  openCamera();
+  rove(nodes[start]);
   if (asked) choose(start);
   else showOverview();
 }
