@@ -3,6 +3,7 @@
 import json
 import re
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -21,7 +22,7 @@ def asked(monkeypatch, luigi_cfg, tmp_path):
 
     def network(ask, **options):
         asked.update(options)
-        return team()
+        return replace(team(), path=(), trail=())
 
     monkeypatch.setattr(lineage, "_asking", nullcontext)
     monkeypatch.setattr(lineage.snapshot, "network", network)
@@ -55,6 +56,7 @@ def test_a_run_adds_its_critical_path_and_a_time_is_passed_on(asked, tmp_path, m
     steps = team().path
     answer = Lateness(steps)
     monkeypatch.setattr(lineage.names, "why_late", lambda ask, text, now: answer)
+    monkeypatch.setattr(lineage.snapshot, "along", lambda ask, found, path: replace(found, path=path))
     run("-o", tmp_path / "page.html", "--run", "PunctualityReport", "--as-of", "2026-11-27T19:00:00Z")
     assert [step["job"] for step in written(tmp_path / "page.html")["path"]] == [step.job for step in steps]
     assert asked["as_of"] == NOW
