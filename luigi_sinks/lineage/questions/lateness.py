@@ -85,7 +85,7 @@ RETURN t.key AS task, coalesce(j.key, '') AS job, coalesce(j.owner, '') AS owner
            }
        } AS blocks"""
 
-# With several workers in one process, each waits only while all are busy; the longest of these runs stands for them.
+# A worker with several processes lets a task wait only while all are busy; the job that ran longest stands for them.
 _HELD = """
 UNWIND $waits AS x
 MATCH (r:LineageRun {key: x.run}) WHERE r.worker <> ''
@@ -95,9 +95,9 @@ CALL (r, x) {
     AND NOT EXISTS { (b)-[:OF]->(:LineageTask)<-[:OF]-(r) }
   WITH b, CASE WHEN b.ended < r.started THEN b.ended ELSE r.started END
         - CASE WHEN b.started > x.ready THEN b.started ELSE x.ready END AS held
-  ORDER BY held DESC, b.key LIMIT 1
-  WITH b, held WHERE held / 1e6 > x.waited / 2
-  RETURN b.job AS job, coalesce(b.owner, '') AS owner
+  WITH b.job AS job, max(coalesce(b.owner, '')) AS owner, sum(held) AS held ORDER BY held DESC, job LIMIT 1
+  WITH job, owner, held WHERE held / 1e6 > x.waited / 2
+  RETURN job, owner
 }
 RETURN r.key AS run, job AS held_by, owner AS held_by_owner"""
 
