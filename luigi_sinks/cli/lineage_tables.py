@@ -99,8 +99,12 @@ def _headline(answer: Lateness) -> str:
     what = f"{first.task}: {first.outcome or 'running'}"
     if answer.failed:
         found = _and([f"{run.task} ({run.error or run.outcome})" for run in answer.failed])
-        said = "never ran: its build ended, after" if answer.build_ended else "waiting; it cannot run:"
-        return f"{first.task}: {said} {found} failed"
+        cannot = f"waiting; it cannot run: {found} failed"
+        return (
+            f"{first.task}: never ran: its build ended with {found}"
+            if answer.build_ended
+            else f"{first.task}: {cannot}"
+        )
     if not answer.took:
         return what
     usual = f", usually {took(answer.usual)}" if answer.usual else ""

@@ -52,7 +52,7 @@ def test_a_task_whose_build_died_never_ran_and_is_not_late():
     died = JobRun("r", "luigi/Died", AT, AT, "aborted", "")
     answer = Lateness((waiting,), 1000.0, 1.0, 2.0, failed=(died,), build_ended=True)
     assert not answer.is_late
-    assert tables.of_lateness(answer).startswith("luigi/Late: never ran: its build ended, after luigi/Died (aborted)")
+    assert tables.of_lateness(answer).startswith("luigi/Late: never ran: its build ended with luigi/Died (aborted)")
 
 
 def test_of_an_aborted_run_is_said_when_it_was_last_heard_of_and_not_how_long_it_took():
