@@ -180,15 +180,31 @@ class Questions:
             QUICK,
             self.datasets,
             lambda key: relations.upstream(ask, key),
-            model.related,
-            lambda answer: {each.dataset for each in answer.datasets},
+            lambda key: model.by_dataset(model.upstream_of_dataset(key)),
+            _by_dataset,
         )
         self.measure(
             "downstream of a dataset",
             QUICK,
             self.datasets,
             lambda key: relations.downstream(ask, key),
-            lambda key: model.related(key, downstream=True),
+            lambda key: model.by_dataset(model.downstream_of_dataset(key)),
+            _by_dataset,
+        )
+        self.measure(
+            "upstream of a dataset that builds on itself",
+            ANSWER,
+            recursive,
+            lambda key: relations.upstream(ask, key),
+            lambda key: model.by_dataset(model.upstream_of_dataset(key)),
+            _by_dataset,
+        )
+        self.measure(
+            "upstream of a job",
+            QUICK,
+            self.jobs,
+            lambda key: relations.upstream(ask, key),
+            model.related,
             lambda answer: {each.dataset for each in answer.datasets},
         )
         half = self.history.epoch + self.history.days * DAY // 2
@@ -241,7 +257,7 @@ class Questions:
             self.jobs,
             lambda job: job_runs.runs(ask, job),
             lambda job: model.runs(job)[:50],
-            lambda answer: [run.key for run in answer],
+            lambda answer: [run.run for run in answer],
         )
         self.measure(
             "who wrote a version",

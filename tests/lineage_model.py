@@ -168,6 +168,18 @@ class Model:
                     todo.append(version)
         return seen
 
+    def upstream_of_dataset(self, dataset: str, most: int = 31) -> set[str]:
+        """Return what went into the heads of a dataset's partitions, or into its last version."""
+        heads = [self.head(dataset, partition) for partition in list(self.publications[dataset])]
+        last = sorted(heads, key=lambda head: (head[1], head[0]), reverse=True)[:most]
+        keys = [key for key, _ in last] or [self.newest_head(dataset)]
+        return set[str]().union(*(self.upstream(key) for key in keys))
+
+    def downstream_of_dataset(self, dataset: str, most: int = 31) -> set[str]:
+        """Return what the last versions of a dataset went into."""
+        written = sorted(((write.at, key) for key, write in self.writes_of[dataset].items()), reverse=True)
+        return set[str]().union(*(self.downstream(key) for _, key in written[:most]))
+
     def by_dataset(self, keys: Iterable[str]) -> set[tuple[str, int, int, int]]:
         """Return of each dataset how many versions there are, and when the first and the last were written."""
         found: dict[str, list[int]] = defaultdict(list)

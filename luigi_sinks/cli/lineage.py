@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,10 @@ import typer
 from rich.text import Text
 
 from luigi_sinks import config
+from luigi_sinks.cli import lineage_names as names
 from luigi_sinks.cli import lineage_tables as tables
 from luigi_sinks.cli.console import WRONG, err, out, reporting
-from luigi_sinks.cli.lineage_text import as_json, parse
+from luigi_sinks.cli.lineage_text import as_json, counted, parse
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.lineage import flush, lookup, mermaid, page, snapshot
 from luigi_sinks.lineage.ask import Ask, asking, connection_settings
@@ -21,14 +23,12 @@ from luigi_sinks.lineage.flush import Report
 from luigi_sinks.lineage.questions import (
     comparison,
     durations,
-    heads,
     job_runs,
     lateness,
     relations,
     staleness,
     writers,
 )
-from luigi_sinks.lineage.questions.lateness import Lateness
 from luigi_sinks.lineage.questions.relations import Related
 from luigi_sinks.recording import clock
 from luigi_sinks.recording import settings as recording
@@ -88,10 +88,15 @@ def upstream(
     drawn: Mermaid = False,
 ) -> None:
     """Show what feeds a dataset or job, or exactly what went into a version or run."""
+    _once(json=json, drawn=drawn)
     with _asking() as ask:
-        start = _start(ask, of, as_of=as_of, version=version, run=run, partition=partition, versions=versions)
-        answer = relations.upstream_of(ask, start, versions=versions) if start else _flows(ask, relations.upstream, of)
-    _show(answer, tables.of_related(answer, "upstream"), json=json, drawing=_flowchart(answer) if drawn else "")
+        start = names.start(ask, of, as_of=as_of, version=version, run=run, partition=partition, versions=versions)
+        answer = (
+            relations.upstream_of(ask, start, versions=versions)
+            if start
+            else relations.upstream(ask, lookup.node(ask, of), versions=versions)
+        )
+    _show(answer, tables.of_upstream(answer), json=json, drawing=_flowchart(answer) if drawn else "")
 
 
 @app.command("downstream")
@@ -107,59 +112,36 @@ def downstream(
     drawn: Mermaid = False,
 ) -> None:
     """Show what a dataset or job feeds, or exactly what a version or run went into."""
+    _once(json=json, drawn=drawn)
     with _asking() as ask:
-        start = _start(ask, of, as_of=as_of, version=version, run=run, partition=partition, versions=versions)
-        way = relations.downstream
-        answer = relations.downstream_of(ask, start, versions=versions) if start else _flows(ask, way, of)
-    _show(answer, tables.of_related(answer, "downstream"), json=json, drawing=_flowchart(answer) if drawn else "")
-
-
-def _flows(ask: Ask, question: Callable[[Ask, str], Related], of: str) -> Related:
-    return question(ask, lookup.node(ask, of))
-
-
-def _start(ask: Ask, of: str, *, as_of: str, version: str, run: str, partition: str, versions: bool) -> str:
-    """Return the version or run that is asked about; an empty string if it is a dataset or job."""
-    if sum(map(bool, (as_of, version, run))) > 1:
-        raise BadSetting("give one of --as-of, --version and --run")
-    if not of and not version and not run:
-        raise BadSetting("of what? Give a dataset or a job, --version or --run")
-    if version:
-        return lookup.version(ask, version, lookup.dataset(ask, of) if of else "")
-    if run:
-        return lookup.run(ask, run)
-    if not (as_of or partition or versions):
-        return ""
-    dataset = lookup.dataset(ask, of)
-    time = parse(as_of) if as_of else clock.now()
-    found = heads.head(ask, dataset, as_of=time, partition=partition or None)
-    if not found:
-        raise BadSetting(f"{dataset} had no version {'then' if as_of else 'yet'}")
-    return found
+        start = names.start(ask, of, as_of=as_of, version=version, run=run, partition=partition, versions=versions)
+        answer = (
+            relations.downstream_of(ask, start, versions=versions)
+            if start
+            else relations.downstream(ask, lookup.node(ask, of), versions=versions)
+        )
+    _show(answer, tables.of_downstream(answer), json=json, drawing=_flowchart(answer) if drawn else "")
 
 
 @app.command("why-late")
 @reporting
 def why_late(
-    run: Annotated[str, typer.Argument(help="A run, the start of its id, or a job, whose last task it is.")],
+    run: Annotated[str, typer.Argument(help="A run, the start of its id, a task, or a job, whose last task it is.")],
     json: Json = False,
     drawn: Mermaid = False,
-    fail: Fail = False,
+    fail: Annotated[
+        bool, typer.Option("--fail", help="End with 1 if it is late or failed, or cannot run, for alerts.")
+    ] = False,
 ) -> None:
     """Show which waiting, failed and running time made a run end when it did, back to the start of its build."""
+    _once(json=json, drawn=drawn)
     now = clock.now()
     with _asking() as ask:
-        answer = _lateness(ask, run, now)
-    _show(answer, tables.of_lateness(answer), json=json, drawing=mermaid.gantt(answer.path, now) if drawn else "")
-    if fail and answer.is_late:
+        answer = names.why_late(ask, run, now)
+    drawing = mermaid.gantt(answer.path, now) if drawn else ""
+    _show(replace(answer, path=answer.path[::-1]), tables.of_lateness(answer), json=json, drawing=drawing)
+    if fail and (answer.is_late or answer.has_failed):
         raise typer.Exit(WRONG)
-
-
-def _lateness(ask: Ask, text: str, now: int) -> Lateness:
-    """Return why a run was late, or the last task of a job."""
-    if (key := lookup.find_run(ask, text)) is not None:
-        return lateness.why_late(ask, key, now)
-    return lateness.why_job(ask, lookup.job(ask, text, what="run or job"), now)
 
 
 @app.command("stale")
@@ -183,7 +165,7 @@ def slow(
     json: Json = False,
     fail: Fail = False,
 ) -> None:
-    """Show jobs whose runs take very different times, and their longest runs."""
+    """Show jobs whose runs take very different times, and their longest runs; of jobs with five complete runs."""
     begin = parse(since) if since else clock.now() - _DEFAULT_DAYS * clock.DAY
     with _asking() as ask:
         answer = durations.slow(ask, begin, ratio=ratio)
@@ -201,31 +183,36 @@ def runs(
 ) -> None:
     """Show the last runs of a job, the newest first."""
     with _asking() as ask:
-        answer = job_runs.runs(ask, lookup.job(ask, job), most=most)
-    _show(answer, tables.of_runs(answer), json=json)
+        key = lookup.job(ask, job)
+        answer = job_runs.runs(ask, key, most=most)
+        waiting = "" if answer else tables.of_lateness(lateness.why_job(ask, key, clock.now()))
+    _show(answer, tables.of_runs(answer) if answer else f"{key} has not run\n{waiting}", json=json)
 
 
 @app.command("who-wrote")
 @reporting
 def who_wrote(
-    version: Annotated[str, typer.Argument(help="A version: its id, or its key.")], json: Json = False
+    version: Annotated[str, typer.Argument(help="A version, its id or its key; or a dataset, for its last version.")],
+    json: Json = False,
 ) -> None:
     """Show which run wrote a version, with which parameters and code."""
     with _asking() as ask:
-        answer = writers.who_wrote(ask, lookup.version(ask, version))
+        answer = writers.who_wrote(ask, names.version(ask, version))
     _show(answer, tables.of_writer(answer), json=json)
 
 
 @app.command("diff")
 @reporting
 def diff(
-    before: Annotated[str, typer.Argument(help="A run, or the start of its id.")],
-    after: Annotated[str, typer.Argument(help="Another run.")],
+    before: Annotated[str, typer.Argument(help="A run, the start of its id, or a job or task, for its last run.")],
+    after: Annotated[str, typer.Argument(help="Another run; the same job again compares its last two runs.")],
     json: Json = False,
 ) -> None:
-    """Show how two runs differ: in what they read, in their parameters, and in their code."""
+    """Show how two runs differ: in what they read, in their parameters, in their code, and how they ended."""
     with _asking() as ask:
-        answer = comparison.diff(ask, lookup.run(ask, before), lookup.run(ask, after))
+        answer = comparison.diff(ask, *names.pair(ask, before, after))
+    if len(jobs := next((each.before + each.after for each in answer.code if each.name == "job"), ())) > 1:
+        err.print(Text(f"these are runs of different jobs: {' and '.join(jobs)}", style="yellow"))
     _show(answer, tables.of_difference(answer), json=json)
 
 
@@ -241,8 +228,11 @@ def write_page(
     max_age, now = recording.read().max_age, clock.now()
     with _asking() as ask:
         found = snapshot.network(ask, now=now, as_of=parse(as_of) if as_of else 0, max_age=max_age)
-        found = snapshot.along(ask, found, _lateness(ask, run, now).path) if run else found
-    page.write(found, output, title)
+        found = snapshot.along(ask, found, names.why_late(ask, run, now).path) if run else found
+    try:
+        page.write(found, output, title)
+    except OSError as error:
+        raise BadSetting(f"cannot write {output}: {error.strerror or error}; name another file with -o") from None
     out.print(Text(f"{output}: {len(found.datasets)} datasets, {len(found.jobs)} jobs"))
 
 
@@ -290,17 +280,19 @@ def _tell(report: Report) -> None:
         err.print(Text("another process is flushing this folder; nothing was done", style="yellow"))
     for each in report.deliveries:
         refused = f", {each.refused} refused" if each.refused else ""
-        out.print(Text(f"{each.name}: {each.events} events{refused}"))
+        none = "nothing new; what a program records is delivered when it ends"
+        said = counted(each.events, "event", "events") + refused if each.events or each.error else none
+        out.print(Text(f"{each.name}: {said}"))
         if each.error:
             err.print(Text(f"{each.name}: the rest stays in the spool: {each.error}", style="red"))
     counts = {
-        "runs closed as their process was killed": report.aborted,
-        "lines that could not be read": report.broken,
-        "events that their processes could not keep": report.lost,
+        counted(report.aborted, "run", "runs") + " closed as the process was killed": report.aborted,
+        counted(report.broken, "line", "lines") + " that could not be read": report.broken,
+        counted(report.lost, "event", "events") + " that could not be kept": report.lost,
     }
     for what, count in counts.items():
         if count:
-            err.print(Text(f"{count} {what}", style="yellow"))
+            err.print(Text(what, style="yellow"))
     for reason in report.unread:
         err.print(Text(reason, style="red"))
 
@@ -316,6 +308,12 @@ def _tell_changes() -> Callable[[Report], None]:
         before[0] = trouble
 
     return tell
+
+
+def _once(*, json: bool, drawn: bool) -> None:
+    """Refuse two forms at once."""
+    if json and drawn:
+        raise BadSetting("give one of --json and --mermaid")
 
 
 def _flowchart(answer: Related) -> str:

@@ -79,10 +79,12 @@ def took(seconds: float) -> str:
     """Return a duration in two units at most.
 
     Example:
-        >>> took(0.25), took(75), took(7_260), took(100_000)
-        ('0.2 s', '1m 15s', '2h 1m', '1d 3h')
+        >>> took(0.25), took(7.5), took(75), took(7_260), took(100_000)
+        ('250 ms', '7.5 s', '1m 15s', '2h 1m', '1d 3h')
 
     """
+    if seconds < 1:
+        return f"{max(1, round(seconds * 1000))} ms" if seconds > 0 else "0 s"
     whole = round(seconds)
     if whole < 10:  # noqa: PLR2004 - below, a tenth of a second counts
         return f"{seconds:.1f} s"
@@ -104,3 +106,14 @@ def parse(text: str) -> int:
         return clock.counted(datetime.fromisoformat(text))
     except ValueError:
         raise BadSetting(f"{text!r} is not a time; write it as 2026-11-27 or 2026-11-27T06:00:00+01:00") from None
+
+
+def counted(count: int, one: str, more: str) -> str:
+    """Return a count and what it is of.
+
+    Example:
+        >>> counted(1, "run", "runs"), counted(0, "run", "runs")
+        ('1 run', '0 runs')
+
+    """
+    return f"{count} {one if count == 1 else more}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from luigi_sinks.lineage.graph.keys import shown
 from luigi_sinks.lineage.network import Flow, Step
 from luigi_sinks.recording.clock import SECOND
 from luigi_sinks.recording.events import Ended
@@ -21,7 +22,7 @@ def flowchart(reads: Sequence[Flow], writes: Sequence[Flow], of: str = "") -> st
     Example:
         >>> print(flowchart([Flow("luigi/Load", "file//flights.csv", is_observed=False)], []))
         flowchart LR
-            n0[("file//flights.csv")]
+            n0[("file:///flights.csv")]
             n1["luigi/Load"]
             n0 -.-> n1
 
@@ -30,7 +31,7 @@ def flowchart(reads: Sequence[Flow], writes: Sequence[Flow], of: str = "") -> st
     jobs = sorted({flow.job for flow in (*reads, *writes)})
     names = {("dataset", key): f"n{number}" for number, key in enumerate(datasets)}
     names |= {("job", key): f"n{number}" for number, key in enumerate(jobs, len(datasets))}
-    lines = [f'{names["dataset", key]}[("{_escaped(key)}")]' for key in datasets]
+    lines = [f'{names["dataset", key]}[("{_escaped(shown(key))}")]' for key in datasets]
     lines += [f'{names["job", key]}["{_escaped(key)}"]' for key in jobs]
     lines += [f"{names['dataset', flow.dataset]} {_arrow(flow)} {names['job', flow.job]}" for flow in reads]
     lines += [f"{names['job', flow.job]} {_arrow(flow)} {names['dataset', flow.dataset]}" for flow in writes]

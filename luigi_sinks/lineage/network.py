@@ -123,6 +123,9 @@ class Step:
     aborted, `waited` into waiting, and `ran` into the run itself, and into attempts that asked for
     a further dependency; `usual` is the median of the last runs of the job. The `outcome` of a
     task that has no run yet is "waiting".
+
+    `paused` are the seconds of `waited` that came after a failed attempt. `held_by` is the job that the
+    step's worker ran meanwhile, for most of `waited`, and `held_by_owner` its owner; both are empty if it ran none.
     """
 
     run: str
@@ -139,6 +142,9 @@ class Step:
     attempts: tuple[Attempt, ...] = ()
     usual: float = 0.0
     error: str = ""
+    paused: float = 0.0
+    held_by: str = ""
+    held_by_owner: str = ""
 
 
 @dataclass(frozen=True)

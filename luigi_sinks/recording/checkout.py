@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+def facts(module: str) -> dict[str, str]:
+    """Return what `Start` says of a module's code: its commit, source and digest."""
+    commit, source = revision(module)
+    return {"commit": commit, "source": source, "digest": digest(module)}
 
 
 @lru_cache(maxsize=1024)
@@ -16,12 +23,29 @@ def revision(module: str) -> tuple[str, str]:
 
     It is read once, as a module is. Without a checkout, the path is whole.
     """
-    file = getattr(sys.modules.get(module), "__file__", None)
-    if not file:
+    path = _file(module)
+    if path is None:
         return "", ""
-    path = Path(file).absolute()
     root = _root(path.parent)
     return (_commit(root), str(path.relative_to(root))) if root else ("", str(path))
+
+
+@lru_cache(maxsize=1024)
+def digest(module: str) -> str:
+    """Return the start of the SHA-256 of a module's file, which tells an edit without a commit; empty if unknown.
+
+    It is read once, as a module is.
+    """
+    path = _file(module)
+    try:
+        return sha256(path.read_bytes()).hexdigest()[:16] if path else ""
+    except OSError:
+        return ""
+
+
+def _file(module: str) -> Path | None:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return Path(file).absolute() if file else None
 
 
 @lru_cache(maxsize=1024)

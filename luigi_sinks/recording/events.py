@@ -65,7 +65,7 @@ class Start(_Event, frozen=True, tag="start"):
     - `orchestrator_version`: the orchestrator's own version, such as 3.8.1.
     - `build`: when the build began, 0 if that is not known.
     - `period`: the date or time that the run is about, as text.
-    - `commit` and `source`: the revision of the code, and the file that defines the task.
+    - `commit`, `source` and `digest`: the revision of the code, the file that defines the task, and its SHA-256.
     - `max_age`: seconds after which the task's outputs are stale, 0 for never.
     - `column_lineage`: by each column of what the run writes, which columns of which datasets that
       it reads it is made from, as the task declares; a dataset by its name, or the end of it.
@@ -86,6 +86,7 @@ class Start(_Event, frozen=True, tag="start"):
     worker: str = ""
     commit: str = ""
     source: str = ""
+    digest: str = ""
     max_age: float = 0.0
     column_lineage: dict[str, dict[str, tuple[str, ...]]] = {}
 

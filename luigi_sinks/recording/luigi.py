@@ -146,7 +146,6 @@ class _Attempt:
             outputs=partial(_outputs, task),
             hidden=_hidden(task),
         )
-        commit, source = checkout.revision(type(task).__module__)
         run.begin(
             params={name: masking.setting(name, value) for name, value in _public(task).items()},
             orchestrator="luigi",
@@ -155,8 +154,7 @@ class _Attempt:
             worker=worker,
             build=_build(self._process),
             period=_period(task),
-            commit=commit,
-            source=source,
+            **checkout.facts(type(task).__module__),
             column_lineage=_column_lineage(task),
         )
         self._run = run

@@ -187,6 +187,7 @@ class Facts(TypedDict, total=False):
     worker: str
     commit: str
     source: str
+    digest: str
     column_lineage: dict[str, dict[str, tuple[str, ...]]]
 
 

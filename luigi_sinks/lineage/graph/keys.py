@@ -36,6 +36,25 @@ def within(dataset: str, version: str) -> str:
     return version.removeprefix(dataset).lstrip("#")
 
 
+_FILE, _URL = "file//", "file:///"
+
+
+def shown(key: str) -> str:
+    """Return a key as people read it: that of a file as its URL.
+
+    Example:
+        >>> shown("file//data/flights.csv"), shown("luigi/Load")
+        ('file:///data/flights.csv', 'luigi/Load')
+
+    """
+    return _URL + key.removeprefix(_FILE) if key.startswith(_FILE) else key
+
+
+def from_shown(text: str) -> str:
+    """Return the key that `shown` makes a text of."""
+    return _FILE + text.removeprefix(_URL) if text.startswith(_URL) else text
+
+
 def job_key(job: Job) -> str:
     """Return what names a job in the graph."""
     return short(f"{job.namespace}/{job.name}")

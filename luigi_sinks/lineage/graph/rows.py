@@ -62,7 +62,7 @@ class _Facts:
         for needed in event.requires:
             self._say(statements.REQUIRES, task, self._task(needed, event.at))
         about = event.orchestrator, event.parent, event.build, event.period, event.host, event.pid, event.worker
-        said, code = (_json(event.params), event.owner), (event.commit, event.source)
+        said, code = (_json(event.params), event.owner), (event.commit, event.source, event.digest)
         self._say(statements.RUNS, event.run, task, job, event.at, *said, *about, *code)
         self._say(statements.NEEDS_OF_STARTED, event.run)
 

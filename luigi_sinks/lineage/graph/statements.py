@@ -70,7 +70,7 @@ RUNS = Statement(
     UNWIND $rows AS x MERGE (r:LineageRun {key: x[0]})
     SET r.job = x[2], r.started = x[3], r.params = x[4], r.owner = x[5], r.orchestrator = x[6], r.parent = x[7],
         r.build = x[8], r.period = x[9], r.host = x[10], r.pid = x[11], r.worker = x[12], r.commit = x[13],
-        r.source = x[14]
+        r.source = x[14], r.digest = x[15]
     WITH r, x MATCH (t:LineageTask {key: x[1]})
     MERGE (r)-[:OF]->(t)""",
     1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from luigi_sinks.lineage.ask import Ask
 from luigi_sinks.lineage.graph.keys import within
@@ -25,19 +26,25 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs between two runs; what is the same in both is left out."""
+    """What differs between two runs; what is the same in both is left out.
+
+    `outcomes` are how the two ended, and `took` the seconds that they took, 0 where their end is not known.
+    """
 
     before: str
     after: str
     inputs: tuple[Change, ...]
     params: tuple[Change, ...]
     code: tuple[Change, ...]
+    outcomes: tuple[str, str]
+    took: tuple[float, float]
 
 
-_INPUTS = """
+_FACTS = """
 MATCH (r:LineageRun {key: $key})
 RETURN r.params AS params, coalesce(r.job, '') AS job, coalesce(r.commit, '') AS commit,
-       coalesce(r.source, '') AS source,
+       coalesce(r.source, '') AS source, coalesce(r.digest, '') AS digest, coalesce(r.outcome, '') AS outcome,
+       coalesce((r.ended - r.started) / 1e6, 0.0) AS took,
        COLLECT { MATCH (r)-[:READ]->(v) OPTIONAL MATCH (v)-[:OF]->(d:LineageDataset)
                  RETURN [coalesce(d, v).key, v.key] ORDER BY v.key } AS inputs"""
 
@@ -47,20 +54,35 @@ def diff(ask: Ask, before: str, after: str) -> Difference:
 
     Raises BadSetting for a run that nothing is known of.
     """
-    one, other = _facts(ask, before), _facts(ask, after)
-    return Difference(before, after, *(_changes(one[about], other[about]) for about in ("inputs", "params", "code")))
+    one, other = (only(ask(_FACTS, key=run), f"there is no run {run!r} in the lineage") for run in (before, after))
+    return Difference(
+        before,
+        after,
+        _changes(_inputs(one), _inputs(other)),
+        _changes(_params(one), _params(other)),
+        _changes(*_code(one, other)),
+        (one["outcome"], other["outcome"]),
+        (one["took"], other["took"]),
+    )
 
 
-def _facts(ask: Ask, run: str) -> dict[str, dict[str, tuple[str, ...]]]:
-    row = only(ask(_INPUTS, key=run), f"there is no run {run!r} in the lineage")
-    inputs: dict[str, tuple[str, ...]] = {}
+def _inputs(row: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
     for dataset, version in row["inputs"]:
-        inputs[dataset] = (*inputs.get(dataset, ()), within(dataset, version))
-    return {
-        "inputs": inputs,
-        "params": {name: (value,) for name, value in params(row["params"]).items()},
-        "code": {name: (row[name],) for name in ("job", "source", "commit") if row[name]},
-    }
+        found[dataset] = (*found.get(dataset, ()), within(dataset, version))
+    return found
+
+
+def _params(row: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {name: (value,) for name, value in params(row["params"]).items()}
+
+
+def _code(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], ...]:
+    """Return what is known of the code; the path of a file is the same with and without that of its checkout."""
+    shorter, longer = sorted((one["source"], other["source"]), key=len)
+    is_same = one["digest"] == other["digest"] != "" and f"/{longer}".endswith(f"/{shorter.lstrip('/')}")
+    names = ("job", *([] if is_same else ["source"]), "digest", "commit")
+    return tuple({name: (row[name],) for name in names if row[name]} for row in (one, other))
 
 
 def _changes(before: Mapping[str, tuple[str, ...]], after: Mapping[str, tuple[str, ...]]) -> tuple[Change, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from luigi_sinks.lineage.ask import Ask
-from luigi_sinks.lineage.network import RunNode
+from luigi_sinks.lineage.questions.job_runs import JobRun
 from luigi_sinks.lineage.questions.rows import grouped
 
 
@@ -23,8 +23,11 @@ class Slow:
     p50: float
     p95: float
     longest: float
-    outliers: tuple[RunNode, ...] = ()
+    outliers: tuple[JobRun, ...] = ()
 
+
+LEAST = 5
+"""How many complete runs a job has at least."""
 
 _DURATIONS = """
 MATCH (r:LineageRun) WHERE r.started >= $since AND r.outcome = 'complete'
@@ -41,11 +44,11 @@ CALL (x) {
   RETURN r ORDER BY r.ended - r.started DESC, r.key LIMIT $most
 }
 MATCH (r)-[:OF]->(t:LineageTask)
-RETURN x[0] AS job, r.key AS key, t.key AS task, r.started AS started, r.ended AS ended, r.outcome AS outcome
-ORDER BY r.ended - r.started DESC, key"""
+RETURN x[0] AS job, r.key AS run, t.key AS task, r.started AS started, r.ended AS ended, r.outcome AS outcome
+ORDER BY r.ended - r.started DESC, run"""
 
 
-def slow(ask: Ask, since: int, *, ratio: float = 2.0, least: int = 5, most: int = 5) -> tuple[Slow, ...]:
+def slow(ask: Ask, since: int, *, ratio: float = 2.0, least: int = LEAST, most: int = 5) -> tuple[Slow, ...]:
     """Return the jobs with slow runs since a time: those whose 95th percentile is `ratio` times the median.
 
     The most uneven job comes first. Jobs with fewer than `least` complete runs are left out;
@@ -53,5 +56,5 @@ def slow(ask: Ask, since: int, *, ratio: float = 2.0, least: int = 5, most: int 
     """
     found = [Slow(**row) for row in ask(_DURATIONS, since=since, ratio=ratio, least=least)]
     jobs = [[each.job, each.p50 * ratio] for each in found]
-    outliers = grouped(RunNode, ask(_OUTLIERS, jobs=jobs, since=since, most=most), by="job")
+    outliers = grouped(JobRun, ask(_OUTLIERS, jobs=jobs, since=since, most=most), by="job")
     return tuple(replace(each, outliers=outliers.get(each.job, ())) for each in found)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from luigi_sinks.lineage.ask import Ask
 from luigi_sinks.lineage.network import Flow
-from luigi_sinks.lineage.questions import flows
+from luigi_sinks.lineage.questions import flows, heads
 from luigi_sinks.lineage.questions.flows import FLOW
 
 
@@ -42,7 +42,9 @@ class Related:
     """What is upstream or downstream of a dataset, a job, a version or a run.
 
     `of` is the key of that, `datasets` are in the order of their names, `reads` and `writes` are what
-    flows between them, and `versions` is empty unless they were asked for.
+    flows between them, and `versions` is empty unless they were asked for. `starts` are the versions or the run that
+    answer for `of`; if there are none, the answer is by job: what any run of each job read and wrote. `requires` are
+    the jobs that the tasks of a job require, if it read nothing.
     """
 
     of: str
@@ -50,6 +52,8 @@ class Related:
     reads: tuple[Flow, ...]
     writes: tuple[Flow, ...]
     versions: tuple[UsedVersion, ...] = ()
+    starts: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
 
     @property
     def jobs(self) -> tuple[str, ...]:
@@ -68,39 +72,60 @@ _FLOWS = {
 }
 _USED = {
     "upstream": """
-        MATCH (n:LineageVersion|LineageRun {key: $key})-[:BY|READ*1..]->(u)
-        WITH DISTINCT u WHERE u:LineageVersion OR u:LineageDataset""",
+        UNWIND $keys AS key MATCH (n:LineageVersion|LineageRun {key: key})-[:BY|READ*1..]->(u) WITH DISTINCT u""",
     "downstream": """
-        MATCH (n:LineageVersion|LineageRun {key: $key})<-[:BY|READ*1..]-(u)
-        WITH DISTINCT u WHERE u:LineageVersion""",
+        UNWIND $keys AS key MATCH (n:LineageVersion|LineageRun {key: key})<-[:BY|READ*1..]-(u) WITH DISTINCT u""",
 }
-_BY_DATASET = """
-OPTIONAL MATCH (u)-[:OF]->(d:LineageDataset)
-RETURN coalesce(d, u).key AS dataset, count(d) AS versions, coalesce(min(u.written), 0) AS oldest,
-       coalesce(max(u.written), 0) AS newest ORDER BY dataset"""
+# The jobs of the runs on the way, and what is not a run; there is always a row, so that jobs are told without data.
+_PARTED = """
+WITH collect(DISTINCT u.job) AS jobs, collect(CASE WHEN NOT u:LineageRun THEN u END) AS data
+UNWIND CASE WHEN data = [] THEN [null] ELSE data END AS u
+OPTIONAL MATCH (u)-[:OF]->(d:LineageDataset)"""
+_BY_DATASET = f"""{_PARTED}
+RETURN jobs, coalesce(d, u).key AS key, count(d) AS versions, coalesce(min(u.written), 0) AS oldest,
+       coalesce(max(u.written), 0) AS newest ORDER BY key"""
 # A list for each dataset: rows of their own would take the driver longer than the search.
-_EACH = """
-OPTIONAL MATCH (u)-[:OF]->(d:LineageDataset)
-RETURN coalesce(d, u).key AS dataset,
+_EACH = f"""{_PARTED}
+RETURN jobs, coalesce(d, u).key AS key,
        collect(CASE WHEN d IS NOT NULL THEN [coalesce(u.written, 0), u.key, coalesce(u.run, '')] END) AS versions
-ORDER BY dataset"""
+ORDER BY key"""
 
 _START = """
-MATCH (n:LineageVersion|LineageRun {key: $key})
-OPTIONAL MATCH (n)-[:OF]->(d:LineageDataset) RETURN coalesce(d.key, n.job, '') AS key"""
+UNWIND $keys AS key MATCH (n:LineageVersion|LineageRun {key: key})
+OPTIONAL MATCH (n)-[:OF]->(d:LineageDataset) RETURN DISTINCT coalesce(d.key, n.job, '') AS key"""
+_REQUIRED = """
+MATCH (:LineageJob {key: $key})<-[:OF]-(:LineageTask)-[:REQUIRES]->(:LineageTask)-[:OF]->(j:LineageJob)
+RETURN DISTINCT j.key AS key ORDER BY key"""
+_OF_ITSELF = """
+MATCH (n:LineageVersion {key: $key})-[:BY|READ*1..]->(u) WITH DISTINCT u
+MATCH (u)-[:OF]->(:LineageDataset {key: $dataset}) RETURN u.key AS key"""
 _AROUND = f"""
 UNWIND $keys AS key MATCH (d:LineageDataset {{key: key}})
 CALL (d) {{ MATCH (d)-[f:FROM]->(w) RETURN f, d AS u, w UNION MATCH (u)-[f:READS]->(d) RETURN f, u, d AS w }} {FLOW}"""
 
 
-def upstream(ask: Ask, key: str) -> Related:
-    """Return the datasets that feed a dataset or a job, as long as anything is known, and the jobs between."""
-    return _related(ask, "upstream", key)
+def upstream(ask: Ask, key: str, *, versions: bool = False) -> Related:
+    """Return what a dataset is made of: what went into the versions that its readers see, see `heads.present`.
+
+    Of a job, and of a dataset without versions, it is by job: what feeds it as long as anything is known.
+    """
+    starts = heads.present(ask, key)
+    if not starts:
+        return _by_job(ask, "upstream", key)
+    made_of = {row["key"] for row in ask(_OF_ITSELF, key=starts[0], dataset=key)}  # what builds on its yesterday
+    keys = [start for start in starts if start not in made_of]
+    return replace(_used(ask, "upstream", keys, versions=versions), of=key, starts=starts)
 
 
-def downstream(ask: Ask, key: str) -> Related:
-    """Return the datasets that a dataset or a job feeds, and the jobs between."""
-    return _related(ask, "downstream", key)
+def downstream(ask: Ask, key: str, *, versions: bool = False) -> Related:
+    """Return what the versions of a dataset that were written last went into, see `heads.written`.
+
+    Of a job, and of a dataset without versions, it is by job: what it feeds as long as anything is known.
+    """
+    starts = heads.written(ask, key)
+    if not starts:
+        return _by_job(ask, "downstream", key)
+    return replace(_used(ask, "downstream", starts, versions=versions), of=key)
 
 
 def upstream_of(ask: Ask, key: str, *, versions: bool = False) -> Related:
@@ -108,32 +133,30 @@ def upstream_of(ask: Ask, key: str, *, versions: bool = False) -> Related:
 
     A dataset whose versions are not known is named, and what went into it is not.
     """
-    return _used(ask, "upstream", key, versions=versions)
+    return _used(ask, "upstream", [key], versions=versions)
 
 
 def downstream_of(ask: Ask, key: str, *, versions: bool = False) -> Related:
     """Return the versions that a version went into."""
-    return _used(ask, "downstream", key, versions=versions)
+    return _used(ask, "downstream", [key], versions=versions)
 
 
-def _related(ask: Ask, way: str, key: str) -> Related:
+def _by_job(ask: Ask, way: str, key: str) -> Related:
     reads, writes = flows.split(ask(_FLOWS[way], key=key))
     names = {flow.dataset for flow in (*reads, *writes)} - {key}
-    return Related(key, tuple(map(Use, sorted(names))), reads, writes)
+    requires = () if names or way == "downstream" else tuple(row["key"] for row in ask(_REQUIRED, key=key))
+    return Related(key, tuple(map(Use, sorted(names))), reads, writes, requires=requires)
 
 
-def _used(ask: Ask, way: str, key: str, *, versions: bool) -> Related:
-    if versions:
-        rows = ask(_USED[way] + _EACH, key=key)
-        each = tuple(_version(row["dataset"], found) for row in rows for found in sorted(row["versions"]))
-        datasets = tuple(_use(row) for row in rows)
-    else:
-        each, datasets = (), tuple(Use(**row) for row in ask(_USED[way] + _BY_DATASET, key=key))
-    start, found = ask(_START, key=key)[0]["key"], {each.dataset for each in datasets}
-    reads, writes = flows.split(ask(_AROUND, keys=sorted({start, *found})))
-    made = found | {start} if way == "upstream" else found
-    jobs = {start, *(flow.job for flow in writes if flow.dataset in made)}
-    return Related(key, datasets, _of(jobs, reads), _of(jobs, writes), each)
+def _used(ask: Ask, way: str, keys: Sequence[str], *, versions: bool) -> Related:
+    rows = ask(_USED[way] + (_EACH if versions else _BY_DATASET), keys=keys)
+    data = [row for row in rows if row["key"]]
+    each = [_version(row["key"], found) for row in data for found in sorted(row["versions"])] if versions else ()
+    starts = {row["key"] for row in ask(_START, keys=keys)}
+    reads, writes = flows.split(ask(_AROUND, keys=sorted({*starts, *(row["key"] for row in data)})))
+    jobs = {*starts, *rows[0]["jobs"]}
+    uses = tuple(map(_use, data))
+    return Related(keys[0], uses, _of(jobs, reads), _of(jobs, writes), tuple(each), tuple(keys))
 
 
 def _version(dataset: str, found: Sequence[Any]) -> UsedVersion:
@@ -142,8 +165,10 @@ def _version(dataset: str, found: Sequence[Any]) -> UsedVersion:
 
 
 def _use(row: Mapping[str, Any]) -> Use:
+    if "oldest" in row:
+        return Use(row["key"], row["versions"], row["oldest"], row["newest"])
     known = [written for written, *_ in row["versions"] if written]
-    return Use(row["dataset"], len(row["versions"]), min(known, default=0), max(known, default=0))
+    return Use(row["key"], len(row["versions"]), min(known, default=0), max(known, default=0))
 
 
 def _of(jobs: set[str], flows: Iterable[Flow]) -> tuple[Flow, ...]:

@@ -55,7 +55,7 @@ def test_it_is_written_here_under_its_own_name_if_none_is_given(asked, tmp_path,
 def test_a_run_adds_its_critical_path_and_a_time_is_passed_on(asked, tmp_path, monkeypatch):
     steps = team().path
     answer = Lateness(steps)
-    monkeypatch.setattr(lineage, "_lateness", lambda ask, text, now: answer)
+    monkeypatch.setattr(lineage.names, "why_late", lambda ask, text, now: answer)
     monkeypatch.setattr(lineage.snapshot, "along", lambda ask, found, path: replace(found, path=path))
     run("-o", tmp_path / "page.html", "--run", "PunctualityReport", "--as-of", "2026-11-27T19:00:00Z")
     assert [step["job"] for step in written(tmp_path / "page.html")["path"]] == [step.job for step in steps]
@@ -65,4 +65,5 @@ def test_a_run_adds_its_critical_path_and_a_time_is_passed_on(asked, tmp_path, m
 def test_a_file_that_cannot_be_written_is_said(asked, tmp_path):
     done = CliRunner().invoke(app, ["lineage", "page", "-o", str(tmp_path / "missing" / "page.html")])
     assert done.exit_code == 2
-    assert "No such file" in done.output
+    assert done.output.startswith(f"cannot write {tmp_path}")
+    assert "No such file or directory; name another file with -o" in " ".join(done.output.split())

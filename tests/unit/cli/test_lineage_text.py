@@ -40,7 +40,10 @@ def test_a_run_that_goes_on_has_no_end_in_json():
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0, "0.0 s"),
+        (0, "0 s"),
+        (0.0002, "1 ms"),
+        (0.055, "55 ms"),
+        (1, "1.0 s"),
         (9.4, "9.4 s"),
         (59.6, "1m 0s"),
         (60, "1m 0s"),

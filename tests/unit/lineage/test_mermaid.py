@@ -36,7 +36,7 @@ def test_datasets_flow_through_jobs_from_left_to_right():
     assert drawn.splitlines() == [
         "flowchart LR",
         '    n0[("db/a")]',
-        '    n1[("file//a.csv")]',
+        '    n1[("file:///a.csv")]',
         '    n2["luigi/Load"]',
         "    n1 --> n2",
         "    n2 --> n0",

@@ -75,3 +75,23 @@ def test_a_module_outside_of_a_checkout_is_named_by_its_whole_path(tmp_path, rev
 
 def test_a_module_without_a_file_has_neither():
     assert checkout.revision("builtins") == ("", "")
+
+
+def test_an_edit_without_a_commit_changes_the_digest_of_the_file(repository, revision_of, monkeypatch):
+    file = repository / "jobs/tasks.py"
+    digests = set()
+    for number, text in enumerate(("", "a = 1", "")):
+        file.write_text(text)
+        module = ModuleType("edited")
+        module.__file__ = str(file)
+        monkeypatch.setitem(sys.modules, f"edited{number}", module)
+        digests.add(checkout.digest(f"edited{number}"))
+    assert len(digests) == 2
+    assert all(len(digest) == 16 for digest in digests)
+
+
+def test_a_module_without_a_file_has_no_digest(tmp_path, monkeypatch):
+    module = ModuleType("gone")
+    module.__file__ = str(tmp_path / "gone.py")
+    monkeypatch.setitem(sys.modules, "gone", module)
+    assert checkout.digest("gone") == checkout.digest("no_such_module") == ""

@@ -1,6 +1,8 @@
 """Luigi's tasks are recorded by a context around each, which is Luigi's own setting, and by Luigi's events."""
 
+import hashlib
 from datetime import date, timedelta
+from pathlib import Path
 from queue import Queue
 
 import luigi
@@ -107,6 +109,7 @@ class TestRuns:
         assert start.worker == start.parent
         assert start.worker.startswith("Worker(")
         assert start.source.endswith("tests/unit/recording/test_luigi.py")
+        assert start.digest == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
         assert 0 <= start.at - start.build < 60_000_000
         assert (end.run, end.outcome, end.requires) == (start.run, "complete", ())
 

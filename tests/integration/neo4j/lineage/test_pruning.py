@@ -74,7 +74,7 @@ def test_questions_about_what_stays_are_answered(ask, history, pruned):
     pruned()
     model = Model(history.events)
     runs = model.runs(job_key(history.made[-1].job))
-    assert [run.key for run in job_runs.runs(ask, job_key(history.made[-1].job))][:3] == runs[:3]
+    assert [run.run for run in job_runs.runs(ask, job_key(history.made[-1].job))][:3] == runs[:3]
     assert relations.upstream_of(ask, runs[0]).datasets
 
 

@@ -10,14 +10,14 @@ def test_attempts_that_were_killed_say_by_what(ask, history, model):
     assert killed
     for job in {job_key(model.starts[run].task.job) for run in killed}:
         for run in job_runs.runs(ask, job, most=1_000):
-            assert run.error == model.error(run.key)
-            assert ("killed by" in run.error) == (run.key in killed)
+            assert run.error == model.error(run.run)
+            assert ("killed by" in run.error) == (run.run in killed)
 
 
 def test_runs_of_a_job_come_newest_first(ask, history, model):
     job = job_key(history.made[7].job)
     answer = job_runs.runs(ask, job, most=10)
-    assert [run.key for run in answer] == model.runs(job)[:10]
+    assert [run.run for run in answer] == model.runs(job)[:10]
     assert [(run.ended, run.outcome) for run in answer] == [
         (model.ended(run), model.outcome(run)) for run in model.runs(job)[:10]
     ]

@@ -95,3 +95,60 @@ def test_a_task_that_waits_is_late_for_what_runs_or_failed_upstream(told, ask):
 def test_the_last_run_of_a_job_answers_for_the_job(ask, history, model):
     job = job_key(history.made[-1].job)
     assert late(lateness.why_job(ask, job, history.end)) == rounded(model.why_late(model.runs(job)[0]))
+
+
+def ran(told, family, start, seconds, outcome=Ended.COMPLETE, error="", **facts):
+    """Return the events of a run of a job in one build, of a worker that runs one task at a time."""
+    run = f"{family}{start}.{told.name}"
+    about = {"build": EPOCH, "worker": f"Worker {told.name}", "host": "here", **facts}
+    at = EPOCH + start * SECOND
+    return (
+        Start(at=at, run=run, task=told.task(family), **about),
+        End(at=at + seconds * SECOND, run=run, outcome=outcome, error=error),
+    )
+
+
+def test_a_step_that_waited_for_its_worker_names_the_job_that_this_ran(told, ask):
+    told(*ran(told, "Short", 0, 1), *ran(told, "Carriers", 7, 1))
+    told(*(event for at in (1, 4) for event in ran(told, "Flights", at, 3, owner="flight_ops")))
+    told(*ran(told, "Other", 2, 5, worker="another"))
+    (step,) = lateness.why_late(ask, f"Carriers7.{told.name}", EPOCH + DAY).path
+    assert (step.waited, step.held_by, step.held_by_owner) == (7.0, f"{told.name}/Flights", "flight_ops")
+
+
+def test_a_run_that_another_job_held_for_less_than_half_of_its_wait_names_none(told, ask):
+    told(*ran(told, "Flights", 1, 3), *ran(told, "Carriers", 7, 1))
+    assert lateness.why_late(ask, f"Carriers7.{told.name}", EPOCH + DAY).path[0].held_by == ""
+
+
+def test_the_pause_before_a_retry_is_told_from_other_waiting(told, ask):
+    told(*ran(told, "Again", 2, 1, Ended.FAILED, "RuntimeError"), *ran(told, "Again", 7, 1))
+    (step,) = lateness.why_late(ask, f"Again7.{told.name}", EPOCH + DAY).path
+    assert (step.waited, step.failed, step.paused, step.held_by) == (6.0, 1.0, 4.0, "")
+
+
+def test_a_task_that_waits_names_all_failed_requirements(told, ask):
+    needed = told.task("Broken"), told.task("Leak"), told.task("Fine"), told.task("Later")
+    told(
+        *(Need(at=EPOCH, task=told.task("Late"), needs=each) for each in needed),
+        *ran(told, "Fine", 0, 1),
+        *(event for name in ("Broken", "Leak") for event in ran(told, name, 1, 1, Ended.FAILED, "ValueError")),
+    )
+    answer = lateness.why_job(ask, f"{told.name}/Late", EPOCH + DAY)
+    assert [(run.task, run.error) for run in answer.failed] == [(task_key(each), "ValueError") for each in needed[:2]]
+    assert not answer.build_ended
+    told(Need(at=EPOCH + 60 * SECOND, task=told.task("Late"), needs=needed[0]))
+    assert lateness.why_job(ask, f"{told.name}/Late", EPOCH + DAY).failed == ()
+
+
+@pytest.mark.parametrize("was_seen", [True, False])
+def test_a_task_whose_build_died_with_what_it_requires_never_ran(told, ask, was_seen):
+    needed = told.task("Killed")
+    told(
+        Need(at=EPOCH, task=told.task("Late"), needs=needed),
+        *ran(told, "Killed", 1, 1, Ended.ABORTED, "ended without a word"),
+        *[Interruption(at=EPOCH + 3 * SECOND, task=needed, cause="exit code -9")] * was_seen,
+    )
+    answer = lateness.why_job(ask, f"{told.name}/Late", EPOCH + DAY)
+    assert answer.build_ended is not was_seen
+    assert [run.error for run in answer.failed] == ["exit code -9" if was_seen else "ended without a word"]

@@ -1,6 +1,8 @@
 """What is up- and downstream has the answer of a plain Python model of a made-up history."""
 
-from luigi_sinks.lineage.questions import relations
+from luigi_sinks.lineage.questions import heads, relations
+from luigi_sinks.recording.events import Dataset, Job, Read, Start, Task, Write
+from tests.lineage_history import EPOCH
 from tests.lineage_model import dataset_key, job_key
 
 
@@ -37,13 +39,59 @@ def test_downstream_of_a_run_is_what_it_wrote_and_what_that_went_into(ask, model
         assert found(relations.downstream_of(ask, run)) == model.by_dataset(model.downstream(run))
 
 
-def test_up_and_downstream_of_a_dataset_or_job_are_the_datasets_that_flows_lead_to(ask, history, model):
+def test_up_and_downstream_of_a_job_are_the_datasets_that_flows_lead_to(ask, history, model):
     for made in history.made[::3]:
-        for key in (dataset_key(made.dataset), job_key(made.job)):
-            assert {each.dataset for each in relations.upstream(ask, key).datasets} == model.related(key)
-            assert {each.dataset for each in relations.downstream(ask, key).datasets} == model.related(
-                key, downstream=True
-            )
+        key = job_key(made.job)
+        assert {each.dataset for each in relations.upstream(ask, key).datasets} == model.related(key)
+        assert {each.dataset for each in relations.downstream(ask, key).datasets} == model.related(key, downstream=True)
+
+
+def test_up_and_downstream_of_a_dataset_are_what_its_versions_were_made_of_and_went_into(ask, history, model):
+    for made in history.made[::3]:
+        key = dataset_key(made.dataset)
+        assert found(relations.upstream(ask, key)) == model.by_dataset(model.upstream_of_dataset(key))
+        assert found(relations.downstream(ask, key)) == model.by_dataset(model.downstream_of_dataset(key))
+
+
+def test_a_dataset_of_many_partitions_is_answered_for_by_those_that_were_published_last(ask, history, monkeypatch):
+    made = next(made for made in history.made if not made.is_plain and not made.is_whole)
+    monkeypatch.setattr(heads, "MOST", 3)
+    partitions = [key.split("#")[1] for key in relations.upstream(ask, dataset_key(made.dataset)).starts]
+    assert partitions == [made.partition(day) for day in (history.days - 1, history.days - 2, history.days - 3)]
+
+
+def file(told, name):
+    return Dataset("file", f"/{told.name}/{name}")
+
+
+def monthly(told, month, *, at=EPOCH, writes=True):
+    """Return the events of a job that makes a report of one month's file."""
+    flights, reports = Job(told.name, "Flights"), Job(told.name, "Report")
+    one, two = f"flights{month}.{told.name}", f"report{month}.{told.name}"
+    known = {"at": at, "certainty": "declared", "version": f"m{month}"}
+    return (
+        Start(at=at, run=one, task=Task(flights, f"Flights_{month}_{told.name}")),
+        Start(at=at, run=two, task=Task(reports, f"Report_{month}_{told.name}")),
+        Write(run=one, job=flights, dataset=file(told, f"flights{month}"), **known),
+        Read(run=two, job=reports, dataset=file(told, f"flights{month}"), **known),
+        *[Write(run=two, job=reports, dataset=file(told, f"report{month}"), **known)] * writes,
+    )
+
+
+def test_a_file_of_a_month_is_made_of_that_month_alone(told, ask):
+    told(*monthly(told, 1), *monthly(told, 2))
+    one, two = (dataset_key(file(told, f"{name}2")) for name in ("flights", "report"))
+    assert [each.dataset for each in relations.upstream(ask, two).datasets] == [one]
+    assert [each.dataset for each in relations.downstream(ask, one).datasets] == [two]
+
+
+def test_a_job_that_read_a_dataset_and_wrote_nothing_is_downstream_of_it(told, ask):
+    told(*monthly(told, 1, writes=False))
+    answer = relations.downstream(ask, dataset_key(file(told, "flights1")))
+    assert answer.datasets == ()
+    assert [(flow.job, flow.dataset) for flow in answer.reads] == [
+        (f"{told.name}/Report", dataset_key(file(told, "flights1")))
+    ]
 
 
 def test_flows_say_since_when_until_when_and_whether_they_were_observed(ask, history, model):
@@ -71,6 +119,6 @@ def test_searches_are_pruned(settings):
         plan = connection._used(
             settings,
             connection.Limit.request(settings),
-            lambda session, query=query: session.run(f"EXPLAIN {query}", key="").consume().plan,
+            lambda session, query=query: session.run(f"EXPLAIN {query}", key="", keys=[""]).consume().plan,
         )
         assert "VarLengthExpand(Pruning,BFS" in str(plan)
