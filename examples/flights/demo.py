@@ -211,7 +211,7 @@ def show_lineage(sinks: str) -> None:
 def first_run(job: str) -> str:
     """Return the id of the first run of a job: the last one only loaded once more."""
     with asking(connection_settings(settings.read())) as ask:
-        return job_runs.runs(ask, lookup.job(ask, job))[-1].key
+        return job_runs.runs(ask, lookup.job(ask, job))[-1].run
 
 
 def command(line: str) -> None:
