@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+
+import pytest
+
 from luigi_sinks.lineage.graph.schema import LABELS, SPOOL
 
 BATCH = 2_000
@@ -32,3 +36,11 @@ def forget(ask, name: str) -> None:
         query = f"MATCH (n:{label}) WHERE n.key CONTAINS $name WITH n LIMIT {BATCH} DETACH DELETE n"
         while ask(f"{query} RETURN count(*) AS count", name=name)[0]["count"]:
             pass
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone_with_the_graph(tmp_path_factory):
+    """Keep other processes' modules out meanwhile: to prune, and to list what is known, concerns every history."""
+    with (tmp_path_factory.getbasetemp().parent / "lineage.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -25,7 +25,7 @@ from tests.faults.lineage_processes import (
     start_flusher,
     start_writer,
 )
-from tests.lineage_graph import dump, forget
+from tests.lineage_graph import alone_with_the_graph, dump, forget  # noqa: F401 - a fixture
 from tests.lineage_history import History
 from tests.lineage_shuffles import SIZES, WRITERS, shuffled, write
 

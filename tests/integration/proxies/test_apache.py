@@ -9,6 +9,7 @@ import pytest
 from luigi_sinks import BadSetting, CredentialError, Origin, Unavailable, config, load
 from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
 from luigi_sinks.elasticsearch.connection import ask
+from luigi_sinks.elasticsearch.pool import open_pool
 from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import keycloak as realm
@@ -220,7 +221,8 @@ def test_headers_of_the_section_reach_elasticsearch(sink):
     trace = "0af7651916cd43dd8448eb211c80319c"
     settings = sink(headers=f"traceparent: 00-{trace}-b7ad6b7169203331-01, X-Elastic-Product-Origin: flights").settings
     path, plain = "/_tasks?actions=cluster:monitor/tasks/lists", {"accept": "application/json"}
-    (node,) = ask(settings, lambda es: es.perform_request("GET", path, headers=plain))["nodes"].values()
+    answer = open_pool(settings).urlopen("GET", path, headers=plain)
+    (node,) = answer.json()["nodes"].values()
     (task,) = node["tasks"].values()
     assert (task["headers"]["trace.id"], task["headers"]["X-elastic-product-origin"]) == (trace, "flights")
 

@@ -8,7 +8,7 @@ import pytest
 from luigi_sinks.lineage.graph import schema, writing
 from luigi_sinks.neo4j.connection import alone
 from luigi_sinks.recording.events import Job, Task
-from tests.lineage_graph import forget
+from tests.lineage_graph import alone_with_the_graph, forget  # noqa: F401 - a fixture
 from tests.lineage_history import History
 from tests.lineage_model import Model
 
