@@ -98,7 +98,19 @@ def run_luigi(  # noqa: PLR0913 - a run of Luigi has many sides
         worker += "\ntask_process_context = luigi_sinks.recording.luigi.TaskContext\n"
     (folder / "luigi.cfg").write_text(CONFIG.format(worker=worker, sections=sections))
     environment = {"PYTHONPATH": str(ROOT), "LINEAGE": lineage, "METHOD": method, "WORKERS": str(workers)}
-    luigi = [sys.executable, "-W", "ignore", "-m", "luigi", "--module", "tasks", root, "--workers", str(workers)]
+    luigi = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "luigi",
+        "--module",
+        "tasks",
+        root,
+        "--workers",
+        str(workers),
+        "--no-lock",
+    ]
     done = subprocess.run(
         [*within, *luigi], cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, timeout=200
     )
