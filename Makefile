@@ -108,6 +108,7 @@ proxy-packages: server-packages
 
 # What the page of lineage is tested in. After the proxies, as two installations at once would wait for each other.
 browser-packages: proxy-packages
-	@test -n "$$CHROMIUM" || command -v chromium || command -v chromium-browser || command -v google-chrome \
+	@test -n "$$CHROMIUM" \
+	|| { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null \
 	|| { $(INSTALL) chromium; } \
 	|| echo "without chromium, or CHROMIUM = the path of one, the tests of lineage's page fail"

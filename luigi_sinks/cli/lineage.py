@@ -91,11 +91,8 @@ def upstream(
     _once(json=json, drawn=drawn)
     with _asking() as ask:
         start = names.start(ask, of, as_of=as_of, version=version, run=run, partition=partition, versions=versions)
-        answer = (
-            relations.upstream_of(ask, start, versions=versions)
-            if start
-            else relations.upstream(ask, lookup.node(ask, of), versions=versions)
-        )
+        found, key = (relations.upstream_of, start) if start else (relations.upstream, lookup.node(ask, of))
+        answer = found(ask, key, versions=versions)
     _show(answer, tables.of_upstream(answer), json=json, drawing=_flowchart(answer) if drawn else "")
 
 
@@ -115,11 +112,8 @@ def downstream(
     _once(json=json, drawn=drawn)
     with _asking() as ask:
         start = names.start(ask, of, as_of=as_of, version=version, run=run, partition=partition, versions=versions)
-        answer = (
-            relations.downstream_of(ask, start, versions=versions)
-            if start
-            else relations.downstream(ask, lookup.node(ask, of), versions=versions)
-        )
+        found, key = (relations.downstream_of, start) if start else (relations.downstream, lookup.node(ask, of))
+        answer = found(ask, key, versions=versions)
     _show(answer, tables.of_downstream(answer), json=json, drawing=_flowchart(answer) if drawn else "")
 
 

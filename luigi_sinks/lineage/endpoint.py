@@ -134,7 +134,7 @@ class Endpoint:
                 self._login.token = None
 
     def _failure(self, error: RequestException, limit: Limit) -> Exception:
-        """Return the error of ours for an answer that says no, or for none."""
+        """Return our error for a response that refuses the event, or for no response."""
         answer = error.response
         if answer is None:
             reason = limit.exceeded or f"does not answer ({type(error).__name__})"

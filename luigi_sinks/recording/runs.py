@@ -128,7 +128,7 @@ class Run:
         self.recorder.spool.settle()
 
     def max_age_of(self, dataset: str) -> float:
-        """Return the seconds after which a dataset of ours is stale: as its target says, or the task."""
+        """Return the seconds after which one of our datasets is stale: as its target says, or the task."""
         of_target = (
             targets.seconds(getattr(target, "max_age", None))
             for target in self.outputs()

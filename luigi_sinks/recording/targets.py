@@ -1,4 +1,4 @@
-"""Names plain data, which have no versions of ours, as OpenLineage names them; a file's version is its age and size."""
+"""Names plain data, of which luigi_sinks keeps no versions, as OpenLineage does; a file's version is its age and size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Named:
     """Data as a run declares them.
 
     `path` is that of a local file. `max_age` is how old the data may become, in seconds.
-    `is_versioned` tells that the data have versions of ours, which are observed when they are
+    `is_versioned` tells that the data have versions of luigi_sinks, which are observed when they are
     read or written.
     """
 
