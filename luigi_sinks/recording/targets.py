@@ -1,4 +1,4 @@
-"""Names plain data, of which luigi_sinks keeps no versions, as OpenLineage does; a file's version is its age and size."""
+"""Names plain data, of which luigi_sinks keeps no versions, as OpenLineage does; a file has its age and size for one."""
 
 from __future__ import annotations
 
