@@ -1,4 +1,4 @@
-"""Names plain data, of which luigi_sinks keeps no versions, as OpenLineage does; a file has its age and size for one."""
+"""Names plain data, of which luigi_sinks keeps no versions; that of a file is its age and size."""
 
 from __future__ import annotations
 
