@@ -1,14 +1,16 @@
 """Whatever is recorded becomes events that OpenLineage's client and its specification accept."""
 
 import json
-import os
+from functools import reduce
 from importlib.resources import files
 from itertools import chain
+from operator import getitem
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from referencing import Registry, Resource
 
 from luigi_sinks.lineage.facets import own
@@ -17,8 +19,13 @@ from luigi_sinks.recording.events import Certainty, Check, Column, Dataset, End,
 from tests.unit.lineage import client_classes
 from tests.unit.lineage.one_run import COMMIT, RUN, sent
 
-SPEC = os.environ.get("LUIGI_SINKS_OPENLINEAGE_SPEC")
-"""The folder `spec` of a checkout of OpenLineage. If it is named, its JSON schemas are tested against as well."""
+SPEC = Path(__file__).parent.parent / "data" / "openlineage"
+"""The schemas of OpenLineage's specification; its README says where they are from."""
+
+SCHEMAS = Registry().with_resources(
+    (schema["$id"], Resource.from_contents(schema))
+    for schema in (json.loads(path.read_text()) for path in SPEC.rglob("*.json"))
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 moments = st.integers(0, 4_000_000_000 * SECOND)
@@ -108,22 +115,34 @@ def test_every_facet_of_our_own_has_a_schema():
 
 def validate(url, value):
     """Validate an event, or a facet by the URL of its schema, against the specification's schemas."""
-    folder = Path(SPEC)
-    found = [json.loads(path.read_text()) for path in (folder / "OpenLineage.json", *folder.glob("facets/*.json"))]
-    schemas = Registry().with_resources((schema["$id"], Resource.from_contents(schema)) for schema in found)
     checker = Draft202012Validator.FORMAT_CHECKER
-    Draft202012Validator({"$ref": url}, registry=schemas, format_checker=checker).validate(value)
+    Draft202012Validator({"$ref": url}, registry=SCHEMAS, format_checker=checker).validate(value)
 
 
-if SPEC:
+def facets(event):
+    """Yield the facets of an event that the specification has."""
+    for found in (event["run"], event["job"], *event["inputs"], *event["outputs"]):
+        kinds = found["facets"], found.get("inputFacets", {}), found.get("outputFacets", {})
+        for name, each in chain.from_iterable(kind.items() for kind in kinds):
+            if not name.startswith("luigiSinks_"):
+                yield each
 
-    @settings(deadline=None, max_examples=500)
-    @given(recorded)
-    def test_whatever_is_recorded_validates_against_the_specifications_schemas(events):
-        for event in sent(*events):
-            validate(event["schemaURL"], event)
-            for found in (event["run"], event["job"], *event["inputs"], *event["outputs"]):
-                kinds = found["facets"], found.get("inputFacets", {}), found.get("outputFacets", {})
-                for name, each in chain.from_iterable(kind.items() for kind in kinds):
-                    if not name.startswith("luigiSinks_"):
-                        validate(each["_schemaURL"], each)
+
+@settings(deadline=None, max_examples=200)
+@given(recorded)
+def test_whatever_is_recorded_validates_against_the_specifications_schemas(events):
+    for event in sent(*events):
+        validate(event["schemaURL"], event)
+        for each in facets(event):
+            validate(each["_schemaURL"], each)
+
+
+def test_an_event_that_the_specification_does_not_allow_is_found():
+    event = sent(Start(at=0, run=RUN, task=Task(Job("a", "b"), "c")))[0]
+    validate(event["schemaURL"], event)
+    for path, value in ((("eventTime",), "yesterday"), (("run", "runId"), "no UUID"), (("job", "name"), 1)):
+        wrong = json.loads(json.dumps(event))
+        *outer, last = path
+        reduce(getitem, outer, wrong)[last] = value
+        with pytest.raises(ValidationError):
+            validate(event["schemaURL"], wrong)
