@@ -20,8 +20,9 @@ from luigi_sinks import versions
 from luigi_sinks.claim import held
 from luigi_sinks.errors import Conflict, Forbidden
 from luigi_sinks.sink import Sink
-from luigi_sinks.testing.suite import SinkSuite, failing_after, rows, staged
+from luigi_sinks.testing.suite import SinkSuite, failing_after, staged
 from luigi_sinks.testing.transitions import WHOLE
+from luigi_sinks.testing.whole_suite import rows
 from luigi_sinks.version import State
 
 
