@@ -36,7 +36,7 @@ def drop_dataset(catalog: Catalog, *, really: str) -> None:
             told.tell(Outcome.BEGUN)
         catalog.drop()
         for told, head in zip(tellings, shown, strict=True):
-            told.tell(Outcome.SUCCESS, epoch=withdrawal.after(head.pointer).epoch)
+            told.tell(Outcome.SUCCESS, epoch=withdrawal.after(head.pointer).epoch if head.version else 0)
 
 
 def refuse_use(catalog: Catalog) -> None:

@@ -79,7 +79,7 @@ class Aliases:
     def move(
         self, version: Version, tag: str, before: Pointer, example: tuple[Version | None, Version] | None = None
     ) -> bool:
-        """Make the version, or an empty index, which carries the tag, the head in one step; return False if that failed.
+        """Make the version, or an empty index, which carries the tag, the head in one step; return False if it is late.
 
         `example` is from which version to which the example's alias moves in the same
         step. That alias is one for writing, which only one index can have: so only one of
