@@ -48,7 +48,7 @@ class SQLiteSink(SQLiteCatalog):
     @cached_property
     def declared(self) -> Mapping[str, Any]:
         """The fields of each kind of row, with the names of their types, and the keys of those that have one."""
-        keys = {kind: list(shape.key) for kind, shape in self.contract.shapes.items() if shape.key}
+        keys = {kind: [*map(str, shape.key)] for kind, shape in self.contract.shapes.items() if shape.key}
         return {**self._fields, **({KEYS: keys} if keys else {})}
 
     @cached_property
