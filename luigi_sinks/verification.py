@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from luigi_sinks import versions
@@ -66,10 +67,14 @@ def _interrupted(catalog: Catalog, record: Record, *, heal: bool) -> Iterator[Fi
         return
     if now.claim.is_live(record.version.id):
         return
-    if heal:
-        versions.abandon(catalog, record.version)
-    is_healed = heal and catalog.record(record.version).state is State.FAILED
-    yield Finding(record.version, f"is {record.state}, and its load is gone without clearing it", is_healed)
+    problem = f"is {record.state}, and its load is gone without clearing it"
+    yield Finding(record.version, problem, heal and _is_abandoned(catalog, record.version))
+
+
+def _is_abandoned(catalog: Catalog, version: Version) -> bool:
+    with suppress(Forbidden):
+        versions.abandon(catalog, version)
+    return catalog.record(version).state is State.FAILED
 
 
 def _is_swept(catalog: Catalog, version: Version) -> bool:

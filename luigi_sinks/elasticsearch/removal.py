@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from luigi_sinks.elasticsearch import names
-from luigi_sinks.elasticsearch.connection import administer, ask
+from luigi_sinks.elasticsearch.connection import Missing, administer, ask
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
+
+_PROBE = "~probe"
+"""Appended to the registry's name, it names no index."""
 
 _AT_ONCE = 20
 """Indices of one call: their names stand in its address, whose length servers bound."""
 
 
 def drop(settings: ElasticsearchSettings, dataset: str) -> None:
-    """Delete each index of the dataset by its name, as servers may allow no other way; may be repeated."""
+    """Delete each index of the dataset by its name, as servers may allow no other way; may be repeated.
+
+    A pruner may delete versions, and not the registry: it is refused before anything is deleted.
+    """
     registry = names.registry(dataset)
+    _delete(settings, registry + _PROBE)
     every = f"{registry.removesuffix('registry')}*"
     found = ask(settings, lambda es: es.indices.get_alias(index=every, expand_wildcards="all", ignore_unavailable=True))
     indices = sorted(index for index in found if index != registry)
@@ -22,4 +31,6 @@ def drop(settings: ElasticsearchSettings, dataset: str) -> None:
 
 
 def _delete(settings: ElasticsearchSettings, indices: str) -> None:
-    administer(settings, lambda es: es.indices.delete(index=indices, ignore_unavailable=True))
+    """Delete indices. To ignore those that are not there would ignore those that this login may not delete, too."""
+    with suppress(Missing):
+        administer(settings, lambda es: es.indices.delete(index=indices))

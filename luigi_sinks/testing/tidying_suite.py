@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ class Tidying:
         assert pruning.plan_prune(pruner, Retention(2, _NOW)).versions == []
         assert [self.read(sink, version) for version in loaded[2:]] == [rows(5), rows(6)]
 
-    def test_each_partition_keeps_its_own_versions(self: Suite, sink: Sink) -> None:
+    def test_partitions_keep_their_own_versions(self: Suite, sink: Sink) -> None:
         first = self.load(sink, rows(3), "a")
         for partition, count in (("a", 4), ("b", 2), ("a", 5), ("b", 3)):
             self.load(sink, rows(count, start=10 * (partition == "b")), partition)
@@ -79,7 +80,7 @@ class Tidying:
         assert self.read(sink, first) == rows(3)
         assert sink.record(second).state is State.RETIRED
 
-    def test_a_load_prunes_its_partition_after_it_published(self: Suite, sink: Sink) -> None:
+    def test_a_load_prunes_its_own_one_of_several_partitions(self: Suite, sink: Sink) -> None:
         kept = Retention(2, _NOW)
         elsewhere = [self.load(sink, rows(2, start=100), "other") for _ in range(3)]
         for count in (3, 4, 5):
@@ -143,12 +144,15 @@ class Tidying:
         second = self.load(sink, [*rows(2), changed, *rows(3, start=4)])
         found = versions.diff(self.catalog(sink), first, second)
         assert (found.added, found.removed, found.changed) == (2, 1, 1)
-        assert [(each.before, each.after) for each in found.examples] == [
-            (None, rows(1, start=5)[0]),
-            (None, rows(1, start=6)[0]),
-            (rows(1, start=3)[0], None),
-            (rows(1, start=2)[0], changed),
-        ]
+        assert Counter(_shown(each.before, each.after) for each in found.examples) == Counter(
+            _shown(before, after)
+            for before, after in (
+                (None, rows(1, start=5)[0]),
+                (None, rows(1, start=6)[0]),
+                (rows(1, start=3)[0], None),
+                (rows(1, start=2)[0], changed),
+            )
+        )
 
     def test_equal_versions_do_not_differ(self: Suite, sink: Sink) -> None:
         first, second = self.load(sink, rows(2_000)), self.load(sink, rows(2_000))
@@ -194,3 +198,7 @@ def _told(found: Finding) -> tuple[Version, str, bool]:
 
 def _side(each: Difference) -> str:
     return "added" if each.before is None else "removed" if each.after is None else "changed"
+
+
+def _shown(*rows_of: Any) -> str:
+    return str([row and sorted(row.items()) for row in rows_of])
