@@ -22,7 +22,7 @@ _OWN: Mapping[str, Any] = {"hidden": True, "default_pipeline": "_none", "final_p
 
 _SERVERS = re.compile(
     r"settings\.(creation_date|provided_name|uuid|version\..*|number_of_(shards|replicas)|replication\..*|"
-    r"remote_store\..*|routing\.allocation\.include\._tier_preference)"
+    r"remote_store\..*|resize\..*|routing\.allocation\.(include\._tier_preference|initial_recovery\..*))"
 )
 """The settings that a server itself adds to an index."""
 
