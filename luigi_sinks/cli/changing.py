@@ -82,7 +82,7 @@ def prune(
     json: Json = False,
 ) -> None:
     """Delete the rows of old versions, and what dead processes left; never a head, a pin, or what is being loaded."""
-    catalog = names.dataset(dataset).catalog
+    catalog = names.find(dataset).catalog
     plan = pruning.plan_prune(catalog, Retention(keep, names.age(min_age)), partition=partition)
     gone = plan.versions if dry_run else pruning.prune_all(catalog, plan)
     would = "would be deleted" if dry_run else "is deleted"
@@ -98,7 +98,7 @@ def drop_dataset(
     json: Json = False,
 ) -> None:
     """Delete a dataset: the rows of all versions, its history, and what readers use."""
-    named = names.dataset(yes_really)
+    named = names.find(yes_really)
     catalog = named.catalog
     dropping.refuse_use(catalog)
     count = sum(1 for _ in catalog.records())

@@ -55,11 +55,8 @@ def connections() -> list[Connection]:
     if (folder := config.common().local) is not None:
         found = [Connection(file.stem, folder) for file in sorted(folder.glob("*.sqlite"))]
     else:
-        sections = {name.split(".")[1] for name in config.section_names() if "." in name}
-        keys = (
-            (store, name) for store in stores.names() if store in sections for name in stores.find(store).connections()
-        )
-        found = [Connection(config.connection_key(store, name)) for store, name in keys]
+        keys = (section.partition(".")[2] for section in config.section_names())
+        found = [Connection(key) for key in sorted(keys) if key.partition(".")[0] in stores.names()]
     if not found:
         place = f"{folder} holds no dataset" if folder else f"{config.where()} has no section of a store"
         raise BadSetting(f"{place}; load one first, or run this where luigi.cfg is, or set LUIGI_CONFIG_PATH")
@@ -73,24 +70,27 @@ def datasets() -> Iterator[Named]:
             yield Named(f"{connection.key}:{name}", connection.catalog(name))
 
 
-def dataset(text: str) -> Named:
+def find(text: str) -> Named:
     """Return the dataset called STORE:DATASET, STORE.CONNECTION:DATASET, or by its bare name if only one is.
 
     Raises BadSetting if there is none, or several.
     """
-    found = connections()
-    key, colon, name = text.partition(":")
-    named = [connection for connection in found if colon and connection.key == key]
-    wanted = name if named else text
-    by_name = {f"{each.key}:{dataset}": (each, dataset) for each in named or found for dataset in _names(each, text)}
-    fitting = [full for full, (_, dataset) in by_name.items() if dataset == wanted]
+    key, _, name = text.partition(":")
+    named = [connection for connection in connections() if name and connection.key == key]
+    if named:
+        known = {f"{key}:{each}": (named[0], each) for each in named[0].datasets()}
+        fitting = [full for full in known if full == text]
+    else:
+        known = {f"{each.key}:{dataset}": (each, dataset) for each in connections() for dataset in _asked(each, text)}
+        fitting = [full for full, (_, dataset) in known.items() if dataset == text]
     if not fitting:
-        known = [*by_name, *{dataset for _, dataset in by_name.values()}]
-        raise BadSetting(f"there is no dataset {text!r}; {did_you_mean(text, known)}")
+        raise BadSetting(
+            f"there is no dataset {text!r}; {did_you_mean(text, [*known, *(each for _, each in known.values())])}"
+        )
     if len(fitting) > 1:
         raise BadSetting(f"there are several datasets {text!r}; name one of {', '.join(fitting)}")
-    connection, dataset_ = by_name[fitting[0]]
-    return Named(fitting[0], connection.catalog(dataset_))
+    connection, dataset = known[fitting[0]]
+    return Named(fitting[0], connection.catalog(dataset))
 
 
 def version(text: str) -> tuple[Named, Record]:
@@ -98,7 +98,7 @@ def version(text: str) -> tuple[Named, Record]:
     if "/" not in text:
         return _by_id(text)
     within, partition, id_ = ("", *text.rsplit("/", 2))[-3:]
-    found = dataset(within)
+    found = find(within)
     return found, found.catalog.record(Version(found.catalog.dataset, partition, id_))
 
 
@@ -116,7 +116,7 @@ def age(text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-def _names(connection: Connection, text: str) -> list[str]:
+def _asked(connection: Connection, text: str) -> list[str]:
     try:
         return connection.datasets()
     except (SinkError, CredentialError) as error:

@@ -12,6 +12,7 @@ from luigi_sinks import versions as verbs
 from luigi_sinks.cli import dataset_names as names
 from luigi_sinks.cli import version_answers as answers
 from luigi_sinks.cli.console import UNUSABLE, WRONG, err, reporting
+from luigi_sinks.cli.lineage_text import counted
 from luigi_sinks.errors import BadSetting, CredentialError, SinkError
 from luigi_sinks.retry import patient
 
@@ -48,7 +49,7 @@ def datasets(json: Json = False) -> None:
 @reporting
 def versions(dataset: Dataset, partition: Partition = None, json: Json = False) -> None:
     """List the versions of a dataset, oldest first."""
-    records = list(names.dataset(dataset).catalog.records(partition=partition))
+    records = list(names.find(dataset).catalog.records(partition=partition))
     answers.tell([answers.of_record(record) for record in records], answers.of_records(records), json=json)
 
 
@@ -67,7 +68,7 @@ def show(version: Version, json: Json = False) -> None:
 @reporting
 def head(dataset: Dataset, partition: Partition = None, json: Json = False) -> None:
     """Show which version readers see of each partition."""
-    catalog = names.dataset(dataset).catalog
+    catalog = names.find(dataset).catalog
     heads = catalog.heads() if partition is None else {partition: catalog.head(partition)}
     answers.tell([answers.of_head(*each) for each in heads.items()], answers.of_heads(heads), json=json)
 
@@ -97,19 +98,19 @@ def verify(
     json: Json = False,
 ) -> None:
     """Compare datasets with their registries, and delete what no version needs; end with 1 if something stays wrong."""
-    named = [names.dataset(dataset)] if dataset else list(names.datasets())
+    named = [names.find(dataset)] if dataset else list(names.datasets())
     found = [
         (each.name, finding)
         for each in named
         for finding in verification.verify(patient(each.catalog), heal=not dry_run)
     ]
     lines = [f"{finding.version}: {finding.problem}{' (healed)' if finding.is_healed else ''}" for _, finding in found]
-    lines.append(f"{len(named)} datasets: {sum(not each.is_healed for _, each in found)} wrong, ")
-    lines[-1] += f"{sum(each.is_healed for _, each in found)} healed"
+    healed = sum(each.is_healed for _, each in found)
+    lines.append(f"{counted(len(named), 'dataset', 'datasets')}: {len(found) - healed} wrong, {healed} healed")
     answer = [
         {"dataset": name, "version": str(each.version), "problem": each.problem, "healed": each.is_healed}
         for name, each in found
     ]
     answers.tell(answer, "\n".join(lines), json=json)
-    if not all(each.is_healed for _, each in found):
+    if healed < len(found):
         raise typer.Exit(WRONG)

@@ -117,7 +117,7 @@ def schema_difference(schema: Mapping[str, Any], head: Mapping[str, Any]) -> lis
 
 def of_version(answer: Mapping[str, Any]) -> str:
     """Return all that is known of a version, a line each."""
-    return "\n".join(f"{name:<12} {value}" for name, value in _lines(answer) if value)
+    return "\n".join(f"{name:<12} {unseen.escaped(value)}" for name, value in _lines(answer) if value)
 
 
 def of_diff(found: Diff) -> str:

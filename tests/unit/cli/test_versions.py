@@ -16,6 +16,18 @@ from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.retention import Retention
 from luigi_sinks.sqlite import SQLiteSink
 
+SILENT = """
+[luigi_sinks.mariadb]
+host = 127.0.0.1
+port = 1
+database = flights
+user = loader
+credential = db
+patience = 1
+[luigi_sinks.credential.db]
+source = file
+path = {}
+"""
 SHAPE = TupleShape((Field("id", int), Field("carrier", str)), key=("id",))
 MORE = TupleShape((Field("id", int), Field("carrier", str), Field("delay", int)), key=("id",))
 
@@ -105,6 +117,16 @@ def test_without_any_dataset_the_command_says_what_to_do(memory):
     assert "holds no dataset; load one first" in run("datasets", ends=2)
 
 
+@pytest.mark.parametrize("name", ["mariadb:flights", "flights"])
+def test_a_server_that_does_not_answer_is_named(luigi_cfg, tmp_path, name):
+    (tmp_path / "token").write_text("a password")
+    (tmp_path / "token").chmod(0o600)
+    luigi_cfg(SILENT.format(tmp_path / "token"))
+    said = run(f"versions {name}", ends=2)
+    assert "MariaDB at 127.0.0.1:1" in said
+    assert ("name it as STORE:DATASET" in said) is (name == "flights")
+
+
 # Looking
 
 
@@ -189,7 +211,7 @@ def test_versions_of_two_datasets_are_not_compared(memory, three):
 
 def test_a_dataset_in_order_is_verified(three):
     assert answer("verify") == []
-    assert run("verify flights") == "1 datasets: 0 wrong, 0 healed\n"
+    assert run("verify flights") == "1 dataset: 0 wrong, 0 healed\n"
 
 
 def test_rows_that_are_missing_end_the_command_with_1(sink, three):
