@@ -107,7 +107,7 @@ _STEP = """{lock}
   ELSE {refuse}
   END IF;"""
 
-_IS_WITHDRAWN = "COALESCE(JSON_TYPE(JSON_EXTRACT(v_record, '$.withdrawn')), 'NULL') <> 'NULL'"
+_IS_WITHDRAWN = "(COALESCE(JSON_TYPE(JSON_EXTRACT(v_record, '$.withdrawn')), 'NULL') <> 'NULL')"
 
 _VOID = """{lock}
   IF JSON_LENGTH(v_record, '$.publications') > 0 THEN
