@@ -25,6 +25,7 @@ from luigi_sinks.events import Event
 from luigi_sinks.listeners import listen, stop_listening
 from luigi_sinks.load import load, loading
 from luigi_sinks.record import Head, Origin, Record
+from luigi_sinks.retention import Retention
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
 from luigi_sinks.version import State, Version
 
@@ -49,6 +50,7 @@ __all__ = [
     "Origin",
     "Part",
     "Record",
+    "Retention",
     "Sink",
     "SinkError",
     "Stage",

@@ -1,4 +1,4 @@
-"""What is told of a load, a publication, a rollback, a prune or a read: one kind of event for all."""
+"""What is told of a load, a publication, a read and what is done by hand: one kind of event for all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ class Action(StrEnum):
     LOAD = "load"
     PUBLISH = "publish"
     ROLLBACK = "rollback"
+    WITHDRAW = "withdraw"
+    """A version is declared wrong. If readers saw it, a rollback to another one follows, or they see nothing."""
+    PIN = "pin"
+    UNPIN = "unpin"
     PRUNE = "prune"
+    DROP_DATASET = "drop_dataset"
+    """The whole dataset is deleted; told of each head, or without an id if there is none."""
     READ = "read"
     ABANDON = "abandon"
     """The rows of a load that failed are deleted: one that just ended, or one that a dead process left."""

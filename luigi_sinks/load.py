@@ -10,14 +10,15 @@ from functools import partial
 from typing import Any
 
 from luigi_sinks import checks as standard
+from luigi_sinks import pruning, scheme, versions
 from luigi_sinks import record as rules
-from luigi_sinks import scheme, versions
 from luigi_sinks.checks import Check, CheckResult, StagedCounts
 from luigi_sinks.claim import Claim, held, renewing
 from luigi_sinks.errors import CheckFailed, Conflict, Unavailable
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import Listener, Telling, telling
 from luigi_sinks.record import Head, Origin, Record
+from luigi_sinks.retention import Retention
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, Version, new_version
@@ -35,6 +36,7 @@ def loading(
     checks: Sequence[Check] = (standard.not_empty,),
     shared_with: Collection[str] = (),
     again: bool = True,
+    retention: Retention | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Iterator[Writer]:
     """Give a writer; publish what was written when the block ends cleanly.
@@ -42,7 +44,8 @@ def loading(
     `partition` is the partition's id, `_all` for a dataset without partitions.
     `checks` must pass before readers see the version. `shared_with` names other task
     families that may write the same partition. `again` allows to load an output that is
-    complete; without it, that is a Conflict. `listeners` are told of each step, after
+    complete; without it, that is a Conflict. `retention` says which older versions of the
+    partition are deleted once the new one is published. `listeners` are told of each step, after
     those that hear of every load: the audit log, the log, and what `listen` added.
 
     Raises Conflict if another load has claimed the partition or publishes first,
@@ -73,7 +76,7 @@ def loading(
             with told.step("publish"):
                 record = sink.publish(version, replacing=head)
         told.tell(Outcome.SUCCESS, action=Action.PUBLISH, epoch=record.publications[-1].epoch)
-        _sweep(impatient, partition)
+        _tidy(impatient, partition, retention)
 
 
 def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **options: Any) -> None:
@@ -129,12 +132,21 @@ def _clear(sink: Sink, partition: str) -> None:
         versions.abandon(sink, record.version)
 
 
-def _sweep(sink: Sink, partition: str) -> None:
-    """Delete what dead loads left in the partition. The version is published: nothing here fails its load."""
+def _tidy(sink: Sink, partition: str, retention: Retention | None) -> None:
+    """Delete what dead loads left in the partition, and versions that are not kept.
+
+    The version is published: nothing here fails its load.
+    """
+    sink = patient(sink, 0)
     try:
-        versions.sweep(patient(sink, 0), partition=partition)
+        versions.sweep(sink, partition=partition)
     except Exception as error:  # noqa: BLE001 - the next load or `versions.sweep` does it
         _log.warning("%s/%s: not swept after the publication: %s", sink.dataset, partition, error)
+    try:
+        if retention is not None:
+            pruning.prune_all(sink, pruning.plan_prune(sink, retention, partition=partition))
+    except Exception as error:  # noqa: BLE001 - the next load or `luigi-sinks prune` does it
+        _log.warning("%s/%s: not pruned after the publication: %s", sink.dataset, partition, error)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from luigi_sinks.checks import StagedCounts
+from luigi_sinks.comparison import Diff
 from luigi_sinks.contract import Contract
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
@@ -52,7 +53,10 @@ class Catalog(Protocol):
         """Return what readers of the partition see now. Raises BadSetting for what is no partition's id."""
 
     def heads(self) -> Mapping[str, Head]:
-        """Return what readers see now, by partition, in the order of their names."""
+        """Return what readers see now, by partition, in the order of their names.
+
+        A partition of which they see nothing is left out.
+        """
 
     def example(self) -> Record | None:
         """Return the published version that shows how the dataset is divided, see `luigi_sinks.scheme`."""
@@ -86,6 +90,13 @@ class Catalog(Protocol):
         BadSetting as `luigi_sinks.scheme.refuse_another` does.
         """
 
+    def unpublish(self, version: Version, *, replacing: Head) -> Record:
+        """Move the head to nothing in one atomic step, if it still is `replacing`, and retire its withdrawn version.
+
+        Readers then see no rows, and no error; the head is `Head(None, epoch)`, and the
+        next publication counts on. Raises Conflict as `luigi_sinks.withdrawal.unpublish` does.
+        """
+
     def delete_rows(self, version: Version) -> None:
         """Delete the rows and parts of a version that is not the head, whatever its record says, if it has one.
 
@@ -107,6 +118,12 @@ class Catalog(Protocol):
 
     def read(self, version: Version) -> Iterator[Row]:
         """Yield the version's rows, in no particular order. Raises Conflict if it has none to read."""
+
+    def compare(self, before: Record, after: Record, *, examples: int) -> Diff:
+        """Compare the rows of two versions by key, or as wholes; keep so many examples of each difference."""
+
+    def drop(self) -> None:
+        """Delete the dataset: all rows, the history, and what readers use. After a failure half-way, call it again."""
 
 
 @dataclass(frozen=True)

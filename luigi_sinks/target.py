@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, Literal, Self, TypedDict, overload
@@ -20,6 +21,7 @@ from luigi_sinks.load import loading
 from luigi_sinks.record import Origin, Record
 from luigi_sinks.recording import targets as recorded
 from luigi_sinks.recording.events import Dataset
+from luigi_sinks.retention import Retention, retention
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, State, check_partition
@@ -44,6 +46,8 @@ class TargetOptions(TypedDict, total=False):
     - `owner`: the team that the output belongs to. Default: the task's `owner`.
     - `checks`: the checks that a version must pass before it is published. Default: `(not_empty,)`.
     - `shared_with`: other task families that may write the same partition. Default: none.
+    - `keep`: how many versions of the partition to keep after a publication, at least 2. Default: all.
+    - `min_age`: a timedelta; with `keep`, keep each for so long after readers saw it last. Default: an hour.
 
     Example:
         >>> options = TargetOptions(update_id="flights of 2013-01", partition="201301", owner="flight_ops")
@@ -61,6 +65,8 @@ class TargetOptions(TypedDict, total=False):
     owner: str
     checks: Sequence[Check]
     shared_with: Collection[str]
+    keep: int | None
+    min_age: timedelta | None
 
 
 class VersionedTarget(luigi.Target):
@@ -101,6 +107,7 @@ class VersionedTarget(luigi.Target):
         unseen.refuse(self.origin.family, f"dataset {name!r}: task")
         self._checks = options.get("checks", (not_empty,))
         self._shared_with = options.get("shared_with", ())
+        self._retention = _retention(name, options)
 
     @property
     def contract(self) -> Contract:
@@ -183,7 +190,8 @@ class VersionedTarget(luigi.Target):
             return RowReader(self.rows())
         if mode == "w":
             to_load = partial(loading, self.sink(), self.partition, self.origin, again=self.may_load_again)
-            return TargetWriter(self, to_load(checks=self._checks, shared_with=self._shared_with))
+            to_load = partial(to_load, checks=self._checks, retention=self._retention)
+            return TargetWriter(self, to_load(shared_with=self._shared_with))
         raise ValueError(f"mode {mode!r} is unknown; use 'r' or 'w'")
 
     def rows(self) -> Iterator[Any]:
@@ -359,6 +367,13 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
     except BadSetting as error:
         raise BadSetting(f"target {name!r}: {error}") from None
     return partition, Origin(update_id, owner=owner)
+
+
+def _retention(name: str, options: TargetOptions) -> Retention | None:
+    try:
+        return retention(options.get("keep"), options.get("min_age"))
+    except BadSetting as error:
+        raise BadSetting(f"target {name!r}: {error}") from None
 
 
 def _watch(kind: type[luigi.Task]) -> None:

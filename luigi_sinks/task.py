@@ -16,6 +16,7 @@ from luigi_sinks import config, identity
 from luigi_sinks import target as targets
 from luigi_sinks.checks import not_empty
 from luigi_sinks.errors import BadSetting, CheckFailed
+from luigi_sinks.retention import retention
 from luigi_sinks.target import TargetOptions, VersionedTarget
 
 _started_iterators: WeakKeyDictionary[luigi.Task, Any] = WeakKeyDictionary()
@@ -74,6 +75,8 @@ class CopyTask(BulkComplete, luigi.Task):
     - `owner`: the team that the task belongs to; `[luigi_sinks.owner.NAME]` maps it to roles.
     - `checks`: functions that a staged version must pass, see `luigi_sinks.checks`. Default: `(not_empty,)`.
     - `shared_with`: other task families that may write the same partition. Default: none.
+    - `keep`: how many versions of the partition to keep after a publication, at least 2. Default: all.
+    - `min_age`: a timedelta; with `keep`, keep each for so long after readers saw it last. Default: an hour.
 
     The parameter `rerun` is a label under which to load again a task that is complete.
 
@@ -125,11 +128,18 @@ class CopyTask(BulkComplete, luigi.Task):
     shared_with = setting(())
     """Other task families that may write the same partition."""
 
+    keep = setting()
+    """How many versions of the partition to keep after a publication; None keeps all."""
+
+    min_age = setting()
+    """For how long to keep each version after readers saw it last, a timedelta; None is an hour."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # untyped in Luigi
         try:
             config.refuse_secrets()
             identity.partition_of(self, self.partition_by)
+            retention(self.keep, self.min_age)
         except BadSetting as error:
             raise ParameterException(str(error)) from None
 
@@ -178,6 +188,8 @@ class CopyTask(BulkComplete, luigi.Task):
             owner=self.owner,
             checks=self.checks,
             shared_with=self.shared_with,
+            keep=self.keep,
+            min_age=self.min_age,
         )
 
 

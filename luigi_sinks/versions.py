@@ -16,16 +16,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from luigi_sinks import record as rules
+from luigi_sinks import retention, withdrawal
 from luigi_sinks.checks import CheckResult
+from luigi_sinks.comparison import Diff
 from luigi_sinks.errors import CheckFailed, Conflict, Forbidden, SinkError
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.listeners import Telling, telling
-from luigi_sinks.record import Record
+from luigi_sinks.record import Head, Record, Transition, Withdrawal
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Catalog
 from luigi_sinks.version import State, Version
@@ -43,9 +45,14 @@ def roll_back(catalog: Catalog, version: Version, *, why: str = "") -> Record:
     """
     _check("roll_back", version)
     catalog = patient(catalog)
-    record = catalog.record(version)
+    return _publish_again(catalog, catalog.record(version), why)
+
+
+def _publish_again(catalog: Catalog, record: Record, why: str, head: Head | None = None) -> Record:
+    """Publish a version in the place of a head, by default of the one that is there now."""
+    version = record.version
     with telling(catalog, Action.ROLLBACK, version, record.origin) as told:
-        head = catalog.head(version.partition)
+        head = head or catalog.head(version.partition)
         told.tell(Outcome.BEGUN, replaced=head.version)
         with told.step("check"):
             rules.published_before(record)
@@ -57,7 +64,72 @@ def roll_back(catalog: Catalog, version: Version, *, why: str = "") -> Record:
     return record
 
 
-def prune(catalog: Catalog, version: Version, *, min_age: timedelta = timedelta(hours=1)) -> Record:
+def withdraw(catalog: Catalog, version: Version, *, why: str = "") -> Record:
+    """Declare a version wrong, so that its task is incomplete again, also after its rows are deleted.
+
+    If readers see it, they see the newest other version of the partition instead that was
+    published, is not withdrawn and holds its rows; if there is none, they see no rows,
+    and no error. To publish again, load again: a withdrawn version is never published.
+
+    Returns the version's record. Raises Conflict if it never was published, and
+    CredentialError as `roll_back` does. If it is interrupted, run it again: the version
+    is marked first, then the head moves.
+    """
+    _check("withdraw", version)
+    catalog = patient(catalog)
+    before = catalog.record(version)
+    with telling(catalog, Action.WITHDRAW, version, before.origin) as told:
+        told.tell(Outcome.BEGUN, rows=before.rows or 0)
+        by = catalog.publisher.principal or catalog.login.principal
+        mark = Withdrawal(datetime.now(UTC), by, why)
+        catalog.change(version, partial(withdrawal.withdraw, withdrawal=mark))
+        while (head := catalog.head(version.partition)).version == version:
+            try:
+                _replace_withdrawn(catalog, version, head, why, told)
+            except Conflict:
+                if catalog.head(version.partition) == head:
+                    raise
+        told.tell(Outcome.SUCCESS)
+    return catalog.record(version)
+
+
+def _replace_withdrawn(catalog: Catalog, version: Version, head: Head, why: str, told: Telling) -> None:
+    """Publish what readers are to see instead of a withdrawn head, or nothing."""
+    for other in withdrawal.sound(catalog.records(partition=version.partition), besides=version):
+        try:
+            _publish_again(catalog, other, f"{version.id} is withdrawn: {why}", head)
+        except CheckFailed as changed:
+            _log.warning("%s does not take the place of %s: %s", other.version, version.id, changed)
+        else:
+            return
+    catalog.unpublish(version, replacing=head)
+    told.know(epoch=withdrawal.after(head.pointer).epoch)
+
+
+def pin(catalog: Catalog, version: Version) -> Record:
+    """Keep the rows of a version that was published until it is unpinned; return its record.
+
+    Raises Conflict for any other version, and CredentialError as `roll_back` does.
+    """
+    return _changed(catalog, version, Action.PIN, retention.pin)
+
+
+def unpin(catalog: Catalog, version: Version) -> Record:
+    """Let a pinned version be dropped again; return its record. Raises CredentialError as `roll_back` does."""
+    return _changed(catalog, version, Action.UNPIN, retention.unpin)
+
+
+def _changed(catalog: Catalog, version: Version, action: Action, become: Transition) -> Record:
+    _check(action, version)
+    catalog = patient(catalog)
+    with telling(catalog, action, version, catalog.record(version).origin) as told:
+        told.tell(Outcome.BEGUN)
+        record = catalog.change(version, become)
+        told.tell(Outcome.SUCCESS, rows=record.rows or 0)
+    return record
+
+
+def prune(catalog: Catalog, version: Version, *, min_age: timedelta = retention.MIN_AGE) -> Record:
     """Delete the rows of a version that is not the head; its record stays, and is returned.
 
     A version that was the head less than `min_age` ago is kept, as readers may be at it:
@@ -132,6 +204,33 @@ def _dropped(record: Record, count: int) -> Conflict:
     )
 
 
+def diff(catalog: Catalog, before: Version, after: Version, *, examples: int = 10) -> Diff:
+    """Compare the rows of two versions of a dataset: by their keys, or as wholes where they have none.
+
+    - `examples`: how many rows to return of those that were added, removed and changed each.
+
+    Memory does not grow with the versions. Where the store compares nothing itself, their
+    rows are read and sorted in a file under the folder for temporary files.
+
+    Raises Conflict if one of them has no rows to read, or is dropped meanwhile.
+    """
+    catalog = patient(catalog)
+    for version in (before, after):
+        _check("diff", version)
+    first, second = (rules.readable(catalog.record(version)) for version in (before, after))
+    with (
+        telling(catalog, Action.READ, before, first.origin) as one,
+        telling(catalog, Action.READ, after, second.origin) as other,
+    ):
+        for told in (one, other):
+            told.tell(Outcome.BEGUN)
+        found = catalog.compare(first, second, examples=examples)
+        for told, record in ((one, first), (other, second)):
+            rules.readable(catalog.record(record.version))
+            told.tell(Outcome.SUCCESS, rows=record.rows or 0)
+    return found
+
+
 def abandon(catalog: Catalog, version: Version, *, checks: Sequence[CheckResult] = ()) -> None:
     """Give up a load: delete its rows and record that it failed; never touches a version that was published.
 
@@ -178,7 +277,7 @@ def sweep(catalog: Catalog, *, partition: str | None = None) -> list[Version]:
     catalog, gone = patient(catalog), list[Version]()
     for version in catalog.remains(partition):
         try:
-            gone += [version] if _sweep(catalog, version) else []
+            gone += [version] if sweep_version(catalog, version) else []
         except Forbidden as refusal:
             _log.warning(
                 "%s, and perhaps others, failed or were dropped; let a pruner sweep them: %s", version, refusal
@@ -187,8 +286,8 @@ def sweep(catalog: Catalog, *, partition: str | None = None) -> list[Version]:
     return gone
 
 
-def _sweep(catalog: Catalog, version: Version) -> bool:
-    """Delete what is left of a dead version; return whether it is gone."""
+def sweep_version(catalog: Catalog, version: Version) -> bool:
+    """Delete what is left of one of the versions that `remains` finds; return whether it is gone."""
     with telling(catalog, Action.SWEEP, version, None) as told:
         told.tell(Outcome.BEGUN)
         try:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"# ([\w.]+\.(?:py|cfg|toml))\n")
 _ID = re.compile(r"v\d{8}t\d{6}_[a-z2-7]{6}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
 
 
 class Page:
@@ -27,8 +28,9 @@ class Page:
 
     A block that begins with the name of a file (`# luigi.cfg`, `# show.py`) is saved as
     that file; other Python is run here, in one namespace a page. Of a block of `sh` the
-    lines are run that call python; a block of `bash` is not run, as it needs a server.
-    A `text` block after one that was run must be what it printed; versions' ids may differ.
+    lines are run that call python; a block of `bash` is not run, as it needs a server. The
+    commands of a `console` block are run here. A `text` block after one that was run must
+    be what it printed; versions' ids and times may differ.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -41,11 +43,13 @@ class Page:
         printed = ""
         for kind, block in self._blocks(replace):
             if kind == "text":
-                assert not compare or _ID.sub("ID", printed) == _ID.sub("ID", block)
+                assert not compare or _comparable(printed) == _comparable(block)
             elif found := _FILE.match(block):
                 (self._folder / found[1]).write_text(block, encoding="utf-8")
             elif kind == "python":
                 printed = self._execute(block)
+            elif kind == "console":
+                printed = "".join(map(_command, block.splitlines()))
             elif kind == "sh":
                 printed = "".join(map(self._call, re.findall(r"^python .+", block, re.MULTILINE)))
         return SimpleNamespace(**self.names)
@@ -71,6 +75,20 @@ class Page:
         ran = subprocess.run(arguments, cwd=self._folder, capture_output=True, text=True)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
+
+
+def _command(line: str) -> str:
+    from typer.testing import CliRunner  # noqa: PLC0415 - most pages show no command
+
+    from luigi_sinks.cli.app import app  # noqa: PLC0415 - as above
+
+    ran = CliRunner().invoke(app, shlex.split(line)[1:], catch_exceptions=False)
+    assert ran.exit_code == 0, ran.output
+    return ran.stdout
+
+
+def _comparable(text: str) -> str:
+    return _TIME.sub("TIME", _ID.sub("ID", text))
 
 
 @pytest.fixture

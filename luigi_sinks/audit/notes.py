@@ -1,6 +1,6 @@
 """Finds out how actions ended whose process was killed before it could log that.
 
-Each load, rollback and prune that the log says is begun has a note: a file beside the log, which
+Each load, rollback, withdrawal and prune that the log says is begun has a note: a file beside the log, which
 is removed when the outcome is in the log. A note that a dead process left is an action without
 an outcome. The next action on the dataset asks the store for it, or `luigi-sinks audit verify`,
 which also finds those in the log itself.
@@ -27,7 +27,7 @@ from luigi_sinks.record import Record
 from luigi_sinks.sink import Catalog
 from luigi_sinks.version import State, Version
 
-_ACTIONS = {Action.LOAD, Action.ROLLBACK, Action.PRUNE}
+_ACTIONS = {Action.LOAD, Action.ROLLBACK, Action.WITHDRAW, Action.PRUNE}
 
 _LATELY = timedelta(minutes=15)
 """For how long after its begin an action may go on whose process cannot be seen from here."""
@@ -151,6 +151,8 @@ def _outcome(note: Note, record: Record | None) -> log.Entry:
     state = record.state if record else "in no registry"
     if record is not None and note.action == Action.PRUNE:
         is_done = record.state is State.DROPPED
+    elif record is not None and note.action == Action.WITHDRAW:
+        is_done = record.withdrawn is not None and record.state is not State.PUBLISHED
     elif record is not None:
         since = [each for each in record.publications if note.action == Action.LOAD or each.at >= note.time]
         is_done = bool(since)

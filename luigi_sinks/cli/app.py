@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from luigi_sinks import audit, config, stores
-from luigi_sinks.cli import outcomes
+from luigi_sinks.cli import changing, looking, outcomes
 from luigi_sinks.cli.console import WRONG, err, out, reporting
 from luigi_sinks.cli.lineage import app as lineage_app
 from luigi_sinks.cli.lineage import print_grants
@@ -31,6 +31,8 @@ app = typer.Typer(
 audit_app = typer.Typer(no_args_is_help=True, help="The log of what was done with credentials.")
 app.add_typer(audit_app, name="audit")
 app.add_typer(lineage_app, name="lineage")
+app.add_typer(looking.app)
+app.add_typer(changing.app)
 
 _TERRAFORM, _ALL = "terraform", "all"
 _FORMATS = "What to print: sql, elasticsearch, iam, cypher or what else a store calls its language; terraform; or all."

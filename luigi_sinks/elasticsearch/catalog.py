@@ -15,9 +15,10 @@ from functools import partial
 from typing import Any, ClassVar
 
 from luigi_sinks import record as rules
-from luigi_sinks import scheme
+from luigi_sinks import scheme, withdrawal
+from luigi_sinks.comparison import Diff, compared
 from luigi_sinks.credentials import logins
-from luigi_sinks.elasticsearch import names, reader, remains
+from luigi_sinks.elasticsearch import creation, names, reader, remains, removal
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, administer, ask
 from luigi_sinks.elasticsearch.heads import Aliases, Sight
 from luigi_sinks.elasticsearch.registry import Entry, Registry
@@ -102,7 +103,8 @@ class ElasticsearchCatalog:
 
     def heads(self) -> Mapping[str, Head]:
         """Return what readers see now, by partition."""
-        return dict(sorted(self._heads(self.aliases.pointers()).items()))
+        found = self._heads(self.aliases.pointers())
+        return {partition: head for partition, head in sorted(found.items()) if head.version}
 
     def example(self) -> Record | None:
         """Return the published version that shows how the dataset is divided."""
@@ -161,6 +163,23 @@ class ElasticsearchCatalog:
             )
         return published
 
+    def unpublish(self, version: Version, *, replacing: Head) -> Record:
+        """Put an empty index in the place of the head if it still is `replacing`, then write the record.
+
+        An alias without an index would be an error to readers.
+        """
+        self.registry.refuse_newer()
+        for _ in range(_ATTEMPTS):
+            entry, sight = self.look(version)
+            record = withdrawal.unpublish(seen(entry, sight), sight.head, replacing=replacing.pointer)
+            if sight.head.version != version:
+                return self._corrected(entry, record)
+            empty = names.void(version, withdrawal.after(sight.head).epoch)
+            tag = names.tag(empty, names.STAGED)
+            creation.create_empty(self.settings.publisher, names.index(empty), tag, like=names.index(version))
+            self.aliases.move(empty, names.STAGED, sight.head)
+        raise Unavailable(f"{version}: its head keeps moving, or a sweep is at {empty}; run this again")
+
     def delete_rows(self, version: Version) -> None:
         """Delete the index of a version that is not the head.
 
@@ -171,14 +190,14 @@ class ElasticsearchCatalog:
         self.registry.refuse_newer()
         names.check_version(self.dataset, version)
         entry, sight = self.registry.entries(version).get(version), self.aliases.look(version)
-        if sight.head.version == version:
+        if names.behind(version, sight.head) == version:
             raise Conflict(f"{version} is the head; its rows cannot be deleted")
         tag = _tag(seen(entry, sight)) if entry else names.STAGED
         is_shown = sight.was_head and (entry is None or entry.record.state.is_open)
         is_taken = not is_shown and self.aliases.take(version, tag)
         if not is_taken:
             sight = Aliases(self.settings.publisher, self.dataset).look(version)
-        if is_shown or (not is_taken and (sight.was_head or sight.head.version == version)):
+        if is_shown or (not is_taken and (sight.was_head or names.behind(version, sight.head) == version)):
             raise Conflict(
                 f"{version} was published, though its record denies it; its rows are not deleted. Read the record, "
                 "which corrects it, and run this again"
@@ -214,6 +233,19 @@ class ElasticsearchCatalog:
         except Missing:
             raise Conflict(f"{version} has no rows to read: its index is deleted") from None
 
+    def compare(self, before: Record, after: Record, *, examples: int) -> Diff:
+        """Compare documents by their ids, or as wholes where the load gave none."""
+        old, new = (
+            (("", document) for document in reader.documents(self.settings, names.index(record.version)))
+            for record in (before, after)
+        )
+        id_field = after.schema.get("id_field")
+        return compared(old, new, {"": (id_field,)} if id_field else {}, examples=examples)
+
+    def drop(self) -> None:
+        """Delete the indices, with the aliases on them, and last the registry."""
+        removal.drop(self.settings, self.dataset)
+
     def look(self, version: Version) -> tuple[Entry, Sight]:
         """Return a version's record as it is stored, and what the aliases say after that."""
         names.check_version(self.dataset, version)
@@ -222,7 +254,8 @@ class ElasticsearchCatalog:
     def _heads(self, pointers: Mapping[str, Pointer]) -> Mapping[str, Head]:
         """Return heads with their records."""
         wanted = [pointer.version for pointer in pointers.values() if pointer.version]
-        found, heads = self.registry.entries(*wanted), dict.fromkeys(pointers, Head())
+        found = self.registry.entries(*wanted)
+        heads = {partition: Head(None, pointer.epoch) for partition, pointer in pointers.items()}
         for version in wanted:
             if version not in found:
                 raise rules.unknown(version)

@@ -15,14 +15,14 @@ from typing import Any
 
 from luigi_sinks.elasticsearch.connection import CHANGE, Rejected, ask
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
-from luigi_sinks.errors import BadSetting, Forbidden
+from luigi_sinks.errors import BadSetting, Conflict, Forbidden
 
 _OWN: Mapping[str, Any] = {"hidden": True, "default_pipeline": "_none", "final_pipeline": "_none"}
 """The settings of each index here, stated so that no template has them otherwise."""
 
 _SERVERS = re.compile(
     r"settings\.(creation_date|provided_name|uuid|version\..*|number_of_(shards|replicas)|replication\..*|"
-    r"remote_store\..*|routing\.allocation\.include\._tier_preference)"
+    r"remote_store\..*|resize\..*|routing\.allocation\.(include\._tier_preference|initial_recovery\..*))"
 )
 """The settings that a server itself adds to an index."""
 
@@ -55,6 +55,23 @@ def create(settings: ElasticsearchSettings, index: str, wanted: Index) -> None:
     added = list(_beside(look(settings, index)[index], asked))
     if added and (theirs := _theirs(added, templates := _templates(settings, index))):
         raise _refusal(index, templates, theirs)
+
+
+def create_empty(settings: ElasticsearchSettings, index: str, alias: str, *, like: str) -> None:
+    """Create an index that takes no documents, with the fields of another, so that searches find those.
+
+    It has an alias, as each index here. Raises Conflict if the other one is not there, and BadSetting as `create`.
+    """
+    found = look(settings, like)
+    if like not in found:
+        raise Conflict(f"there is no index {like}, whose fields an empty one must have; load again")
+    theirs = found[like]["settings"].items()
+    kept = {name: value for name, value in theirs if not _SERVERS.fullmatch(f"settings.{name}")}
+    limits = (
+        {"blocks.write": True} if "auto_expand_replicas" in kept else {"blocks.write": True, "number_of_replicas": 0}
+    )
+    aliases = {alias: {"is_hidden": True}}
+    create(settings, index, {"mappings": found[like]["mappings"], "settings": {**kept, **limits}, "aliases": aliases})
 
 
 def look(settings: ElasticsearchSettings, indices: str) -> dict[str, Index]:

@@ -49,8 +49,11 @@ class Aliases:
         """Return the heads of all partitions, or of one, by partition."""
         head = names.head(self.dataset, partition or "*")
         for _ in range(_LOOKS):
-            found = [_pointer(index, aliases) for index, aliases in self._behind(head).items()]
-            known = {pointer.version.partition: pointer for pointer in found if pointer.version}
+            found = [
+                (names.version(index).partition, _pointer(index, aliases))
+                for index, aliases in self._behind(head).items()
+            ]
+            known = {partition: pointer for partition, pointer in found if pointer}
             if len(known) == len(found):
                 return known
         raise self._restless(head)
@@ -65,7 +68,7 @@ class Aliases:
             is_example = any(names.example(self.dataset) in found[each] for each in found if head in found[each])
             if not heads:  # of a version that was the head, the head may have moved while the server looked
                 return Sight(self.pointer(version.partition) if was_head else Pointer(), was_head)
-            if heads[0].version:
+            if heads[0]:
                 return Sight(heads[0], was_head, is_example)
         raise self._restless(head)
 
@@ -76,23 +79,24 @@ class Aliases:
     def move(
         self, version: Version, tag: str, before: Pointer, example: tuple[Version | None, Version] | None = None
     ) -> bool:
-        """Make the version, which carries the tag, the head in one step; return False if another came first.
+        """Make the version, or an empty index, which carries the tag, the head in one step; return False if it is late.
 
         `example` is from which version to which the example's alias moves in the same
         step. That alias is one for writing, which only one index can have: so only one of
         several first publications of a dataset succeeds. A retry fails if the first attempt
         succeeded; on False, check the pointer.
         """
-        head = names.head(self.dataset, version.partition)
+        head, leaving = names.head(self.dataset, version.partition), names.behind(version, before)
         actions = [
             _remove(version, names.tag(version, tag)),
             _add(version, self.dataset, is_hidden=False),
             _add(version, head, is_write_index=True),
             _add(version, f"{head}~{before.epoch + 1}"),
         ]
-        if before.version is not None:
-            actions += [_remove(before.version, alias) for alias in (self.dataset, head, f"{head}~{before.epoch}")]
-            actions += [_add(before.version, names.tag(before.version, names.RETIRED))]
+        if leaving is not None:
+            state = names.STAGED if names.is_void(leaving) else names.RETIRED  # an empty index may then be swept
+            actions += [_remove(leaving, alias) for alias in (self.dataset, head, f"{head}~{before.epoch}")]
+            actions += [_add(leaving, names.tag(leaving, state))]
         if example is not None:
             alias, (from_, to) = names.example(self.dataset), example
             actions += [_remove(from_, alias)] if from_ else []
@@ -143,12 +147,12 @@ class Aliases:
         return Unavailable(f"{head} has no epoch, or keeps moving; run this again, and see GET {head}/_alias")
 
 
-def _pointer(index: str, aliases: Collection[str]) -> Pointer:
-    """Return a head's index as a pointer; one without a version if the head moved away meanwhile."""
+def _pointer(index: str, aliases: Collection[str]) -> Pointer | None:
+    """Return a head's index as a pointer; None if the head moved away meanwhile."""
     version = names.version(index)
     epochs = f"{names.head(version.dataset, version.partition)}~"
     found = [alias.removeprefix(epochs) for alias in aliases if alias.startswith(epochs)]
-    return Pointer(version, int(found[0])) if found else Pointer()
+    return Pointer(None if names.is_void(version) else version, int(found[0])) if found else None
 
 
 def _remove(version: Version, alias: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@
     flights~201301~v20261120t211605_k7f3q2         the index of a version
     flights~201301~v20261120t211605_k7f3q2~staged  on an index that was never the head
     flights~201301~v20261120t211605_k7f3q2~retired on an index that was
+    flights~201301~void_18                         an empty index that readers see after a withdrawal, with the epoch
     flights~201301~head                            on the index that is the head
     flights~201301~head~17                         the same, and how often the head has moved
     flights~~head~example                          on the head that shows how the dataset is divided
@@ -16,14 +17,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from luigi_sinks.errors import BadSetting, Conflict
+from luigi_sinks.record import Pointer
 from luigi_sinks.version import Version
 
 STAGED = "staged"
 RETIRED = "retired"
 
-_REGISTRY = "~registry"
+_REGISTRY, _VOID = "~registry", "void_"
 _FORBIDDEN = re.compile(r'[\\/*?"<>|\s,#:~]')
 _VERSION = re.compile(r"[a-z0-9_]+~[a-z0-9_]+")
 """A partition and a version's id."""
@@ -48,6 +51,21 @@ def version(index: str) -> Version:
             "delete the index"
         )
     return Version(*parts)
+
+
+def void(version: Version, epoch: int) -> Version:
+    """Name the empty index that takes the place of a partition's head at this epoch, as if it were a version."""
+    return replace(version, id=f"{_VOID}{epoch}")
+
+
+def is_void(version: Version) -> bool:
+    """Tell whether an index is one that shows nothing."""
+    return version.id.startswith(_VOID)
+
+
+def behind(version: Version, head: Pointer) -> Version | None:
+    """Return what is behind the head of a version's partition: a version, an empty index, or nothing ever was."""
+    return void(version, head.epoch) if head.version is None and head.epoch else head.version
 
 
 def tag(version: Version, state: str) -> str:

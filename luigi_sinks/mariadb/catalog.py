@@ -10,11 +10,13 @@ from functools import cached_property, partial
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from luigi_sinks import record as rules
+from luigi_sinks import withdrawal
+from luigi_sinks.comparison import Diff, compared
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
-from luigi_sinks.mariadb import creation, format_1, reader, remains
+from luigi_sinks.mariadb import comparing, creation, format_1, reader, remains, removal
 from luigi_sinks.mariadb.connection import rows, run, transact
 from luigi_sinks.mariadb.errors import FORBIDDEN, NO_SUCH_TABLE, suppressing
 from luigi_sinks.mariadb.names import Names, hidden
@@ -123,6 +125,19 @@ class MariaDBCatalog:
             self.registry.move_head(cursor, published, example)
         return published
 
+    def unpublish(self, version: Version, *, replacing: Head) -> Record:
+        """Move the head to nothing if it still is `replacing`: pointer and record in one transaction."""
+        become = partial(withdrawal.unpublish, replacing=replacing.pointer)
+        return self.transact(self._unpublish, version, become)
+
+    def _unpublish(self, cursor: Any, version: Version, become: Transition) -> Record:
+        self.registry.head(cursor, version.partition, "FOR UPDATE")
+        record, pointer = self.registry.lock(cursor, version)
+        retired = become(record, pointer)
+        if pointer.version == version:
+            self.registry.clear_head(cursor, retired, pointer.epoch)
+        return retired
+
     def delete_rows(self, version: Version) -> None:
         """Delete the rows and parts of a version that is not the head, a few at a time."""
         seq = remains.seq_of(version) or self.record(version).seq
@@ -154,7 +169,21 @@ class MariaDBCatalog:
     def read(self, version: Version) -> Iterator[Row]:
         """Yield the version's rows as they were given, as the server sends them."""
         record = rules.readable(self.record(version))
-        yield from reader.read(self.settings, self.names, record, self._schema_of(record))
+        columns = reader.Columns.of(self.names, record, self._schema_of(record))
+        yield from reader.read(self.settings, self.names, columns)
+
+    def compare(self, before: Record, after: Record, *, examples: int) -> Diff:
+        """Compare the rows of two versions in the server; by its client where they have no key, or other columns."""
+        each = [reader.Columns.of(self.names, record, self._schema_of(record)) for record in (before, after)]
+        key = comparing.key_of(self._schema_of(after))
+        if key and each[0].types == each[1].types and set(key) <= each[0].types.keys():
+            return run(self.settings, comparing.compare, self.names, each[0], each[1], key, examples)
+        old, new = ((("", row) for row in reader.read(self.settings, self.names, columns)) for columns in each)
+        return compared(old, new, {"": key} if key else {}, examples=examples)
+
+    def drop(self) -> None:
+        """Delete the tables, the procedures and the view; the registry last, by which the dataset is known."""
+        run(self.settings, removal.drop, self.names)
 
     def _schema_of(self, record: Record) -> Mapping[str, Any]:
         return record.schema or run(self.settings, reader.existing_schema, self.names)

@@ -4,7 +4,8 @@ They run with the rights of the owner who created them, so a loader needs no rig
 write to the registry, to the pointer or to rows that are there. `luigi_sinks.record`
 has the rules of a version's life, and applies them first; here stands what a login
 that ignores those rules must not be able to do: change or delete what was published,
-publish what was not counted by the server, or add rows to a version that takes no more.
+publish what was not counted by the server or was withdrawn, add rows to a version that
+takes no more, or take from readers a version that nobody withdrew.
 
 A temporary table hides the one of its name also from a procedure, so each drops those.
 Statements of a procedure are one transaction only if the caller began one, so each
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from luigi_sinks.mariadb.names import Names, quoted
 from luigi_sinks.mariadb.schema import SEQ
 
-VERSION = 1
+VERSION = 2
 """Increase it with every change of a procedure or of the view: then they are made again."""
 
 COMMENT = f"luigi_sinks guard, version {VERSION}"
@@ -28,7 +29,7 @@ COMMENT = f"luigi_sinks guard, version {VERSION}"
 REFUSED, MISCOUNTED = 30001, 30002
 """The numbers of errors that the procedures raise."""
 
-_OVERTAKEN = 1213
+_DEADLOCK = 1213
 """The server's number for a deadlock: the caller, who lost a race, reads again and repeats."""
 
 OPEN = """(
@@ -102,21 +103,39 @@ _STEP = """{lock}
     END IF;
     UPDATE {log} SET record = p_record WHERE seq = p_seq;
   ELSEIF v_was IN ('published', 'retired') AND JSON_VALUE(p_record, '$.state') = v_was THEN
-    UPDATE {log} SET record = JSON_SET(v_record, '$.pinned', JSON_EXTRACT(p_record, '$.pinned'),
-      '$.withdrawn', JSON_EXTRACT(p_record, '$.withdrawn')) WHERE seq = p_seq;
+    UPDATE {log} SET record = JSON_SET(v_record, '$.pinned', JSON_EXTRACT(p_record, '$.pinned')) WHERE seq = p_seq;
   ELSE {refuse}
+  END IF;"""
+
+_IS_WITHDRAWN = "(COALESCE(JSON_TYPE(JSON_EXTRACT(v_record, '$.withdrawn')), 'NULL') <> 'NULL')"
+
+_VOID = """{lock}
+  IF JSON_LENGTH(v_record, '$.publications') > 0 THEN
+    IF NOT {is_withdrawn} THEN
+      UPDATE {log} SET record = JSON_SET(v_record, '$.withdrawn', JSON_OBJECT('at', p_at, 'by', p_by, 'why', p_why))
+        WHERE seq = p_seq;
+    END IF;
+  ELSE {refuse}
+  END IF;"""
+
+_NONE = """{lock_head}{overtaken}{lock}
+  IF v_head = p_seq AND {is_withdrawn} THEN
+    UPDATE {log} SET record = JSON_SET(v_record, '$.state', 'retired', '$.retired_at', p_at) WHERE seq = p_seq;
+    UPDATE {head} SET seq = NULL, version = NULL, epoch = p_epoch + 1 WHERE `partition` = v_partition;
+  ELSE {refuse}
+  END IF;"""
+
+_OVERTAKEN = f"""
+  IF v_epoch <> p_epoch THEN
+    SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = {_DEADLOCK}, MESSAGE_TEXT = 'the head has moved';
   END IF;"""
 
 _MOVE = """
   INSERT INTO {head} (`partition`, epoch) SELECT `partition`, 0 FROM {log} WHERE seq = p_seq
-    ON DUPLICATE KEY UPDATE `partition` = VALUES(`partition`);{lock_head}
-  IF v_epoch <> p_epoch THEN
-    SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = {overtaken}, MESSAGE_TEXT = 'the head has moved';
-  END IF;{lock}
+    ON DUPLICATE KEY UPDATE `partition` = VALUES(`partition`);{lock_head}{overtaken}{lock}
   IF (v_was = 'validated' AND JSON_LENGTH(v_record, '$.publications') = 0
       AND JSON_VALUE(v_record, '$.rows') IS NOT NULL
-      OR v_was = 'retired' AND JSON_LENGTH(v_record, '$.publications') > 0
-      AND COALESCE(JSON_TYPE(JSON_EXTRACT(v_record, '$.withdrawn')), 'NULL') = 'NULL') THEN
+      OR v_was = 'retired' AND JSON_LENGTH(v_record, '$.publications') > 0 AND NOT {is_withdrawn}) THEN
     UPDATE {log} SET record = JSON_SET(JSON_ARRAY_APPEND(v_record, '$.publications',
       JSON_OBJECT('epoch', p_epoch + 1, 'at', p_at, 'by', p_by, 'why', p_why)),
       '$.state', 'published', '$.retired_at', NULL) WHERE seq = p_seq;
@@ -140,7 +159,9 @@ _DROP = """{lock_head}{lock}
   ELSE {refuse}
   END IF;"""
 
-_SEQ = "IN p_seq INTEGER UNSIGNED"
+_SEQ, _EPOCH = "IN p_seq INTEGER UNSIGNED", "IN p_epoch BIGINT UNSIGNED"
+_AT = f"IN p_at LONGTEXT {_TEXT}"
+_SAID = (_AT, f"IN p_by LONGTEXT {_TEXT}", f"IN p_why LONGTEXT {_TEXT}")
 
 
 @dataclass(frozen=True)
@@ -184,23 +205,28 @@ DROP = Procedure(
     _DROP,
     "CONCAT('version ', p_seq, ', ', v_was, ', cannot be dropped')",
 )
+VOID = Procedure(
+    "__void",
+    (_SEQ, *_SAID),
+    _VOID,
+    "CONCAT('version ', p_seq, ', ', v_was, ', was never published; it cannot be withdrawn')",
+)
+NONE = Procedure(
+    "__none",
+    (_SEQ, _EPOCH, _AT),
+    _NONE,
+    "CONCAT('version ', p_seq, ', ', v_was, ', is not a withdrawn head')",
+)
 MOVE = Procedure(
     "__move",
-    (
-        _SEQ,
-        "IN p_epoch BIGINT UNSIGNED",
-        f"IN p_at LONGTEXT {_TEXT}",
-        f"IN p_by LONGTEXT {_TEXT}",
-        f"IN p_why LONGTEXT {_TEXT}",
-        f"IN p_example VARCHAR(32) {_TEXT}",
-    ),
+    (_SEQ, _EPOCH, *_SAID, f"IN p_example VARCHAR(32) {_TEXT}"),
     _MOVE,
     "CONCAT('version ', p_seq, ', ', v_was, ', cannot be published')",
 )
 
-OF_LOADER = (NEW, OPENED, STEP, MOVE)
+OF_LOADER = (NEW, OPENED, STEP, VOID, NONE, MOVE)
 OF_PRUNER = (DROP,)
-ALL = (NEW, OPENED, STEP, DROP, MOVE)
+ALL = (NEW, OPENED, STEP, DROP, VOID, NONE, MOVE)
 """In the order in which they are made: where the last one is there, all are."""
 
 
@@ -240,6 +266,7 @@ def _text(names: Names, procedure: Procedure, create: str) -> str:
         refuse=refuse,
         miscounted=miscounted,
         overtaken=_OVERTAKEN,
+        is_withdrawn=_IS_WITHDRAWN,
         seq=SEQ,
         steps=_listed(_STEPS),
         drops=_listed(_DROPS),

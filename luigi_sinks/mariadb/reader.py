@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -41,26 +42,51 @@ class _Column:
         return _READINGS.get(word.upper(), Reading())
 
 
-def read(settings: MariaDBSettings, names: Names, record: Record, schema: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield a version's rows as the server sends them.
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a version that were loaded, which computed ones were not, by its record."""
 
-    Raises SinkError if the schema names no columns, or a type that a column does not have.
-    """
-    columns = {name: column for name, column in _columns(names, schema).items() if column.computed is None}
-    asked = ", ".join(column.reading.select.format(quoted(name)) for name, column in columns.items())
-    values = [(name, column.reading.value) for name, column in columns.items() if column.reading.value]
-    for found in stream(settings, f"SELECT {asked} FROM {names.base} WHERE {SEQ} = {record.seq}"):
-        row = dict(zip(columns, found, strict=True))
-        for name, value in values:
+    record: Record
+    found: Mapping[str, _Column]
+
+    @classmethod
+    def of(cls, names: Names, record: Record, schema: Mapping[str, Any]) -> Columns:
+        """Return the columns that a schema names. Raises SinkError if it names none."""
+        found = _columns(names, schema).items()
+        return cls(record, {name: column for name, column in found if column.computed is None})
+
+    @property
+    def types(self) -> Mapping[str, str]:
+        """The type of each, in MariaDB's words."""
+        return {name: column.type for name, column in self.found.items()}
+
+    def asked(self, table: str = "") -> str:
+        """Return what a SELECT asks for; `table` is an alias of the table, with a dot."""
+        return ", ".join(column.reading.select.format(table + quoted(name)) for name, column in self.found.items())
+
+    def row(self, found: Iterable[Any]) -> dict[str, Any]:
+        """Return a row as it was given. Raises SinkError for a value that does not have its column's type."""
+        row = dict(zip(self.found, found, strict=True))
+        for name, value in self._values:
             if row[name] is not None:
                 try:
                     row[name] = value(row[name])
                 except _MISFITS as error:
                     raise SinkError(
-                        f"{record.version}: column {name!r} does not hold {columns[name].type}, as its record says "
-                        f"({error}); the record was edited by hand: load the version again"
+                        f"{self.record.version}: column {name!r} does not hold {self.found[name].type}, as its record "
+                        f"says ({error}); the record was edited by hand: load the version again"
                     ) from None
-        yield row
+        return row
+
+    @cached_property
+    def _values(self) -> Sequence[tuple[str, Callable[[Any], Any]]]:
+        return [(name, column.reading.value) for name, column in self.found.items() if column.reading.value]
+
+
+def read(settings: MariaDBSettings, names: Names, columns: Columns) -> Iterator[Any]:
+    """Yield a version's rows as the server sends them. Raises SinkError as `Columns.row` does."""
+    query = f"SELECT {columns.asked()} FROM {names.base} WHERE {SEQ} = {columns.record.seq}"
+    yield from map(columns.row, stream(settings, query))
 
 
 def existing_schema(cursor: Any, names: Names) -> dict[str, Any]:

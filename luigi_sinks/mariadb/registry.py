@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -147,6 +148,9 @@ class Registry:
         changed = become(record, pointer)
         if changed.state is not record.state and {record.state, changed.state} & {State.DROPPING, State.FAILED}:
             self._call(cursor, guard.DROP, record.seq, changed.state.value)
+        elif changed.withdrawn and not record.withdrawn:
+            how = changed.withdrawn
+            self._call(cursor, guard.VOID, record.seq, _moment(how.at), how.by, how.why)
         elif changed != record:
             self._call(cursor, guard.STEP, record.seq, stored.encode(changed))
         return changed
@@ -158,8 +162,11 @@ class Registry:
         `example` is the id of the example from now on, None if that stays.
         """
         how = record.publications[-1]
-        at = msgspec.json.encode(how.at).decode().strip('"')
-        self._call(cursor, guard.MOVE, record.seq, how.epoch - 1, at, how.by, how.why, example)
+        self._call(cursor, guard.MOVE, record.seq, how.epoch - 1, _moment(how.at), how.by, how.why, example)
+
+    def clear_head(self, cursor: Any, record: Record, epoch: int) -> None:
+        """Point the head at nothing, as its withdrawn version was retired, if it did not move since this epoch."""
+        self._call(cursor, guard.NONE, record.seq, epoch, _moment(record.retired_at))
 
     def example(self, cursor: Any) -> Record | None:
         """Return the example, or one of the heads of a dataset that was loaded before examples were kept."""
@@ -317,3 +324,7 @@ class Registry:
         """Return a record with the state that the pointer says; the row ends in the epoch of a head, else in NULL."""
         record = self._plain(*row)
         return as_pointed(record, Pointer() if row[-1] is None else Pointer(record.version, row[-1]))
+
+
+def _moment(at: datetime | None) -> str:
+    return msgspec.json.encode(at).decode().strip('"')

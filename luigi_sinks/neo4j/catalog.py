@@ -9,12 +9,15 @@ from functools import partial
 from typing import Any, ClassVar
 
 from luigi_sinks import record as rules
+from luigi_sinks import withdrawal
+from luigi_sinks.comparison import Diff, compared
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Conflict
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
-from luigi_sinks.neo4j import connection, example, reader, registry, remains, writer
+from luigi_sinks.neo4j import connection, example, reader, registry, remains, removal, writer
 from luigi_sinks.neo4j.connection import Run
+from luigi_sinks.neo4j.schema import NodeKind
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.record import Head, Publication, Record, Transition
 from luigi_sinks.version import OPEN, Version, check_partition
@@ -76,7 +79,8 @@ class Neo4jCatalog:
 
     def heads(self) -> Mapping[str, Head]:
         """Return what readers see now, by partition."""
-        return dict(sorted(registry.read_heads(connection.slowly(self.settings), self.dataset).items()))
+        found = registry.read_heads(connection.slowly(self.settings), self.dataset)
+        return {partition: head for partition, head in sorted(found.items()) if head.version}
 
     def example(self) -> Record | None:
         """Return the published version that shows how the dataset is divided."""
@@ -109,6 +113,11 @@ class Neo4jCatalog:
         become = partial(rules.publish, replacing=replacing.pointer, publication=publication)
         return registry.publish(self._run, version, become, partial(example.compare, self._run))
 
+    def unpublish(self, version: Version, *, replacing: Head) -> Record:
+        """Move the head to nothing if it still is `replacing`, in one query."""
+        become = partial(withdrawal.unpublish, replacing=replacing.pointer)
+        return registry.clear_head(self._run, version, become)
+
     def delete_rows(self, version: Version) -> None:
         """Delete the nodes, relationships and chunks of a version that is not the head, in many transactions."""
         if self.head(version.partition).version == version:
@@ -129,6 +138,21 @@ class Neo4jCatalog:
         """Yield the version's rows as they were given, nodes first: pairs of a kind and a mapping."""
         record = rules.readable(self.record(version))
         yield from reader.read(self.settings, version, reader.kinds(self._run, record))
+
+    def compare(self, before: Record, after: Record, *, examples: int) -> Diff:
+        """Compare nodes by their keys, and relationships as wholes."""
+        old, new = (reader.kinds(self._run, record) for record in (before, after))
+        keys = {name: (kind.key.name,) for name, kind in new.items() if isinstance(kind, NodeKind)}
+        return compared(
+            reader.read(self.settings, before.version, old),
+            reader.read(self.settings, after.version, new),
+            keys,
+            examples=examples,
+        )
+
+    def drop(self) -> None:
+        """Delete the heads, then the nodes of all versions, and last the registry."""
+        removal.drop(self.settings, self.dataset)
 
     @property
     def _run(self) -> Run:

@@ -52,8 +52,8 @@ NODE = "v {.*, staged_at: toStringOrNull(v.staged_at), published_at: toStringOrN
 # Both properties of a head are read at once: another transaction may move it between two reads.
 _HEADS = f"""
 MATCH (h:_SinkHead {{dataset: $dataset}}) WHERE h.partition %s
-WITH h {{.version, .epoch}} AS head MATCH (v:_SinkVersion {{id: head.version}})
-RETURN head.epoch AS epoch, {NODE}"""
+WITH h {{.partition, .version, .epoch}} AS head OPTIONAL MATCH (v:_SinkVersion {{id: head.version}})
+RETURN head.partition AS partition, coalesce(head.epoch, 0) AS epoch, {NODE}"""
 
 _VERSIONS = "MATCH (v:_SinkVersion {dataset: $dataset}) WHERE v.seq IS NOT NULL"
 
@@ -106,10 +106,19 @@ WITH found UNWIND found AS one WITH one[0] AS v, one[1] AS properties
 SET v += properties RETURN count(v) AS count"""
 
 
+# A head without a version shows nothing.
+_CLEAR = f"""
+MATCH (h:_SinkHead {{dataset: $dataset, partition: $partition}}) SET h._lock = true REMOVE h._lock
+WITH h, h {{.version, .epoch}} AS head WHERE {_IS_POINTED}
+MATCH (v:_SinkVersion {{id: $id}}) SET v._lock = true REMOVE v._lock
+WITH h, v, {_STATE} AS state WHERE state = $state
+SET h.version = null, h.epoch = $epoch + 1, v += $properties RETURN count(v) AS count"""
+
+
 def read_heads(run: Run, dataset: str, partition: str | None = None) -> dict[str, Head]:
-    """Return what readers see, by partition: of one partition, or of all."""
+    """Return the heads, by partition: of one partition, or of all; also those that show nothing."""
     found = run(_HEADS % ("IS NOT NULL" if partition is None else "= $partition"), dataset=dataset, partition=partition)
-    return {row["node"]["partition"]: _head(row["node"], row["epoch"]) for row in found}
+    return {row["partition"]: _head(row["node"], row["epoch"]) for row in found}
 
 
 def read_records(
@@ -153,14 +162,15 @@ def _found(run: Run, version: Version) -> _Found:
         if row["format"] != FORMAT:
             _refuse_newer(version.dataset, row["format"])
         record, head = decoded(row["node"]), row["head"] or {}
-        pointer = _pointer(record.version, head if row["pointed"] else {})
+        pointer = _pointer(record.version, {**head, "version": row["pointed"]})
         return _Found(rules.as_pointed(record, pointer), pointer, row["state"], head)
     raise rules.unknown(version)
 
 
 def _pointer(version: Version, head: Mapping[str, Any] | None) -> Pointer:
     """Return the pointer of a version's partition."""
-    return Pointer(replace(version, id=head["version"]), head["epoch"]) if head and head["version"] else Pointer()
+    shown, epoch = (head or {}).get("version"), (head or {}).get("epoch")
+    return Pointer(replace(version, id=shown) if shown else None, epoch or 0)
 
 
 def register(run: Run, record: Record, labels: Collection[str]) -> None:
@@ -201,6 +211,16 @@ def publish(run: Run, version: Version, become: Transition, compare: Callable[[R
     raise _contended(version)
 
 
+def clear_head(run: Run, version: Version, become: Transition) -> Record:
+    """Let the head show nothing in the place of a version, if `become` allows it."""
+    for _ in range(_ATTEMPTS):
+        found = _found(run, version)
+        retired = become(found.record, found.pointer)
+        if found.pointer.version != version or _is_cleared(run, found, retired):
+            return retired
+    raise _contended(version)
+
+
 def _contended(version: Version) -> Unavailable:
     return Unavailable(f"{version}: other processes changed its record {_ATTEMPTS} times meanwhile; run again")
 
@@ -219,6 +239,11 @@ def _is_published(run: Run, found: _Found, published: Record, kept: str, example
     query = _PUBLISH % ("" if kept == example else _EXEMPLIFY)
     swapped = run(query, **place, **found.compared, changed=changed, kept=kept, example=example)
     return bool(swapped[0]["count"])
+
+
+def _is_cleared(run: Run, found: _Found, retired: Record) -> bool:
+    place = {"dataset": retired.version.dataset, "partition": retired.version.partition}
+    return bool(run(_CLEAR, **place, **found.compared, **_change(found, retired))[0]["count"])
 
 
 def _change(found: _Found, changed: Record) -> dict[str, Any]:
@@ -255,7 +280,9 @@ def _properties(record: Record) -> dict[str, Any]:
     return {**dict.fromkeys(_FORMAT_1), "state": record.state, "record": stored.encode(record)}
 
 
-def _head(node: Mapping[str, Any], epoch: int) -> Head:
+def _head(node: Mapping[str, Any] | None, epoch: int) -> Head:
+    if node is None:
+        return Head(None, epoch)
     record = decoded(node)
     return Head(rules.as_pointed(record, Pointer(record.version, epoch)), epoch)
 

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
-FORMAT = 1
-"""The version of what a spool holds; a file names it in its first line."""
+FORMAT = 2
+"""The version of what a spool holds; a file names it in its first line. Format 1 had no unpublications."""
 
 
 class Ended(StrEnum):
@@ -176,6 +176,16 @@ class Publication(_Event, frozen=True, tag="publication"):
     is_rollback: bool = False
 
 
+class Unpublication(_Event, frozen=True, tag="unpublication"):
+    """Nothing follows a version as the head of its partition: it was withdrawn, or the dataset deleted."""
+
+    dataset: Dataset
+    partition: str
+    version: str
+    epoch: int
+    by: str = ""
+
+
 class Removal(_Event, frozen=True, tag="removal"):
     """The rows of a version were deleted."""
 
@@ -194,4 +204,4 @@ class Lost(_Event, frozen=True, tag="lost"):
     count: int
 
 
-Event = Start | End | Need | Interruption | Read | Write | Publication | Removal | Lost
+Event = Start | End | Need | Interruption | Read | Write | Publication | Unpublication | Removal | Lost

@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping
 from luigi_sinks import events as told
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.recording import clock, recorder, runs
-from luigi_sinks.recording.events import Certainty, Check, Column, Dataset, Event, Publication, Read, Removal, Write
+from luigi_sinks.recording.events import (
+    Certainty,
+    Check,
+    Column,
+    Dataset,
+    Event,
+    Publication,
+    Read,
+    Removal,
+    Unpublication,
+    Write,
+)
 
 
 def write(event: told.Event) -> None:
@@ -76,6 +87,20 @@ def _publication(event: told.Event) -> Publication:
     )
 
 
+def _unpublication(event: told.Event) -> Unpublication | None:
+    """Return that readers see nothing from now on; None where another version follows, which a rollback tells."""
+    if not event.epoch:
+        return None
+    return Unpublication(
+        at=clock.now(),
+        dataset=_dataset(event),
+        partition=event.version.partition,
+        version=event.version.id,
+        epoch=event.epoch,
+        by=event.login.principal,
+    )
+
+
 def _removal(event: told.Event) -> Removal:
     version = event.version
     return Removal(at=clock.now(), dataset=_dataset(event), partition=version.partition, version=version.id)
@@ -91,6 +116,8 @@ _RECORDED: Mapping[tuple[Action, Outcome], Callable[[told.Event], Event | None]]
     (Action.LOAD, Outcome.SUCCESS): _write,
     (Action.PUBLISH, Outcome.SUCCESS): _publication,
     (Action.ROLLBACK, Outcome.SUCCESS): _publication,
+    (Action.WITHDRAW, Outcome.SUCCESS): _unpublication,
+    (Action.DROP_DATASET, Outcome.SUCCESS): _unpublication,
     (Action.PRUNE, Outcome.SUCCESS): _removal,
     (Action.ABANDON, Outcome.SUCCESS): _removal,
 }

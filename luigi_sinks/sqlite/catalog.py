@@ -17,19 +17,22 @@ from typing import Any, ClassVar
 import msgspec
 
 from luigi_sinks import record as rules
-from luigi_sinks import scheme, stored
+from luigi_sinks import scheme, stored, withdrawal
 from luigi_sinks.checks import StagedCounts
+from luigi_sinks.comparison import Diff, compared
 from luigi_sinks.errors import Conflict, SinkError
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Pointer, Publication, Record, Transition, as_pointed
 from luigi_sinks.retry import PATIENCE
 from luigi_sinks.sqlite.connection import transaction
-from luigi_sinks.sqlite.types import decode, typed
+from luigi_sinks.sqlite.types import KEYS, decode, typed
 from luigi_sinks.version import DEAD, ENDING, OPEN, WHOLE, Version, check_partition
 
 _SELECT = """
 SELECT r.seq, r.body, h.epoch FROM record r LEFT JOIN head h ON h.seq = r.seq AND h.dataset = r.dataset"""
+
+_HEAD = "SELECT r.seq, r.body, h.epoch FROM head h LEFT JOIN record r ON r.seq = h.seq AND r.dataset = h.dataset"
 
 _LISTED = "(SELECT value FROM json_each(?))"
 """A value that is a list, as JSON."""
@@ -126,12 +129,18 @@ class SQLiteCatalog:
                 self._compare_with_example(db, record)
             if before.version != version:
                 pointer = Pointer(version, before.epoch + 1)
-                db.execute(
-                    "INSERT OR REPLACE INTO head VALUES (?, ?, ?, ?)",
-                    (self.dataset, version.partition, record.seq, pointer.epoch),
-                )
+                self._point(db, version.partition, record.seq, pointer.epoch)
                 if before.record is not None:
                     write_record(db, rules.retire(before.record, pointer))
+        return record
+
+    def unpublish(self, version: Version, *, replacing: Head) -> Record:
+        """Move the head to nothing if it still is `replacing`."""
+        with self.transaction() as db:
+            before = self._head(db, version.partition).pointer
+            record = self.change_in(db, version, partial(withdrawal.unpublish, replacing=replacing.pointer))
+            if before.version == version:
+                self._point(db, version.partition, None, withdrawal.after(before).epoch)
         return record
 
     def delete_rows(self, version: Version) -> None:
@@ -155,12 +164,29 @@ class SQLiteCatalog:
 
     def read(self, version: Version) -> Iterator[Any]:
         """Yield the version's rows as they were given."""
+        for kind, given in self._rows(version):
+            yield (kind, given) if kind else given
+
+    def compare(self, before: Record, after: Record, *, examples: int) -> Diff:
+        """Compare the rows of two versions, by the keys that the second one was loaded with."""
+        keys = self._schema_of(after).get(KEYS, {})
+        return compared(self._rows(before.version), self._rows(after.version), keys, examples=examples)
+
+    def drop(self) -> None:
+        """Delete the dataset."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM part WHERE id IN (SELECT id FROM record WHERE dataset = ?)", (self.dataset,))
+            for table in ("head", "example", "record"):
+                db.execute(f"DELETE FROM {table} WHERE dataset = ?", (self.dataset,))  # noqa: S608 - ours
+
+    def _rows(self, version: Version) -> Iterator[tuple[str, Any]]:
+        """Yield the version's rows with their kinds."""
         with self._snapshot() as db:
             record = rules.readable(self._record(db, version))
             parts = db.execute("SELECT kind, body FROM part WHERE id = ? ORDER BY number", (version.id,)).fetchall()
         for kind, body in parts:
             for given in _given(record, self._schema_of(record).get(kind), body):
-                yield (kind, given) if kind else given
+                yield kind, given
 
     @property
     def file(self) -> Path:
@@ -177,8 +203,13 @@ class SQLiteCatalog:
         return {head.record.version.partition: head for head in heads if head.record}
 
     def _head(self, db: sqlite3.Connection, partition: str) -> Head:
-        found = db.execute(f"{_SELECT} WHERE h.dataset = ? AND h.partition = ?", (self.dataset, partition)).fetchone()
-        return Head(_seen(*found), found[2]) if found else Head()
+        query = f"{_HEAD} WHERE h.dataset = ? AND h.partition = ?"
+        for seq, body, epoch in db.execute(query, (self.dataset, partition)):
+            return Head(None if seq is None else _seen(seq, body, epoch), epoch)
+        return Head()
+
+    def _point(self, db: sqlite3.Connection, partition: str, seq: int | None, epoch: int) -> None:
+        db.execute("INSERT OR REPLACE INTO head VALUES (?, ?, ?, ?)", (self.dataset, partition, seq, epoch))
 
     def _example(self, db: sqlite3.Connection) -> Record | None:
         query = f"{_SELECT} JOIN example e ON e.seq = r.seq AND e.dataset = r.dataset WHERE r.dataset = ?"

@@ -19,7 +19,7 @@ from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record
 from luigi_sinks.sink import Part
 from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
-from luigi_sinks.sqlite.types import decode, described, encode, keys_type
+from luigi_sinks.sqlite.types import KEYS, decode, described, encode, keys_type
 from luigi_sinks.version import Version
 
 
@@ -47,13 +47,18 @@ class SQLiteSink(SQLiteCatalog):
 
     @cached_property
     def declared(self) -> Mapping[str, Any]:
-        """The fields of each kind of row, with the names of their types."""
+        """The fields of each kind of row, with the names of their types, and the keys of those that have one."""
+        keys = {kind: [*map(str, shape.key)] for kind, shape in self.contract.shapes.items() if shape.key}
+        return {**self._fields, **({KEYS: keys} if keys else {})}
+
+    @cached_property
+    def _fields(self) -> Mapping[str, Mapping[str, str]]:
         return {kind: described(shape) for kind, shape in self.contract.shapes.items()}
 
     @property
     def columns(self) -> Mapping[str, str]:
         """The types of the fields of each kind of row."""
-        found = ((kind, name, text) for kind, fields in self.declared.items() for name, text in fields.items())
+        found = ((kind, name, text) for kind, fields in self._fields.items() for name, text in fields.items())
         return {f"{kind}.{name}" if kind else str(name): text for kind, name, text in found}
 
     def begin(self, record: Record) -> SQLiteStage:

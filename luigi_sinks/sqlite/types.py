@@ -13,6 +13,9 @@ import msgspec
 from luigi_sinks.contract import Shape
 from luigi_sinks.plain import is_flat
 
+KEYS = "_keys"
+"""Where a schema names the keys of its kinds of rows, beside their fields; no kind of any store is called so."""
+
 _TYPES: Mapping[str, Any] = {
     kind.__name__: kind for kind in (int, float, bool, str, bytes, date, datetime, time, timedelta, Decimal, UUID)
 }

@@ -15,13 +15,15 @@ from typing import ClassVar
 
 import pytest
 
+from luigi_sinks import dropping, versions
 from luigi_sinks import record as rules
-from luigi_sinks import versions
 from luigi_sinks.claim import held
 from luigi_sinks.errors import Conflict, Forbidden
 from luigi_sinks.sink import Sink
-from luigi_sinks.testing.suite import SinkSuite, failing_after, rows, staged
-from luigi_sinks.testing.transitions import WHOLE
+from luigi_sinks.testing.suite import SinkSuite, failing_after, staged
+from luigi_sinks.testing.transitions import WHOLE, begin
+from luigi_sinks.testing.whole_suite import rows
+from luigi_sinks.verification import verify
 from luigi_sinks.version import State
 
 
@@ -88,6 +90,22 @@ class LoaderSuite(SinkSuite):
         sink.publish(first, replacing=sink.head(WHOLE))
         assert sink.change(second, rules.retire).state is State.RETIRED
         assert sink.head(WHOLE).version == first
+
+    def test_what_dead_processes_left_is_found_and_healed(self, sink: Sink) -> None:
+        self.load(sink, rows(3))
+        dead = begin(sink)
+        assert not any(found.is_healed for found in verify(sink))
+        assert sink.record(dead).is_left
+        pruner = self.pruner(self.catalog(sink))
+        assert [(found.version, found.is_healed) for found in verify(pruner)] == [(dead, True)]
+        assert list(verify(pruner)) == []
+
+    def test_a_dropped_dataset_is_gone_and_may_be_loaded_again(self, sink: Sink) -> None:
+        version = self.load(sink, rows(3))
+        for catalog in (sink, self.pruner(self.catalog(sink))):
+            with pytest.raises(Forbidden):
+                dropping.drop_dataset(catalog, really=sink.dataset)
+        assert (sink.head(WHOLE).version, self.shown(sink)) == (version, 3)
 
 
 def left_for_a_pruner(caplog: pytest.LogCaptureFixture) -> int:

@@ -26,24 +26,27 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
+from luigi_sinks import dropping, versions
 from luigi_sinks import record as rules
-from luigi_sinks import versions
 from luigi_sinks.checks import CheckResult, StagedCounts
 from luigi_sinks.claim import Claim, held
 from luigi_sinks.errors import BadRow, BadSetting, CheckFailed, Conflict, Forbidden, Unavailable
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.listeners import listen, stop_listening
 from luigi_sinks.load import load, loading
-from luigi_sinks.record import Head, Record, Transition, Withdrawal
+from luigi_sinks.record import Head, Record, Transition
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
 from luigi_sinks.testing import transitions
+from luigi_sinks.testing.tidying_suite import Tidying
 from luigi_sinks.testing.transitions import CHANGES, ORIGIN, REFUSALS, RULES, STATES, WHOLE
+from luigi_sinks.testing.whole_suite import rows
+from luigi_sinks.testing.withdrawal_suite import TakingBack
 from luigi_sinks.version import State, Version, new_version
 
 _CHANGES = [(state, rule) for state, by_rule in CHANGES.items() for rule in by_rule]
 
 
-class SinkSuite:
+class SinkSuite(TakingBack, Tidying):
     """Tests the behaviour that the rest of the package relies on."""
 
     kind: ClassVar[str] = ""
@@ -263,10 +266,13 @@ class SinkSuite:
 
     def test_a_pinned_version_is_not_dropped(self, sink: Sink) -> None:
         first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
-        sink.change(first, lambda record, _: replace(record, pinned=True))
+        assert versions.pin(sink, first).pinned
         with pytest.raises(Conflict, match=f"{first} is pinned; it cannot be dropped"):
             versions.prune(sink, first, min_age=timedelta(0))
         assert self.read(sink, first) == rows(3)
+        assert not versions.unpin(sink, first).pinned
+        self.prune(sink, first)
+        assert sink.record(first).state is State.DROPPED
 
     # The rules of a version's life
 
@@ -384,8 +390,7 @@ class SinkSuite:
 
     def test_a_withdrawn_version_that_is_dropped_stays_withdrawn(self, sink: Sink) -> None:
         first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
-        withdrawal = Withdrawal(next(sink.records()).staged_at, by="tests", why="wrong")
-        sink.change(first, lambda record, _: replace(record, withdrawn=withdrawal))
+        withdrawal = versions.withdraw(sink, first, why="wrong").withdrawn
         with pytest.raises(Conflict, match=f"{first} is retired; it cannot be published"):
             versions.roll_back(sink, first)
         sink.change(first, rules.begin_drop)
@@ -868,6 +873,14 @@ class SinkSuite:
         """Return the datasets of the store that the sink loads into."""
         raise NotImplementedError
 
+    def shown(self, sink: Sink) -> int:
+        """Count the rows that readers see; override it to count them as readers do."""
+        return sum(len(self.read(sink, head.version)) for head in sink.heads().values() if head.version)
+
+    def drop(self, catalog: Catalog) -> None:
+        """Delete the dataset, with a login that has permission."""
+        dropping.drop_dataset(self.pruner(catalog), really=catalog.dataset)
+
     def told(self, act: Callable[[], object]) -> list[Event]:
         """Return the events of a call."""
         events: list[Event] = []
@@ -1069,11 +1082,6 @@ class LosesARow(MayNotDelete):
         found = self._catalog.read(version)
         next(found)
         return found
-
-
-def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
-    """Return rows with consecutive keys."""
-    return [{"id": i, "name": f"name {i}", "amount": i / 4 if i % 5 else None} for i in range(start, start + count)]
 
 
 def failing_after(count: int) -> Iterator[dict[str, Any]]:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from functools import partial
 
 from luigi_sinks import record as rules
+from luigi_sinks import retention, withdrawal
 from luigi_sinks.checks import StagedCounts
 from luigi_sinks.claim import Claim, held
-from luigi_sinks.record import Origin, Pointer, Publication, Record
+from luigi_sinks.record import Origin, Pointer, Publication, Record, Withdrawal
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import State, Version, new_version
 
@@ -129,16 +130,23 @@ RULES: Mapping[str, rules.Transition] = {
     "begin_drop": rules.begin_drop,
     "end_drop": rules.end_drop,
     "cancel_drop": rules.cancel_drop,
+    "withdraw": partial(withdrawal.withdraw, withdrawal=Withdrawal(_MOMENT, "tests", "wrong")),
+    "pin": retention.pin,
 }
 
 CHANGES: Mapping[str, Mapping[str, State]] = {
     State.STAGED: {"renew": State.STAGED, "close": State.SEALED, "seal": State.SEALED, "abandon": State.ABANDONED},
     State.SEALED: {"renew": State.SEALED, "approve": State.VALIDATED, "abandon": State.ABANDONED},
     State.VALIDATED: {"renew": State.VALIDATED, "publish": State.PUBLISHED, "abandon": State.ABANDONED},
-    State.PUBLISHED: {},
-    State.RETIRED: {"publish": State.PUBLISHED, "begin_drop": State.DROPPING},
-    State.DROPPING: {"end_drop": State.DROPPED, "cancel_drop": State.RETIRED},
-    State.DROPPED: {},
+    State.PUBLISHED: {"withdraw": State.PUBLISHED, "pin": State.PUBLISHED},
+    State.RETIRED: {
+        "publish": State.PUBLISHED,
+        "begin_drop": State.DROPPING,
+        "withdraw": State.RETIRED,
+        "pin": State.RETIRED,
+    },
+    State.DROPPING: {"end_drop": State.DROPPED, "cancel_drop": State.RETIRED, "withdraw": State.DROPPING},
+    State.DROPPED: {"withdraw": State.DROPPED},
     State.ABANDONED: {"renew": State.ABANDONED, "fail": State.FAILED, "leave": State.ABANDONED},
     State.FAILED: {},
     LEFT: {"fail": State.FAILED, "begin_drop": State.DROPPING},
@@ -154,22 +162,29 @@ _CLOSED: Mapping[str, str] = {
     "approve": "cannot be approved",
     "publish": "cannot be published",
 }
+_NO_PIN = {"pin": "cannot be pinned"}
+_NEVER = {"withdraw": "was never published", **_NO_PIN}
 _OVER: Mapping[str, str] = {**_CLOSED, "renew": "has no load to renew the claim of"}
 
 REFUSALS: Mapping[str, Mapping[str, str]] = {
-    State.STAGED: {"approve": _CLOSED["approve"], "publish": _CLOSED["publish"], "begin_drop": _UNFINISHED},
-    State.SEALED: {"accept_rows": _CLOSED["accept_rows"], "publish": _CLOSED["publish"], "begin_drop": _UNFINISHED},
-    State.VALIDATED: {"accept_rows": _CLOSED["accept_rows"], "begin_drop": _UNFINISHED},
+    State.STAGED: {"approve": _CLOSED["approve"], "publish": _CLOSED["publish"], "begin_drop": _UNFINISHED, **_NEVER},
+    State.SEALED: {
+        "accept_rows": _CLOSED["accept_rows"],
+        "publish": _CLOSED["publish"],
+        "begin_drop": _UNFINISHED,
+        **_NEVER,
+    },
+    State.VALIDATED: {"accept_rows": _CLOSED["accept_rows"], "begin_drop": _UNFINISHED, **_NEVER},
     State.PUBLISHED: {
         **{rule: reason for rule, reason in _OVER.items() if rule != "publish"},
         "begin_drop": "the head; it cannot be dropped",
     },
     State.RETIRED: {rule: reason for rule, reason in _OVER.items() if rule != "publish"},
-    State.DROPPING: _OVER,
-    State.DROPPED: _OVER,
-    State.ABANDONED: {**_CLOSED, "begin_drop": _UNFINISHED},
-    State.FAILED: _OVER,
-    LEFT: _CLOSED,
+    State.DROPPING: {**_OVER, **_NO_PIN},
+    State.DROPPED: {**_OVER, **_NO_PIN},
+    State.ABANDONED: {**_CLOSED, "begin_drop": _UNFINISHED, **_NEVER},
+    State.FAILED: {**_OVER, **_NEVER},
+    LEFT: {**_CLOSED, **_NEVER},
 }
 """What each rule that refuses a version in a state says, after the version's name and its state."""
 

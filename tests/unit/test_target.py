@@ -52,6 +52,11 @@ def test_a_stale_bare_target_is_refused():
         Target()
 
 
+def test_a_policy_that_cannot_work_is_refused_with_the_targets_name():
+    with pytest.raises(BadSetting, match="target 'd': keep = 1 must be a number from 2 on"):
+        target(keep=1)
+
+
 @pytest.mark.parametrize("char", ["\n", "\x1b", "\u200d", "\u202e", "\u2029"])
 def test_a_name_with_a_character_that_is_not_seen_is_refused(char):
     class Odd(luigi.Task):

@@ -2,7 +2,7 @@ import functools
 import subprocess
 import sys
 from contextvars import copy_context
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import luigi
@@ -10,7 +10,7 @@ import pytest
 from luigi.parameter import ParameterException, ParameterVisibility
 from luigi.tools.range import RangeDaily
 
-from luigi_sinks import BulkComplete, VersionedTarget, claim, running
+from luigi_sinks import BulkComplete, VersionedTarget, claim, running, versions
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.task import CopyTask, setting
 from luigi_sinks.version import State
@@ -271,6 +271,30 @@ class TestRuns:
         assert "shared_with = ('Daily',)" in caplog.text
         assert build(Declared(DAY))
 
+    def test_a_task_that_keeps_so_many_versions_deletes_older_ones(self):
+        class Tidy(Daily):
+            keep = 2
+            min_age = timedelta(0)
+
+        for rerun in ("", "a", "b", "c"):
+            assert build(Tidy(DAY, rerun=rerun))
+        assert build(Tidy(date(2013, 2, 1)))
+        records = list(Tidy(DAY).output().sink().records())
+        assert [record.state for record in records] == ["dropped", "dropped", "retired", "published", "published"]
+        assert Tidy(DAY).complete()
+
+    def test_a_withdrawn_version_makes_its_task_incomplete_also_when_it_is_pruned(self):
+        task = Daily(DAY)
+        assert build(task)
+        sink, version = task.output().sink(), task.output().record().version
+        versions.withdraw(sink, version, why="wrong")
+        assert not task.complete()
+        versions.prune(sink, version, min_age=timedelta(0))
+        assert not task.complete()
+        assert build(task)
+        assert task.complete()
+        assert [record.state for record in sink.records()] == ["dropped", "published"]
+
     def test_an_older_date_never_replaces_a_dataset_of_a_newer_date(self, caplog):
         class Whole(Daily):
             table = "whole"
@@ -412,6 +436,18 @@ class TestDeclarations:
 
         with pytest.raises(ParameterException, match="day has a batch_method"):
             Batched(DAY)
+
+    @pytest.mark.parametrize(
+        ("said", "complaint"),
+        [
+            ({"keep": 1}, "keep = 1 must be a number from 2 on"),
+            ({"keep": 2, "min_age": 60}, "min_age = 60 must be a timedelta"),
+            ({"min_age": timedelta(1)}, "has no effect without keep"),
+        ],
+    )
+    def test_a_policy_that_cannot_work_is_refused(self, said, complaint):
+        with pytest.raises(ParameterException, match=complaint):
+            type("Tidy", (Daily,), said)(DAY)
 
     def test_a_plain_task_that_luigi_may_run_for_others_is_refused(self, caplog):
         class Batched(luigi.Task):

@@ -28,6 +28,7 @@ from luigi_sinks.recording.events import (
     Removal,
     Start,
     Task,
+    Unpublication,
     Write,
 )
 
@@ -111,6 +112,13 @@ class _Facts:
         self._say(statements.PUBLICATIONS, slot, version, event.epoch, event.at, event.by, event.is_rollback)
 
     @add.register
+    def _(self, event: Unpublication) -> None:
+        self._version(event)
+        slot, dataset = slot_key(event.dataset, event.partition), dataset_key(event.dataset)
+        self._say(statements.SLOTS, slot, dataset)
+        self._say(statements.UNPUBLICATIONS, slot, dataset, event.epoch, event.at, event.by)
+
+    @add.register
     def _(self, event: Removal) -> None:
         self._say(statements.REMOVALS, self._version(event), event.at)
 
@@ -127,7 +135,7 @@ class _Facts:
     def _dataset(self, dataset: Dataset) -> str:
         return self._say(statements.DATASETS, dataset_key(dataset), dataset.namespace, dataset.name)
 
-    def _version(self, event: Read | Write | Publication | Removal) -> str:
+    def _version(self, event: Read | Write | Publication | Unpublication | Removal) -> str:
         key = version_key(event.dataset, event.partition, event.version)
         return self._say(statements.VERSIONS, key, self._dataset(event.dataset), short(event.version))
 

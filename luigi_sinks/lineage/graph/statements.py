@@ -181,6 +181,15 @@ PUBLICATIONS = Statement(
     3,
     min,
 )
+UNPUBLICATIONS = Statement(
+    """
+    UNWIND $rows AS x MATCH (s:LineageSlot {key: x[0]}) MATCH (d:LineageDataset {key: x[1]})
+    MERGE (s)-[p:PUBLISHED {epoch: x[2]}]->(d)
+    WITH p, x WHERE x[3] < coalesce(p.at, x[3] + 1)
+    SET p.at = x[3], p.by = x[4]""",
+    3,
+    min,
+)
 REMOVALS = Statement(
     f"UNWIND $rows AS x MATCH (v:LineageVersion {{key: x[0]}}) SET {_more('v.removed', 'x[1]')}",
     1,
@@ -195,6 +204,6 @@ LOSSES = Statement(
 ORDER = (
     *(JOBS, JOB_FACTS, TASKS, REQUIRES, RUNS, ENDS, NEEDS_OF_RUNS, NEEDS_OF_STARTED, INTERRUPTIONS),
     *(DATASETS, DATASET_FACTS, VERSIONS, BY, WRITES, READS, READS_OF_DATASETS, FLOWS_IN, FLOWS_OUT),
-    *(SLOTS, PUBLICATIONS, REMOVALS, LOSSES),
+    *(SLOTS, PUBLICATIONS, UNPUBLICATIONS, REMOVALS, LOSSES),
 )
 """Nodes before what looks them up."""

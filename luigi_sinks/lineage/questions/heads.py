@@ -11,18 +11,20 @@ MOST = 31
 """How many partitions, or versions, answer for a dataset: a month of days."""
 
 _HEAD = """
-MATCH (d:LineageDataset {key: $key})<-[:OF]-(s:LineageSlot)-[p:PUBLISHED]->(v:LineageVersion)
+MATCH (d:LineageDataset {key: $key})<-[:OF]-(s:LineageSlot)-[p:PUBLISHED]->(v)
 WHERE p.at <= $as_of AND ($partition IS NULL OR s.key = $key + '#' + $partition)
-WITH s, p, v ORDER BY p.epoch DESC, p.at DESC
-WITH s, collect([v.key, p.at])[0] AS head
-RETURN head[0] AS key ORDER BY head[1] DESC, key DESC LIMIT $most"""
+WITH s, p, CASE WHEN v:LineageVersion THEN v.key END AS shown ORDER BY p.epoch DESC, p.at DESC
+WITH s, collect([shown, p.at])[0] AS head
+RETURN head[0] AS key ORDER BY key IS NULL, head[1] DESC, key DESC LIMIT $most"""
+"""The heads; null of a partition of which readers see nothing."""
+
 _NEWEST = """
 MATCH (d:LineageDataset {key: $key})<-[:OF]-(v:LineageVersion)
 WHERE v.written <= $as_of AND ($partition IS NULL OR v.key STARTS WITH $key + '#' + $partition + '#')
 RETURN v.key AS key ORDER BY v.written DESC, key DESC LIMIT $most"""
 _UPDATED = """
-MATCH (d:LineageDataset)<-[:OF]-(s:LineageSlot)-[p:PUBLISHED]->(v:LineageVersion) WHERE p.at <= $as_of
-WITH d, s, max([p.epoch, p.at, coalesce(v.written, p.at)]) AS head
+MATCH (d:LineageDataset)<-[:OF]-(s:LineageSlot)-[p:PUBLISHED]->(v) WHERE p.at <= $as_of
+WITH d, s, max([p.epoch, p.at, coalesce(v.written, p.at), v:LineageVersion]) AS head WHERE head[3]
 RETURN d.key AS key, max(head[2]) AS updated"""
 
 
@@ -34,7 +36,7 @@ def head(ask: Ask, dataset: str, *, as_of: int = FOREVER, partition: str | None 
     """
     asked = {"key": dataset, "as_of": as_of, "partition": partition, "most": 1}
     found = ask(_HEAD, **asked) or ask(_NEWEST, **asked)
-    return str(found[0]["key"]) if found else ""
+    return (found[0]["key"] or "") if found else ""
 
 
 def present(ask: Ask, dataset: str) -> tuple[str, ...]:
@@ -45,7 +47,7 @@ def present(ask: Ask, dataset: str) -> tuple[str, ...]:
     """
     asked = {"key": dataset, "as_of": FOREVER, "partition": None}
     found = ask(_HEAD, **asked, most=MOST) or ask(_NEWEST, **asked, most=1)
-    return tuple(row["key"] for row in found)
+    return tuple(row["key"] for row in found if row["key"])
 
 
 def written(ask: Ask, dataset: str) -> tuple[str, ...]:

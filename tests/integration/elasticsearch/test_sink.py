@@ -4,6 +4,7 @@ import pytest
 
 from luigi_sinks import config
 from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
+from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.elasticsearch.store import STORE
 from luigi_sinks.sink import Catalog, Sink
@@ -25,6 +26,9 @@ class TestElasticsearchSink(SinkSuite):
     def datasets(self, sink: Sink) -> list[str]:
         del sink
         return STORE.datasets()
+
+    def shown(self, sink: Sink) -> int:
+        return ask(sink.settings, lambda es: es.count(index=sink.dataset))["count"]
 
     def test_none_in_a_required_field_is_refused(self, sink: Sink) -> None:
         """No field but the id is required here: None, or nothing, is how a document has no value."""

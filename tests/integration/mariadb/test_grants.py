@@ -293,7 +293,7 @@ ALLOWED = {
     "CREATE TEMPORARY TABLE {hidden}.spoilt (id INT)": "declared columns are compared by one; nobody else sees it",
     "SHOW PROCESSLIST": "each login sees its own sessions",
     f"START TRANSACTION; CALL {{call_open}}({{staged}}); {_ADD.format('{staged}')}; COMMIT": "it stages rows",
-    "START TRANSACTION; CALL {step}({retired}, {retired_record}); COMMIT": "it pins and withdraws, and changes no more",
+    "START TRANSACTION; CALL {step}({retired}, {retired_record}); COMMIT": "it pins, and changes no more",
     "START TRANSACTION; CALL {step}({staged}, {abandoned}); COMMIT": "it gives up loads, as it does for dead ones",
 }
 """What succeeds, and why; README and docs/owners-and-grants.md say what follows from it."""
@@ -319,6 +319,12 @@ ATTACKS = [
     ),
     *(f"CALL {{step}}({{{version}}}, {{retired_record}})" for version in ("staged", "validated", "published")),
     "CALL {step}({validated}, {again})",
+    *(f"CALL {{void}}({{{version}}}, '2026-01-02T03:04:05Z', '', '')" for version in ("staged", "validated")),
+    *(
+        f"CALL {{none}}({{{version}}}, {{epoch}}, '2026-01-02T03:04:05Z')"
+        for version in ("staged", "validated", "retired", "published")
+    ),
+    "CALL {others_void}(1, '2026-01-02T03:04:05Z', '', '')",
     *(
         f"CALL {{new}}('_all', 'v1', 'x', {{{record}}})"
         for record in ("retired_record", "abandoned", "repeated", "escaped", "counted", "format_1", "junk")
@@ -433,6 +439,23 @@ def test_procedures_and_view_refuse_what_would_change_what_was_published(hostile
         as_loader("COMMIT")
         succeeded.append(attack)
     assert succeeded == []
+
+
+def test_a_loader_withdraws_for_good(sink, people, as_loader):
+    first, second = (load(sink, WHOLE, Origin("Load_1"), rows(count)) or sink.head(WHOLE) for count in (2, 3))
+    versions.withdraw(sink, first.version, why="wrong")
+    seq, log = first.record.seq, sink.record(first.version)
+    taken_back = json.dumps({**stored.to_json(log), "withdrawn": None}).replace("'", "''")
+    as_loader("START TRANSACTION")
+    as_loader(f"CALL {sink.names.procedure('__step')}({seq}, '{taken_back}')")
+    as_loader(f"CALL {sink.names.procedure('__void')}({seq}, '2026-01-02T03:04:05Z', 'somebody', 'else')")
+    as_loader("COMMIT")
+    assert sink.record(first.version) == log
+    as_loader("START TRANSACTION")
+    with pytest.raises(mariadb.Error, match="cannot be published"):
+        as_loader(f"CALL {sink.names.procedure('__move')}({seq}, 2, '2026-01-02T03:04:05Z', '', '', NULL)")
+    as_loader("ROLLBACK")
+    assert sink.head(WHOLE) == second
 
 
 def test_a_statement_that_began_before_a_version_was_sealed_adds_no_rows_to_it(hostile, people, admin):

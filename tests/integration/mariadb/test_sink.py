@@ -2,6 +2,7 @@ import pytest
 from sqlalchemy import Column, Double, Integer, String
 
 from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, parse_schema
+from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.store import STORE
 from luigi_sinks.testing.suite import SinkSuite
 
@@ -27,3 +28,7 @@ class TestMariaDBSink(SinkSuite):
 
     def datasets(self, sink):
         return STORE.list_datasets(self.settings)
+
+    def shown(self, sink):
+        ((count,),) = run(self.settings, rows, f"SELECT COUNT(*) FROM {sink.names.view}")
+        return count

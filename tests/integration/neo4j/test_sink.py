@@ -6,7 +6,7 @@ import pytest
 from msgspec import Meta
 
 from luigi_sinks import config
-from luigi_sinks.neo4j import Graph, Neo4jCatalog, Neo4jSettings, Neo4jSink, Node
+from luigi_sinks.neo4j import Graph, Neo4jCatalog, Neo4jSettings, Neo4jSink, Node, connection, read_query
 from luigi_sinks.neo4j.catalog import datasets
 from luigi_sinks.testing.suite import SinkSuite
 
@@ -33,3 +33,7 @@ class TestNeo4jSink(SinkSuite):
 
     def datasets(self, sink):
         return datasets(sink.settings)
+
+    def shown(self, sink):
+        asked = read_query(sink.dataset, "MATCH (n:Item__v {_version: version}) RETURN count(n) AS count")
+        return sum(row["count"] for row in connection.query(sink.settings, asked))

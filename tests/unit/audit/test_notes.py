@@ -131,6 +131,22 @@ def test_a_prune_whose_process_was_killed_is_logged(lines):
     assert lines(str(first))[-2:] == ["prune begun", "prune success"]
 
 
+@pytest.mark.parametrize("is_done", [True, False], ids=["after", "before"])
+def test_a_withdrawal_whose_process_was_killed_is_logged(lines, is_done):
+    load()
+    (only,) = all_versions()
+
+    def withdraw():
+        if not is_done:
+            SQLiteSink.unpublish = lambda *_, **__: audit.record(audit.Entry("withdraw"))
+        versions.withdraw(catalog(), only)
+
+    killed(withdraw, "withdraw")
+    assert verify().exit_code == 0
+    said = [line for line in lines(str(only)) if "withdraw" in line]
+    assert said == ["withdraw begun", "withdraw success" if is_done else "withdraw failure"]
+
+
 def test_what_still_goes_on_gets_no_outcome(lines):
     with Numbers().output().open("w") as sink:
         sink.write((1,))

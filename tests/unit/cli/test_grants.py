@@ -217,8 +217,10 @@ GRANT SELECT ON `flights__v`.`departures__open` TO `flight_ops`;
 GRANT INSERT, SELECT ON `flights__v`.`departures__part` TO `flight_ops`;
 GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__move` TO `flight_ops`;
 GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__new` TO `flight_ops`;
+GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__none` TO `flight_ops`;
 GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__open` TO `flight_ops`;
 GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__step` TO `flight_ops`;
+GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__void` TO `flight_ops`;
 -- On Amazon RDS: CREATE USER `loader` IDENTIFIED VIA AWSAuthenticationPlugin USING 'RDS' REQUIRE SSL;
 GRANT `flight_ops` TO `loader`;
 
@@ -234,8 +236,10 @@ GRANT EXECUTE ON PROCEDURE `flights__v`.`departures__drop` TO `flight_ops_pruner
 GRANT ALTER ROUTINE, EXECUTE ON PROCEDURE `flights__v`.`departures__drop` TO `flight_ops_owner`;
 GRANT ALTER ROUTINE, EXECUTE ON PROCEDURE `flights__v`.`departures__move` TO `flight_ops_owner`;
 GRANT ALTER ROUTINE, EXECUTE ON PROCEDURE `flights__v`.`departures__new` TO `flight_ops_owner`;
+GRANT ALTER ROUTINE, EXECUTE ON PROCEDURE `flights__v`.`departures__none` TO `flight_ops_owner`;
 GRANT ALTER ROUTINE, EXECUTE ON PROCEDURE `flights__v`.`departures__open` TO `flight_ops_owner`;
 GRANT ALTER ROUTINE, EXECUTE ON PROCEDURE `flights__v`.`departures__step` TO `flight_ops_owner`;
+GRANT ALTER ROUTINE, EXECUTE ON PROCEDURE `flights__v`.`departures__void` TO `flight_ops_owner`;
 """
 TEMPLATES = [
     "cluster:admin/component_template/get",

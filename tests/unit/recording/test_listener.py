@@ -5,10 +5,10 @@ from datetime import timedelta
 import luigi
 import pytest
 
-from luigi_sinks import Origin, load, recording, versions
+from luigi_sinks import Origin, dropping, load, recording, versions
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.errors import CheckFailed, Conflict
-from luigi_sinks.recording.events import Column, Dataset, End, Job, Publication, Read, Removal, Write
+from luigi_sinks.recording.events import Column, Dataset, End, Job, Publication, Read, Removal, Unpublication, Write
 from luigi_sinks.sqlite import SQLiteSink
 from luigi_sinks.target import TargetOptions, VersionedTarget
 
@@ -126,6 +126,25 @@ def test_a_rollback_and_a_prune_are_recorded_without_a_run(lineage, sink, datase
     assert only(lineage(Removal)) == Removal(
         at=lineage(Removal)[0].at, dataset=dataset, partition="_all", version=second.id
     )
+
+
+def test_a_withdrawal_is_recorded_as_what_readers_see_after_it(lineage, sink, dataset):
+    for _ in range(2):
+        load(sink, "_all", ORIGIN, ROWS)
+    first, second = (record.version for record in sink.records())
+    versions.withdraw(sink, second)
+    assert [(each.version, each.epoch) for each in lineage(Publication)][2:] == [(first.id, 3)]
+    assert lineage(Unpublication) == []
+    versions.withdraw(sink, first)
+    found = only(lineage(Unpublication))
+    assert (found.dataset, found.partition, found.version, found.epoch) == (dataset, "_all", first.id, 4)
+    assert found.epoch == sink.head("_all").epoch
+
+
+def test_a_dataset_that_is_dropped_is_recorded_as_shown_no_more(lineage, sink):
+    load(sink, "_all", ORIGIN, ROWS)
+    dropping.drop_dataset(sink, really=sink.dataset)
+    assert [(each.partition, each.epoch) for each in lineage(Unpublication)] == [("_all", 2)]
 
 
 def test_the_age_that_a_version_may_have_is_its_targets_or_else_its_runs(lineage, sink):

@@ -114,15 +114,15 @@ def test_reading_goes_on_at_the_offset_where_it_stopped(folder, writer):
 def test_the_first_line_says_which_process_writes_in_which_format(folder, writer):
     writer.append(end(1))
     header = spool.header(only_file(folder))
-    assert (header.format, header.pid) == (1, os.getpid())
-    assert only_file(folder).read_bytes()[8:].startswith(b' {"format":1,')
+    assert (header.format, header.pid) == (2, os.getpid())
+    assert only_file(folder).read_bytes()[8:].startswith(b' {"format":2,')
 
 
 def test_a_file_of_a_later_format_is_refused(folder, writer, monkeypatch):
-    monkeypatch.setattr(spool, "FORMAT", 2)
+    monkeypatch.setattr(spool, "FORMAT", 3)
     writer.append(end(1))
     monkeypatch.undo()
-    with pytest.raises(SinkError, match="has format 2, and this release reads up to 1; upgrade luigi-sinks here"):
+    with pytest.raises(SinkError, match="has format 3, and this release reads up to 2; upgrade luigi-sinks here"):
         list(spool.read(only_file(folder)))
 
 

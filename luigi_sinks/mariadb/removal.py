@@ -1,0 +1,18 @@
+"""Deletes a dataset: what readers use first, and last the registry, so that what is interrupted is found again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from luigi_sinks.mariadb import creation, guard
+from luigi_sinks.mariadb.names import Names
+
+
+def drop(cursor: Any, names: Names) -> None:
+    """Drop all that the dataset has; each step looks first, so it may be repeated."""
+    creation.upgrade(cursor, names)
+    cursor.execute(f"DROP VIEW IF EXISTS {names.view}, {names.add}")
+    for procedure in guard.ALL:
+        cursor.execute(f"DROP PROCEDURE IF EXISTS {names.procedure(procedure.suffix)}")
+    for table in (names.base, names.parts, names.open, names.head, names.log):
+        cursor.execute(f"DROP TABLE IF EXISTS {table}")

@@ -1,0 +1,95 @@
+"""Which versions are kept, and which a pruner may delete: pure rules, as in `record`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from luigi_sinks.errors import BadSetting, Conflict
+from luigi_sinks.record import Pointer, Record
+from luigi_sinks.version import DEAD, State
+
+MIN_AGE = timedelta(hours=1)
+"""How long a version is kept after readers saw it last, unless another time is set: somebody may still read it."""
+
+_LEAST = 2
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How many versions of each partition are kept.
+
+    - `keep`: how many that may be the head, the head included; at least 2, so that there is one to roll back to.
+    - `min_age`: how long each version is kept after it ceased to be the head. Default: an hour.
+
+    Raises BadSetting for a `keep` below 2, and for a negative time.
+
+    Example:
+        >>> Retention(keep=3, min_age=timedelta(days=7)).keep
+        3
+
+    """
+
+    keep: int
+    min_age: timedelta = MIN_AGE
+
+    def __post_init__(self) -> None:
+        if isinstance(self.keep, bool) or not isinstance(self.keep, int) or self.keep < _LEAST:
+            raise BadSetting(f"keep = {self.keep!r} must be a number from {_LEAST} on: the head, and one to go back to")
+        if not isinstance(self.min_age, timedelta) or self.min_age < timedelta(0):
+            raise BadSetting(f"min_age = {self.min_age!r} must be a timedelta that is not negative")
+
+
+def retention(keep: int | None, min_age: timedelta | None) -> Retention | None:
+    """Return what two settings say, None if neither is set. Raises BadSetting if they cannot work."""
+    if keep is None and min_age is not None:
+        raise BadSetting(f"min_age = {min_age!r} has no effect without keep; set how many versions to keep")
+    if keep is None:
+        return None
+    return Retention(keep) if min_age is None else Retention(keep, min_age)
+
+
+def pin(record: Record, head: Pointer) -> Record:
+    """Keep a version that was published until it is unpinned."""
+    del head
+    if record.state not in {State.PUBLISHED, State.RETIRED}:
+        raise Conflict(f"{record.version} is {record.state}; it cannot be pinned")
+    return replace(record, pinned=True)
+
+
+def unpin(record: Record, head: Pointer) -> Record:
+    """Let a version be dropped again."""
+    del head
+    return replace(record, pinned=False)
+
+
+def to_drop(records: Iterable[Record], policy: Retention) -> list[Record]:
+    """Return the versions whose rows go, oldest first: never a head, a pin, the base of another one, or a load.
+
+    Withdrawn versions do not count among those that are kept, as they are never published again.
+    """
+    known = list(records)
+    bases = {record.base for record in known if record.state not in DEAD}
+    by_partition: dict[str, list[Record]] = defaultdict(list)
+    for record in known:
+        if record.state in {State.PUBLISHED, State.RETIRED}:
+            by_partition[record.version.partition].append(record)
+    found = [each for group in by_partition.values() for each in _beyond(group, policy)]
+    free = (each for each in found if not each.pinned and each.version.id not in bases)
+    return sorted(free, key=lambda record: record.seq)
+
+
+def _beyond(partition: Sequence[Record], policy: Retention) -> Iterator[Record]:
+    """Yield the retired versions of one partition that are neither among the newest nor too young."""
+    has_head = any(record.state is State.PUBLISHED for record in partition)
+    room = policy.keep - has_head
+    before = datetime.now(UTC) - policy.min_age
+    for record in sorted(partition, key=lambda record: record.seq, reverse=True):
+        if record.state is not State.RETIRED:
+            continue
+        if record.is_complete and room > 0:
+            room -= 1
+        elif record.retired_at is None or record.retired_at <= before:
+            yield record
