@@ -31,13 +31,14 @@ class Action(StrEnum):
 class Outcome(StrEnum):
     """The stage of the action.
 
-    `success` of a load means that the checks passed; its publication follows. `stopped`
-    is for a reader that stops before the last row.
+    `success` of a load means that the checks passed; its publication follows, or `superseded`: the
+    version is complete, and readers never see it. `stopped` is for a reader that stops before the last row.
     """
 
     BEGUN = "begun"
     SUCCESS = "success"
     STOPPED = "stopped"
+    SUPERSEDED = "superseded"
     FAILURE = "failure"
 
 

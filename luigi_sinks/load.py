@@ -7,14 +7,14 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 from luigi_sinks import checks as standard
 from luigi_sinks import record as rules
 from luigi_sinks import scheme, versions
 from luigi_sinks.checks import Check, CheckResult, StagedCounts
 from luigi_sinks.claim import Claim, held, renewing
-from luigi_sinks.errors import CheckFailed, Conflict, Unavailable
+from luigi_sinks.errors import BadSetting, CheckFailed, Conflict, Unavailable, did_you_mean
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import Listener, Telling, telling
 from luigi_sinks.record import Head, Origin, Record
@@ -25,6 +25,9 @@ from luigi_sinks.writer import Writer
 
 _log = logging.getLogger("luigi_sinks")
 
+Older = Literal["refuse", "superseded"]
+"""What becomes of a load for an older period than the head's."""
+
 
 @contextmanager
 def loading(
@@ -34,6 +37,7 @@ def loading(
     *,
     checks: Sequence[Check] = (standard.not_empty,),
     shared_with: Collection[str] = (),
+    older: Older = "refuse",
     again: bool = True,
     listeners: Sequence[Listener] = (),
 ) -> Iterator[Writer]:
@@ -41,7 +45,9 @@ def loading(
 
     `partition` is the partition's id, `_all` for a dataset without partitions.
     `checks` must pass before readers see the version. `shared_with` names other task
-    families that may write the same partition. `again` allows to load an output that is
+    families that may write the same partition. `older` says what becomes of a load for an
+    older period than the head's: "refuse" raises Conflict, "superseded" completes its output
+    by a version that readers never see. `again` allows to load an output that is
     complete; without it, that is a Conflict. `listeners` are told of each step, after
     those that hear of every load: the audit log, the log, and what `listen` added.
 
@@ -56,6 +62,9 @@ def loading(
     with telling(sink, Action.LOAD, version, origin, listeners) as told:
         head = sink.head(partition)
         _admit(sink, partition, origin, head, shared_with, again=again)
+        is_older = rules.is_older(origin, head)
+        if is_older and older == "refuse":
+            raise rules.backfill(origin, head)
         told.tell(Outcome.BEGUN, replaced=head.version)
         _clear(sink, partition)
         with held(version.id, sink.lease) as claim, _abandoned_on_error(impatient, version, told):
@@ -71,8 +80,8 @@ def loading(
                     sink.change(version, partial(rules.approve, checks=passed))
                 told.tell(Outcome.SUCCESS)
             with told.step("publish"):
-                record = sink.publish(version, replacing=head)
-        told.tell(Outcome.SUCCESS, action=Action.PUBLISH, epoch=record.publications[-1].epoch)
+                end = _supersede if is_older else _publish
+                end(sink, version, head, told)
         _sweep(impatient, partition)
 
 
@@ -81,6 +90,24 @@ def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **opti
     with loading(sink, partition, origin, **options) as writer:
         for row in rows:
             writer.write(row)
+
+
+def _publish(sink: Sink, version: Version, head: Head, told: Telling) -> None:
+    """Make the version the head."""
+    record = sink.publish(version, replacing=head)
+    told.tell(Outcome.SUCCESS, action=Action.PUBLISH, epoch=record.publications[-1].epoch)
+
+
+def _supersede(sink: Sink, version: Version, head: Head, told: Telling) -> None:
+    """Complete the output of an older period, whose version readers never see."""
+    sink.change(version, rules.supersede)
+    told.tell(Outcome.SUPERSEDED, replaced=None, epoch=head.epoch)
+
+
+def refuse_unknown(older: Any) -> None:
+    """Raise BadSetting for what cannot become of a load for an older period."""
+    if older not in (known := get_args(Older)):
+        raise BadSetting(f"older = {older!r} is unknown; {did_you_mean(older, known)}")
 
 
 def _admit(
@@ -100,12 +127,8 @@ def _admit(
     if origin.family != holder.family and holder.family not in shared_with:
         raise Conflict(
             f"{head.version} was published by {holder.family or 'no task'}; {origin.family or 'no task'} would replace "
-            f"it. Write another dataset or partition, or declare shared_with = ({holder.family!r},)"
-        )
-    if origin.family == holder.family and "" < origin.period < holder.period:
-        raise Conflict(
-            f"{head.version} holds {holder.period}, which is newer than {origin.period}; a backfill does not replace "
-            "it. To keep every date, name its parameter in partition_by"
+            f"it. To keep both, give each task a partition of its own by partition_by, or partition = 'NAME' where no "
+            f"parameter tells them apart, or another dataset. To replace it, declare shared_with = ({holder.family!r},)"
         )
 
 

@@ -16,7 +16,7 @@ from luigi_sinks import config, identity, running, stores, unseen, versions
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, Conflict, NoPath
-from luigi_sinks.load import loading
+from luigi_sinks.load import Older, loading, refuse_unknown
 from luigi_sinks.record import Origin, Record
 from luigi_sinks.recording import targets as recorded
 from luigi_sinks.recording.events import Dataset
@@ -39,11 +39,13 @@ class TargetOptions(TypedDict, total=False):
       whole dataset; required if the task has significant parameters.
     - `rerun`: a label; the output then exists once it was loaded under this label. Default: any load.
     - `update_id`: identifies the output if there is no task.
-    - `partition`: the id of the partition if there is no task. Default: _all, the whole dataset.
+    - `partition`: the id of a partition that no parameter chooses. Default: _all, the whole dataset.
     - `connection`: the NAME of the section `[luigi_sinks.STORE.NAME]`. Default: `[luigi_sinks.STORE]`.
     - `owner`: the team that the output belongs to. Default: the task's `owner`.
     - `checks`: the checks that a version must pass before it is published. Default: `(not_empty,)`.
     - `shared_with`: other task families that may write the same partition. Default: none.
+    - `older`: what a load for an older date than the head's does: "refuse" (the default), or "superseded",
+      which loads and checks a version that readers never see.
 
     Example:
         >>> options = TargetOptions(update_id="flights of 2013-01", partition="201301", owner="flight_ops")
@@ -61,6 +63,7 @@ class TargetOptions(TypedDict, total=False):
     owner: str
     checks: Sequence[Check]
     shared_with: Collection[str]
+    older: Older
 
 
 class VersionedTarget(luigi.Target):
@@ -101,6 +104,8 @@ class VersionedTarget(luigi.Target):
         unseen.refuse(self.origin.family, f"dataset {name!r}: task")
         self._checks = options.get("checks", (not_empty,))
         self._shared_with = options.get("shared_with", ())
+        self._older = options.get("older", "refuse")
+        refuse_unknown(self._older)
 
     @property
     def contract(self) -> Contract:
@@ -183,7 +188,8 @@ class VersionedTarget(luigi.Target):
             return RowReader(self.rows())
         if mode == "w":
             to_load = partial(loading, self.sink(), self.partition, self.origin, again=self.may_load_again)
-            return TargetWriter(self, to_load(checks=self._checks, shared_with=self._shared_with))
+            options = {"checks": self._checks, "shared_with": self._shared_with, "older": self._older}
+            return TargetWriter(self, to_load(**options))
         raise ValueError(f"mode {mode!r} is unknown; use 'r' or 'w'")
 
     def rows(self) -> Iterator[Any]:
@@ -346,7 +352,7 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
         by = options.get("partition_by")
         _watch(type(task))
         origin = identity.origin_of(task, by, owner=owner, rerun=options.get("rerun", ""))
-        return identity.partition_of(task, by), origin
+        return identity.partition_of(task, by, options.get("partition", "")), origin
     update_id = options.get("update_id", "")
     if not update_id:
         raise BadSetting(

@@ -12,7 +12,7 @@ import luigi
 from luigi.parameter import ParameterException
 from luigi.task import flatten
 
-from luigi_sinks import config, identity
+from luigi_sinks import config, identity, not_honoured
 from luigi_sinks import target as targets
 from luigi_sinks.checks import not_empty
 from luigi_sinks.errors import BadSetting, CheckFailed
@@ -74,6 +74,9 @@ class CopyTask(BulkComplete, luigi.Task):
     - `owner`: the team that the task belongs to; `[luigi_sinks.owner.NAME]` maps it to roles.
     - `checks`: functions that a staged version must pass, see `luigi_sinks.checks`. Default: `(not_empty,)`.
     - `shared_with`: other task families that may write the same partition. Default: none.
+    - `partition`: the name of a partition that no parameter chooses, such as "north"; instead of `partition_by`.
+    - `older`: what a run for an older date than the head's does, where the date is outside `partition_by`:
+      "refuse" raises Conflict (the default), "superseded" loads and checks a version that readers never see.
 
     The parameter `rerun` is a label under which to load again a task that is complete.
 
@@ -125,11 +128,15 @@ class CopyTask(BulkComplete, luigi.Task):
     shared_with = setting(())
     """Other task families that may write the same partition."""
 
+    older = setting("refuse")
+    """What a run for an older date than the head's does: "refuse" or "superseded"."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # untyped in Luigi
         try:
             config.refuse_secrets()
-            identity.partition_of(self, self.partition_by)
+            self._refuse_what_is_ignored()
+            identity.partition_of(self, self.partition_by, self._named_partition())
         except BadSetting as error:
             raise ParameterException(str(error)) from None
 
@@ -169,16 +176,32 @@ class CopyTask(BulkComplete, luigi.Task):
             _started_iterators[self] = rows
         return rows
 
+    def _refuse_what_is_ignored(self) -> None:
+        """Raise BadSetting for attributes that a task of this store would ignore."""
+        not_honoured.refuse(self, base_of(type(self)), self._store, identity.named(self.partition_by))
+
+    def _named_partition(self) -> str:
+        """Return `partition`, unless it is a parameter; no default stands in the class, which `clone` would pass on."""
+        return "" if "partition" in dict(self.get_params()) else getattr(self, "partition", "")
+
     def _target_options(self) -> TargetOptions:
+        self._refuse_what_is_ignored()  # again, since __init__ of a subclass may have set some after ours
         return TargetOptions(
             task=self,
+            partition=self._named_partition(),
             partition_by=self.partition_by,
+            older=self.older,
             rerun=self.rerun,
             connection=self.connection,
             owner=self.owner,
             checks=self.checks,
             shared_with=self.shared_with,
         )
+
+
+def base_of(task: type[CopyTask]) -> type[Any]:
+    """Return the class that a store, or one of its old dialects, gives such tasks."""
+    return next((kind for kind in task.__mro__ if vars(kind).get("_store")), CopyTask)
 
 
 def _deciding(task: Any) -> list[VersionedTarget] | None:

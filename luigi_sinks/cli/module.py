@@ -18,7 +18,7 @@ from luigi.task import flatten
 from luigi_sinks import owners, stores
 from luigi_sinks.errors import BadSetting, SinkError
 from luigi_sinks.target import VersionedTarget
-from luigi_sinks.task import CopyTask
+from luigi_sinks.task import CopyTask, base_of
 from luigi_sinks.version import WHOLE
 
 
@@ -180,25 +180,21 @@ def _targets(task: type[luigi.Task]) -> list[VersionedTarget]:
 def _declared_dataset(task: type[CopyTask]) -> Dataset:
     """Return what the task loads. Raises SkippedDataset if that depends on the task's parameters."""
     target_of = stores.find(_store(task)).target_class
-    if task.output is not _base(task).output:
+    if task.output is not base_of(task).output:
         raise SkippedDataset("its output() is its own")
     settings = {name: _declared(task, name) for name in _settings(target_of)}
     connection, owner, by = (_declared(task, name) for name in ("connection", "owner", "partition_by"))
     if not next(iter(settings.values())):
         raise LoadsNothing(f"it declares no {next(iter(settings))}")
     target = target_of(**settings, connection=connection, owner=owner, update_id="-")
-    return _dataset(task, target, "" if by else WHOLE)
+    is_whole = not by and not inspect.getattr_static(task, "partition", "")
+    return _dataset(task, target, WHOLE if is_whole else "")
 
 
 def _dataset(task: type[luigi.Task], target: VersionedTarget, partition: str) -> Dataset:
     sink: Any = target.open_sink()
     role = owners.find(sink.settings.owner).roles.get(target.store, "")
     return Dataset(str(task.task_family), target.store, sink.settings.owner, role, partition, sink)
-
-
-def _base(task: type[CopyTask]) -> Any:
-    """Return the base class that a store gave the task."""
-    return next(kind for kind in task.__mro__ if vars(kind).get("_store"))
 
 
 def _store(task: type[CopyTask]) -> str:
