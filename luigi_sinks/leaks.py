@@ -38,7 +38,7 @@ def is_secret(key: str, value: Any) -> bool:
 
 
 def is_nested_secret(key: str, value: Any) -> bool:
-    """Return whether a value, or a value within its mappings and lists, is a secret by its key or by what it looks like.
+    """Return whether a value, or one within its mappings and lists, is a secret by its key or by what it looks like.
 
     Example:
         >>> is_nested_secret("db", {"host": "db.internal", "pw": "hunter2"}), is_nested_secret("months", ["2013-01"])

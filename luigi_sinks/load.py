@@ -76,12 +76,12 @@ def loading(
                     counts = stage.seal()
                 told.know(columns=sink.columns, **_figures(writer, counts))
                 with told.step("check"):
-                    passed = _checked(told, version, counts, (partial(standard.complete, written=writer.rows), *checks))
+                    whole = partial(standard.complete, written=writer.rows)
+                    passed = _checked(told, version, counts, (whole, *(_bound(sink, check) for check in checks)))
                     sink.change(version, partial(rules.approve, checks=passed))
                 told.tell(Outcome.SUCCESS)
-            with told.step("publish"):
-                end = _supersede if is_older else _publish
-                end(sink, version, head, told)
+            end = _supersede if is_older else _publish
+            end(sink, version, head, told)
         _sweep(impatient, partition)
 
 
@@ -94,13 +94,15 @@ def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **opti
 
 def _publish(sink: Sink, version: Version, head: Head, told: Telling) -> None:
     """Make the version the head."""
-    record = sink.publish(version, replacing=head)
+    with told.step("publish"):
+        record = sink.publish(version, replacing=head)
     told.tell(Outcome.SUCCESS, action=Action.PUBLISH, epoch=record.publications[-1].epoch)
 
 
 def _supersede(sink: Sink, version: Version, head: Head, told: Telling) -> None:
     """Complete the output of an older period, whose version readers never see."""
-    sink.change(version, rules.supersede)
+    with told.step("supersede"):
+        sink.change(version, rules.supersede)
     told.tell(Outcome.SUPERSEDED, replaced=None, epoch=head.epoch)
 
 
@@ -190,6 +192,13 @@ def _checked(told: Telling, version: Version, counts: StagedCounts, checks: Sequ
         results.append(CheckResult(_name(check), passed=True))
     told.know(checks=tuple(results))
     return tuple(results)
+
+
+def _bound(sink: Sink, check: Check) -> Check:
+    """Return the check with what it asks of the store."""
+    if check is not standard.unique_across_partitions:
+        return check
+    return partial(standard.unique_across_partitions, shared_key=sink.shared_key)
 
 
 def _name(check: Check) -> str:

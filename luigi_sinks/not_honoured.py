@@ -1,4 +1,4 @@
-"""What tasks are written with elsewhere, mostly for `luigi.contrib`, that a CopyTask would ignore, and what to do instead.
+"""What tasks of `luigi.contrib` are written with that a CopyTask would ignore, and what to do instead.
 
 One table for all stores: an attribute that is in it is refused, unless the base class of the
 task has it too, and so honours it.
@@ -30,9 +30,9 @@ WAYS_OUT: Mapping[str, str] = {
     **dict.fromkeys(("connection_string", "host", "port", "database", "user", "engine", "connect_args"), _CONNECTION),
     "extra_elasticsearch_args": _CONNECTION,
     **dict.fromkeys(("password", "http_auth"), _SECRET),
-    "schema": "remove it: a schema is a database; connection = 'NAME' selects a section of luigi.cfg with database = it",
+    "schema": "remove it: a schema is a database; connection = 'NAME' selects a section of luigi.cfg with that database",
     "reflect": "remove it, and declare `columns`: each row is checked against them",
-    "create_table": "remove it: the table is made from `columns`, which may be a sqlalchemy.Table with keys and indexes",
+    "create_table": "remove it: the table is made from `columns`, which may be a sqlalchemy.Table with its keys",
     **dict.fromkeys(("create_index", "delete_index", "_init_connection", "_docs"), _INDEX),
     "copy": (
         "remove it: rows are never inserted among those that readers see. If rows repeat a key on purpose, remove the "

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from luigi_sinks.checks import StagedCounts
+from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.contract import Contract
+from luigi_sinks.errors import BadSetting
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Record, Transition
@@ -109,6 +110,14 @@ class Catalog(Protocol):
         """Yield the version's rows, in no particular order. Raises Conflict if it has none to read."""
 
 
+def keyless(dataset: str) -> BadSetting:
+    """Return the error of `shared_key` where rows have no key."""
+    return BadSetting(
+        f"{dataset!r} has no key, so the check unique_across_partitions has nothing to compare; declare a key, or remove "
+        "the check"
+    )
+
+
 @dataclass(frozen=True)
 class Part:
     """A numbered piece of a staged version.
@@ -164,6 +173,12 @@ class Sink(Catalog, Protocol):
     @property
     def lease(self) -> float:
         """For how many seconds the claim of a load is valid without being renewed."""
+
+    def shared_key(self, version: Version) -> SharedKey | None:
+        """Return a key of the sealed version that the head of another partition has too, None if there is none.
+
+        Raises BadSetting if rows have no key.
+        """
 
     def begin(self, record: Record) -> Stage:
         """Prepare the dataset, register a staged version under the next number, and open a stage for it.

@@ -122,6 +122,24 @@ def check_name(name: str, what: str, suffix: str = "") -> None:
         raise BadSetting(f"{what} {name!r}: MariaDB does not allow this name; use letters, digits and _")
 
 
+def refuse_schema(table: str, schema: str | None = None) -> None:
+    """Raise BadSetting for a table's name with its schema, which to MariaDB is a database of a connection of its own.
+
+    Example:
+        >>> refuse_schema("orders")
+
+    """
+    before, dot, name = str(table).replace("`", "").rpartition(".")
+    if not schema and not dot:
+        return
+    database = schema or before
+    raise BadSetting(
+        f"table {table!r}: a schema is a database, and a connection leads to one. Set table = {name!r} and connection = "
+        f"{database!r}, without the schema, and add to luigi.cfg a section like that of the connection, with another "
+        f"database: [luigi_sinks.mariadb.{database}] database = {database}"
+    )
+
+
 def quoted(name: str) -> str:
     """Quote an identifier."""
     return "`" + name.replace("`", "``") + "`"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import count
@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 
 from luigi_sinks import record as rules
 from luigi_sinks import stored
-from luigi_sinks.checks import StagedCounts
+from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.claim import LEASE
 from luigi_sinks.contract import Contract, Shape
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record
-from luigi_sinks.sink import Part
+from luigi_sinks.sink import Part, keyless
 from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
 from luigi_sinks.sqlite.types import decode, described, encode, keys_type
 from luigi_sinks.version import Version
@@ -67,6 +67,29 @@ class SQLiteSink(SQLiteCatalog):
                 (*values, stored.encode(record)),
             )
         return self.attach(version)
+
+    def shared_key(self, version: Version) -> SharedKey | None:
+        """Return a key of the sealed version that the head of another partition has too."""
+        shapes = {kind: shape for kind, shape in self.contract.shapes.items() if shape.key}
+        if not shapes:
+            raise keyless(self.dataset)
+        with self.transaction() as db:
+            others = [head.version for head in self._heads(db).values() if head.version]
+            own = {(kind, key): None for kind, key in self._keys(db, shapes, version)}
+            for other in others:
+                for kind, key in self._keys(db, shapes, other) if other.partition != version.partition else ():
+                    if (kind, key) in own:
+                        return SharedKey(shapes[kind].key, key, other)
+        return None
+
+    def _keys(
+        self, db: sqlite3.Connection, shapes: Mapping[str, Shape], version: Version
+    ) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Yield the keys of a version's rows, with the kinds of these."""
+        for kind, body in db.execute("SELECT kind, body FROM part WHERE id = ?", (version.id,)).fetchall():
+            if kind in shapes:
+                for row in decode(body, keys_type(shapes[kind])):
+                    yield kind, shapes[kind].key_of(row)
 
     def _schema_of(self, record: Record) -> Mapping[str, Any]:
         """Return what a version was loaded with; a record of format 1 kept none, so what this sink declares."""
