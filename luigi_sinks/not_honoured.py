@@ -75,9 +75,7 @@ def configures(name: str) -> bool:
     return name in WAYS_OUT
 
 
-def _ignored(
-    task: luigi.Task, base: type[Any], store: str, partition_by: Collection[str]
-) -> Iterator[tuple[str, str]]:
+def _ignored(task: luigi.Task, base: type[Any], store: str, partition_by: Collection[str]) -> Iterator[tuple[str, str]]:
     for name, way_out in WAYS_OUT.items():
         if name not in partition_by and not hasattr(base, name) and _asks_for_something(task, name):
             yield name, way_out

@@ -106,6 +106,9 @@ class CopyTask(BulkComplete, luigi.Task):
     _store = ""
     """The name of the store; each store's base class sets it, and is known by it."""
 
+    target_class: type[VersionedTarget] | None = None
+    """The class of its outputs, where that is not the one of the store."""
+
     rerun = luigi.Parameter(
         default="",
         significant=False,

@@ -27,6 +27,11 @@ _PART_ROWS = 50_000
 _RUN_ROWS, _RUN_BYTES = 500, 1_000_000
 """Rows are validated in runs of at most so many, and of about so many bytes."""
 
+_OF_ITERROWS = (
+    "is a Series of pandas, in which iterrows() turns whole numbers into floats; yield the data frame itself, or the "
+    "rows of its itertuples(index=False)"
+)
+
 _STEP = 32
 """Of so many rows, one is measured as they come, which finds out early that they have become large."""
 
@@ -107,6 +112,8 @@ class Writer:
                 self._look()
 
     def _plain_rows(self, row: Any) -> Iterable[Any]:
+        if hasattr(row, "iloc") and getattr(row, "ndim", 0) == 1:
+            raise WrongRow(0, "", _OF_ITERROWS)
         if hasattr(row, "__arrow_c_stream__"):
             return _rows_of_frame(row, self._contract.shapes[str(self._kind)].names)
         if isinstance(row, Mapping):

@@ -179,7 +179,7 @@ def _targets(task: type[luigi.Task]) -> list[VersionedTarget]:
 
 def _declared_dataset(task: type[CopyTask]) -> Dataset:
     """Return what the task loads. Raises SkippedDataset if that depends on the task's parameters."""
-    target_of = stores.find(_store(task)).target_class
+    target_of: Any = task.target_class or stores.find(_store(task)).target_class
     if task.output is not base_of(task).output:
         raise SkippedDataset("its output() is its own")
     settings = {name: _declared(task, name) for name in _settings(target_of)}

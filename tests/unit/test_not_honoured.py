@@ -243,5 +243,3 @@ def test_a_backfill_may_end_as_superseded_complete_and_not_shown(memory):
 def test_another_word_for_older_is_refused():
     with pytest.raises(BadSetting, match="older = 'supersede' is unknown; did you mean 'superseded'"):
         mariadb.MariaDBTarget("rates", columns=Rates.columns, update_id="x", older="supersede")
-
-
