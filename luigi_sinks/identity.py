@@ -10,7 +10,7 @@ import luigi
 import msgspec
 from luigi.parameter import ParameterVisibility
 
-from luigi_sinks import leaks, not_honoured, partition, redaction
+from luigi_sinks import leaks, not_honoured, partition, redaction, running
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.record import Origin
 from luigi_sinks.version import check_partition
@@ -104,6 +104,13 @@ def origin_of(
             f"{origin.family}: a parameter contains a lone surrogate, which is not valid text; correct its value"
         ) from None
     return origin
+
+
+def session_owner(origin: Origin) -> str:
+    """Return the team that sessions are opened for: the running task's if it reads another's output, else its own."""
+    reader = running.current()
+    is_other_task = reader.task_id not in {"", origin.update_id}
+    return (is_other_task and reader.owner) or origin.owner
 
 
 def update_id_of(task: luigi.Task, partition_by: str | Sequence[str] | None = None) -> str:

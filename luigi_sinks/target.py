@@ -124,9 +124,7 @@ class VersionedTarget(luigi.Target):
     @property
     def owner(self) -> str:
         """The team that sessions are opened for: the running task's if it reads another's output, else its own."""
-        reader = running.current()
-        is_other_task = reader.task_id not in {"", self.origin.update_id}
-        return (is_other_task and reader.owner) or self.origin.owner
+        return identity.session_owner(self.origin)
 
     def sink(self) -> Sink:
         """Open the dataset: in a SQLite file if luigi.cfg sets `local`, else in its store."""

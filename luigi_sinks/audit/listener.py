@@ -26,6 +26,7 @@ def _entry(event: Event) -> log.Entry:
         Action.PRUNE,
         Action.ABANDON,
         Action.SWEEP,
+        Action.TOUCH,
     }
     return log.Entry(
         action=event.action,

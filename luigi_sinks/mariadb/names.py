@@ -96,6 +96,16 @@ class Names:
         """The view through which rows are added."""
         return qualified(self.hidden, self.add_view)
 
+    @property
+    def mark_table(self) -> str:
+        """The marks under this name, unquoted."""
+        return f"{self.dataset}__mark"
+
+    @property
+    def marks(self) -> str:
+        """The marks under this name."""
+        return qualified(self.hidden, self.mark_table)
+
     def procedure(self, suffix: str) -> str:
         """Name a stored procedure of the dataset."""
         return qualified(self.hidden, f"{self.dataset}{suffix}")
