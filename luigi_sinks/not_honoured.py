@@ -30,7 +30,7 @@ WAYS_OUT: Mapping[str, str] = {
     **dict.fromkeys(("connection_string", "host", "port", "database", "user", "engine", "connect_args"), _CONNECTION),
     "extra_elasticsearch_args": _CONNECTION,
     **dict.fromkeys(("password", "http_auth"), _SECRET),
-    "schema": "remove it: a schema is a database; connection = 'NAME' selects a section of luigi.cfg with that database",
+    "schema": "remove it: a schema is a database; connection = 'NAME' selects a section of luigi.cfg with it",
     "reflect": "remove it, and declare `columns`: each row is checked against them",
     "create_table": "remove it: the table is made from `columns`, which may be a sqlalchemy.Table with its keys",
     **dict.fromkeys(("create_index", "delete_index", "_init_connection", "_docs"), _INDEX),

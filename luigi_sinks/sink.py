@@ -113,8 +113,8 @@ class Catalog(Protocol):
 def keyless(dataset: str) -> BadSetting:
     """Return the error of `shared_key` where rows have no key."""
     return BadSetting(
-        f"{dataset!r} has no key, so the check unique_across_partitions has nothing to compare; declare a key, or remove "
-        "the check"
+        f"{dataset!r} has no key, so the check unique_across_partitions has nothing to compare; declare a key, or "
+        "remove the check"
     )
 
 

@@ -155,6 +155,12 @@ def find(name: str) -> Store:
     return store
 
 
+def configured() -> list[str]:
+    """Return the names of the stores that the configuration has a section for."""
+    sections = {name.split(".")[1] for name in config.section_names() if "." in name}
+    return [store for store in names() if store in sections]
+
+
 def unread_sections(*, also: str = "") -> Iterator[str]:
     """Yield what is wrong with each section that nothing reads; `also` names a store without an entry point."""
     known = [*names(), "audit", "credential", "leases", "lineage", "owner"]

@@ -168,6 +168,9 @@ class VersionedTarget(luigi.Target):
 
     def _is_complete(self, records: Iterable[Record]) -> bool:
         """Return whether this output exists, by the records of its id; an old dialect knows more."""
+        return self._has_version(records)
+
+    def _has_version(self, records: Iterable[Record]) -> bool:
         return any(_is_of(record, self) for record in records)
 
     def _versions(self) -> Iterator[Record]:
@@ -190,8 +193,7 @@ class VersionedTarget(luigi.Target):
             return RowReader(self.rows())
         if mode == "w":
             to_load = partial(loading, self.sink(), self.partition, self.origin, again=self.may_load_again)
-            options = {"checks": self._checks, "shared_with": self._shared_with, "older": self._older}
-            return TargetWriter(self, to_load(**options))
+            return TargetWriter(self, to_load(checks=self._checks, shared_with=self._shared_with, older=self._older))
         raise ValueError(f"mode {mode!r} is unknown; use 'r' or 'w'")
 
     def rows(self) -> Iterator[Any]:

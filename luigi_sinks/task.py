@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
@@ -109,6 +110,9 @@ class CopyTask(BulkComplete, luigi.Task):
     target_class: type[VersionedTarget] | None = None
     """The class of its outputs, where that is not the one of the store."""
 
+    reads_adopted_marks = False
+    """Whether a mark of luigi.contrib that was adopted completes it, as in the old dialects."""
+
     rerun = luigi.Parameter(
         default="",
         significant=False,
@@ -185,7 +189,8 @@ class CopyTask(BulkComplete, luigi.Task):
 
     def _named_partition(self) -> str:
         """Return `partition`, unless it is a parameter; no default stands in the class, which `clone` would pass on."""
-        return "" if "partition" in dict(self.get_params()) else getattr(self, "partition", "")
+        is_parameter = isinstance(inspect.getattr_static(type(self), "partition", None), luigi.Parameter)
+        return "" if is_parameter else getattr(self, "partition", "")
 
     def _target_options(self) -> TargetOptions:
         self._refuse_what_is_ignored()  # again, since __init__ of a subclass may have set some after ours

@@ -12,7 +12,9 @@ from sqlalchemy.dialects.mysql.base import ischema_names
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.mariadb.schema import Columns
 
-_TYPE = re.compile(r"\s*(?P<word>[a-z]+(?: (?=varying|precision)[a-z]+)?)\s*(?:\((?P<args>[^)]*)\))?(?P<rest>.*)", re.I)
+_TYPE = re.compile(
+    r"\s*(?P<word>[a-z]+(?: (?=varying|precision)[a-z]+)?)\s*(?:\((?P<args>[^)]*)\))?(?P<rest>.*)", re.IGNORECASE
+)
 _REST = re.compile(r"UNSIGNED|NOT NULL|NULL|PRIMARY KEY|UNIQUE(?: KEY)?", re.IGNORECASE)
 _WHOLE = {"tinyint", "smallint", "mediumint", "int", "integer", "bigint"}
 _KINDS: Mapping[str, Any] = {
@@ -84,7 +86,7 @@ def _of_text(name: str, text: str) -> sa.Column[Any]:
     word = found["word"].casefold() if found else ""
     if found is None or word in _WAYS_OUT or word not in _KINDS:
         raise BadSetting(f"column {name!r}: {_WAYS_OUT.get(word) or f'{text!r} is no type of MariaDB; {_close(word)}'}")
-    rest = _REST.sub(lambda option: "", found["rest"]).strip()
+    rest = _REST.sub("", found["rest"]).strip()
     if rest:
         way_out = _WAYS_OUT.get(rest.split()[0].casefold(), "declare it by Column(NAME, TYPE, ...)")
         raise BadSetting(f"column {name!r}: {rest!r} is not understood: {way_out}")

@@ -41,7 +41,7 @@ class Documents:
         index, action = document.get("_index", self.index), document.get("_op_type", "index")
         if index != self.index:
             raise CheckFailed(
-                f"{self.index}: a document has _index = {index!r}; load each index by a task of its own, or remove _index"
+                f"{self.index}: a document has _index = {index!r}; load each index by its own task, or remove _index"
             )
         if action not in _WRITES:
             raise CheckFailed(
@@ -69,13 +69,13 @@ class Documents:
             raise CheckFailed(
                 f"{self.index}: documents have an _id; set id_field to the field of the mapping that holds it"
             )
-        given = str(document["_id"])
+        given: Any = str(document["_id"])
         if not self.id_is_text and given.isdecimal():
             given = int(given)
         if str(fields.setdefault(self.id_field, given)) != str(given):
             raise CheckFailed(
-                f"{self.index}: a document has _id = {given!r} and {self.id_field} = {fields[self.id_field]!r}, which is "
-                "its id; make both the same, or set id_field to another field"
+                f"{self.index}: a document has _id = {given!r} and {self.id_field} = {fields[self.id_field]!r}, which "
+                "is its id; make them equal, or set another id_field"
             )
         return {self.id_field: fields.pop(self.id_field), **fields}
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import islice
 from typing import Any, ClassVar, Unpack
 
 from luigi_sinks import elasticsearch
 from luigi_sinks.contrib import without_effect
+from luigi_sinks.contrib.adopted import Adoptable
 from luigi_sinks.contrib.documents import Documents
 from luigi_sinks.contrib.lines import lines
 from luigi_sinks.contrib.proposal import proposed
@@ -23,7 +24,7 @@ _LOOKED_AT = 100
 """Documents from which a mapping is proposed."""
 
 
-class IndexTarget(elasticsearch.ElasticsearchTarget):
+class IndexTarget(elasticsearch.ElasticsearchTarget, Adoptable):
     """A version of an index that is declared as for `luigi.contrib.esindex`.
 
     - `mapping`: as for `ElasticsearchTarget`; may be within the name of the `doc_type`.
@@ -55,7 +56,7 @@ class IndexTarget(elasticsearch.ElasticsearchTarget):
         self._hist_size = marker_index_hist_size
 
     def _is_complete(self, records: Iterable[Record]) -> bool:
-        return super()._is_complete(records) and self._is_remembered()
+        return (self._has_version(records) and self._is_remembered()) or self._is_adopted()
 
     def _is_remembered(self) -> bool:
         """Return whether this output is among the last ones of the index that `marker_index_hist_size` allows."""
@@ -99,6 +100,7 @@ class CopyToIndex(elasticsearch.CopyToIndex):
 
     _store = "elasticsearch"
     target_class = IndexTarget
+    reads_adopted_marks = True
     _without_effect: ClassVar[tuple[str, ...]] = ("chunk_size", "doc_type", "timeout")
 
     doc_type = setting("")
@@ -161,19 +163,15 @@ class CopyToIndex(elasticsearch.CopyToIndex):
             count = f"the first {len(found)} documents" if len(found) > 1 else "the first document"
             return f"set mapping; each field must have a type. Proposed from {count}, to check and paste:\n{proposal}"
         return (
-            "set mapping = {FIELD: {'type': ...}, ...}; each field must have a type. Make the task again when its input is "
-            "there, and a mapping is proposed from its first documents"
+            "set mapping = {FIELD: {'type': ...}, ...}; each field must have a type. Make the task again when its "
+            "input is there, and a mapping is proposed from its first documents"
         )
 
     def _first_documents(self) -> Sequence[Any]:
-        documents = iter(self.docs())
-        if hasattr(documents, "close"):
-            with closing(documents):
-                return self._some(documents)
-        return self._some(documents)
-
-    def _some(self, documents: Iterator[Any]) -> Sequence[Any]:
+        documents: Any = iter(self.docs())
         found = list(islice(documents, _LOOKED_AT))
+        if hasattr(documents, "close"):
+            documents.close()
         if not found:
             raise ValueError("no documents")
         return found
@@ -192,7 +190,7 @@ def _untyped(mapping: Any, doc_type: str) -> Any:
 
 
 def _unwrapped(index: str, settings: Any) -> Any:
-    """Return the settings of an index from the body by which it was created. Raises BadSetting for what else is there."""
+    """Return the settings of an index from the body that created it. Raises BadSetting for what else is there."""
     if not isinstance(settings, Mapping) or "settings" not in settings:
         return settings
     others = sorted(set(settings) - {"settings"})

@@ -1,4 +1,4 @@
-"""Proposes a strict mapping from the first documents of a task: to be read and declared by a person, never used unseen."""
+"""Proposes a strict mapping from the first documents of a task, for a person to check; it is never used unseen."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from luigi_sinks.task_events import watch
 
 
 class CopyToTable(TableTask):
-    """Loads `rows()`, by default the lines of the input, as one version of a table.
+    r"""Loads `rows()`, by default the lines of the input, as one version of a table.
 
     It takes what tasks of `luigi.contrib.sqla` are written with:
 
@@ -30,7 +30,7 @@ class CopyToTable(TableTask):
         ...         (["price", sqlalchemy.Float], {}),
         ...     ]
         ...     def rows(self):
-        ...         yield "1", "1.5\\n"
+        ...         yield "1", "1.5\n"
         ...         yield 2, 2
         >>> task = Items()
         >>> task.run()

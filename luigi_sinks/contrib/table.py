@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, ClassVar, Unpack
 
+import sqlalchemy as sa
+
 from luigi_sinks import mariadb
 from luigi_sinks.contrib import without_effect
+from luigi_sinks.contrib.adopted import Adoptable
 from luigi_sinks.contrib.casting import cast_for
 from luigi_sinks.contrib.columns import as_columns
 from luigi_sinks.contrib.lines import lines
@@ -17,7 +20,7 @@ from luigi_sinks.target import TargetOptions
 from luigi_sinks.task import setting
 
 
-class TableTarget(mariadb.MariaDBTarget):
+class TableTarget(mariadb.MariaDBTarget, Adoptable):
     """A version of a table whose columns are declared as for `luigi.contrib`.
 
     The options are those of `MariaDBTarget`.
@@ -40,6 +43,7 @@ class TableTask(mariadb.CopyToTable):
     """
 
     target_class = TableTarget
+    reads_adopted_marks = True
     _without_effect: ClassVar[tuple[str, ...]] = ()
     _logger = logging.getLogger("luigi-interface")
 
@@ -68,6 +72,6 @@ class TableTask(mariadb.CopyToTable):
 
     def _fresh_rows(self) -> Iterator[Any]:
         columns = self._columns
-        cast = cast_for(getattr(columns, "columns", columns), self.null_values)
+        cast = cast_for(list(columns.columns if isinstance(columns, sa.Table) else columns), self.null_values)
         for row in super()._fresh_rows():
             yield cast.row(row)

@@ -1,4 +1,4 @@
-"""Attributes of `luigi.contrib`'s tasks that have no effect here, and change nothing that is loaded: they are warned of."""
+"""Warns of attributes of `luigi.contrib`'s tasks that have no effect here, and change nothing that is loaded."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def of_contrib(settings: ElasticsearchSettings, index: str) -> Iterator[OldMark]
     """Yield the marks that `luigi.contrib` left in an index. Raises BadSetting if it is not there."""
     if not creation.look(settings, index):
         raise BadSetting(
-            f"there is no index {index!r} at {settings.where}; name the one of [elasticsearch] marker-index in luigi.cfg"
+            f"there is no index {index!r} at {settings.where}; name that of [elasticsearch] marker-index in luigi.cfg"
         )
     for source in reader.documents(settings, index):
         at = None

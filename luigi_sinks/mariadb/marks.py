@@ -198,7 +198,7 @@ def _cursor(connection: Any) -> Any:
         connection = connection.connection
     if not callable(getattr(connection, "cursor", None)):
         raise BadSetting(
-            f"touch() was given a {type(connection).__name__}; give a connection of a DB-API driver, or a Connection or "
-            "Session of SQLAlchemy"
+            f"touch() was given a {type(connection).__name__}; give a connection of a DB-API driver, or a Connection "
+            "or Session of SQLAlchemy"
         )
     return connection.cursor()

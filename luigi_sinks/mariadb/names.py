@@ -9,6 +9,9 @@ from luigi_sinks import unseen
 from luigi_sinks.errors import BadSetting
 
 LONGEST = 64
+HIDDEN = "__v"
+"""Ends the name of the database that holds what readers do not use."""
+
 _ALLOWED = re.compile("[\x01-\ud7ff\ue000-\uffff]+")
 
 
@@ -23,7 +26,7 @@ class Names:
     dataset: str
 
     def __post_init__(self) -> None:
-        check_name(self.database, "database", suffix="__v")
+        check_name(self.database, "database", suffix=HIDDEN)
         check_name(self.dataset, "table", suffix="__head")
         for name in (self.database, self.dataset):
             if "'" in name or '"' in name:
@@ -118,7 +121,7 @@ class Names:
 
 def hidden(database: str) -> str:
     """Return the database that holds what readers do not use."""
-    return f"{database}__v"
+    return f"{database}{HIDDEN}"
 
 
 def check_name(name: str, what: str, suffix: str = "") -> None:
@@ -144,9 +147,9 @@ def refuse_schema(table: str, schema: str | None = None) -> None:
         return
     database = schema or before
     raise BadSetting(
-        f"table {table!r}: a schema is a database, and a connection leads to one. Set table = {name!r} and connection = "
-        f"{database!r}, without the schema, and add to luigi.cfg a section like that of the connection, with another "
-        f"database: [luigi_sinks.mariadb.{database}] database = {database}"
+        f"table {table!r}: a schema is a database, and a connection leads to one. Set table = {name!r} and connection "
+        f"= {database!r}, without the schema, and add to luigi.cfg a section like that of the connection, with "
+        f"another database: [luigi_sinks.mariadb.{database}] database = {database}"
     )
 
 

@@ -75,7 +75,7 @@ class SQLiteSink(SQLiteCatalog):
             raise keyless(self.dataset)
         with self.transaction() as db:
             others = [head.version for head in self._heads(db).values() if head.version]
-            own = {(kind, key): None for kind, key in self._keys(db, shapes, version)}
+            own = set(self._keys(db, shapes, version))
             for other in others:
                 for kind, key in self._keys(db, shapes, other) if other.partition != version.partition else ():
                     if (kind, key) in own:

@@ -172,7 +172,9 @@ def test_only_the_last_outputs_that_the_history_holds_are_complete(size, complet
         task.requires().run()
         task.run()
     assert [task.complete() for task in tasks] == complete
-    assert Dump.bulk_complete([7, 8, 9]) == [number for number, is_done in zip((7, 8, 9), complete) if is_done]
+    assert Dump.bulk_complete([7, 8, 9]) == [
+        number for number, is_done in zip((7, 8, 9), complete, strict=True) if is_done
+    ]
 
 
 def test_two_tasks_that_append_to_one_index_are_told_of_partitions_and_keep_both_by_them():
