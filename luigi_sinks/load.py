@@ -18,6 +18,7 @@ from luigi_sinks.errors import BadSetting, CheckFailed, Conflict, Unavailable, d
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import Listener, Telling, telling
 from luigi_sinks.record import Head, Origin, Record
+from luigi_sinks.rejects import Rejects
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, Version, new_version
@@ -30,7 +31,7 @@ Older = Literal["refuse", "superseded"]
 
 
 @contextmanager
-def loading(
+def loading(  # noqa: PLR0913 - each option stands for itself
     sink: Sink,
     partition: str,
     origin: Origin,
@@ -38,6 +39,7 @@ def loading(
     checks: Sequence[Check] = (standard.not_empty,),
     shared_with: Collection[str] = (),
     older: Older = "refuse",
+    most_bad_rows: float | None = None,
     again: bool = True,
     listeners: Sequence[Listener] = (),
 ) -> Iterator[Writer]:
@@ -47,9 +49,11 @@ def loading(
     `checks` must pass before readers see the version. `shared_with` names other task
     families that may write the same partition. `older` says what becomes of a load for an
     older period than the head's: "refuse" raises Conflict, "superseded" completes its output
-    by a version that readers never see. `again` allows to load an output that is
-    complete; without it, that is a Conflict. `listeners` are told of each step, after
-    those that hear of every load: the audit log, the log, and what `listen` added.
+    by a version that readers never see. `most_bad_rows` is how many rows that break the
+    contract, or which share of all rows, is set aside into a file; without it, the first one
+    ends the load. `again` allows to load an output that is complete; without it, that is a
+    Conflict. `listeners` are told of each step, after those that hear of every load: the audit
+    log, the log, and what `listen` added.
 
     Raises Conflict if another load has claimed the partition or publishes first,
     CheckFailed (BadRow is one) if rows are wrong, BadSetting for partitions of another
@@ -70,15 +74,16 @@ def loading(
         with held(version.id, sink.lease) as claim, _abandoned_on_error(impatient, version, told):
             stage = sink.begin(_staged(sink, version, origin, claim))
             with renewing(claim, partial(_renew, impatient, version), sink.lease):
-                with told.step("write"), Writer(stage, sink.contract) as writer:
+                rejects = None if most_bad_rows is None else Rejects(version, most_bad_rows)
+                with told.step("write"), Writer(stage, sink.contract, rejects) as writer:
                     yield writer
                 with told.step("seal"):
                     counts = stage.seal()
                 told.know(columns=sink.columns, **_figures(writer, counts))
                 with told.step("check"):
-                    whole = partial(standard.complete, written=writer.rows)
+                    whole = partial(standard.complete, written=writer.rows - writer.rejected)
                     passed = _checked(told, version, counts, (whole, *(_bound(sink, check) for check in checks)))
-                    sink.change(version, partial(rules.approve, checks=passed))
+                    sink.change(version, partial(rules.approve, checks=passed, rejected=writer.rejected))
                 told.tell(Outcome.SUCCESS)
             end = _supersede if is_older else _publish
             end(sink, version, head, told)
@@ -210,7 +215,7 @@ def _name(check: Check) -> str:
 def _figures(writer: Writer, counts: StagedCounts) -> dict[str, Any]:
     return {
         "rows": counts.rows,
-        "set_aside": counts.set_aside,
+        "set_aside": counts.set_aside + writer.rejected,
         "bytes": writer.bytes,
         "part_seconds": tuple(writer.part_seconds),
     }

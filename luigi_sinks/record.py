@@ -230,14 +230,14 @@ def seal(record: Record, head: Pointer, *, counts: StagedCounts) -> Record:
     return replace(close(record, head), rows=counts.rows, set_aside=counts.set_aside)
 
 
-def approve(record: Record, head: Pointer, *, checks: Sequence[CheckResult] = ()) -> Record:
-    """Record that the sealed version passed its checks."""
+def approve(record: Record, head: Pointer, *, checks: Sequence[CheckResult] = (), rejected: int = 0) -> Record:
+    """Record that the sealed version passed its checks; `rejected` rows were set aside before they came here."""
     del head
     if record.state is State.VALIDATED:
         return record
     if record.state is not State.SEALED or record.rows is None:
         raise _conflict(record, "cannot be approved")
-    return replace(record, state=State.VALIDATED, checks=tuple(checks))
+    return replace(record, state=State.VALIDATED, checks=tuple(checks), set_aside=record.set_aside + rejected)
 
 
 def publish(record: Record, head: Pointer, *, replacing: Pointer, publication: Publication) -> Record:

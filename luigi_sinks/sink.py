@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, filterfalse, islice
 from typing import Any, Protocol
 
 from luigi_sinks.checks import SharedKey, StagedCounts
@@ -123,13 +124,30 @@ class Part:
     """A numbered piece of a staged version.
 
     `rows` are as the contract accepted them. `first_row` is the number of the first
-    one, counted from 1 over the whole load.
+    one, counted from 1 over the whole load. `gaps` are the numbers of rows that were set aside
+    between the others.
     """
 
     number: int
     kind: str
     first_row: int
     rows: Sequence[Any]
+    gaps: Sequence[int] = ()
+
+    def row_number(self, index: int) -> int:
+        """Return the number, within the load, of the row at an index.
+
+        Example:
+            >>> Part(0, "", 7, ["a", "b", "c"], gaps=[8]).row_number(1)
+            9
+
+        """
+        return next(islice(numbers(self.first_row, self.gaps), index, None))
+
+
+def numbers(first_row: int, gaps: Sequence[int]) -> Iterator[int]:
+    """Return the numbers of a part's rows, without those that were set aside."""
+    return filterfalse(frozenset(gaps).__contains__, count(first_row))
 
 
 class Stage(Protocol):

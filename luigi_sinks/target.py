@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
 
-from luigi_sinks import config, identity, running, stores, unseen, versions
+from luigi_sinks import config, identity, rejects, running, stores, unseen, versions
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, Conflict, NoPath
@@ -46,6 +46,10 @@ class TargetOptions(TypedDict, total=False):
     - `shared_with`: other task families that may write the same partition. Default: none.
     - `older`: what a load for an older date than the head's does: "refuse" (the default), or "superseded",
       which loads and checks a version that readers never see.
+    - `on_bad_row`: what a row that breaks the contract does: "refuse" ends the load (the default), "set_aside"
+      writes it to a file, see `rejects` in `[luigi_sinks]`. A row that only the server refuses, such as a
+      repeated key, always ends it.
+    - `most_bad_rows`: how many rows may be set aside, such as 100, or which share of all, such as 0.01.
 
     Example:
         >>> options = TargetOptions(update_id="flights of 2013-01", partition="201301", owner="flight_ops")
@@ -64,6 +68,8 @@ class TargetOptions(TypedDict, total=False):
     checks: Sequence[Check]
     shared_with: Collection[str]
     older: Older
+    on_bad_row: str
+    most_bad_rows: float | None
 
 
 class VersionedTarget(luigi.Target):
@@ -106,6 +112,7 @@ class VersionedTarget(luigi.Target):
         self._shared_with = options.get("shared_with", ())
         self._older = options.get("older", "refuse")
         refuse_unknown(self._older)
+        self._most_bad_rows = rejects.cap(options.get("on_bad_row", "refuse"), options.get("most_bad_rows"))
 
     @property
     def contract(self) -> Contract:
@@ -193,7 +200,8 @@ class VersionedTarget(luigi.Target):
             return RowReader(self.rows())
         if mode == "w":
             to_load = partial(loading, self.sink(), self.partition, self.origin, again=self.may_load_again)
-            return TargetWriter(self, to_load(checks=self._checks, shared_with=self._shared_with, older=self._older))
+            to_load = partial(to_load, older=self._older, most_bad_rows=self._most_bad_rows)
+            return TargetWriter(self, to_load(checks=self._checks, shared_with=self._shared_with))
         raise ValueError(f"mode {mode!r} is unknown; use 'r' or 'w'")
 
     def rows(self) -> Iterator[Any]:

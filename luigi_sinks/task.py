@@ -13,7 +13,7 @@ import luigi
 from luigi.parameter import ParameterException
 from luigi.task import flatten
 
-from luigi_sinks import config, identity, not_honoured
+from luigi_sinks import config, identity, not_honoured, rejects
 from luigi_sinks import target as targets
 from luigi_sinks.checks import not_empty
 from luigi_sinks.errors import BadSetting, CheckFailed
@@ -78,6 +78,9 @@ class CopyTask(BulkComplete, luigi.Task):
     - `partition`: the name of a partition that no parameter chooses, such as "north"; instead of `partition_by`.
     - `older`: what a run for an older date than the head's does, where the date is outside `partition_by`:
       "refuse" raises Conflict (the default), "superseded" loads and checks a version that readers never see.
+    - `on_bad_row`: what a row that breaks the contract does: "refuse" ends the load (the default), "set_aside"
+      writes it to a file.
+    - `most_bad_rows`: how many rows may be set aside, such as 100, or which share of all, such as 0.01.
 
     The parameter `rerun` is a label under which to load again a task that is complete.
 
@@ -138,11 +141,18 @@ class CopyTask(BulkComplete, luigi.Task):
     older = setting("refuse")
     """What a run for an older date than the head's does: "refuse" or "superseded"."""
 
+    on_bad_row = setting("refuse")
+    """What a row that breaks the contract does: "refuse" ends the load, "set_aside" writes it to a file."""
+
+    most_bad_rows = setting(None)
+    """How many rows may be set aside: a count, or a share of all rows below 1."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # untyped in Luigi
         try:
             config.refuse_secrets()
             self._refuse_what_is_ignored()
+            rejects.cap(self.on_bad_row, self.most_bad_rows)
             identity.partition_of(self, self.partition_by, self._named_partition())
         except BadSetting as error:
             raise ParameterException(str(error)) from None
@@ -199,6 +209,8 @@ class CopyTask(BulkComplete, luigi.Task):
             partition=self._named_partition(),
             partition_by=self.partition_by,
             older=self.older,
+            on_bad_row=self.on_bad_row,
+            most_bad_rows=self.most_bad_rows,
             rerun=self.rerun,
             connection=self.connection,
             owner=self.owner,

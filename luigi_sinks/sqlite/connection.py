@@ -14,13 +14,13 @@ from luigi_sinks.errors import SinkError, Unavailable
 _FORMAT = 4
 """The version of the tables, kept as SQLite's `user_version`.
 
-Format 1 called a partition a part, and had no number; format 2 had no examples, format 3 no marks.
+Format 1 called a partition a part, and had no number; format 2 had no examples, format 3 no marks and gaps.
 """
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, dataset, partition, id UNIQUE, update_id, state, body);
 CREATE TABLE IF NOT EXISTS head (dataset, partition, seq, epoch, PRIMARY KEY (dataset, partition));
-CREATE TABLE IF NOT EXISTS part (id, number, kind, first_row, rows, set_aside, body, PRIMARY KEY (id, number));
+CREATE TABLE IF NOT EXISTS part (id, number, kind, first_row, rows, set_aside, body, gaps, PRIMARY KEY (id, number));
 CREATE TABLE IF NOT EXISTS example (dataset PRIMARY KEY, seq);
 CREATE TABLE IF NOT EXISTS mark (dataset, digest, update_id, body, PRIMARY KEY (dataset, digest));
 CREATE INDEX IF NOT EXISTS record_by_partition ON record (dataset, partition, state);
@@ -39,6 +39,7 @@ _TO_FORMAT_3 = (
     "PRAGMA user_version = 3",
 )
 _TO_FORMAT_4 = (
+    "ALTER TABLE part ADD COLUMN gaps",
     "CREATE TABLE mark (dataset, digest, update_id, body, PRIMARY KEY (dataset, digest))",
     "PRAGMA user_version = 4",
 )

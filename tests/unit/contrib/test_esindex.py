@@ -64,7 +64,7 @@ def test_metadata_of_a_document_is_taken_out_and_its_id_put_into_the_field_for_i
 @pytest.mark.parametrize(
     ("document", "attributes", "said"),
     [
-        ({"_index": "others", "id": "a"}, {}, "_index = 'others'; load each index by a task of its own"),
+        ({"_index": "others", "id": "a"}, {}, "_index = 'others'; load each index by its own task"),
         ({"_op_type": "delete", "_id": "a"}, {}, "_op_type = 'delete'; a version holds all documents"),
         ({"_id": "a", "id": "b"}, {}, "_id = 'a' and id = 'b'"),
         ({"_id": "a"}, {"id_field": ""}, "documents have an _id; set id_field"),
