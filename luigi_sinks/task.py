@@ -110,10 +110,10 @@ class CopyTask(BulkComplete, luigi.Task):
     _store = ""
     """The name of the store; each store's base class sets it, and is known by it."""
 
-    target_class: type[VersionedTarget] | None = None
+    _target_class: type[VersionedTarget] | None = None
     """The class of its outputs, where that is not the one of the store."""
 
-    reads_adopted_marks = False
+    _reads_adopted_marks = False
     """Whether a mark of luigi.contrib that was adopted completes it, as in the old dialects."""
 
     rerun = luigi.Parameter(

@@ -14,7 +14,9 @@ from luigi_sinks.mark import Marks
 from luigi_sinks.stores import Store
 
 Source = Annotated[str, typer.Argument(help="The table or index of the marks: table_updates, or update_log.")]
-Connection = Annotated[str, typer.Option(help="Where it is: a section of luigi.cfg, as mariadb or mariadb.NAME.")]
+Connection = Annotated[
+    str, typer.Option(help="Where it is: a section of luigi.cfg, such as mariadb, mariadb.NAME or elasticsearch.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be taken over.")]
 
 

@@ -183,7 +183,7 @@ def _declared_datasets(task: type[CopyTask]) -> Iterator[Dataset]:
 
     Raises SkippedDataset if that depends on the task's parameters.
     """
-    target_of: Any = task.target_class or stores.find(_store(task)).target_class
+    target_of: Any = task._target_class or stores.find(_store(task)).target_class  # noqa: SLF001 - of this package
     if task.output is not base_of(task).output:
         raise SkippedDataset("its output() is its own")
     settings = {name: _declared(task, name) for name in _settings(target_of)}
@@ -193,7 +193,7 @@ def _declared_datasets(task: type[CopyTask]) -> Iterator[Dataset]:
     target = target_of(**settings, connection=connection, owner=owner, update_id="-")
     is_whole = not by and not inspect.getattr_static(task, "partition", "")
     yield _dataset(task, target.store, target.open_sink(), WHOLE if is_whole else "")
-    if task.reads_adopted_marks:
+    if task._reads_adopted_marks:  # noqa: SLF001 - as above
         adopted = stores.find(target.store).marks(target.dataset, target.connection, owner=target.owner)
         yield _dataset(task, target.store, adopted, WHOLE)
 

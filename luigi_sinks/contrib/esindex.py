@@ -99,8 +99,8 @@ class CopyToIndex(elasticsearch.CopyToIndex):
     """
 
     _store = "elasticsearch"
-    target_class = IndexTarget
-    reads_adopted_marks = True
+    _target_class = IndexTarget
+    _reads_adopted_marks = True
     _without_effect: ClassVar[tuple[str, ...]] = ("chunk_size", "doc_type", "timeout")
 
     doc_type = setting("")

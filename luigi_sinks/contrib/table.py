@@ -42,8 +42,8 @@ class TableTask(mariadb.CopyToTable):
     - `column_separator`: what stands between two values in a line of the input. Default: a tab.
     """
 
-    target_class = TableTarget
-    reads_adopted_marks = True
+    _target_class = TableTarget
+    _reads_adopted_marks = True
     _without_effect: ClassVar[tuple[str, ...]] = ()
     _logger = logging.getLogger("luigi-interface")
 

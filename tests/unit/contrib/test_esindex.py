@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("memory")
 MAPPING = {"properties": {"id": {"type": "keyword"}, "text": {"type": "text"}}}
 
 
-class Lines(luigi.Task):
+class DocumentsFile(luigi.Task):
     def output(self):
         return MockTarget("documents.ldj")
 
@@ -31,7 +31,7 @@ class FromFile(esindex.CopyToIndex):
     doc_type, chunk_size = "entry", 500
 
     def requires(self):
-        return Lines()
+        return DocumentsFile()
 
 
 def build(*tasks):
@@ -135,7 +135,7 @@ def test_without_a_mapping_and_an_input_the_error_says_when_one_is_proposed():
         index = "early"
 
         def requires(self):
-            return Lines()
+            return DocumentsFile()
 
         def input(self):
             return luigi.LocalTarget("/no/such/file")

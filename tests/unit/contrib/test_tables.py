@@ -29,7 +29,7 @@ def rows_of(task):
     return [tuple(row.values()) for row in task.output().rows()]
 
 
-class Source(luigi.Task):
+class ItemsFile(luigi.Task):
     def output(self):
         return MockTarget("items.tsv")
 
@@ -44,7 +44,7 @@ class FromFile(sqla.CopyToTable):
     chunk_size = 1
 
     def requires(self):
-        return Source()
+        return ItemsFile()
 
 
 def test_the_lines_of_the_input_are_the_rows(caplog):
