@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from luigi_sinks.errors import CheckFailed
 from luigi_sinks.version import Version
@@ -33,11 +34,39 @@ class CheckResult:
     message: str = ""
 
 
+@dataclass(frozen=True)
+class SharedKey:
+    """A key that a staged version and the head of another partition both have."""
+
+    fields: tuple[str, ...]
+    values: tuple[Any, ...]
+    other: Version
+
+
 def not_empty(version: Version, counts: StagedCounts) -> None:
     """Raise CheckFailed for a version without rows."""
     if counts.rows == 0:
         raise CheckFailed(
             f"{version}: there are no rows; nothing was published. To publish an empty version, set checks = ()"
+        )
+
+
+def unique_across_partitions(
+    version: Version, counts: StagedCounts, *, shared_key: Callable[[Version], SharedKey | None] = lambda _: None
+) -> None:
+    """Raise CheckFailed for a version with a key that readers see in another partition too, and so twice.
+
+    Name it in a task's `checks`; a load passes `shared_key`, which asks the store. It looks at the
+    heads as they are then: of two partitions loaded at the same moment, neither sees the other.
+    """
+    del counts
+    if (found := shared_key(version)) is not None:
+        from luigi_sinks.wrong_values import shown  # noqa: PLC0415 - most keys are unique
+
+        key = ", ".join(f"{name} = {shown(value)}" for name, value in zip(found.fields, found.values, strict=True))
+        raise CheckFailed(
+            f"{version}: {found.other} has {key} too, so readers would see that key twice; nothing was published. "
+            "Remove the row from one of the two, or put the partition's value into the key"
         )
 
 

@@ -46,6 +46,8 @@ class Common:
     - `namespace`: a prefix of every dataset's name, to test beside production. Default: none.
     - `local`: a folder; if set, every dataset is kept in a SQLite file there instead of its
       store, for tests and demonstrations. Default: none.
+    - `rejects`: a folder for files that list the bad rows that loads set aside. Default: `rejects` beside the
+      audit log, or in the folder of `local`.
 
     Example:
         >>> use({"luigi_sinks": {"namespace": "test", "local": "/tmp/sinks"}})
@@ -56,6 +58,7 @@ class Common:
 
     namespace: str = ""
     local: Path | None = None
+    rejects: Path | None = None
 
     def dataset(self, name: str) -> str:
         """Return the dataset's name with the namespace."""

@@ -30,6 +30,10 @@ class Action(StrEnum):
     READ = "read"
     ABANDON = "abandon"
     """The rows of a load that failed are deleted: one that just ended, or one that a dead process left."""
+    TOUCH = "touch"
+    """An output is marked as complete; the `id` of the event's version is that of the output."""
+    ADOPT = "adopt"
+    """Marks of `luigi.contrib` are taken over, as many as `rows` says."""
     SWEEP = "sweep"
     """What is left of a version that failed or was dropped is deleted: a dead process or a late request left it."""
 
@@ -37,13 +41,14 @@ class Action(StrEnum):
 class Outcome(StrEnum):
     """The stage of the action.
 
-    `success` of a load means that the checks passed; its publication follows. `stopped`
-    is for a reader that stops before the last row.
+    `success` of a load means that the checks passed; its publication follows, or `superseded`: the
+    version is complete, and readers never see it. `stopped` is for a reader that stops before the last row.
     """
 
     BEGUN = "begun"
     SUCCESS = "success"
     STOPPED = "stopped"
+    SUPERSEDED = "superseded"
     FAILURE = "failure"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +35,21 @@ _HEADER = re.compile(rf"(^|,)\s*[\w-]*({_WORDS}|key|auth|session|credential)[\w-
 def is_secret(key: str, value: Any) -> bool:
     """Return whether a setting holds a secret, as far as its key or its value tells."""
     return _is_secret(key, tuple(_texts(value)))
+
+
+def is_nested_secret(key: str, value: Any) -> bool:
+    """Return whether a value, or one within its mappings and lists, is a secret by its key or by what it looks like.
+
+    Example:
+        >>> is_nested_secret("db", {"host": "db.internal", "pw": "hunter2"}), is_nested_secret("months", ["2013-01"])
+        (True, False)
+
+    """
+    if isinstance(value, Mapping):
+        return any(is_nested_secret(str(name), inner) for name, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return any(is_nested_secret(key, inner) for inner in value)
+    return value is not None and is_secret(key, str(value))
 
 
 @lru_cache(maxsize=1024)

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from luigi_sinks import report
 from luigi_sinks.audit import listener as audit
 from luigi_sinks.audit import notes
 from luigi_sinks.events import Action, Event, Outcome
+from luigi_sinks.login import Login
 from luigi_sinks.record import Origin
 from luigi_sinks.sink import Catalog
 from luigi_sinks.version import Version
@@ -57,10 +58,22 @@ def stop_listening(listener: Listener) -> None:
         _added.remove(listener)
 
 
+class KnownAs(Protocol):
+    """A catalog, or marks: whoever is asked as whom a store knows this process."""
+
+    @property
+    def login(self) -> Login:
+        """As whom the store knows who loads and reads."""
+
+    @property
+    def publisher(self) -> Login:
+        """As whom the store knows who publishes and drops."""
+
+
 class Telling:
     """Tells listeners how one action goes. Facts about it add up from event to event."""
 
-    def __init__(self, catalog: Catalog, event: Event, also: Sequence[Listener] = ()) -> None:
+    def __init__(self, catalog: KnownAs, event: Event, also: Sequence[Listener] = ()) -> None:
         self._catalog = catalog
         self.event = event
         self._also = tuple(also)

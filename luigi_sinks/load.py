@@ -7,17 +7,18 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 from luigi_sinks import checks as standard
 from luigi_sinks import pruning, scheme, versions
 from luigi_sinks import record as rules
 from luigi_sinks.checks import Check, CheckResult, StagedCounts
 from luigi_sinks.claim import Claim, held, renewing
-from luigi_sinks.errors import CheckFailed, Conflict, Unavailable
+from luigi_sinks.errors import BadSetting, CheckFailed, Conflict, Unavailable, did_you_mean
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import Listener, Telling, telling
 from luigi_sinks.record import Head, Origin, Record
+from luigi_sinks.rejects import Rejects
 from luigi_sinks.retention import Retention
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Sink
@@ -26,15 +27,20 @@ from luigi_sinks.writer import Writer
 
 _log = logging.getLogger("luigi_sinks")
 
+Older = Literal["refuse", "superseded"]
+"""What becomes of a load for an older period than the head's."""
+
 
 @contextmanager
-def loading(
+def loading(  # noqa: PLR0913 - each option stands for itself
     sink: Sink,
     partition: str,
     origin: Origin,
     *,
     checks: Sequence[Check] = (standard.not_empty,),
     shared_with: Collection[str] = (),
+    older: Older = "refuse",
+    most_bad_rows: float | None = None,
     again: bool = True,
     retention: Retention | None = None,
     listeners: Sequence[Listener] = (),
@@ -43,10 +49,14 @@ def loading(
 
     `partition` is the partition's id, `_all` for a dataset without partitions.
     `checks` must pass before readers see the version. `shared_with` names other task
-    families that may write the same partition. `again` allows to load an output that is
-    complete; without it, that is a Conflict. `retention` says which older versions of the
-    partition are deleted once the new one is published. `listeners` are told of each step, after
-    those that hear of every load: the audit log, the log, and what `listen` added.
+    families that may write the same partition. `older` says what becomes of a load for an
+    older period than the head's: "refuse" raises Conflict, "superseded" completes its output
+    by a version that readers never see. `most_bad_rows` is how many rows that break the
+    contract, or which share of all rows, is set aside into a file; without it, the first one
+    ends the load. `again` allows to load an output that is complete; without it, that is a
+    Conflict. `retention` says which older versions of the partition are deleted once the new
+    one is published. `listeners` are told of each step, after those that hear of every load:
+    the audit log, the log, and what `listen` added.
 
     Raises Conflict if another load has claimed the partition or publishes first,
     CheckFailed (BadRow is one) if rows are wrong, BadSetting for partitions of another
@@ -59,23 +69,27 @@ def loading(
     with telling(sink, Action.LOAD, version, origin, listeners) as told:
         head = sink.head(partition)
         _admit(sink, partition, origin, head, shared_with, again=again)
+        is_older = rules.is_older(origin, head)
+        if is_older and older == "refuse":
+            raise rules.backfill(origin, head)
         told.tell(Outcome.BEGUN, replaced=head.version)
         _clear(sink, partition)
         with held(version.id, sink.lease) as claim, _abandoned_on_error(impatient, version, told):
             stage = sink.begin(_staged(sink, version, origin, claim))
             with renewing(claim, partial(_renew, impatient, version), sink.lease):
-                with told.step("write"), Writer(stage, sink.contract) as writer:
+                rejects = None if most_bad_rows is None else Rejects(version, most_bad_rows)
+                with told.step("write"), Writer(stage, sink.contract, rejects) as writer:
                     yield writer
                 with told.step("seal"):
                     counts = stage.seal()
                 told.know(columns=sink.columns, **_figures(writer, counts))
                 with told.step("check"):
-                    passed = _checked(told, version, counts, (partial(standard.complete, written=writer.rows), *checks))
-                    sink.change(version, partial(rules.approve, checks=passed))
+                    whole = partial(standard.complete, written=writer.rows - writer.rejected)
+                    passed = _checked(told, version, counts, (whole, *(_bound(sink, check) for check in checks)))
+                    sink.change(version, partial(rules.approve, checks=passed, rejected=writer.rejected))
                 told.tell(Outcome.SUCCESS)
-            with told.step("publish"):
-                record = sink.publish(version, replacing=head)
-        told.tell(Outcome.SUCCESS, action=Action.PUBLISH, epoch=record.publications[-1].epoch)
+            end = _supersede if is_older else _publish
+            end(sink, version, head, told)
         _tidy(impatient, partition, retention)
 
 
@@ -84,6 +98,26 @@ def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **opti
     with loading(sink, partition, origin, **options) as writer:
         for row in rows:
             writer.write(row)
+
+
+def _publish(sink: Sink, version: Version, head: Head, told: Telling) -> None:
+    """Make the version the head."""
+    with told.step("publish"):
+        record = sink.publish(version, replacing=head)
+    told.tell(Outcome.SUCCESS, action=Action.PUBLISH, epoch=record.publications[-1].epoch)
+
+
+def _supersede(sink: Sink, version: Version, head: Head, told: Telling) -> None:
+    """Complete the output of an older period, whose version readers never see."""
+    with told.step("supersede"):
+        sink.change(version, rules.supersede)
+    told.tell(Outcome.SUPERSEDED, replaced=None, epoch=head.epoch)
+
+
+def refuse_unknown(older: Any) -> None:
+    """Raise BadSetting for what cannot become of a load for an older period."""
+    if older not in (known := get_args(Older)):
+        raise BadSetting(f"older = {older!r} is unknown; {did_you_mean(older, known)}")
 
 
 def _admit(
@@ -103,12 +137,8 @@ def _admit(
     if origin.family != holder.family and holder.family not in shared_with:
         raise Conflict(
             f"{head.version} was published by {holder.family or 'no task'}; {origin.family or 'no task'} would replace "
-            f"it. Write another dataset or partition, or declare shared_with = ({holder.family!r},)"
-        )
-    if origin.family == holder.family and "" < origin.period < holder.period:
-        raise Conflict(
-            f"{head.version} holds {holder.period}, which is newer than {origin.period}; a backfill does not replace "
-            "it. To keep every date, name its parameter in partition_by"
+            f"it. To keep both, give each task a partition of its own by partition_by, or partition = 'NAME' where no "
+            f"parameter tells them apart, or another dataset. To replace it, declare shared_with = ({holder.family!r},)"
         )
 
 
@@ -181,6 +211,13 @@ def _checked(told: Telling, version: Version, counts: StagedCounts, checks: Sequ
     return tuple(results)
 
 
+def _bound(sink: Sink, check: Check) -> Check:
+    """Return the check with what it asks of the store."""
+    if check is not standard.unique_across_partitions:
+        return check
+    return partial(standard.unique_across_partitions, shared_key=sink.shared_key)
+
+
 def _name(check: Check) -> str:
     """Return the name of a check: a function, a `partial` of one, or an object that is called."""
     plain = getattr(check, "func", check)
@@ -190,7 +227,7 @@ def _name(check: Check) -> str:
 def _figures(writer: Writer, counts: StagedCounts) -> dict[str, Any]:
     return {
         "rows": counts.rows,
-        "set_aside": counts.set_aside,
+        "set_aside": counts.set_aside + writer.rejected,
         "bytes": writer.bytes,
         "part_seconds": tuple(writer.part_seconds),
     }

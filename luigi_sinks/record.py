@@ -1,6 +1,7 @@
 """What a registry keeps of a version, and the rules of a version's life.
 
     staged → sealed → validated → published ⇄ retired → dropping → dropped
+    │          │          ├→ superseded → dropping → dropped
     └──────────┴──────────┴→ abandoned → failed
 
 Each rule is a pure function, a `Transition`: it takes the record and the pointer of
@@ -74,8 +75,8 @@ class Record:
     version was loaded with, as JSON in the store's own terms: columns, mapping or graph.
     `principal` is the login that loaded it. `base` is the id of the version it was made
     from, if any. `publications` are the times that it became the head, `retired_at` is when
-    it last ceased to be. `withdrawn` and `pinned` stand beside `state`: a withdrawn version
-    that is dropped stays withdrawn.
+    it last ceased to be. `superseded_at` is when it was passed over for a head of a newer period.
+    `withdrawn` and `pinned` stand beside `state`: a withdrawn version that is dropped stays withdrawn.
     """
 
     version: Version
@@ -92,6 +93,7 @@ class Record:
     base: str = ""
     publications: tuple[Publication, ...] = ()
     retired_at: datetime | None = None
+    superseded_at: datetime | None = None
     withdrawn: Withdrawal | None = None
     pinned: bool = False
 
@@ -101,9 +103,14 @@ class Record:
         return self.publications[0].at if self.publications else None
 
     @property
+    def was_complete(self) -> bool:
+        """Tell whether it was published or superseded, even if it was withdrawn since."""
+        return bool(self.publications) or self.superseded_at is not None
+
+    @property
     def is_complete(self) -> bool:
-        """Tell whether it was published and not withdrawn; whether it is the head does not matter."""
-        return bool(self.publications) and self.withdrawn is None
+        """Tell whether it was published, or superseded, and not withdrawn; whether it is the head does not matter."""
+        return self.was_complete and self.withdrawn is None
 
     @property
     def is_publishable(self) -> bool:
@@ -228,14 +235,14 @@ def seal(record: Record, head: Pointer, *, counts: StagedCounts) -> Record:
     return replace(close(record, head), rows=counts.rows, set_aside=counts.set_aside)
 
 
-def approve(record: Record, head: Pointer, *, checks: Sequence[CheckResult] = ()) -> Record:
-    """Record that the sealed version passed its checks."""
+def approve(record: Record, head: Pointer, *, checks: Sequence[CheckResult] = (), rejected: int = 0) -> Record:
+    """Record that the sealed version passed its checks; `rejected` rows were set aside before they came here."""
     del head
     if record.state is State.VALIDATED:
         return record
     if record.state is not State.SEALED or record.rows is None:
         raise _conflict(record, "cannot be approved")
-    return replace(record, state=State.VALIDATED, checks=tuple(checks))
+    return replace(record, state=State.VALIDATED, checks=tuple(checks), set_aside=record.set_aside + rejected)
 
 
 def publish(record: Record, head: Pointer, *, replacing: Pointer, publication: Publication) -> Record:
@@ -252,6 +259,33 @@ def publish(record: Record, head: Pointer, *, replacing: Pointer, publication: P
         raise _conflict(record, "cannot be published")
     publications = (*record.publications, replace(publication, epoch=head.epoch + 1))
     return replace(record, state=State.PUBLISHED, publications=publications, retired_at=None)
+
+
+def is_older(origin: Origin, head: Head) -> bool:
+    """Tell whether a version would hold an older period than the head of the same task family."""
+    if head.record is None:
+        return False
+    holder = head.record.origin
+    return origin.family == holder.family and "" < origin.period < holder.period
+
+
+def backfill(origin: Origin, head: Head) -> Conflict:
+    """Return the error of a load for an older period than the head's."""
+    held = head.record.origin.period if head.record else ""
+    return Conflict(
+        f"{head.version} holds {held}, which is newer than {origin.period}; a backfill does not replace it. To keep "
+        "every date, name its parameter in partition_by; to complete older dates by versions that readers never see, "
+        "set older = 'superseded'"
+    )
+
+
+def supersede(record: Record, head: Pointer) -> Record:
+    """Complete the output of a version whose checks passed, without showing it: the head holds a newer period."""
+    if record.state is State.SUPERSEDED:
+        return record
+    if record.state is not State.VALIDATED or head.version is None:
+        raise _conflict(record, "cannot be superseded")
+    return replace(record, state=State.SUPERSEDED, superseded_at=datetime.now(UTC))
 
 
 def retire(record: Record, head: Pointer, *, at: datetime | None = None) -> Record:
@@ -314,7 +348,13 @@ def cancel_drop(record: Record, head: Pointer) -> Record:
     del head
     if record.state is not State.DROPPING:
         return record
-    return replace(record, state=State.RETIRED if record.publications else State.ABANDONED)
+    return replace(record, state=_before_dropping(record))
+
+
+def _before_dropping(record: Record) -> State:
+    if record.publications:
+        return State.RETIRED
+    return State.SUPERSEDED if record.superseded_at else State.ABANDONED
 
 
 def swept(record: Record, head: Pointer) -> Record:

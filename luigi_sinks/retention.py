@@ -15,6 +15,7 @@ MIN_AGE = timedelta(hours=1)
 """How long a version is kept after readers saw it last, unless another time is set: somebody may still read it."""
 
 _LEAST = 2
+_WITH_ROWS = frozenset({State.PUBLISHED, State.RETIRED, State.SUPERSEDED})
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ def retention(keep: int | None, min_age: timedelta | None) -> Retention | None:
 
 
 def pin(record: Record, head: Pointer) -> Record:
-    """Keep a version that was published until it is unpinned."""
+    """Keep a version that was published, or superseded, until it is unpinned."""
     del head
-    if record.state not in {State.PUBLISHED, State.RETIRED}:
+    if record.state not in _WITH_ROWS:
         raise Conflict(f"{record.version} is {record.state}; it cannot be pinned")
     return replace(record, pinned=True)
 
@@ -74,7 +75,7 @@ def to_drop(records: Iterable[Record], policy: Retention) -> list[Record]:
     bases = {record.base for record in known if record.state not in DEAD}
     by_partition: dict[str, list[Record]] = defaultdict(list)
     for record in known:
-        if record.state in {State.PUBLISHED, State.RETIRED}:
+        if record.state in _WITH_ROWS:
             by_partition[record.version.partition].append(record)
     found = [each for group in by_partition.values() for each in _beyond(group, policy)]
     free = (each for each in found if not each.pinned and each.version.id not in bases)
@@ -82,14 +83,16 @@ def to_drop(records: Iterable[Record], policy: Retention) -> list[Record]:
 
 
 def _beyond(partition: Sequence[Record], policy: Retention) -> Iterator[Record]:
-    """Yield the retired versions of one partition that are neither among the newest nor too young."""
+    """Yield the versions of one partition that are neither the head, nor among the newest before it, nor too young.
+
+    One that was superseded is never among those: it was not the head, and cannot be.
+    """
     has_head = any(record.state is State.PUBLISHED for record in partition)
     room = policy.keep - has_head
     before = datetime.now(UTC) - policy.min_age
     for record in sorted(partition, key=lambda record: record.seq, reverse=True):
-        if record.state is not State.RETIRED:
-            continue
-        if record.is_complete and room > 0:
+        over = record.superseded_at or record.retired_at
+        if record.state is State.RETIRED and record.is_complete and room > 0:
             room -= 1
-        elif record.retired_at is None or record.retired_at <= before:
+        elif record.state is not State.PUBLISHED and (over is None or over <= before):
             yield record

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, filterfalse, islice
 from typing import Any, Protocol
 
-from luigi_sinks.checks import StagedCounts
+from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.comparison import Diff
 from luigi_sinks.contract import Contract
+from luigi_sinks.errors import BadSetting
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Record, Transition
@@ -126,18 +128,43 @@ class Catalog(Protocol):
         """Delete the dataset: all rows, the history, and what readers use. After a failure half-way, call it again."""
 
 
+def keyless(dataset: str) -> BadSetting:
+    """Return the error of `shared_key` where rows have no key."""
+    return BadSetting(
+        f"{dataset!r} has no key, so the check unique_across_partitions has nothing to compare; declare a key, or "
+        "remove the check"
+    )
+
+
 @dataclass(frozen=True)
 class Part:
     """A numbered piece of a staged version.
 
     `rows` are as the contract accepted them. `first_row` is the number of the first
-    one, counted from 1 over the whole load.
+    one, counted from 1 over the whole load. `gaps` are the numbers of rows that were set aside
+    between the others.
     """
 
     number: int
     kind: str
     first_row: int
     rows: Sequence[Any]
+    gaps: Sequence[int] = ()
+
+    def row_number(self, index: int) -> int:
+        """Return the number, within the load, of the row at an index.
+
+        Example:
+            >>> Part(0, "", 7, ["a", "b", "c"], gaps=[8]).row_number(1)
+            9
+
+        """
+        return next(islice(numbers(self.first_row, self.gaps), index, None))
+
+
+def numbers(first_row: int, gaps: Sequence[int]) -> Iterator[int]:
+    """Return the numbers of a part's rows, without those that were set aside."""
+    return filterfalse(frozenset(gaps).__contains__, count(first_row))
 
 
 class Stage(Protocol):
@@ -181,6 +208,12 @@ class Sink(Catalog, Protocol):
     @property
     def lease(self) -> float:
         """For how many seconds the claim of a load is valid without being renewed."""
+
+    def shared_key(self, version: Version) -> SharedKey | None:
+        """Return a key of the sealed version that the head of another partition has too, None if there is none.
+
+        Raises BadSetting if rows have no key.
+        """
 
     def begin(self, record: Record) -> Stage:
         """Prepare the dataset, register a staged version under the next number, and open a stage for it.

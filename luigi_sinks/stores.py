@@ -8,7 +8,7 @@ without importing any store; a store's SDK is imported when its descriptor is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -16,6 +16,7 @@ from typing import Any
 
 from luigi_sinks import config
 from luigi_sinks.errors import BadSetting, did_you_mean
+from luigi_sinks.mark import Marks, OldMark
 from luigi_sinks.sink import Catalog
 
 GROUP = "luigi_sinks.stores"
@@ -32,6 +33,8 @@ class Store:
     `target` and `grants` are named as `module:name` and `module`, since targets import
     Luigi and most processes need neither; see `luigi_sinks.cli.module.Grants`. `grants_by_product`
     names other modules for connections whose settings have one of these as their `product`.
+    `open_marks` opens the marks under a name, and `old_marks` yields those of `luigi.contrib` in a table or an
+    index; None for a store without such.
     """
 
     name: str
@@ -43,6 +46,8 @@ class Store:
     target: str
     grants: str
     grants_by_product: Mapping[str, str] = field(default_factory=dict)
+    open_marks: Callable[[Any, str], Marks] | None = None
+    old_marks: Callable[[Any, str], Iterable[OldMark]] | None = None
 
     def catalog(self, dataset: str, connection: str = "") -> Catalog:
         """Open the catalog of a dataset: its heads, its history and its rows, by its name alone.
@@ -71,6 +76,32 @@ class Store:
 
             return SQLiteCatalog(folder, config.connection_key(self.name, connection), dataset)
         return self.open_catalog(self._settings(connection), dataset)
+
+    def marks(self, name: str, connection: str = "", *, owner: str = "") -> Marks:
+        """Open the marks under a name. Raises BadSetting for a store that keeps none, and as `catalog` does.
+
+        Example:
+            >>> from luigi_sinks import stores
+            >>> stores.find("mariadb").marks("orders").known({"orders of 2013-01-31"})
+            set()
+
+        """
+        if (folder := config.common().local) is not None:
+            from luigi_sinks.sqlite import SQLiteMarks  # noqa: PLC0415 - as in `catalog`
+
+            return SQLiteMarks(folder, config.connection_key(self.name, connection), name)
+        if self.open_marks is None:
+            raise BadSetting(f"store {self.name} keeps no marks; use one of another store")
+        settings = self._settings(connection)
+        return self.open_marks(replace(settings, owner=owner or settings.owner), name)
+
+    def marks_of_contrib(self, source: str, connection: str = "") -> Iterable[OldMark]:
+        """Yield the marks that `luigi.contrib` left in a table or an index. Raises BadSetting if it is not there."""
+        if (folder := config.common().local) is not None:
+            raise BadSetting(f"[{config.ROOT}] local = {folder} is set, and no server to adopt marks from")
+        if self.old_marks is None:
+            raise BadSetting(f"store {self.name} has no marks of luigi.contrib; name another connection")
+        return self.old_marks(self._settings(connection), source)
 
     def datasets(self, connection: str = "") -> list[str]:
         """Return the names of all datasets that a connection leads to, sorted."""
@@ -122,6 +153,12 @@ def find(name: str) -> Store:
         raise BadSetting(f"{name!r} is not a store; {did_you_mean(name, names())}")
     store: Store = _entry_points()[name].load()
     return store
+
+
+def configured() -> list[str]:
+    """Return the names of the stores that the configuration has a section for."""
+    sections = {name.split(".")[1] for name in config.section_names() if "." in name}
+    return [store for store in names() if store in sections]
 
 
 def unread_sections(*, also: str = "") -> Iterator[str]:

@@ -13,11 +13,11 @@ from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
 
-from luigi_sinks import config, identity, running, stores, unseen, versions
+from luigi_sinks import config, identity, rejects, running, stores, unseen, versions
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, Conflict, NoPath
-from luigi_sinks.load import loading
+from luigi_sinks.load import Older, loading, refuse_unknown
 from luigi_sinks.record import Origin, Record
 from luigi_sinks.recording import targets as recorded
 from luigi_sinks.recording.events import Dataset
@@ -41,13 +41,19 @@ class TargetOptions(TypedDict, total=False):
       whole dataset; required if the task has significant parameters.
     - `rerun`: a label; the output then exists once it was loaded under this label. Default: any load.
     - `update_id`: identifies the output if there is no task.
-    - `partition`: the id of the partition if there is no task. Default: _all, the whole dataset.
+    - `partition`: the id of a partition that no parameter chooses. Default: _all, the whole dataset.
     - `connection`: the NAME of the section `[luigi_sinks.STORE.NAME]`. Default: `[luigi_sinks.STORE]`.
     - `owner`: the team that the output belongs to. Default: the task's `owner`.
     - `checks`: the checks that a version must pass before it is published. Default: `(not_empty,)`.
     - `shared_with`: other task families that may write the same partition. Default: none.
     - `keep`: how many versions of the partition to keep after a publication, at least 2. Default: all.
     - `min_age`: a timedelta; with `keep`, keep each for so long after readers saw it last. Default: an hour.
+    - `older`: what a load for an older date than the head's does: "refuse" (the default), or "superseded",
+      which loads and checks a version that readers never see.
+    - `on_bad_row`: what a row that breaks the contract does: "refuse" ends the load (the default), "set_aside"
+      writes it to a file, see `rejects` in `[luigi_sinks]`. A row that only the server refuses, such as a
+      repeated key, always ends it.
+    - `most_bad_rows`: how many rows may be set aside, such as 100, or which share of all, such as 0.01.
 
     Example:
         >>> options = TargetOptions(update_id="flights of 2013-01", partition="201301", owner="flight_ops")
@@ -67,6 +73,9 @@ class TargetOptions(TypedDict, total=False):
     shared_with: Collection[str]
     keep: int | None
     min_age: timedelta | None
+    older: Older
+    on_bad_row: str
+    most_bad_rows: float | None
 
 
 class VersionedTarget(luigi.Target):
@@ -108,6 +117,9 @@ class VersionedTarget(luigi.Target):
         self._checks = options.get("checks", (not_empty,))
         self._shared_with = options.get("shared_with", ())
         self._retention = _retention(name, options)
+        self._older = options.get("older", "refuse")
+        refuse_unknown(self._older)
+        self._most_bad_rows = rejects.cap(options.get("on_bad_row", "refuse"), options.get("most_bad_rows"))
 
     @property
     def contract(self) -> Contract:
@@ -126,9 +138,7 @@ class VersionedTarget(luigi.Target):
     @property
     def owner(self) -> str:
         """The team that sessions are opened for: the running task's if it reads another's output, else its own."""
-        reader = running.current()
-        is_other_task = reader.task_id not in {"", self.origin.update_id}
-        return (is_other_task and reader.owner) or self.origin.owner
+        return identity.session_owner(self.origin)
 
     def sink(self) -> Sink:
         """Open the dataset: in a SQLite file if luigi.cfg sets `local`, else in its store."""
@@ -147,7 +157,7 @@ class VersionedTarget(luigi.Target):
 
         Raises Unavailable if the store does not respond for as long as its `patience`: False would run the task again.
         """
-        return any(True for _ in self._versions())
+        return self._is_complete(patient(self.sink()).records(update_ids={self.origin.update_id}))
 
     @property
     def path(self) -> str:
@@ -170,6 +180,13 @@ class VersionedTarget(luigi.Target):
             return head
         return max(self._versions(), key=lambda record: record.seq, default=None)
 
+    def _is_complete(self, records: Iterable[Record]) -> bool:
+        """Return whether this output exists, by the records of its id; an old dialect knows more."""
+        return self._has_version(records)
+
+    def _has_version(self, records: Iterable[Record]) -> bool:
+        return any(_is_of(record, self) for record in records)
+
     def _versions(self) -> Iterator[Record]:
         for record in patient(self.sink()).records(update_ids={self.origin.update_id}):
             if _is_of(record, self):
@@ -190,8 +207,8 @@ class VersionedTarget(luigi.Target):
             return RowReader(self.rows())
         if mode == "w":
             to_load = partial(loading, self.sink(), self.partition, self.origin, again=self.may_load_again)
-            to_load = partial(to_load, checks=self._checks, retention=self._retention)
-            return TargetWriter(self, to_load(shared_with=self._shared_with))
+            to_load = partial(to_load, checks=self._checks, older=self._older, most_bad_rows=self._most_bad_rows)
+            return TargetWriter(self, to_load(shared_with=self._shared_with, retention=self._retention))
         raise ValueError(f"mode {mode!r} is unknown; use 'r' or 'w'")
 
     def rows(self) -> Iterator[Any]:
@@ -330,7 +347,7 @@ def _existing(targets: Sequence[VersionedTarget]) -> Iterator[VersionedTarget]:
         for record in sink.records(update_ids={target.origin.update_id for target in some}):
             records.setdefault(record.origin.update_id, []).append(record)
         for target in some:
-            if any(_is_of(record, target) for record in records.get(target.origin.update_id, ())):
+            if target._is_complete(records.get(target.origin.update_id, ())):  # noqa: SLF001 - of this module
                 yield target
 
 
@@ -354,7 +371,7 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
         by = options.get("partition_by")
         _watch(type(task))
         origin = identity.origin_of(task, by, owner=owner, rerun=options.get("rerun", ""))
-        return identity.partition_of(task, by), origin
+        return identity.partition_of(task, by, options.get("partition", "")), origin
     update_id = options.get("update_id", "")
     if not update_id:
         raise BadSetting(

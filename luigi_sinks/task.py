@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
@@ -12,7 +13,7 @@ import luigi
 from luigi.parameter import ParameterException
 from luigi.task import flatten
 
-from luigi_sinks import config, identity
+from luigi_sinks import config, identity, not_honoured, rejects
 from luigi_sinks import target as targets
 from luigi_sinks.checks import not_empty
 from luigi_sinks.errors import BadSetting, CheckFailed
@@ -77,6 +78,12 @@ class CopyTask(BulkComplete, luigi.Task):
     - `shared_with`: other task families that may write the same partition. Default: none.
     - `keep`: how many versions of the partition to keep after a publication, at least 2. Default: all.
     - `min_age`: a timedelta; with `keep`, keep each for so long after readers saw it last. Default: an hour.
+    - `partition`: the name of a partition that no parameter chooses, such as "north"; instead of `partition_by`.
+    - `older`: what a run for an older date than the head's does, where the date is outside `partition_by`:
+      "refuse" raises Conflict (the default), "superseded" loads and checks a version that readers never see.
+    - `on_bad_row`: what a row that breaks the contract does: "refuse" ends the load (the default), "set_aside"
+      writes it to a file.
+    - `most_bad_rows`: how many rows may be set aside, such as 100, or which share of all, such as 0.01.
 
     The parameter `rerun` is a label under which to load again a task that is complete.
 
@@ -106,6 +113,12 @@ class CopyTask(BulkComplete, luigi.Task):
     _store = ""
     """The name of the store; each store's base class sets it, and is known by it."""
 
+    _target_class = setting(None)
+    """The class of its outputs, where that is not the one of the store."""
+
+    _reads_adopted_marks = False
+    """Whether a mark of luigi.contrib that was adopted completes it, as in the old dialects."""
+
     rerun = luigi.Parameter(
         default="",
         significant=False,
@@ -134,12 +147,23 @@ class CopyTask(BulkComplete, luigi.Task):
     min_age = setting()
     """For how long to keep each version after readers saw it last, a timedelta; None is an hour."""
 
+    older = setting("refuse")
+    """What a run for an older date than the head's does: "refuse" or "superseded"."""
+
+    on_bad_row = setting("refuse")
+    """What a row that breaks the contract does: "refuse" ends the load, "set_aside" writes it to a file."""
+
+    most_bad_rows = setting(None)
+    """How many rows may be set aside: a count, or a share of all rows below 1."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # untyped in Luigi
         try:
             config.refuse_secrets()
-            identity.partition_of(self, self.partition_by)
+            self._refuse_what_is_ignored()
+            rejects.cap(self.on_bad_row, self.most_bad_rows)
             retention(self.keep, self.min_age)
+            identity.partition_of(self, self.partition_by, self._named_partition())
         except BadSetting as error:
             raise ParameterException(str(error)) from None
 
@@ -179,10 +203,24 @@ class CopyTask(BulkComplete, luigi.Task):
             _started_iterators[self] = rows
         return rows
 
+    def _refuse_what_is_ignored(self) -> None:
+        """Raise BadSetting for attributes that a task of this store would ignore."""
+        not_honoured.refuse(self, base_of(type(self)), self._store, identity.named(self.partition_by))
+
+    def _named_partition(self) -> str:
+        """Return `partition`, unless it is a parameter; no default stands in the class, which `clone` would pass on."""
+        is_parameter = isinstance(inspect.getattr_static(type(self), "partition", None), luigi.Parameter)
+        return "" if is_parameter else getattr(self, "partition", "")
+
     def _target_options(self) -> TargetOptions:
+        self._refuse_what_is_ignored()  # again, since __init__ of a subclass may have set some after ours
         return TargetOptions(
             task=self,
+            partition=self._named_partition(),
             partition_by=self.partition_by,
+            older=self.older,
+            on_bad_row=self.on_bad_row,
+            most_bad_rows=self.most_bad_rows,
             rerun=self.rerun,
             connection=self.connection,
             owner=self.owner,
@@ -191,6 +229,11 @@ class CopyTask(BulkComplete, luigi.Task):
             keep=self.keep,
             min_age=self.min_age,
         )
+
+
+def base_of(task: type[CopyTask]) -> type[Any]:
+    """Return the class that a store, or one of its old dialects, gives such tasks."""
+    return next((kind for kind in task.__mro__ if vars(kind).get("_store")), CopyTask)
 
 
 def _deciding(task: Any) -> list[VersionedTarget] | None:

@@ -55,6 +55,9 @@ class State(StrEnum):
     RETIRED = "retired"
     """Was published, but readers see another version. Can be published again."""
 
+    SUPERSEDED = "superseded"
+    """Passed its checks, and is never shown: when it was loaded, the head held a newer period."""
+
     DROPPING = "dropping"
     """Its rows are being deleted."""
 
@@ -75,7 +78,7 @@ class State(StrEnum):
     @property
     def has_rows(self) -> bool:
         """Return whether all its rows can be read."""
-        return self in {State.VALIDATED, State.PUBLISHED, State.RETIRED}
+        return self in {State.VALIDATED, State.PUBLISHED, State.RETIRED, State.SUPERSEDED}
 
 
 OPEN = frozenset(state for state in State if state.is_open)

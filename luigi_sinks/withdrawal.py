@@ -15,7 +15,8 @@ from luigi_sinks.version import State, Version
 def withdraw(record: Record, head: Pointer, *, withdrawal: Withdrawal) -> Record:
     """Declare a version wrong, whatever became of its rows; the first withdrawal of a version stays."""
     del head
-    rules.published_before(record)
+    if not record.was_complete:
+        rules.published_before(record)
     return record if record.withdrawn else replace(record, withdrawn=withdrawal)
 
 

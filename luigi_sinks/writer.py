@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from typing import Any, Self
@@ -12,6 +12,7 @@ import msgspec
 
 from luigi_sinks.contract import Contract, WrongRow
 from luigi_sinks.errors import BadRow
+from luigi_sinks.rejects import Rejects
 from luigi_sinks.sink import Part, Stage
 
 _JSON = msgspec.json.Encoder(enc_hook=str)
@@ -27,6 +28,11 @@ _PART_ROWS = 50_000
 _RUN_ROWS, _RUN_BYTES = 500, 1_000_000
 """Rows are validated in runs of at most so many, and of about so many bytes."""
 
+_OF_ITERROWS = (
+    "is a Series of pandas, in which iterrows() turns whole numbers into floats; yield the data frame itself, or the "
+    "rows of its itertuples(index=False)"
+)
+
 _STEP = 32
 """Of so many rows, one is measured as they come, which finds out early that they have become large."""
 
@@ -36,12 +42,13 @@ class Writer:
 
     A row is taken at once: nothing that is done to it after `write` changes what is loaded.
     A part is retried while the store is unavailable, as the stage of a load is patient;
-    it counts only once. When the kind of the rows changes, the writer waits until all parts
-    of the previous kind are written.
+    it counts only once. Bad rows are given to `rejects`, if there is such. When the kind of the
+    rows changes, the writer waits until all parts of the previous kind are written.
     """
 
-    def __init__(self, stage: Stage, contract: Contract) -> None:
+    def __init__(self, stage: Stage, contract: Contract, rejects: Rejects | None = None) -> None:
         self.rows = 0
+        self._rejects = rejects
         self.bytes = 0
         self.part_seconds: list[float] = []
         self._stage = stage
@@ -55,6 +62,7 @@ class Writer:
         self._run: list[Any] = []
         self._look_at, self._step, self._run_bytes = 1, 1, 0
         self._part: list[Any] = []
+        self._first_row, self._gaps = 1, list[int]()
         self._part_bytes, self._most_bytes = 0, _FIRST_BYTES
         self._parts = 0
         self._failure: BaseException | None = None
@@ -69,7 +77,9 @@ class Writer:
             if kind != self._kind:
                 self._change_kind(kind)
             kind_of_row = type(row)
-            if kind_of_row is dict:
+            if self._rejects is not None:
+                self._add_good([row] if kind_of_row in {dict, tuple} else self._plain_rows(row))
+            elif kind_of_row is dict:
                 self._run.append(row.copy() if self._is_flat else self._take(row))
             elif kind_of_row is tuple:
                 self._run.append(row if self._is_flat else self._take(row))
@@ -97,6 +107,8 @@ class Writer:
                 self._validate()
                 self._send()
                 self._wait_until_at_most(0)
+                if self._rejects is not None:
+                    self._rejects.settle(self.rows)
         finally:
             self._pool.shutdown(cancel_futures=True)
 
@@ -106,7 +118,32 @@ class Writer:
             if len(self._run) >= self._look_at:
                 self._look()
 
+    def _add_good(self, rows: Iterable[Any]) -> None:
+        """Take the rows that can be taken, and set the others aside."""
+        for row in rows:
+            try:
+                self._run.append(self._take(row))
+            except WrongRow as wrong:
+                self._validate()
+                self._look_at = 1
+                self._set_aside(self._contract.bad_row(self.rows + 1, wrong.field, wrong.reason))
+                self.rows += 1
+            if len(self._run) >= self._look_at:
+                self._look()
+
+    def _set_aside(self, bad: BadRow) -> None:
+        assert self._rejects is not None
+        self._gaps.append(bad.row)
+        self._rejects.add(bad)
+
+    @property
+    def rejected(self) -> int:
+        """How many rows were set aside."""
+        return self._rejects.count if self._rejects else 0
+
     def _plain_rows(self, row: Any) -> Iterable[Any]:
+        if hasattr(row, "iloc") and getattr(row, "ndim", 0) == 1:
+            raise WrongRow(0, "", _OF_ITERROWS)
         if hasattr(row, "__arrow_c_stream__"):
             return _rows_of_frame(row, self._contract.shapes[str(self._kind)].names)
         if isinstance(row, Mapping):
@@ -146,18 +183,37 @@ class Writer:
         if not self._run:
             return
         run, self._run, self._run_bytes = self._run, [], 0
-        accepted, size = self._contract.check(str(self._kind), run, self.rows + 1)
-        self._part.extend(accepted)
-        self._part_bytes += size
-        self.rows += len(run)
-        self.bytes += size
+        first_row, self.rows = self.rows + 1, self.rows + len(run)
+        for accepted, size in self._accepted(run, first_row):
+            self._part.extend(accepted)
+            self._part_bytes += size
+            self.bytes += size
         if self._part_bytes >= self._most_bytes or len(self._part) >= _PART_ROWS:
             self._send()
 
+    def _accepted(self, run: list[Any], first_row: int) -> Iterator[tuple[Sequence[Any], int]]:
+        """Yield what the contract accepts of a run, with its size, and set bad rows aside if that is allowed."""
+        todo = [(run, first_row)]
+        while todo:
+            rows, first = todo.pop()
+            try:
+                yield self._contract.check(str(self._kind), rows, first)
+            except BadRow as bad:
+                if self._rejects is None:
+                    raise
+                if len(rows) == 1:
+                    self._set_aside(bad)
+                    continue
+                at = bad.row - first
+                pieces = [(rows[:at], first), (rows[at : at + 1], bad.row), (rows[at + 1 :], bad.row + 1)]
+                todo += [piece for piece in reversed(pieces) if piece[0]]
+
     def _send(self) -> None:
-        if not self._part:
-            return
-        part = Part(self._parts, str(self._kind), self.rows - len(self._part) + 1, self._part)
+        if self._part:
+            self._submit(Part(self._parts, str(self._kind), self._first_row, self._part, tuple(self._gaps)))
+        self._first_row, self._gaps = self.rows + 1, []
+
+    def _submit(self, part: Part) -> None:
         self._part, self._part_bytes = [], 0
         self._parts += 1
         self._most_bytes = min(2 * self._most_bytes, _PART_BYTES)

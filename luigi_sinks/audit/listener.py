@@ -22,10 +22,11 @@ def write(event: Event) -> None:
 
 
 def _entry(event: Event) -> log.Entry:
-    is_counted = event.outcome in {Outcome.SUCCESS, Outcome.STOPPED} and event.action not in {
+    is_counted = event.outcome in {Outcome.SUCCESS, Outcome.STOPPED, Outcome.SUPERSEDED} and event.action not in {
         Action.PRUNE,
         Action.ABANDON,
         Action.SWEEP,
+        Action.TOUCH,
     }
     return log.Entry(
         action=event.action,

@@ -156,11 +156,12 @@ def _outcome(note: Note, record: Record | None) -> log.Entry:
     elif record is not None:
         since = [each for each in record.publications if note.action == Action.LOAD or each.at >= note.time]
         is_done = bool(since)
+    is_superseded = record is not None and note.action == Action.LOAD and record.superseded_at is not None
     if is_done and note.action == Action.LOAD:
         action = Action.PUBLISH
     return log.Entry(
         action,
-        "success" if is_done else "failure",
+        Outcome.SUPERSEDED if is_superseded and not is_done else "success" if is_done else "failure",
         f"found out later, as pid {note.pid} on {note.host} ended before it could log this: the version is {state}",
         server=note.server,
         dataset=note.of.dataset,

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from luigi_sinks import audit, config, stores
 from luigi_sinks.cli import changing, looking, outcomes
+from luigi_sinks.cli.adoption import adopt_marks
 from luigi_sinks.cli.console import WRONG, err, out, reporting
 from luigi_sinks.cli.lineage import app as lineage_app
 from luigi_sinks.cli.lineage import print_grants
@@ -33,6 +34,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(lineage_app, name="lineage")
 app.add_typer(looking.app)
 app.add_typer(changing.app)
+app.command("adopt-marks")(adopt_marks)
 
 _TERRAFORM, _ALL = "terraform", "all"
 _FORMATS = "What to print: sql, elasticsearch, iam, cypher or what else a store calls its language; terraform; or all."
@@ -102,14 +104,14 @@ def _summarize(path: Path, verdict: audit.Verdict, *, is_anchored: bool) -> None
 def check() -> None:
     """Log in to every server of the configuration, and show what is wrong."""
     if (folder := config.common().local) is not None:
-        unused = "".join(f"; [{config.ROOT}.{store}] is not used" for store in _configured())
+        unused = "".join(f"; [{config.ROOT}.{store}] is not used" for store in stores.configured())
         out.print(Text(f"{_local(folder)}, and there is no server to check{unused}"))
         return
     wrong = 0
     for reason in stores.unread_sections():
         wrong += 1
         out.print(Text(reason, style="red"))
-    connections = [(store, name) for store in map(stores.find, _configured()) for name in store.connections()]
+    connections = [(store, name) for store in map(stores.find, stores.configured()) for name in store.connections()]
     if not connections:
         raise BadSetting(
             f"{config.where()} has no section of a store, such as [{config.ROOT}.{stores.names()[0]}]; Luigi reads "
@@ -130,12 +132,6 @@ def check() -> None:
 
 def _local(folder: Path) -> str:
     return f"[{config.ROOT}] local = {folder} is set: datasets are files there"
-
-
-def _configured() -> list[str]:
-    """Return the names of the stores that the configuration has a section for."""
-    sections = {name.split(".")[1] for name in config.section_names() if "." in name}
-    return [store for store in stores.names() if store in sections]
 
 
 @app.command("create")

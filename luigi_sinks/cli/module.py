@@ -17,8 +17,9 @@ from luigi.task import flatten
 
 from luigi_sinks import owners, stores
 from luigi_sinks.errors import BadSetting, SinkError
+from luigi_sinks.marker import Marker
 from luigi_sinks.target import VersionedTarget
-from luigi_sinks.task import CopyTask
+from luigi_sinks.task import CopyTask, base_of
 from luigi_sinks.version import WHOLE
 
 
@@ -132,8 +133,8 @@ def datasets(task: type[luigi.Task]) -> list[Dataset]:
     may depend on those of another task.
     """
     if issubclass(task, CopyTask):
-        return [_declared_dataset(task)]
-    return [_dataset(task, target, target.partition) for target in _targets(task)]
+        return list(_declared_datasets(task))
+    return [_of_target(task, target) for target in _targets(task)]
 
 
 def _may_load(kind: type) -> TypeGuard[type[luigi.Task]]:
@@ -151,7 +152,7 @@ def _returns_others(task: type[luigi.Task]) -> bool:
         return False
     targets = [kind for kind in found if issubclass(kind, luigi.Target)]
     return bool(targets) and not any(
-        issubclass(kind, VersionedTarget) or issubclass(VersionedTarget, kind) for kind in targets
+        issubclass(kind, ours) or issubclass(ours, kind) for kind in targets for ours in (VersionedTarget, Marker)
     )
 
 
@@ -163,7 +164,7 @@ def _classes(hint: Any) -> Iterator[type]:
         yield hint
 
 
-def _targets(task: type[luigi.Task]) -> list[VersionedTarget]:
+def _targets(task: type[luigi.Task]) -> list[VersionedTarget | Marker]:
     """Return the targets of ours in `output()`. Raises UnresolvedOutput if other parameters may give others."""
     try:
         outputs = flatten(task().output())
@@ -171,34 +172,41 @@ def _targets(task: type[luigi.Task]) -> list[VersionedTarget]:
         raise
     except Exception as reason:  # whatever a task's own code raises
         raise UnresolvedOutput from reason
-    found = [each for each in outputs if isinstance(each, VersionedTarget)]
+    found = [each for each in outputs if isinstance(each, (VersionedTarget, Marker))]
     if found and task.get_params():
         raise UnresolvedOutput
     return found
 
 
-def _declared_dataset(task: type[CopyTask]) -> Dataset:
-    """Return what the task loads. Raises SkippedDataset if that depends on the task's parameters."""
-    target_of = stores.find(_store(task)).target_class
-    if task.output is not _base(task).output:
+def _declared_datasets(task: type[CopyTask]) -> Iterator[Dataset]:
+    """Yield what the task loads, and the marks that may complete it if it has an old dialect.
+
+    Raises SkippedDataset if that depends on the task's parameters.
+    """
+    target_of: Any = task._target_class or stores.find(_store(task)).target_class  # noqa: SLF001 - of this package
+    if task.output is not base_of(task).output:
         raise SkippedDataset("its output() is its own")
     settings = {name: _declared(task, name) for name in _settings(target_of)}
     connection, owner, by = (_declared(task, name) for name in ("connection", "owner", "partition_by"))
     if not next(iter(settings.values())):
         raise LoadsNothing(f"it declares no {next(iter(settings))}")
     target = target_of(**settings, connection=connection, owner=owner, update_id="-")
-    return _dataset(task, target, "" if by else WHOLE)
+    is_whole = not by and not inspect.getattr_static(task, "partition", "")
+    yield _dataset(task, target.store, target.open_sink(), WHOLE if is_whole else "")
+    if task._reads_adopted_marks:  # noqa: SLF001 - as above
+        adopted = stores.find(target.store).marks(target.dataset, target.connection, owner=target.owner)
+        yield _dataset(task, target.store, adopted, WHOLE)
 
 
-def _dataset(task: type[luigi.Task], target: VersionedTarget, partition: str) -> Dataset:
-    sink: Any = target.open_sink()
-    role = owners.find(sink.settings.owner).roles.get(target.store, "")
-    return Dataset(str(task.task_family), target.store, sink.settings.owner, role, partition, sink)
+def _of_target(task: type[luigi.Task], target: VersionedTarget | Marker) -> Dataset:
+    if isinstance(target, Marker):
+        return _dataset(task, target.store, target.marks(), WHOLE)
+    return _dataset(task, target.store, target.open_sink(), target.partition)
 
 
-def _base(task: type[CopyTask]) -> Any:
-    """Return the base class that a store gave the task."""
-    return next(kind for kind in task.__mro__ if vars(kind).get("_store"))
+def _dataset(task: type[luigi.Task], store: str, sink: Any, partition: str) -> Dataset:
+    role = owners.find(sink.settings.owner).roles.get(store, "")
+    return Dataset(str(task.task_family), store, sink.settings.owner, role, partition, sink)
 
 
 def _store(task: type[CopyTask]) -> str:

@@ -19,6 +19,7 @@ if not (find_spec("elasticsearch") or find_spec("opensearchpy")):  # the setting
 
 if TYPE_CHECKING:
     from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog
+    from luigi_sinks.elasticsearch.marker import Marker
     from luigi_sinks.elasticsearch.schema import Schema
     from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
     from luigi_sinks.elasticsearch.sink import ElasticsearchSink
@@ -31,6 +32,7 @@ __all__ = [
     "ElasticsearchSettings",
     "ElasticsearchSink",
     "ElasticsearchTarget",
+    "Marker",
     "Schema",
 ]
 
@@ -42,6 +44,7 @@ __getattr__ = lazy.attributes(
         "ElasticsearchSettings": "settings",
         "ElasticsearchSink": "sink",
         "ElasticsearchTarget": "target",
+        "Marker": "marker",
         "Schema": "schema",
     },
 )

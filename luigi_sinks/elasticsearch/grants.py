@@ -24,6 +24,7 @@ import msgspec
 
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import Missing, ask
+from luigi_sinks.elasticsearch.marks import ElasticsearchMarks
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.sink import ElasticsearchSink
 from luigi_sinks.hcl import block, label
@@ -82,6 +83,13 @@ _TOGETHER = {
 }
 
 
+_OF_MARKS: Mapping[RoleKind, Mapping[str, Sequence[str]]] = {
+    RoleKind.OWNER: {"cluster": _TEMPLATES, "marks": ("indices:admin/create", _LOOK)},
+    # One that is there is never overwritten.
+    RoleKind.LOADER: {"marks": ("indices:data/write/bulk*", "indices:data/write/index:op_type/create", "read", _LOOK)},
+}
+
+
 @dataclass(frozen=True)
 class Role:
     """The role of one kind; `descriptor` is what Elasticsearch keeps of it."""
@@ -96,7 +104,11 @@ class Role:
         return frozenset(_rights(self.descriptor))
 
 
-def roles(sinks: Iterable[ElasticsearchSink], name: str) -> list[Role]:
+Granted = ElasticsearchSink | ElasticsearchMarks
+"""What privileges are needed for: a dataset, or the marks under a name."""
+
+
+def roles(sinks: Iterable[Granted], name: str) -> list[Role]:
     """Return the roles for the datasets."""
     sinks = list(sinks)
     descriptors = ((role_kind, _descriptor(role_kind, sinks)) for role_kind in RoleKind)
@@ -138,13 +150,16 @@ def iam_user(settings: ElasticsearchSettings) -> str:
     return ""
 
 
-def create(sink: ElasticsearchSink, partition: str, role: str) -> None:
-    """Make or upgrade the registry of a dataset. A user has all its roles at once, so none is taken here."""
+def create(sink: Granted, partition: str, role: str) -> None:
+    """Make or upgrade the registry of a dataset, or make the index of marks.
+
+    A user has all its roles at once, so none is taken here.
+    """
     del partition, role
     sink.create()
 
 
-def _descriptor(role_kind: RoleKind, sinks: Iterable[ElasticsearchSink]) -> dict[str, Any]:
+def _descriptor(role_kind: RoleKind, sinks: Iterable[Granted]) -> dict[str, Any]:
     found: dict[tuple[str, Sequence[str]], set[str]] = {}
     cluster: set[str] = set()
     for sink in sinks:
@@ -156,7 +171,9 @@ def _descriptor(role_kind: RoleKind, sinks: Iterable[ElasticsearchSink]) -> dict
     return {"cluster": sorted(cluster), "indices": indices}
 
 
-def _privileges(sink: ElasticsearchSink) -> Mapping[RoleKind, Mapping[str, Sequence[str]]]:
+def _privileges(sink: Granted) -> Mapping[RoleKind, Mapping[str, Sequence[str]]]:
+    if isinstance(sink, ElasticsearchMarks):
+        return _OF_MARKS
     return _APART if sink.settings.publish_credential else _TOGETHER
 
 
@@ -166,6 +183,7 @@ def _patterns(dataset: str) -> dict[str, Sequence[str]]:
         "heads": (dataset, f"{names.head(dataset, '*')}*"),
         "versions": (names.index(Version(dataset, "*", "v*")),),
         "registry": (names.registry(dataset),),
+        "marks": (names.marks(dataset),),
     }
 
 

@@ -23,9 +23,9 @@ import msgspec
 from luigi_sinks import config, owners
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import ask
-from luigi_sinks.elasticsearch.grants import create, iam_user
+from luigi_sinks.elasticsearch.grants import Granted, create, iam_user
+from luigi_sinks.elasticsearch.marks import ElasticsearchMarks
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
-from luigi_sinks.elasticsearch.sink import ElasticsearchSink
 from luigi_sinks.errors import NoRoles
 from luigi_sinks.hcl import Code, block, escaped, label
 from luigi_sinks.role_kind import RoleKind
@@ -89,6 +89,11 @@ _TOGETHER = {
         method: (*_LOADING[method], *(path for path in _PUBLISHING[method] if path not in _LOADING[method]))
         for method in _LOADING
     },
+}
+
+_OF_MARKS: Mapping[RoleKind, Paths] = {
+    RoleKind.OWNER: {"Get": (*_TEMPLATES, "{marks}"), "Put": ("{marks}",)},
+    RoleKind.LOADER: {"Get": ("{marks}",), "Post": ("{marks}/_bulk", "{marks}/_mget")},
 }
 
 _ALL_BUT_GET = ("Delete", "Head", "Patch", "Post", "Put")
@@ -160,7 +165,7 @@ class Role:
         )
 
 
-def roles(sinks: Iterable[ElasticsearchSink], name: str) -> list[Role]:
+def roles(sinks: Iterable[Granted], name: str) -> list[Role]:
     """Return the roles for the datasets of one domain. Raises NoRoles where these are no matter of IAM."""
     sinks = sorted(sinks, key=lambda sink: sink.dataset)
     for sink in sinks:
@@ -230,7 +235,7 @@ def domain(settings: ElasticsearchSettings) -> str:
     return f"arn:{partition}:es:{region}:{_ACCOUNT}:domain/{found['name'] if found else _DOMAIN}"
 
 
-def _refuse_others(sink: ElasticsearchSink) -> None:
+def _refuse_others(sink: Granted) -> None:
     credential = config.read_credential(sink.settings.credential)
     source, service = credential.get("source", ""), credential.get("service", "es")
     if source != "sigv4":
@@ -256,11 +261,13 @@ def _aws_role(settings: ElasticsearchSettings) -> str:
     return owners.find(settings.owner).aws_role if is_assumed else ""
 
 
-def _paths(sink: ElasticsearchSink) -> Mapping[RoleKind, Paths]:
+def _paths(sink: Granted) -> Mapping[RoleKind, Paths]:
+    if isinstance(sink, ElasticsearchMarks):
+        return _OF_MARKS
     return _APART if sink.settings.publish_credential else _TOGETHER
 
 
-def _policies(kind: RoleKind, sinks: Sequence[ElasticsearchSink], domain: str) -> Iterator[dict[str, Any]]:
+def _policies(kind: RoleKind, sinks: Sequence[Granted], domain: str) -> Iterator[dict[str, Any]]:
     """Yield policies that are short enough for IAM, with as many datasets as possible in each."""
     first, longest = 0, f"{domain}/"
     for word, length in _LENGTHS.items():
@@ -272,12 +279,13 @@ def _policies(kind: RoleKind, sinks: Sequence[ElasticsearchSink], domain: str) -
             first = last
 
 
-def _document(kind: RoleKind, sinks: Iterable[ElasticsearchSink], place: str) -> dict[str, Any]:
+def _document(kind: RoleKind, sinks: Iterable[Granted], place: str) -> dict[str, Any]:
     allowed: dict[str, dict[str, None]] = {}
     for sink in sinks:
         words = {
             "dataset": sink.dataset,
             "registry": names.registry(sink.dataset),
+            "marks": names.marks(sink.dataset),
             "version": names.index(Version(sink.dataset, "*", _ID)),
             "versions": names.index(Version(sink.dataset, "*", "v*")),
         }

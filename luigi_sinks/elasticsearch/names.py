@@ -9,6 +9,7 @@
     flights~201301~head~17                         the same, and how often the head has moved
     flights~~head~example                          on the head that shows how the dataset is divided
     flights~registry                               the index of the history
+    flights~marks                                  the index of the marks under this name
 
 All but the first are hidden: a reader's wildcard does not find them.
 """
@@ -86,6 +87,11 @@ def example(dataset: str) -> str:
 def registry(dataset: str) -> str:
     """Return the index of the history; `*` stands for all datasets."""
     return f"{dataset}{_REGISTRY}"
+
+
+def marks(dataset: str) -> str:
+    """Return the index of the marks under a name."""
+    return f"{dataset}~marks"
 
 
 def dataset(registry: str) -> str:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
+from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, ask
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import Unavailable
+from luigi_sinks.version import Version
+
+if TYPE_CHECKING:  # only one of the two products' clients has to be installed
+    from elasticsearch import Elasticsearch
 
 _PAGE = 2_000
+_IDS, _INDICES = 5_000, 20
+"""Ids, and indices, that are asked for at once."""
 _KEEP_ALIVE = "1h"
 """How long the cluster keeps the point in time from one page to the next, since a consumer may be slow."""
 
@@ -26,6 +35,25 @@ def documents(settings: ElasticsearchSettings, index: str) -> Iterator[Any]:
     finally:
         with suppress(Missing):
             ask(settings, lambda es: es.close_point_in_time(id=point))
+
+
+def shared_id(
+    settings: ElasticsearchSettings, version: Version, others: Sequence[Version], field: str
+) -> tuple[tuple[Any], Version] | None:
+    """Return the id of one of a version's documents that another version has too, and that version."""
+    documents_of = documents(settings, names.index(version))
+    while ids := [document[field] for document in islice(documents_of, _IDS)]:
+        query = {"ids": {"values": [str(each) for each in ids]}}
+        for first in range(0, len(others), _INDICES):
+            among = ",".join(map(names.index, others[first : first + _INDICES]))
+            answer = ask(settings, partial(_first, index=among, query=query), within=CHANGE)
+            for hit in answer["hits"]["hits"]:
+                return (hit["_source"][field],), names.version(hit["_index"])
+    return None
+
+
+def _first(es: Elasticsearch, *, index: str, query: Any) -> Any:
+    return es.search(index=index, query=query, size=1, allow_partial_search_results=False)
 
 
 def _page(settings: ElasticsearchSettings, index: str, point: str, after: Any) -> list[Any]:

@@ -10,9 +10,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from luigi_sinks import record as rules
-from luigi_sinks.checks import StagedCounts
+from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.contract import Contract
-from luigi_sinks.elasticsearch import creation, names
+from luigi_sinks.elasticsearch import creation, names, reader
 from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog, seen
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, ask
 from luigi_sinks.elasticsearch.errors import Late
@@ -21,7 +21,7 @@ from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.writer import Closed, PartWriter
 from luigi_sinks.errors import BadSetting, Conflict, Unavailable
 from luigi_sinks.record import Pointer, Record
-from luigi_sinks.sink import Part
+from luigi_sinks.sink import Part, keyless
 from luigi_sinks.version import Version
 
 if TYPE_CHECKING:  # only one of the two products' clients has to be installed
@@ -94,6 +94,15 @@ class ElasticsearchSink(ElasticsearchCatalog):
         self.registry.add(record)
         stage.create_index()
         return stage
+
+    def shared_key(self, version: Version) -> SharedKey | None:
+        """Return an id of the sealed version that the head of another partition has too."""
+        if not self.schema.id_field:
+            raise keyless(self.dataset)
+        pointers = (pointer.version for pointer in self.aliases.pointers().values())
+        others = [other for other in pointers if other and other.partition != version.partition]
+        found = reader.shared_id(self.settings, version, others, self.schema.id_field) if others else None
+        return SharedKey((self.schema.id_field,), *found) if found else None
 
     def attach(self, version: Version) -> ElasticsearchStage:
         """Open the stage of a registered version."""

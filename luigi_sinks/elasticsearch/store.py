@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog, datasets
+from luigi_sinks.elasticsearch.marks import ElasticsearchMarks, of_contrib
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.stores import Store
 
@@ -22,4 +23,6 @@ STORE = Store(
     target="luigi_sinks.elasticsearch.target:ElasticsearchTarget",
     grants="luigi_sinks.elasticsearch.grants",
     grants_by_product={"opensearch": "luigi_sinks.elasticsearch.iam"},
+    open_marks=ElasticsearchMarks,
+    old_marks=of_contrib,
 )

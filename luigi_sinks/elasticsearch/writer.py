@@ -164,16 +164,16 @@ class PartWriter:
         )
 
     def _duplicate(self, index: int, earlier: int | None = None) -> BadRow:
-        row, first = self.part.rows[index], self.part.first_row
+        row, number_of = self.part.rows[index], self.part.row_number
         return self.contract.duplicate(
-            first + index,
+            number_of(index),
             (self.id_field,),
             (row[self.id_field],),
-            earlier=None if earlier is None else first + earlier,
+            earlier=None if earlier is None else number_of(earlier),
         )
 
     def _bad_row(self, index: int, field: str, reason: str) -> BadRow:
-        return self.contract.bad_row(self.part.first_row + index, field, reason)
+        return self.contract.bad_row(self.part.row_number(index), field, reason)
 
 
 def _runs(lines: Sequence[bytes]) -> Iterator[tuple[int, int]]:

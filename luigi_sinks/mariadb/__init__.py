@@ -11,6 +11,7 @@ from luigi_sinks.mariadb import driver as _driver  # noqa: F401 - says what is m
 
 if TYPE_CHECKING:
     from luigi_sinks.mariadb.catalog import MariaDBCatalog
+    from luigi_sinks.mariadb.marker import Marker
     from luigi_sinks.mariadb.schema import Schema, parse_schema
     from luigi_sinks.mariadb.settings import MariaDBSettings
     from luigi_sinks.mariadb.sink import MariaDBSink, MariaDBStage
@@ -24,6 +25,7 @@ __all__ = [
     "MariaDBSink",
     "MariaDBStage",
     "MariaDBTarget",
+    "Marker",
     "Schema",
     "parse_schema",
 ]
@@ -37,6 +39,7 @@ __getattr__ = lazy.attributes(
         "MariaDBSink": "sink",
         "MariaDBStage": "sink",
         "MariaDBTarget": "target",
+        "Marker": "marker",
         "Schema": "schema",
         "parse_schema": "schema",
     },

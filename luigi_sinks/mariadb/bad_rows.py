@@ -40,7 +40,7 @@ def refusal(
     index, complaints = _first_refused(send, part.rows)
     if not complaints:
         return Unavailable(f"{contract.dataset}: the server refused part {part.number} and then took each of its rows")
-    given, number = contract.shapes[""].as_given(part.rows[index]), part.first_row + index
+    given, number = contract.shapes[""].as_given(part.rows[index]), part.row_number(index)
     error, text = complaints[0]
     if error == DUPLICATE_KEY:
         key = next((key for name, key in schema.unique.items() if text.endswith(f"for key '{name}'")), ())
@@ -90,9 +90,9 @@ def _duplicate(
     kept, collation = (stored(key, values) if key else None) or (values, "")
     differs = any(isinstance(value, str) and value != found for value, found in zip(values, kept, strict=True))
     first = kept if differs else values
-    earlier = part.first_row + keys.index(first) if first in keys else None
+    earlier = part.row_number(keys.index(first)) if first in keys else None
     why = f", {', '.join(map(shown, kept))}: {_EQUAL.format(collation, collation.partition('_')[0])}" if differs else ""
-    return contract.duplicate(part.first_row + index, key, values, earlier=earlier, why=why)
+    return contract.duplicate(part.row_number(index), key, values, earlier=earlier, why=why)
 
 
 def _values(contract: Contract, row: Any, key: Sequence[str]) -> tuple[Any, ...]:

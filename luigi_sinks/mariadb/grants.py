@@ -8,7 +8,7 @@ is there. Roles are shared by all datasets of an owner, procedures are each data
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from luigi_sinks.errors import BadSetting
 from luigi_sinks.hcl import Code, block, label
 from luigi_sinks.mariadb import creation, format_1, guard
 from luigi_sinks.mariadb.connection import rows, run
-from luigi_sinks.mariadb.names import Names, quoted
+from luigi_sinks.mariadb.marks import MariaDBMarks
+from luigi_sinks.mariadb.names import HIDDEN, Names, quoted
 from luigi_sinks.mariadb.schema import SEQ
 from luigi_sinks.mariadb.settings import MariaDBSettings
 from luigi_sinks.mariadb.sink import MariaDBSink
@@ -102,7 +103,11 @@ class Role:
         return frozenset(f"{privilege} ON {grant.place}" for grant in self.grants for privilege in grant.privileges)
 
 
-def roles(sinks: Iterable[MariaDBSink], name: str) -> list[Role]:
+Granted = MariaDBSink | MariaDBMarks
+"""What rights are needed for: a dataset, or the marks under a name."""
+
+
+def roles(sinks: Iterable[Granted], name: str) -> list[Role]:
     """Return the roles for the datasets, the owner's first: without its tables no other grant can be made.
 
     Raises BadSetting if a role has the name of a user who is to take it: MariaDB takes the user for the role.
@@ -120,9 +125,9 @@ def roles(sinks: Iterable[MariaDBSink], name: str) -> list[Role]:
         Role(
             role_kind.role(name),
             role_kind,
-            _merged(grant for sink in sinks for grant in _GRANTS[role_kind](sink.names)),
+            _merged(grant for sink in sinks for grant in _grants_of(sink)[role_kind](sink.names)),
             users if role_kind is RoleKind.LOADER else (),
-            _merged(grant for sink in sinks for grant in _upgrade(sink.names)) if role_kind is RoleKind.OWNER else (),
+            _merged(_upgrades(sinks)) if role_kind is RoleKind.OWNER else (),
         )
         for role_kind in _GRANTS
     ]
@@ -131,7 +136,7 @@ def roles(sinks: Iterable[MariaDBSink], name: str) -> list[Role]:
 def text(roles: Iterable[Role]) -> str:
     """Return the roles as SQL."""
     roles = list(roles)
-    hidden = sorted({grant.database for role in roles for grant in role.grants if grant.table == _ALL})
+    hidden = sorted({grant.database for role in roles for grant in role.grants if grant.database.endswith(HIDDEN)})
     lines = [f"CREATE DATABASE IF NOT EXISTS {quoted(database)};" for database in hidden]
     for role in roles:
         lines += ["", *_role(role)]
@@ -164,8 +169,11 @@ def rights(settings: MariaDBSettings, role: str) -> frozenset[str]:
     return frozenset(right for (line,) in shown for right in _shown(line))
 
 
-def create(sink: MariaDBSink, partition: str, role: str) -> None:
-    """Make or upgrade the tables and the view of a dataset, as the role if there is one."""
+def create(sink: Granted, partition: str, role: str) -> None:
+    """Make or upgrade the tables and the view of a dataset, or the table of marks, as the role if there is one."""
+    if isinstance(sink, MariaDBMarks):
+        sink.create(role)
+        return
     run(sink.settings, _create, sink, partition, role)
 
 
@@ -242,6 +250,37 @@ def _procedures(names: Names, procedures: Iterable[guard.Procedure], *privileges
 
 
 _GRANTS = {RoleKind.OWNER: _of_owner, RoleKind.LOADER: _of_loader, RoleKind.PRUNER: _of_pruner}
+
+
+def _owner_of_marks(names: Names) -> Iterator[Grant]:
+    yield Grant(names.hidden, names.mark_table, ("CREATE", "SELECT"))
+
+
+def _loader_of_marks(names: Names) -> Iterator[Grant]:
+    yield Grant(names.hidden, names.mark_table, ("INSERT", "SELECT"))
+
+
+def _pruner_of_marks(names: Names) -> Iterator[Grant]:
+    """Grant nothing: marks are not pruned."""
+    del names
+    yield from ()
+
+
+_GRANTS_OF_MARKS = {
+    RoleKind.OWNER: _owner_of_marks,
+    RoleKind.LOADER: _loader_of_marks,
+    RoleKind.PRUNER: _pruner_of_marks,
+}
+
+
+def _grants_of(sink: Granted) -> Mapping[RoleKind, Callable[[Names], Iterator[Grant]]]:
+    return _GRANTS_OF_MARKS if isinstance(sink, MariaDBMarks) else _GRANTS
+
+
+def _upgrades(sinks: Iterable[Granted]) -> Iterator[Grant]:
+    for sink in sinks:
+        if not isinstance(sink, MariaDBMarks):
+            yield from _upgrade(sink.names)
 
 
 def _merged(grants: Iterable[Grant]) -> list[Grant]:

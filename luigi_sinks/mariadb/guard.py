@@ -89,20 +89,20 @@ _OPEN = """{lock}
 _STEPS = [
     *("staged>staged", "staged>sealed", "staged>abandoned"),
     *("sealed>sealed", "sealed>validated", "sealed>abandoned"),
-    *("validated>validated", "validated>abandoned", "abandoned>abandoned"),
+    *("validated>validated", "validated>abandoned", "validated>superseded", "abandoned>abandoned"),
 ]
 _STEP = """{lock}
   SET v_rows = JSON_VALUE(p_record, '$.rows');
   IF {is_record} AND JSON_LENGTH(v_record, '$.publications') > 0 IS NOT TRUE
       AND CONCAT(v_was, '>', JSON_VALUE(p_record, '$.state')) IN ({steps})
-      AND (v_rows IS NOT NULL OR JSON_VALUE(p_record, '$.state') <> 'validated') THEN
+      AND (v_rows IS NOT NULL OR JSON_VALUE(p_record, '$.state') NOT IN ('validated', 'superseded')) THEN
     IF v_rows <> JSON_VALUE(v_record, '$.rows') IS NOT FALSE AND v_rows IS NOT NULL THEN
       SELECT COUNT(*) INTO v_count FROM {base} WHERE {seq} = p_seq;
       IF v_count <> v_rows THEN {miscounted}
       END IF;
     END IF;
     UPDATE {log} SET record = p_record WHERE seq = p_seq;
-  ELSEIF v_was IN ('published', 'retired') AND JSON_VALUE(p_record, '$.state') = v_was THEN
+  ELSEIF v_was IN ('published', 'retired', 'superseded') AND JSON_VALUE(p_record, '$.state') = v_was THEN
     UPDATE {log} SET record = JSON_SET(v_record, '$.pinned', JSON_EXTRACT(p_record, '$.pinned')) WHERE seq = p_seq;
   ELSE {refuse}
   END IF;"""
@@ -110,7 +110,7 @@ _STEP = """{lock}
 _IS_WITHDRAWN = "(COALESCE(JSON_TYPE(JSON_EXTRACT(v_record, '$.withdrawn')), 'NULL') <> 'NULL')"
 
 _VOID = """{lock}
-  IF JSON_LENGTH(v_record, '$.publications') > 0 THEN
+  IF JSON_LENGTH(v_record, '$.publications') > 0 OR JSON_VALUE(v_record, '$.superseded_at') IS NOT NULL THEN
     IF NOT {is_withdrawn} THEN
       UPDATE {log} SET record = JSON_SET(v_record, '$.withdrawn', JSON_OBJECT('at', p_at, 'by', p_by, 'why', p_why))
         WHERE seq = p_seq;
@@ -148,6 +148,7 @@ _MOVE = """
 _DROPS = [
     *("retired>dropping", "abandoned>dropping", "dropping>dropping"),
     *("dropping>dropped", "dropping>retired", "dropping>abandoned", "abandoned>failed"),
+    *("superseded>dropping", "dropping>superseded"),
 ]
 _DROP = """{lock_head}{lock}
   IF CONCAT(v_was, '>', p_state) IN ({drops}) AND NOT v_head <=> p_seq THEN

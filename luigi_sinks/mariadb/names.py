@@ -9,6 +9,9 @@ from luigi_sinks import unseen
 from luigi_sinks.errors import BadSetting
 
 LONGEST = 64
+HIDDEN = "__v"
+"""Ends the name of the database that holds what readers do not use."""
+
 _ALLOWED = re.compile("[\x01-\ud7ff\ue000-\uffff]+")
 
 
@@ -23,7 +26,7 @@ class Names:
     dataset: str
 
     def __post_init__(self) -> None:
-        check_name(self.database, "database", suffix="__v")
+        check_name(self.database, "database", suffix=HIDDEN)
         check_name(self.dataset, "table", suffix="__head")
         for name in (self.database, self.dataset):
             if "'" in name or '"' in name:
@@ -96,6 +99,16 @@ class Names:
         """The view through which rows are added."""
         return qualified(self.hidden, self.add_view)
 
+    @property
+    def mark_table(self) -> str:
+        """The marks under this name, unquoted."""
+        return f"{self.dataset}__mark"
+
+    @property
+    def marks(self) -> str:
+        """The marks under this name."""
+        return qualified(self.hidden, self.mark_table)
+
     def procedure(self, suffix: str) -> str:
         """Name a stored procedure of the dataset."""
         return qualified(self.hidden, f"{self.dataset}{suffix}")
@@ -108,7 +121,7 @@ class Names:
 
 def hidden(database: str) -> str:
     """Return the database that holds what readers do not use."""
-    return f"{database}__v"
+    return f"{database}{HIDDEN}"
 
 
 def check_name(name: str, what: str, suffix: str = "") -> None:
@@ -120,6 +133,24 @@ def check_name(name: str, what: str, suffix: str = "") -> None:
         raise BadSetting(f"{what} {name!r} has {len(name)} characters; MariaDB takes at most {longest}{room}")
     if not _ALLOWED.fullmatch(name) or name.endswith(" "):
         raise BadSetting(f"{what} {name!r}: MariaDB does not allow this name; use letters, digits and _")
+
+
+def refuse_schema(table: str, schema: str | None = None) -> None:
+    """Raise BadSetting for a table's name with its schema, which to MariaDB is a database of a connection of its own.
+
+    Example:
+        >>> refuse_schema("orders")
+
+    """
+    before, dot, name = str(table).replace("`", "").rpartition(".")
+    if not schema and not dot:
+        return
+    database = schema or before
+    raise BadSetting(
+        f"table {table!r}: a schema is a database, and a connection leads to one. Set table = {name!r} and connection "
+        f"= {database!r}, without the schema, and add to luigi.cfg a section like that of the connection, with "
+        f"another database: [luigi_sinks.mariadb.{database}] database = {database}"
+    )
 
 
 def quoted(name: str) -> str:

@@ -9,17 +9,18 @@ from functools import partial
 from typing import Any
 
 from luigi_sinks import record as rules
-from luigi_sinks.checks import StagedCounts
+from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import Conflict
 from luigi_sinks.mariadb import creation
 from luigi_sinks.mariadb.bad_rows import refusal, stored_key
 from luigi_sinks.mariadb.catalog import MariaDBCatalog
 from luigi_sinks.mariadb.connection import rows, run
-from luigi_sinks.mariadb.schema import Schema
+from luigi_sinks.mariadb.names import quoted
+from luigi_sinks.mariadb.schema import SEQ, Schema
 from luigi_sinks.mariadb.writer import send
 from luigi_sinks.record import Record
-from luigi_sinks.sink import Part
+from luigi_sinks.sink import Part, keyless
 from luigi_sinks.version import Version
 
 
@@ -65,6 +66,22 @@ class MariaDBSink(MariaDBCatalog):
         """
         run(self.settings, creation.prepare, self.names, self.schema, record.version.partition, record)
         return self.attach(record.version)
+
+    def shared_key(self, version: Version) -> SharedKey | None:
+        """Return a key of the sealed version that the head of another partition has too."""
+        key = self.contract.shapes[""].key
+        if not key:
+            raise keyless(self.dataset)
+        asked = ", ".join(f"b.{quoted(name)}" for name in key)
+        equal = " AND ".join(f"o.{quoted(name)} = b.{quoted(name)}" for name in key)
+        query = (
+            f"SELECT h.`partition`, h.version, {asked} FROM {self.names.base} b"
+            f" JOIN {self.names.head} h ON h.seq IS NOT NULL AND h.`partition` <> ?"
+            f" JOIN {self.names.base} o ON o.{SEQ} = h.seq AND {equal} WHERE b.{SEQ} = ? LIMIT 1"
+        )
+        for partition, id_, *values in run(self.settings, rows, query, (version.partition, self.record(version).seq)):
+            return SharedKey(key, tuple(values), Version(self.dataset, partition, id_))
+        return None
 
     def attach(self, version: Version) -> MariaDBStage:
         """Open the stage of a registered version."""

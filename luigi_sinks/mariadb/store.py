@@ -1,6 +1,7 @@
 """The descriptor by which the core and the command line find MariaDB."""
 
 from luigi_sinks.mariadb.catalog import MariaDBCatalog, datasets, preflight
+from luigi_sinks.mariadb.marks import MariaDBMarks, of_contrib
 from luigi_sinks.mariadb.settings import MariaDBSettings
 from luigi_sinks.stores import Store
 
@@ -13,4 +14,6 @@ STORE = Store(
     preflight=preflight,
     target="luigi_sinks.mariadb.target:MariaDBTarget",
     grants="luigi_sinks.mariadb.grants",
+    open_marks=MariaDBMarks,
+    old_marks=of_contrib,
 )

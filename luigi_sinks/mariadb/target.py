@@ -7,6 +7,7 @@ from typing import Unpack
 
 from luigi_sinks import config
 from luigi_sinks.contract import Contract
+from luigi_sinks.mariadb.names import refuse_schema
 from luigi_sinks.mariadb.schema import Columns, parse_schema
 from luigi_sinks.mariadb.settings import MariaDBSettings
 from luigi_sinks.mariadb.sink import MariaDBSink
@@ -31,6 +32,7 @@ class MariaDBTarget(VersionedTarget):
     store = "mariadb"
 
     def __init__(self, table: str, *, columns: Columns, **options: Unpack[TargetOptions]) -> None:
+        refuse_schema(table, getattr(columns, "schema", None))
         super().__init__(table, options)
         self._schema = parse_schema(table, columns)
 

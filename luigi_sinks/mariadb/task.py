@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luigi_sinks.mariadb.names import refuse_schema
 from luigi_sinks.mariadb.target import MariaDBTarget
 from luigi_sinks.task import CopyTask, setting
 from luigi_sinks.task_events import watch
@@ -33,6 +34,10 @@ class CopyToTable(CopyTask):
 
     columns = setting()
     """SQLAlchemy columns, or a Table. Keys are unique within each version. Required."""
+
+    def _refuse_what_is_ignored(self) -> None:
+        super()._refuse_what_is_ignored()
+        refuse_schema(self.table, getattr(self.columns, "schema", None))
 
     def output(self) -> MariaDBTarget:
         """Return the version this task makes."""

@@ -11,6 +11,7 @@ if find_spec("neo4j") is None:
 
 if TYPE_CHECKING:
     from luigi_sinks.neo4j.catalog import Neo4jCatalog
+    from luigi_sinks.neo4j.marker import Marker
     from luigi_sinks.neo4j.query import read_query
     from luigi_sinks.neo4j.schema import Graph, Node, Relationship
     from luigi_sinks.neo4j.settings import Neo4jSettings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CopyToGraph",
     "Graph",
+    "Marker",
     "Neo4jCatalog",
     "Neo4jSettings",
     "Neo4jSink",
@@ -35,6 +37,7 @@ __getattr__ = lazy.attributes(
     {
         "CopyToGraph": "task",
         "Graph": "schema",
+        "Marker": "marker",
         "Neo4jCatalog": "catalog",
         "Neo4jSettings": "settings",
         "Neo4jSink": "sink",

@@ -65,6 +65,12 @@ def prepare(settings: Neo4jSettings, dataset: str) -> None:
             upgrade(connection.alone(settings), dataset)
 
 
+def prepare_marks(settings: Neo4jSettings, dataset: str, index: Index) -> None:
+    """Create the constraint of marks if it is missing."""
+    with _needs_owner(settings, dataset):
+        _create_missing(settings, [index], connection.query(settings, _FOUND))
+
+
 def prepare_graph(settings: Neo4jSettings, dataset: str, graph: Graph) -> None:
     """Create the indexes of a graph that are missing, and drop those of other keys that no version needs."""
     keys = {f"{kind.label}{SUFFIX}": kind.key.name for kind in graph.node_kinds.values()}

@@ -52,6 +52,17 @@ def first_existing(kind: NodeKind) -> str:
     )
 
 
+def shared_key(kind: NodeKind) -> str:
+    """Return the query for a key of `$version` that the head of another partition of `$dataset` has too."""
+    label, key = versioned(kind.label), quoted(kind.key.name)
+    return (
+        "MATCH (h:_SinkHead {dataset: $dataset}) WHERE h.partition <> $partition AND h.version IS NOT NULL "
+        f"WITH h.partition AS partition, h.version AS other {_all('n', kind.label)} "
+        f"MATCH (o:{label} {{{VERSION}: other, {key}: n.{key}}}) USING INDEX SEEK o:{label}({VERSION}, {key}) "
+        f"RETURN partition, other, n.{key} AS value LIMIT 1"
+    )
+
+
 def missing_ends(kind: RelationshipKind) -> str:
     """Return the query for the first few of `$ends`, pairs of keys, of which one is missing in `$version`."""
     return (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from luigi_sinks.errors import NoRoles
+from luigi_sinks.neo4j.marks import LABEL, Neo4jMarks
 from luigi_sinks.neo4j.names import quoted, versioned
 from luigi_sinks.neo4j.schema import Graph
 from luigi_sinks.neo4j.settings import Neo4jSettings
@@ -34,14 +35,22 @@ class Role:
     rights: Sequence[str]
 
 
-def roles(sinks: Iterable[Neo4jSink], name: str) -> list[Role]:
+Granted = Neo4jSink | Neo4jMarks
+"""What rights are needed for: a dataset, or the marks under a name."""
+
+
+def roles(sinks: Iterable[Granted], name: str) -> list[Role]:
     """Return the roles for the datasets."""
     rights: dict[RoleKind, list[str]] = {role_kind: [] for role_kind in _RIGHTS}
+    sinks = list(sinks)
     for database, graphs in sorted(_by_database(sinks).items()):
         labels = sorted({versioned(label) for graph in graphs for label in graph.node_kinds})
         types = sorted({versioned(kind.type) for graph in graphs for kind in graph.relationship_kinds.values()})
         for role_kind, rights_of in _RIGHTS.items():
             rights[role_kind] += [f"GRANT ACCESS ON DATABASE {database}", *rights_of(database, labels, types)]
+    for database in sorted({quoted(sink.settings.database) for sink in sinks if isinstance(sink, Neo4jMarks)}):
+        for role_kind, found in _of_marks(database).items():
+            rights[role_kind] += [right for right in found if right not in rights[role_kind]]
     return [Role(role_kind.role(name), role_kind, found) for role_kind, found in rights.items()]
 
 
@@ -77,15 +86,33 @@ def iam_user(settings: Neo4jSettings) -> str:
     return ""
 
 
-def create(sink: Neo4jSink, partition: str, role: str) -> None:
-    """Make the constraints and indexes of a dataset, and upgrade its registry; a user has all its roles at once."""
+def create(sink: Granted, partition: str, role: str) -> None:
+    """Make the constraints and indexes of a dataset or of marks, and upgrade its registry.
+
+    A user has all its roles at once.
+    """
     del partition, role
     sink.create()
 
 
-def _by_database(sinks: Iterable[Neo4jSink]) -> dict[str, list[Graph]]:
+def _of_marks(database: str) -> dict[RoleKind, list[str]]:
+    """Let an owner make the constraint of marks, and a loader set marks and look at them."""
+    graph, marks = f"ON GRAPH {database}", f"NODES {quoted(LABEL)}"
+    access, shows = f"GRANT ACCESS ON DATABASE {database}", f"GRANT SHOW INDEX ON DATABASE {database}"
+    names = f"GRANT NAME MANAGEMENT ON DATABASE {database}"
+    manages = [f"GRANT {what} ON DATABASE {database}" for what in ("CONSTRAINT MANAGEMENT", "INDEX MANAGEMENT")]
+    writes = [f"GRANT {what} {graph} {marks}" for what in ("MATCH {*}", "CREATE", "SET PROPERTY {*}")]
+    return {
+        RoleKind.OWNER: [access, shows, *manages, names],
+        RoleKind.LOADER: [access, shows, names, *writes, f"DENY DELETE {graph} {marks}"],
+    }
+
+
+def _by_database(sinks: Iterable[Granted]) -> dict[str, list[Graph]]:
     found: dict[str, list[Graph]] = {}
     for sink in sinks:
+        if isinstance(sink, Neo4jMarks):
+            continue
         found.setdefault(quoted(sink.settings.database), []).append(sink.graph)
     return found
 

@@ -13,8 +13,8 @@ from functools import cached_property, partial
 from typing import Any
 
 from luigi_sinks import record as rules
-from luigi_sinks.checks import StagedCounts
-from luigi_sinks.neo4j import connection, creation, reader, registry, writer
+from luigi_sinks.checks import SharedKey, StagedCounts
+from luigi_sinks.neo4j import connection, creation, cypher, reader, registry, writer
 from luigi_sinks.neo4j.catalog import Neo4jCatalog
 from luigi_sinks.neo4j.names import check_dataset
 from luigi_sinks.neo4j.schema import Graph, GraphContract, MissingEnds
@@ -86,6 +86,15 @@ class Neo4jSink(Neo4jCatalog):
         registry.register(self._run, record, self.graph.node_kinds)
         creation.prepare_graph(self.settings, self.dataset, self.graph)
         return self.attach(record.version)
+
+    def shared_key(self, version: Version) -> SharedKey | None:
+        """Return a key of the sealed version that the head of another partition has too."""
+        for label, kind in self.graph.node_kinds.items():
+            asked = {"dataset": self.dataset, "partition": version.partition, "version": version.id}
+            for row in connection.slowly(self.settings)(cypher.shared_key(kind), **asked):
+                other = Version(self.dataset, row["partition"], row["other"])
+                return SharedKey((f"{label}.{kind.key.name}",), (row["value"],), other)
+        return None
 
     def attach(self, version: Version) -> Neo4jStage:
         """Open the stage of a registered version."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from luigi_sinks.neo4j.catalog import Neo4jCatalog, datasets
 from luigi_sinks.neo4j.connection import preflight
+from luigi_sinks.neo4j.marks import Neo4jMarks
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.stores import Store
 
@@ -16,4 +17,5 @@ STORE = Store(
     preflight=preflight,
     target="luigi_sinks.neo4j.target:Neo4jTarget",
     grants="luigi_sinks.neo4j.grants",
+    open_marks=Neo4jMarks,
 )

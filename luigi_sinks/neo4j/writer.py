@@ -87,7 +87,7 @@ class Batch:
 
     def row_number(self, index: int) -> int:
         """Return the number of one of its rows within the load."""
-        return self.part.first_row + self.first + index
+        return self.part.row_number(self.first + index)
 
 
 @dataclass(frozen=True)
@@ -206,12 +206,12 @@ class PartWriter:
         repeat, earlier = found
         if repeat is None:
             return None
-        first = batch.part.first_row
+        number_of = batch.part.row_number
         return self.contract.duplicate(
-            first + repeat,
+            number_of(repeat),
             shape.key,
             shape.key_of(rows[repeat]),
-            earlier=earlier if earlier is None else first + earlier,
+            earlier=earlier if earlier is None else number_of(earlier),
         )
 
     def _first_existing(self, batch: Batch) -> int | None:

@@ -6,6 +6,7 @@ there is one. `[luigi_sinks] local = FOLDER` puts every dataset there.
 """
 
 from luigi_sinks.sqlite.catalog import SQLiteCatalog, datasets
+from luigi_sinks.sqlite.marks import SQLiteMarks
 from luigi_sinks.sqlite.sink import SQLiteSink, SQLiteStage
 
-__all__ = ["SQLiteCatalog", "SQLiteSink", "SQLiteStage", "datasets"]
+__all__ = ["SQLiteCatalog", "SQLiteMarks", "SQLiteSink", "SQLiteStage", "datasets"]

@@ -70,7 +70,7 @@ class SQLiteCatalog:
     @property
     def login(self) -> Login:
         """The user of the operating system."""
-        return Login(_user())
+        return Login(user())
 
     @property
     def publisher(self) -> Login:
@@ -283,7 +283,8 @@ def _given(record: Record, fields: Any, body: bytes) -> Iterator[Any]:
             yield tuple(row) if isinstance(row, list) else row
 
 
-def _user() -> str:
+def user() -> str:
+    """Return the user of the operating system."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container without an entry for it

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import count
+from itertools import islice
 from typing import Any, ClassVar
 
 from luigi_sinks import record as rules
 from luigi_sinks import stored
-from luigi_sinks.checks import StagedCounts
+from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.claim import LEASE
 from luigi_sinks.contract import Contract, Shape
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record
-from luigi_sinks.sink import Part
+from luigi_sinks.sink import Part, keyless, numbers
 from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
 from luigi_sinks.sqlite.types import KEYS, decode, described, encode, keys_type
 from luigi_sinks.version import Version
@@ -73,6 +74,29 @@ class SQLiteSink(SQLiteCatalog):
             )
         return self.attach(version)
 
+    def shared_key(self, version: Version) -> SharedKey | None:
+        """Return a key of the sealed version that the head of another partition has too."""
+        shapes = {kind: shape for kind, shape in self.contract.shapes.items() if shape.key}
+        if not shapes:
+            raise keyless(self.dataset)
+        with self.transaction() as db:
+            others = [head.version for head in self._heads(db).values() if head.version]
+            own = set(self._keys(db, shapes, version))
+            for other in others:
+                for kind, key in self._keys(db, shapes, other) if other.partition != version.partition else ():
+                    if (kind, key) in own:
+                        return SharedKey(shapes[kind].key, key, other)
+        return None
+
+    def _keys(
+        self, db: sqlite3.Connection, shapes: Mapping[str, Shape], version: Version
+    ) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Yield the keys of a version's rows, with the kinds of these."""
+        for kind, body in db.execute("SELECT kind, body FROM part WHERE id = ?", (version.id,)).fetchall():
+            if kind in shapes:
+                for row in decode(body, keys_type(shapes[kind])):
+                    yield kind, shapes[kind].key_of(row)
+
     def _schema_of(self, record: Record) -> Mapping[str, Any]:
         """Return what a version was loaded with; a record of format 1 kept none, so what this sink declares."""
         return record.schema or self.declared
@@ -114,55 +138,57 @@ class SQLiteStage:
     def _insert(self, db: sqlite3.Connection, part: Part) -> None:
         body = encode(part.rows)
         values = (self.version.id, part.number, part.kind, part.first_row, len(part.rows), 0, body)
-        db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, json.dumps(part.gaps)))
 
     def _check(self, db: sqlite3.Connection) -> None:
         parts = db.execute(
-            "SELECT number, kind, first_row FROM part WHERE id = ? ORDER BY number", (self.version.id,)
+            "SELECT number, kind, first_row, gaps FROM part WHERE id = ? ORDER BY number", (self.version.id,)
         ).fetchall()
         keys: dict[str, dict[Any, int]] = {kind: {} for kind in self.sink.contract.shapes}
         others: dict[tuple[str, ...], dict[Any, int]] = defaultdict(dict)
-        for number, kind, first_row in parts:
+        for number, kind, first_row, gaps in parts:
             place = (self.version.id, number)
             ((body,),) = db.execute("SELECT body FROM part WHERE id = ? AND number = ?", place)
             shape = self.sink.contract.shapes[kind]
             rows = decode(body, keys_type(shape))
-            self._check_keys(keys[kind], shape, first_row, rows)
+            row_numbers = list(islice(numbers(first_row, json.loads(gaps or "[]")), len(rows)))
+            self._check_keys(keys[kind], shape, row_numbers, rows)
             for unique in shape.unique:
-                self._check_unique(others[unique], unique, first_row, map(shape.as_given, rows))
-            kept = self._standing(keys, kind, first_row, rows)
+                self._check_unique(others[unique], unique, row_numbers, map(shape.as_given, rows))
+            kept = self._standing(keys, kind, row_numbers, rows)
             if len(kept) < len(rows):
                 db.execute(
                     "UPDATE part SET body = ?, set_aside = ? WHERE id = ? AND number = ?",
                     (encode(kept), len(rows) - len(kept), self.version.id, number),
                 )
 
-    def _check_keys(self, seen: dict[Any, int], shape: Shape, first_row: int, rows: Sequence[Any]) -> None:
+    def _check_keys(self, seen: dict[Any, int], shape: Shape, row_numbers: Sequence[int], rows: Sequence[Any]) -> None:
         if not shape.key:
             return
         keys = list(map(shape.key_of, rows))
-        numbers = dict(zip(keys, count(first_row), strict=False))
-        if len(numbers) == len(keys) and seen.keys().isdisjoint(numbers):
-            seen.update(numbers)
+        by_key = dict(zip(keys, row_numbers, strict=True))
+        if len(by_key) == len(keys) and seen.keys().isdisjoint(by_key):
+            seen.update(by_key)
             return
-        number = next(number for number, key in enumerate(keys, first_row) if seen.setdefault(key, number) < number)
-        key = keys[number - first_row]
+        number, key = next(
+            pair for pair in zip(row_numbers, keys, strict=True) if seen.setdefault(pair[1], pair[0]) < pair[0]
+        )
         raise self.sink.contract.duplicate(number, shape.key, key, earlier=seen[key])
 
     def _check_unique(
-        self, seen: dict[Any, int], fields: Sequence[str], first_row: int, rows: Iterable[Mapping[str, Any]]
+        self, seen: dict[Any, int], fields: Sequence[str], row_numbers: Sequence[int], rows: Iterable[Any]
     ) -> None:
-        for number, row in enumerate(rows, first_row):
+        for number, row in zip(row_numbers, rows, strict=True):
             key = tuple(row[field] for field in fields)
             if None not in key and (earlier := seen.setdefault(key, number)) < number:
                 raise self.sink.contract.duplicate(number, fields, key, earlier=earlier)
 
     def _standing(
-        self, keys: dict[str, dict[Any, int]], kind: str, first_row: int, rows: Sequence[Any]
+        self, keys: dict[str, dict[Any, int]], kind: str, row_numbers: Sequence[int], rows: Sequence[Any]
     ) -> Sequence[Any]:
         """Return the rows whose references lead somewhere; refuse the others unless they may be set aside."""
         contract = self.sink.contract
         dangling = contract.dangling(kind, rows, keys)
         for index, field in dangling.items() if not contract.sets_aside else ():
-            raise contract.bad_row(first_row + index, field, "refers to a row that is not there")
+            raise contract.bad_row(row_numbers[index], field, "refers to a row that is not there")
         return [row for index, row in enumerate(rows) if index not in dangling] if dangling else rows

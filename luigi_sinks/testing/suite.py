@@ -26,7 +26,7 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from luigi_sinks import dropping, versions
+from luigi_sinks import checks, dropping, versions
 from luigi_sinks import record as rules
 from luigi_sinks.checks import CheckResult, StagedCounts
 from luigi_sinks.claim import Claim, held
@@ -44,6 +44,9 @@ from luigi_sinks.testing.withdrawal_suite import TakingBack
 from luigi_sinks.version import State, Version, new_version
 
 _CHANGES = [(state, rule) for state, by_rule in CHANGES.items() for rule in by_rule]
+
+
+NO_ROWS = set(STATES) - {"validated", "published", "retired", "superseded"}
 
 
 class SinkSuite(TakingBack, Tidying):
@@ -366,7 +369,7 @@ class SinkSuite(TakingBack, Tidying):
         assert str(refused.value) == transitions.message(version, state, "publish")
         assert sink.head(WHOLE) == head
 
-    @pytest.mark.parametrize("state", [state for state in STATES if state not in {"validated", "published", "retired"}])
+    @pytest.mark.parametrize("state", [state for state in STATES if state in NO_ROWS])
     def test_what_has_no_rows_to_read_is_refused_at_the_door(self, sink: Sink, state: str) -> None:
         version = STATES[state](sink)
         shown = sink.record(version).state
@@ -451,6 +454,33 @@ class SinkSuite(TakingBack, Tidying):
         assert list(event.steps) == ["write", "seal", "check", "publish"]
         assert [check.name for check in event.checks] == ["complete", "not_empty"]
         assert event.correlation != ""
+
+    def test_a_key_that_another_partition_has_too_is_found_by_the_check_that_asks_for_it(self, sink: Sink) -> None:
+        unique = (checks.unique_across_partitions,)
+        load(sink, "north", ORIGIN, self.given(sink, rows(3)), checks=unique)
+        load(sink, "north", ORIGIN, self.given(sink, rows(3)), checks=unique)
+        load(sink, "south", ORIGIN, self.given(sink, rows(3, start=3)), checks=unique)
+        north = sink.head("north").version
+        with pytest.raises(CheckFailed, match=rf"{north} has .*id = 2 too, so readers would see that key twice"):
+            load(sink, "west", ORIGIN, self.given(sink, rows(3, start=2)), checks=unique)
+        assert sink.head("west").version is None
+        load(sink, "west", ORIGIN, self.given(sink, rows(3, start=2)))
+
+    def test_a_load_for_an_older_period_may_be_superseded_and_is_complete_and_not_shown(self, sink: Sink) -> None:
+        newer, older = (replace(ORIGIN, update_id=day, period=day) for day in ("2026-01-02", "2026-01-01"))
+        load(sink, WHOLE, newer, self.given(sink, rows(5)))
+        head = sink.head(WHOLE)
+        with pytest.raises(Conflict, match="a backfill does not replace it"):
+            load(sink, WHOLE, older, self.given(sink, rows(3)))
+        told = self.told(lambda: load(sink, WHOLE, older, self.given(sink, rows(3)), older="superseded"))
+        assert [(e.action, e.outcome) for e in told][1:] == [("load", "success"), ("load", "superseded")]
+        assert sink.head(WHOLE) == head
+        (record,) = sink.records(update_ids={older.update_id})
+        assert (record.state, record.answers(older), record.rows) == (State.SUPERSEDED, True, 3)
+        assert len(list(versions.read(sink, record.version))) == 3
+        with pytest.raises(Conflict, match="is superseded; it was never published"):
+            versions.roll_back(sink, record.version)
+        assert versions.prune(sink, record.version).is_complete
 
     def test_listeners_are_told_of_what_is_done_by_hand_and_of_what_fails(self, sink: Sink) -> None:
         first, second = self.load(sink, rows(3)), self.load(sink, rows(5))

@@ -21,6 +21,7 @@ LEFT = "left"
 """Abandoned by a login that may not delete: a state of its own for the rules."""
 
 _MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+_ANOTHER = Version("d", WHOLE, "v20260102t030405_bbbbbb")
 _HOLDER = Claim("a host", "its boot", 1, 1, _MOMENT)
 _OTHER = Claim("another host", "its boot", 1, 1, _MOMENT)
 
@@ -58,6 +59,14 @@ def retired(sink: Sink) -> Version:
     """Make a version the head, and then another one."""
     version = published(sink)
     published(sink)
+    return version
+
+
+def superseded(sink: Sink) -> Version:
+    """Complete a version that is not shown, as there is a head."""
+    published(sink)
+    version = validated(sink)
+    sink.change(version, rules.supersede)
     return version
 
 
@@ -102,6 +111,7 @@ STATES: Mapping[str, Callable[[Sink], Version]] = {
     State.VALIDATED: validated,
     State.PUBLISHED: published,
     State.RETIRED: retired,
+    State.SUPERSEDED: superseded,
     State.DROPPING: dropping,
     State.DROPPED: dropped,
     State.ABANDONED: abandoned,
@@ -116,6 +126,11 @@ def publish(record: Record, head: Pointer) -> Record:
     return rules.publish(record, head, replacing=head, publication=Publication(0, _MOMENT))
 
 
+def supersede(record: Record, head: Pointer) -> Record:
+    """Supersede the version as if another one were the head."""
+    return rules.supersede(record, head if head.version else Pointer(_ANOTHER, head.epoch))
+
+
 RULES: Mapping[str, rules.Transition] = {
     "accept_rows": rules.accept_rows,
     "renew": partial(rules.renew, claim=_OTHER),
@@ -123,6 +138,7 @@ RULES: Mapping[str, rules.Transition] = {
     "seal": partial(rules.seal, counts=StagedCounts(0)),
     "approve": rules.approve,
     "publish": publish,
+    "supersede": supersede,
     "retire": partial(rules.retire, at=_MOMENT),
     "abandon": rules.abandon,
     "fail": rules.fail,
@@ -137,13 +153,23 @@ RULES: Mapping[str, rules.Transition] = {
 CHANGES: Mapping[str, Mapping[str, State]] = {
     State.STAGED: {"renew": State.STAGED, "close": State.SEALED, "seal": State.SEALED, "abandon": State.ABANDONED},
     State.SEALED: {"renew": State.SEALED, "approve": State.VALIDATED, "abandon": State.ABANDONED},
-    State.VALIDATED: {"renew": State.VALIDATED, "publish": State.PUBLISHED, "abandon": State.ABANDONED},
+    State.VALIDATED: {
+        "renew": State.VALIDATED,
+        "publish": State.PUBLISHED,
+        "supersede": State.SUPERSEDED,
+        "abandon": State.ABANDONED,
+    },
     State.PUBLISHED: {"withdraw": State.PUBLISHED, "pin": State.PUBLISHED},
     State.RETIRED: {
         "publish": State.PUBLISHED,
         "begin_drop": State.DROPPING,
         "withdraw": State.RETIRED,
         "pin": State.RETIRED,
+    },
+    State.SUPERSEDED: {
+        "begin_drop": State.DROPPING,
+        "withdraw": State.SUPERSEDED,
+        "pin": State.SUPERSEDED,
     },
     State.DROPPING: {"end_drop": State.DROPPED, "cancel_drop": State.RETIRED, "withdraw": State.DROPPING},
     State.DROPPED: {"withdraw": State.DROPPED},
@@ -161,25 +187,27 @@ _CLOSED: Mapping[str, str] = {
     "seal": "cannot be sealed",
     "approve": "cannot be approved",
     "publish": "cannot be published",
+    "supersede": "cannot be superseded",
 }
 _NO_PIN = {"pin": "cannot be pinned"}
 _NEVER = {"withdraw": "was never published", **_NO_PIN}
 _OVER: Mapping[str, str] = {**_CLOSED, "renew": "has no load to renew the claim of"}
 
+
+def _some(*rules: str) -> Mapping[str, str]:
+    return {rule: _CLOSED[rule] for rule in rules}
+
+
 REFUSALS: Mapping[str, Mapping[str, str]] = {
-    State.STAGED: {"approve": _CLOSED["approve"], "publish": _CLOSED["publish"], "begin_drop": _UNFINISHED, **_NEVER},
-    State.SEALED: {
-        "accept_rows": _CLOSED["accept_rows"],
-        "publish": _CLOSED["publish"],
-        "begin_drop": _UNFINISHED,
-        **_NEVER,
-    },
-    State.VALIDATED: {"accept_rows": _CLOSED["accept_rows"], "begin_drop": _UNFINISHED, **_NEVER},
+    State.STAGED: {**_some("approve", "publish", "supersede"), "begin_drop": _UNFINISHED, **_NEVER},
+    State.SEALED: {**_some("accept_rows", "publish", "supersede"), "begin_drop": _UNFINISHED, **_NEVER},
+    State.VALIDATED: {**_some("accept_rows"), "begin_drop": _UNFINISHED, **_NEVER},
     State.PUBLISHED: {
         **{rule: reason for rule, reason in _OVER.items() if rule != "publish"},
         "begin_drop": "the head; it cannot be dropped",
     },
     State.RETIRED: {rule: reason for rule, reason in _OVER.items() if rule != "publish"},
+    State.SUPERSEDED: {rule: reason for rule, reason in _OVER.items() if rule != "supersede"},
     State.DROPPING: {**_OVER, **_NO_PIN},
     State.DROPPED: {**_OVER, **_NO_PIN},
     State.ABANDONED: {**_CLOSED, "begin_drop": _UNFINISHED, **_NEVER},
@@ -210,4 +238,6 @@ def example(state: str) -> tuple[Record, Pointer]:
         record = replace(record, publications=(Publication(1, _MOMENT),))
     if state in {State.RETIRED, State.DROPPING, State.DROPPED}:
         record = replace(record, retired_at=_MOMENT)
+    if state == State.SUPERSEDED:
+        record = replace(record, superseded_at=_MOMENT)
     return record, Pointer(version, 1) if state == State.PUBLISHED else Pointer(None, 1)

@@ -103,6 +103,22 @@ def test_a_version_that_was_left_is_dropped_as_one_that_failed():
     assert not rules.end_drop(dropping, head).is_complete
 
 
+def test_a_version_is_superseded_only_where_readers_see_another():
+    record, head = example(State.VALIDATED)
+    with pytest.raises(Conflict, match="is validated; it cannot be superseded"):
+        rules.supersede(record, head)
+    superseded = rules.supersede(record, Pointer(Version("d", "_all", "another"), 4))
+    assert (superseded.state, superseded.is_complete, superseded.publications) == (State.SUPERSEDED, True, ())
+
+
+def test_a_superseded_version_stays_complete_without_its_rows_and_not_once_it_is_withdrawn():
+    record, head = example(State.SUPERSEDED)
+    dropping = rules.begin_drop(record, head)
+    assert rules.cancel_drop(dropping, head) == record
+    assert rules.end_drop(dropping, head).is_complete
+    assert not replace(record, withdrawn=rules.Withdrawal(NOON)).is_complete
+
+
 def test_an_output_is_complete_for_its_task_and_for_its_label():
     record, _ = example(State.PUBLISHED)
     labelled = replace(record, origin=replace(record.origin, rerun="again"))

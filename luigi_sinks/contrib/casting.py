@@ -1,0 +1,196 @@
+"""Casts values as databases and drivers did for `luigi.contrib`: text becomes the number or date that it spells.
+
+Rows are strict after that: what cannot be cast without loss stays as it is, and is refused by its
+field. Two losses are kept, as MariaDB has them: a time is cut to the fractions of a second
+that its column keeps, and a time for a Date to its day.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
+from functools import partial, singledispatch
+from typing import Any
+
+import sqlalchemy as sa
+
+_DAY = re.compile(r"(\d{4}-\d\d-\d\d)[ T]\d\d:\d\d(:\d\d)?(\.\d+)?")
+_BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
+_MICROSECONDS = 6
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Casts the rows of a table; `null_values` are the values that stand for NULL."""
+
+    casts: Mapping[str, Callable[[Any], Any]]
+    null_values: Collection[Any]
+
+    def row(self, row: Any) -> Any:
+        """Return a dict, list or tuple with cast values; anything else, as a data frame, as it is.
+
+        Example:
+            >>> Cast({"id": _integer}, null_values=("",)).row(["7 "]), Cast({"id": _integer}, ("",)).row([""])
+            ((7,), (None,))
+
+        """
+        if isinstance(row, Mapping):
+            return {name: self._value(self.casts.get(name, _same), value) for name, value in row.items()}
+        if not _is_row(row):
+            return row
+        values = tuple(row)
+        if len(values) != len(self.casts):  # refused as a whole, with the names of the columns
+            return values
+        return tuple(map(self._value, self.casts.values(), values))
+
+    def _value(self, cast: Callable[[Any], Any], value: Any) -> Any:
+        return None if value is None or self._is_null(value) else cast(value)
+
+    def _is_null(self, value: Any) -> bool:
+        with suppress(TypeError, ValueError):  # a value that cannot be looked up, such as a list
+            return value in self.null_values
+        return False
+
+
+def cast_for(columns: Sequence[sa.Column[Any]], null_values: Collection[Any]) -> Cast:
+    """Return what casts the rows of these columns."""
+    return Cast({str(column.name): caster(column.type) for column in columns if column.computed is None}, null_values)
+
+
+@singledispatch
+def caster(kind: Any) -> Callable[[Any], Any]:
+    """Return the function that casts values for a type of SQLAlchemy."""
+    del kind
+    return _same
+
+
+def _is_row(row: Any) -> bool:
+    """Return whether it is a sequence of values; a row of pandas, a Series, is one too."""
+    is_series = hasattr(row, "iloc") and getattr(row, "ndim", 0) == 1
+    return is_series or (isinstance(row, Sequence) and not isinstance(row, (str, bytes, bytearray, memoryview)))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@caster.register
+def _(kind: sa.Boolean) -> Callable[[Any], Any]:
+    del kind
+    return _boolean
+
+
+@caster.register
+def _(kind: sa.Integer) -> Callable[[Any], Any]:
+    del kind
+    return _integer
+
+
+@caster.register(sa.Float)
+def _(kind: Any) -> Callable[[Any], Any]:
+    del kind
+    return _float
+
+
+@caster.register(sa.Numeric)
+def _(kind: Any) -> Callable[[Any], Any]:
+    return _float if isinstance(kind, sa.Float) else _decimal
+
+
+@caster.register
+def _(kind: sa.String) -> Callable[[Any], Any]:
+    del kind
+    return _text
+
+
+@caster.register
+def _(kind: sa.Date) -> Callable[[Any], Any]:
+    del kind
+    return _day
+
+
+@caster.register
+def _(kind: sa.DateTime) -> Callable[[Any], Any]:
+    return partial(_moment, getattr(kind, "fsp", None) or 0)
+
+
+@caster.register
+def _(kind: sa.Time) -> Callable[[Any], Any]:
+    return partial(_time, getattr(kind, "fsp", None) or 0)
+
+
+@caster.register(sa.LargeBinary)
+@caster.register(sa.VARBINARY)
+def _(kind: Any) -> Callable[[Any], Any]:
+    del kind
+    return lambda value: value.encode() if isinstance(value, str) else value
+
+
+def _boolean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _BOOLEANS.get(value.strip().casefold(), value)
+    return bool(value) if isinstance(value, int) and value in {0, 1} else value
+
+
+def _integer(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    with suppress(InvalidOperation, ValueError, OverflowError, TypeError):
+        number = Decimal(value.strip() if isinstance(value, str) else value)
+        if number == number.to_integral_value():
+            return int(number)
+    return value
+
+
+def _float(value: Any) -> Any:
+    with suppress(ValueError, OverflowError, TypeError):
+        return float(value)
+    return value
+
+
+def _decimal(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    return value.strip() if isinstance(value, str) else value
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(int(value))
+    return str(value) if isinstance(value, (int, float, Decimal, date, time)) else value
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.date()
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    found = _DAY.fullmatch(text)
+    return found[1] if found else text
+
+
+def _moment(digits: int, value: Any) -> Any:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = datetime.fromisoformat(value.strip())
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime.combine(value, time())
+    return _cut(digits, value) if isinstance(value, datetime) else value
+
+
+def _time(digits: int, value: Any) -> Any:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = time.fromisoformat(value.strip())
+    return _cut(digits, value) if isinstance(value, time) else value
+
+
+def _cut(digits: int, value: Any) -> Any:
+    """Return a time without the fractions of a second that a column of so many digits does not keep."""
+    step = 10 ** (_MICROSECONDS - digits)
+    return value.replace(microsecond=value.microsecond // step * step)

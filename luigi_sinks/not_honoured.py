@@ -1,0 +1,96 @@
+"""What tasks of `luigi.contrib` are written with that a CopyTask would ignore, and what to do instead.
+
+One table for all stores: an attribute that is in it is refused, unless the base class of the
+task has it too, and so honours it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import luigi
+
+from luigi_sinks.errors import BadSetting
+
+_CONNECTION = (
+    "remove it: [luigi_sinks.{store}] in luigi.cfg says where the server is, and connection = 'NAME' selects "
+    "[luigi_sinks.{store}.NAME]"
+)
+_SECRET = "remove it: the section of the connection names a credential, whose source gives the token"  # noqa: S105
+_METADATA = "declare these columns in `columns`, and give their values in rows()"
+_INDEX = "remove it: each version gets an index of its own, made from `mapping` and `settings`"
+_ROUND = (
+    "do this in rows(), or in a task that requires this one; nothing needs clearing, as each version replaces its "
+    "partition"
+)
+
+WAYS_OUT: Mapping[str, str] = {
+    **dict.fromkeys(("connection_string", "host", "port", "database", "user", "engine", "connect_args"), _CONNECTION),
+    "extra_elasticsearch_args": _CONNECTION,
+    **dict.fromkeys(("password", "http_auth"), _SECRET),
+    "schema": "remove it: a schema is a database; connection = 'NAME' selects a section of luigi.cfg with it",
+    "reflect": "remove it, and declare `columns`: each row is checked against them",
+    "create_table": "remove it: the table is made from `columns`, which may be a sqlalchemy.Table with its keys",
+    **dict.fromkeys(("create_index", "delete_index", "_init_connection", "_docs"), _INDEX),
+    "copy": (
+        "remove it: rows are never inserted among those that readers see. If rows repeat a key on purpose, remove the "
+        "repeats in rows(). An upsert of changed rows alone (changes_by_key) is not there yet: let rows() return the "
+        "whole partition"
+    ),
+    **dict.fromkeys(("init_copy", "post_copy", "post_copy_metacolumns", "clear_table"), _ROUND),
+    **dict.fromkeys(("metadata_columns", "metadata_queries", "enable_metadata_columns"), _METADATA),
+    "update_id": (
+        "remove it: the task's id identifies its output. Make what it consists of parameters, and name them in "
+        "partition_by; to load again, use the parameter rerun"
+    ),
+}
+"""By the attribute's name."""
+
+_OF_STORES: Mapping[str, Mapping[str, str]] = {
+    "elasticsearch": {"rows": "define docs() instead: it returns the documents, and rows() is made of it"},
+}
+"""What the base class of one store's tasks has, and a task must not replace."""
+
+_RENAME = "; if it means something else, name it in partition_by, or give it another name"
+
+
+def refuse(task: luigi.Task, base: type[Any], store: str, partition_by: Collection[str]) -> None:
+    """Raise BadSetting that lists all attributes of the task that would be ignored, and what to do instead.
+
+    `base` is the class that the store gives such tasks. A parameter that chooses the partition is not ignored.
+    """
+    found: dict[str, list[str]] = {}
+    for name, way_out in _ignored(task, base, store, partition_by):
+        found.setdefault(way_out, []).append(name)
+    if found:
+        listed = "; ".join(f"{', '.join(names)}: {way_out.format(store=store)}" for way_out, names in found.items())
+        others = _RENAME if any(_is_parameter(task, name) for names in found.values() for name in names) else ""
+        raise BadSetting(f"{task.task_family} has attributes that would be ignored. {listed}{others}")
+
+
+def configures(name: str) -> bool:
+    """Return whether a parameter of this name only says where or how to load."""
+    return name in WAYS_OUT
+
+
+def _ignored(task: luigi.Task, base: type[Any], store: str, partition_by: Collection[str]) -> Iterator[tuple[str, str]]:
+    for name, way_out in WAYS_OUT.items():
+        if name not in partition_by and not hasattr(base, name) and _asks_for_something(task, name):
+            yield name, way_out
+    for name, way_out in _OF_STORES.get(store, {}).items():
+        if inspect.getattr_static(type(task), name) is not inspect.getattr_static(base, name):
+            yield name, way_out
+
+
+def _asks_for_something(task: luigi.Task, name: str) -> bool:
+    """Return whether the task has the attribute; one with an empty value, as `schema = ""`, asks for nothing."""
+    if _is_parameter(task, name):
+        return True
+    value = vars(task).get(name) or inspect.getattr_static(type(task), name, None)
+    return bool(value)
+
+
+def _is_parameter(task: luigi.Task, name: str) -> bool:
+    return isinstance(inspect.getattr_static(type(task), name, None), luigi.Parameter)
