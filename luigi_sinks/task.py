@@ -110,7 +110,7 @@ class CopyTask(BulkComplete, luigi.Task):
     _store = ""
     """The name of the store; each store's base class sets it, and is known by it."""
 
-    _target_class: type[VersionedTarget] | None = None
+    _target_class = setting(None)
     """The class of its outputs, where that is not the one of the store."""
 
     _reads_adopted_marks = False
