@@ -12,6 +12,7 @@ from luigi_sinks.contrib import without_effect
 from luigi_sinks.contrib.adopted import Adoptable
 from luigi_sinks.contrib.documents import Documents
 from luigi_sinks.contrib.lines import lines
+from luigi_sinks.contrib.old_targets import refusing
 from luigi_sinks.contrib.proposal import proposed
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.record import Record
@@ -203,3 +204,5 @@ def _unwrapped(index: str, settings: Any) -> Any:
 
 
 watch(CopyToIndex)
+
+__getattr__ = refusing("ElasticsearchTarget", "luigi_sinks.elasticsearch.Marker")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from luigi_sinks.contrib.old_targets import refusing
 from luigi_sinks.contrib.table import TableTask
 from luigi_sinks.task_events import watch
 
@@ -41,3 +42,5 @@ class CopyToTable(TableTask):
 
 
 watch(CopyToTable)
+
+__getattr__ = refusing("MySqlTarget", "luigi_sinks.mariadb.Marker")

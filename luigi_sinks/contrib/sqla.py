@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from luigi_sinks.contrib.old_targets import refusing
 from luigi_sinks.contrib.table import TableTask
 from luigi_sinks.task_events import watch
 
@@ -44,3 +45,5 @@ class CopyToTable(TableTask):
 
 
 watch(CopyToTable)
+
+__getattr__ = refusing("SQLAlchemyTarget", "luigi_sinks.mariadb.Marker")
