@@ -22,7 +22,7 @@ _OWN: Mapping[str, Any] = {"hidden": True, "default_pipeline": "_none", "final_p
 
 _SERVERS = re.compile(
     r"settings\.(creation_date|provided_name|uuid|version\..*|number_of_(shards|replicas)|replication\..*|"
-    r"remote_store\..*|resize\..*|routing\.allocation\.(include\._tier_preference|initial_recovery\..*))"
+    r"remote_store\..*|routing\.allocation\.include\._tier_preference)"
 )
 """The settings that a server itself adds to an index."""
 
@@ -31,6 +31,9 @@ _HARMFUL = re.compile(r"aliases\.|mappings\._|settings\.(mode$|mapping\.source|l
 
 _PARAMETER = re.compile(r"mappings\.properties\.(?:[^.]+\.properties\.)*[^.]+\.(?!properties).+")
 """What a field has beside its name; the server fills in some of it."""
+
+_SEARCHED = re.compile(r"(analysis|mapping|max_\w+|query|similarity)(\.|$)")
+"""The settings that fields and searches need."""
 
 _STREAM = re.compile(r"matches with template \[([^\]]+)\]")
 
@@ -65,13 +68,10 @@ def create_empty(settings: ElasticsearchSettings, index: str, alias: str, *, lik
     found = look(settings, like)
     if like not in found:
         raise Conflict(f"there is no index {like}, whose fields an empty one must have; load again")
-    theirs = found[like]["settings"].items()
-    kept = {name: value for name, value in theirs if not _SERVERS.fullmatch(f"settings.{name}")}
-    limits = (
-        {"blocks.write": True} if "auto_expand_replicas" in kept else {"blocks.write": True, "number_of_replicas": 0}
-    )
+    searched = {name: value for name, value in found[like]["settings"].items() if _SEARCHED.match(name)}
+    limits = {"blocks.write": True, "number_of_replicas": 0}
     aliases = {alias: {"is_hidden": True}}
-    create(settings, index, {"mappings": found[like]["mappings"], "settings": {**kept, **limits}, "aliases": aliases})
+    create(settings, index, {"mappings": found[like]["mappings"], "settings": searched | limits, "aliases": aliases})
 
 
 def look(settings: ElasticsearchSettings, indices: str) -> dict[str, Index]:
