@@ -60,8 +60,17 @@ def test_pinned_versions_are_kept_and_withdrawn_ones_are_not():
     assert dropped(replace(first, pinned=True), second, third, wrong, rest[1]) == [2, 4]
 
 
+def test_a_version_that_was_superseded_goes_once_it_is_old_enough_and_takes_no_room():
+    superseded = record(3, State.SUPERSEDED, superseded_at=NOW - timedelta(hours=2))
+    others = record(1, State.RETIRED), record(2, State.RETIRED), record(4, State.PUBLISHED)
+    assert dropped(*others, superseded) == [1, 3]
+    assert dropped(*others, superseded, hours=3) == [1]
+    assert dropped(*others, replace(superseded, pinned=True)) == [1]
+
+
 def test_loads_and_what_they_left_are_no_matter_of_a_policy():
-    others = [record(number, state) for number, state in enumerate(set(State) - {State.RETIRED, State.PUBLISHED})]
+    at_work = set(State) - {State.RETIRED, State.PUBLISHED, State.SUPERSEDED}
+    others = [record(number, state) for number, state in enumerate(at_work)]
     assert dropped(*others, keep=2, hours=0) == []
 
 
