@@ -21,6 +21,8 @@ _CONNECTION = (
 _SECRET = "remove it: the section of the connection names a credential, whose source gives the token"  # noqa: S105
 _METADATA = "declare these columns in `columns`, and give their values in rows()"
 _INDEX = "remove it: each version gets an index of its own, made from `mapping` and `settings`"
+_OLD = "luigi_sinks.contrib.{} honour it: take the base class from there, or give it another name if rows() reads it"
+_OLD_INDEX = _OLD.format("esindex").replace("honour it", "takes it").replace("rows()", "docs()")
 _ROUND = (
     "do this in rows(), or in a task that requires this one; nothing needs clearing, as each version replaces its "
     "partition"
@@ -34,6 +36,8 @@ WAYS_OUT: Mapping[str, str] = {
     "reflect": "remove it, and declare `columns`: each row is checked against them",
     "create_table": "remove it: the table is made from `columns`, which may be a sqlalchemy.Table with its keys",
     **dict.fromkeys(("create_index", "delete_index", "_init_connection", "_docs"), _INDEX),
+    "null_values": _OLD.format("sqla and luigi_sinks.contrib.mysqldb") + "; or put None into the rows",
+    **dict.fromkeys(("purge_existing_index", "marker_index_hist_size", "raise_on_error", "doc_type"), _OLD_INDEX),
     "copy": (
         "remove it: rows are never inserted among those that readers see. If rows repeat a key on purpose, remove the "
         "repeats in rows(). An upsert of changed rows alone (changes_by_key) is not there yet: let rows() return the "

@@ -10,7 +10,9 @@ _log = logging.getLogger("luigi_sinks")
 
 
 def log(event: Event) -> None:
-    """Log what was published by a load, at INFO."""
+    """Log what was published by a load, or superseded, at INFO."""
+    if event.outcome is Outcome.SUPERSEDED:
+        _log.info("%s: loaded %s, which is not shown: readers see a newer date", event.store, event.version)
     if (event.action, event.outcome) != (Action.PUBLISH, Outcome.SUCCESS):
         return
     _log.info(

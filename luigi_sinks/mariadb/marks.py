@@ -19,7 +19,7 @@ from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.errors import ABSENT, FORBIDDEN, NO_SUCH_TABLE, suppressing
-from luigi_sinks.mariadb.names import Names, check_name, qualified, quoted
+from luigi_sinks.mariadb.names import Names, check_name, qualified, quoted, refuse_schema
 from luigi_sinks.mariadb.session import open_session
 from luigi_sinks.mariadb.settings import MariaDBSettings
 from luigi_sinks.mark import FORMAT, Mark, OldMark, digest, refuse_newer
@@ -53,7 +53,8 @@ class MariaDBMarks:
     dataset: str
 
     def __post_init__(self) -> None:
-        """Refuse a name that no table can have."""
+        """Refuse a name that no table can have, or that is one with its schema."""
+        refuse_schema(self.dataset)
         _ = self.names
 
     @cached_property

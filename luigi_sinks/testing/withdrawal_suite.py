@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -66,6 +69,20 @@ class TakingBack:
         assert self.shown(sink) == 2
         self.sweep(sink)
         assert list(sink.remains()) == []
+
+    def test_readers_see_a_whole_version_or_nothing_while_versions_are_withdrawn(self: Suite, sink: Sink) -> None:
+        version, seen = self.load(sink, rows(3)), set[int]()
+        with ThreadPoolExecutor(1) as pool:
+            is_over = threading.Event()
+            reader = pool.submit(_polling, lambda: seen.add(self.shown(self.make_sink(sink.dataset))), is_over)
+            try:
+                for count in (5, 3, 5, 3):
+                    versions.withdraw(sink, version)
+                    version = self.load(sink, rows(count))
+            finally:
+                is_over.set()
+            assert reader.result() > 0
+        assert seen <= {0, 3, 5}
 
     def test_other_partitions_are_shown_as_before(self: Suite, sink: Sink) -> None:
         january, february = self.load(sink, rows(3), "201301"), self.load(sink, rows(2, start=100), "201302")
@@ -190,6 +207,15 @@ class TakingBack:
             with pytest.raises(Conflict, match="is being loaded by pid"):
                 dropping.drop_dataset(sink, really=sink.dataset)
         assert self.read(sink, version) == rows(3)
+
+
+def _polling(look: Callable[[], object], is_over: threading.Event) -> int:
+    """Look again and again, and return how often."""
+    times = 0
+    while not is_over.is_set():
+        look()
+        times += 1
+    return times
 
 
 def _mark(record: Record) -> Withdrawal:

@@ -61,6 +61,19 @@ def test_an_attribute_that_nothing_reads_is_refused_by_name(base, body, name, va
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "way_out"),
+    [
+        ("null_values", ("",), "luigi_sinks.contrib.mysqldb honour it"),
+        ("purge_existing_index", True, "luigi_sinks.contrib.esindex takes it"),
+        ("marker_index_hist_size", 1, "luigi_sinks.contrib.esindex takes it"),
+    ],
+)
+@pytest.mark.parametrize(("base", "body"), STORES)
+def test_what_an_old_dialect_honours_is_refused_elsewhere_and_names_it(base, body, name, value, way_out):
+    assert way_out in refusal_of(base, body, **{name: value})
+
+
 def test_all_attributes_that_nothing_reads_are_listed_in_one_message():
     said = refusal_of(mariadb.CopyToTable, TABLE, host="db", user="me", copy=len, update_id="x")
     assert "host, user: remove it" in said

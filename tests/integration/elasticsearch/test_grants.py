@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from luigi.configuration import get_config
@@ -18,7 +18,10 @@ from luigi.configuration import get_config
 from luigi_sinks import BadSetting, Conflict, Forbidden, Origin, State, load, versions
 from luigi_sinks.elasticsearch import ElasticsearchCatalog, ElasticsearchSink, grants, names
 from luigi_sinks.elasticsearch.catalog import datasets
+from luigi_sinks.elasticsearch.connection import ask
+from luigi_sinks.elasticsearch.marks import ElasticsearchMarks
 from luigi_sinks.elasticsearch.schema import parse_schema
+from luigi_sinks.mark import Mark
 from luigi_sinks.role_kind import RoleKind
 from luigi_sinks.testing.loader_suite import LoaderSuite
 from luigi_sinks.testing.servers import elasticsearch as server
@@ -93,7 +96,8 @@ def gathered(role_kinds, settings, cluster, folder):
     before = set(config.sections())
     config.read_string(sections)
     made = People(role, found, clients, datasets, tuple(datasets))
-    roles = grants.roles([made.sink(RoleKind.LOADER, each) for each in datasets], role)
+    marked = [ElasticsearchMarks(found[RoleKind.LOADER], each) for each in made.names[:2]]
+    roles = grants.roles([*(made.sink(RoleKind.LOADER, each) for each in datasets), *marked], role)
     printed = json.loads(grants.text(roles))["roles"]
     lines = {
         "users": [f"{user}:{hashed}" for user, hashed in hashes.items()],
@@ -106,6 +110,26 @@ def gathered(role_kinds, settings, cluster, folder):
         yield made
     for section in set(config.sections()) - before:
         config.remove_section(section)
+
+
+def test_a_loader_sets_marks_and_changes_none(people):
+    owner, loader = (
+        ElasticsearchMarks(people.settings[kind], people.names[0]) for kind in (RoleKind.OWNER, RoleKind.LOADER)
+    )
+    first, second = (Mark(Origin(update_id), datetime.now(UTC)) for update_id in ("first", "second"))
+    assert not loader.known({"first"})
+    with pytest.raises(Forbidden, match="run `luigi-sinks create` as the owner"):
+        loader.add([first])
+    owner.create()
+    for _ in range(2):
+        loader.add([first, second])
+    assert loader.known({"first", "second", "third"}) == {"first", "second"}
+    with pytest.raises(Forbidden):
+        ask(loader.settings, lambda es: es.index(index=loader.index, id=first.digest, document={"update_id": "x"}))
+    with pytest.raises(Forbidden):
+        ask(loader.settings, lambda es: es.delete(index=loader.index, id=first.digest))
+    with pytest.raises(Forbidden):
+        ask(loader.settings, lambda es: es.indices.delete(index=loader.index))
 
 
 def until(is_so):

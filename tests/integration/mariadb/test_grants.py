@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from importlib import import_module
 
 import mariadb
 import pytest
@@ -43,6 +44,18 @@ class Departures(mariadb.CopyToTable):
 class Arrivals(Departures):
     month = luigi.MonthParameter()
     table, partition_by = "{table}_by_month", ("month",)
+"""
+
+
+MARKED = """
+import luigi
+from luigi_sinks import mariadb
+
+class Marked(luigi.Task):
+    owner = "{owner}"
+
+    def output(self):
+        return mariadb.Marker("{name}", task=self, connection="loading")
 """
 
 
@@ -193,6 +206,29 @@ class TestLoader(LoaderSuite):
     def test_the_catalog_lists_the_dataset(self, sink):
         assert sink.dataset in self.datasets(sink)  # its owner made it
         assert f"{sink.dataset}_new" not in self.datasets(sink)
+
+
+def test_a_loader_sets_marks_with_what_is_printed_and_changes_none(people, admin, command_of, settings):
+    name = f"m_{secrets.token_hex(4)}"
+    run = command_of(MARKED.format(name=name, owner=people.role))
+    before, after = run("grants", "--format", "sql").output.split("-- Loader", 1)
+    owner = people.settings[RoleKind.OWNER]
+    module = import_module(run.module)
+    with pytest.raises(Forbidden, match="run `luigi-sinks create` as the owner"):
+        module.Marked().output().touch()
+    execute(admin, before)
+    made = run("create", "--user", owner.user, "--credential", owner.credential)
+    assert made.output == f"mariadb: {name} is ready\n"
+    execute(admin, f"-- Loader{after}")
+    marker = module.Marked().output()
+    assert not marker.exists()
+    marker.touch()
+    assert marker.exists()
+    login = people.settings[RoleKind.LOADER]
+    with closing(marker.connect()) as connection, connection.cursor() as cursor:
+        for statement in ("DELETE FROM {}", "UPDATE {} SET update_id = 'x'", "DROP TABLE {}"):
+            with pytest.raises(mariadb.Error, match="command denied"):
+                cursor.execute(statement.format(f"{login.database}__v.{name}__mark"))
 
 
 def test_tasks_load_reload_and_try_again_with_what_is_printed(granted, people, luigi_sinks, caplog):

@@ -4,7 +4,7 @@ import luigi
 import pytest
 
 from luigi_sinks.credentials.provider import PROVIDER
-from luigi_sinks.elasticsearch import CopyToIndex, ElasticsearchTarget
+from luigi_sinks.elasticsearch import CopyToIndex, ElasticsearchTarget, Marker
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import state as states
 
@@ -34,6 +34,15 @@ def test_a_task_loads_by_signed_requests_and_is_complete(flights, cluster, datas
     assert task.complete()
     assert cluster.count(dataset) == 10
     assert flights.bulk_complete(["201301", "201302", "201303"]) == ["201301", "201302"]
+
+
+def test_a_marker_exists_once_it_was_touched(dataset, cluster):
+    first, second = (Marker(dataset, update_id=each, connection="opensearch") for each in ("first", "second"))
+    assert not first.exists()
+    for _ in range(2):
+        first.touch()
+    assert (first.exists(), second.exists()) == (True, False)
+    assert list(cluster.indices(f"{dataset}~marks")) == [f"{dataset}~marks"]
 
 
 @pytest.fixture

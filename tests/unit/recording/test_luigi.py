@@ -12,7 +12,7 @@ from luigi.parameter import ParameterVisibility
 from luigi.task_register import Register
 from luigi.worker import ContextManagedTaskProcess, TaskStatusReporter
 
-from luigi_sinks import config, recording
+from luigi_sinks import config, mariadb, recording
 from luigi_sinks.recording import luigi as of_luigi
 from luigi_sinks.recording.events import Dataset, End, Interruption, Job, Need, Read, Start, Task, Write
 
@@ -122,6 +122,25 @@ class TestRuns:
         build(task)
         assert "abcdefgh" in task.task_id
         assert only(lineage(Start)).task == Task(Job("luigi", "Load"), f"Load_{task.task_id[-10:]}")
+
+    def test_a_secret_within_a_dict_is_recorded_nowhere(self, lineage):
+        class Configured(Quiet):
+            db_config = luigi.DictParameter()
+
+        assert build(Configured(db_config={"host": "db.internal", "pw": "hunter2-hunter2"}))
+        assert only(lineage(Start)).params == {"db_config": "[redacted]"}
+        assert "hunter2" not in str(lineage())
+
+    def test_a_task_that_touches_its_marker_is_recorded_as_the_writer_of_what_it_marks(self, lineage, tmp_path):
+        class Marked(luigi.Task):
+            def output(self):
+                return mariadb.Marker("orders", task=self)
+
+            def run(self):
+                self.output().touch()
+
+        assert build(Marked())
+        assert only(lineage(Write)).dataset == Dataset("file", f"{tmp_path}/sinks/mariadb.sqlite/orders")
 
     def test_a_namespace_of_tasks_is_part_of_the_jobs_name(self, lineage):
         class Load(Quiet):
