@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Literal, get_args
 
 from luigi_sinks import checks as standard
-from luigi_sinks import pruning, scheme, versions
+from luigi_sinks import pruning, scheme, superseding, versions
 from luigi_sinks import record as rules
 from luigi_sinks.checks import Check, CheckResult, StagedCounts
 from luigi_sinks.claim import Claim, held, renewing
@@ -69,9 +69,9 @@ def loading(  # noqa: PLR0913 - each option stands for itself
     with telling(sink, Action.LOAD, version, origin, listeners) as told:
         head = sink.head(partition)
         _admit(sink, partition, origin, head, shared_with, again=again)
-        is_older = rules.is_older(origin, head)
+        is_older = superseding.is_older(origin, head)
         if is_older and older == "refuse":
-            raise rules.backfill(origin, head)
+            raise superseding.backfill(origin, head)
         told.tell(Outcome.BEGUN, replaced=head.version)
         _clear(sink, partition)
         with held(version.id, sink.lease) as claim, _abandoned_on_error(impatient, version, told):
@@ -110,7 +110,7 @@ def _publish(sink: Sink, version: Version, head: Head, told: Telling) -> None:
 def _supersede(sink: Sink, version: Version, head: Head, told: Telling) -> None:
     """Complete the output of an older period, whose version readers never see."""
     with told.step("supersede"):
-        sink.change(version, rules.supersede)
+        sink.change(version, superseding.supersede)
     told.tell(Outcome.SUPERSEDED, replaced=None, epoch=head.epoch)
 
 

@@ -208,7 +208,7 @@ def accept_rows(record: Record, head: Pointer) -> Record:
     """Return the record of a version that takes rows."""
     del head
     if record.state is not State.STAGED:
-        raise _conflict(record, "takes no more rows")
+        raise refused(record, "takes no more rows")
     return record
 
 
@@ -216,7 +216,7 @@ def renew(record: Record, head: Pointer, *, claim: Claim) -> Record:
     """Extend the claim of the load that works on the version; one that was left stays left."""
     del head
     if not record.state.is_open:
-        raise _conflict(record, "has no load to renew the claim of")
+        raise refused(record, "has no load to renew the claim of")
     return record if record.is_left else replace(record, claim=claim)
 
 
@@ -226,7 +226,7 @@ def close(record: Record, head: Pointer) -> Record:
     if record.state is State.STAGED:
         return replace(record, state=State.SEALED)
     if record.state not in {State.SEALED, State.VALIDATED}:
-        raise _conflict(record, "cannot be sealed")
+        raise refused(record, "cannot be sealed")
     return record
 
 
@@ -241,7 +241,7 @@ def approve(record: Record, head: Pointer, *, checks: Sequence[CheckResult] = ()
     if record.state is State.VALIDATED:
         return record
     if record.state is not State.SEALED or record.rows is None:
-        raise _conflict(record, "cannot be approved")
+        raise refused(record, "cannot be approved")
     return replace(record, state=State.VALIDATED, checks=tuple(checks), set_aside=record.set_aside + rejected)
 
 
@@ -256,36 +256,9 @@ def publish(record: Record, head: Pointer, *, replacing: Pointer, publication: P
     if head != replacing:
         raise overtaken(record.version, head)
     if not record.is_publishable:
-        raise _conflict(record, "cannot be published")
+        raise refused(record, "cannot be published")
     publications = (*record.publications, replace(publication, epoch=head.epoch + 1))
     return replace(record, state=State.PUBLISHED, publications=publications, retired_at=None)
-
-
-def is_older(origin: Origin, head: Head) -> bool:
-    """Tell whether a version would hold an older period than the head of the same task family."""
-    if head.record is None:
-        return False
-    holder = head.record.origin
-    return origin.family == holder.family and "" < origin.period < holder.period
-
-
-def backfill(origin: Origin, head: Head) -> Conflict:
-    """Return the error of a load for an older period than the head's."""
-    held = head.record.origin.period if head.record else ""
-    return Conflict(
-        f"{head.version} holds {held}, which is newer than {origin.period}; a backfill does not replace it. To keep "
-        "every date, name its parameter in partition_by; to complete older dates by versions that readers never see, "
-        "set older = 'superseded'"
-    )
-
-
-def supersede(record: Record, head: Pointer) -> Record:
-    """Complete the output of a version whose checks passed, without showing it: the head holds a newer period."""
-    if record.state is State.SUPERSEDED:
-        return record
-    if record.state is not State.VALIDATED or head.version is None:
-        raise _conflict(record, "cannot be superseded")
-    return replace(record, state=State.SUPERSEDED, superseded_at=datetime.now(UTC))
 
 
 def retire(record: Record, head: Pointer, *, at: datetime | None = None) -> Record:
@@ -325,7 +298,7 @@ def begin_drop(record: Record, head: Pointer, *, min_age: timedelta = timedelta(
     if head.version == record.version:
         raise Conflict(f"{record.version} is the head; it cannot be dropped")
     if record.is_unfinished:
-        raise _conflict(record, "is being loaded or was interrupted; it cannot be dropped. The next load clears it")
+        raise refused(record, "is being loaded or was interrupted; it cannot be dropped. The next load clears it")
     if record.pinned:
         raise Conflict(f"{record.version} is pinned; it cannot be dropped")
     if record.state is State.RETIRED and record.retired_at and datetime.now(UTC) < record.retired_at + min_age:
@@ -348,13 +321,8 @@ def cancel_drop(record: Record, head: Pointer) -> Record:
     del head
     if record.state is not State.DROPPING:
         return record
-    return replace(record, state=_before_dropping(record))
-
-
-def _before_dropping(record: Record) -> State:
-    if record.publications:
-        return State.RETIRED
-    return State.SUPERSEDED if record.superseded_at else State.ABANDONED
+    never_shown = State.SUPERSEDED if record.superseded_at else State.ABANDONED
+    return replace(record, state=State.RETIRED if record.publications else never_shown)
 
 
 def swept(record: Record, head: Pointer) -> Record:
@@ -365,14 +333,14 @@ def swept(record: Record, head: Pointer) -> Record:
 def published_before(record: Record) -> Record:
     """Return the record of a version that was published at some time. Raises Conflict for any other."""
     if not record.publications:
-        raise _conflict(record, "was never published")
+        raise refused(record, "was never published")
     return record
 
 
 def readable(record: Record) -> Record:
     """Return the record of a version whose rows can be read. Raises Conflict for any other."""
     if not record.state.has_rows:
-        raise _conflict(record, "has no rows to read")
+        raise refused(record, "has no rows to read")
     return record
 
 
@@ -395,5 +363,6 @@ def unknown(version: Version) -> Conflict:
     return Conflict(f"{version} is not in the registry")
 
 
-def _conflict(record: Record, what: str) -> Conflict:
+def refused(record: Record, what: str) -> Conflict:
+    """Return the error of a step that a version's state does not allow."""
     return Conflict(f"{record.version} is {record.state}; it {what}")

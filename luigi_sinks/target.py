@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import partial
-from itertools import islice
 from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
@@ -23,14 +22,12 @@ from luigi_sinks.recording import targets as recorded
 from luigi_sinks.recording.events import Dataset
 from luigi_sinks.retention import Retention, retention
 from luigi_sinks.retry import patient
+from luigi_sinks.row_reader import RowReader
 from luigi_sinks.sink import Sink
 from luigi_sinks.version import WHOLE, State, check_partition
 from luigi_sinks.writer import Writer
 
 _log = logging.getLogger("luigi_sinks")
-
-_ASKED_AT_ONCE = 5_000
-"""Outputs of one query: servers bound how many values it may have."""
 
 
 class TargetOptions(TypedDict, total=False):
@@ -157,7 +154,7 @@ class VersionedTarget(luigi.Target):
 
         Raises Unavailable if the store does not respond for as long as its `patience`: False would run the task again.
         """
-        return self._is_complete(patient(self.sink()).records(update_ids={self.origin.update_id}))
+        return self.is_complete_by(patient(self.sink()).records(update_ids={self.origin.update_id}))
 
     @property
     def path(self) -> str:
@@ -180,7 +177,7 @@ class VersionedTarget(luigi.Target):
             return head
         return max(self._versions(), key=lambda record: record.seq, default=None)
 
-    def _is_complete(self, records: Iterable[Record]) -> bool:
+    def is_complete_by(self, records: Iterable[Record]) -> bool:
         """Return whether this output exists, by the records of its id; an old dialect knows more."""
         return self._has_version(records)
 
@@ -293,35 +290,6 @@ class TargetWriter:
             )
 
 
-class RowReader:
-    """Iterates over the rows of a version; can be used in a `with` block."""
-
-    def __init__(self, rows: Iterator[Any]) -> None:
-        self._rows = rows
-
-    def __iter__(self) -> Iterator[Any]:
-        """Return the iterator over the remaining rows."""
-        return self._rows
-
-    def __next__(self) -> Any:
-        """Return the next row."""
-        return next(self._rows)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Stop reading."""
-        self.close()
-
-    def close(self) -> None:
-        """Stop reading, and release the connection."""
-        close = getattr(self._rows, "close", None)
-        if close is not None:
-            close()
-
-
 @recorded.named.register
 def _(target: VersionedTarget) -> recorded.Named:
     """Return the name of a dataset for lineage; its versions are recorded when they are read or written."""
@@ -329,34 +297,8 @@ def _(target: VersionedTarget) -> recorded.Named:
     return recorded.Named(Dataset(found.namespace, found.name), is_versioned=True)
 
 
-def complete(targets: Iterable[VersionedTarget]) -> list[bool]:
-    """Return for each target whether it exists, with one query for each few thousand outputs of a dataset."""
-    targets = list(targets)
-    by_dataset: dict[object, list[VersionedTarget]] = {}
-    for target in targets:
-        by_dataset.setdefault(_dataset_key(target), []).append(target)
-    found = {id(target) for each in by_dataset.values() for target in _existing(each)}
-    return [id(target) in found for target in targets]
-
-
-def _existing(targets: Sequence[VersionedTarget]) -> Iterator[VersionedTarget]:
-    """Yield those of a dataset's targets that exist."""
-    sink, asked = patient(targets[0].sink()), iter(targets)
-    while some := list(islice(asked, _ASKED_AT_ONCE)):
-        records: dict[str, list[Record]] = {}
-        for record in sink.records(update_ids={target.origin.update_id for target in some}):
-            records.setdefault(record.origin.update_id, []).append(record)
-        for target in some:
-            if target._is_complete(records.get(target.origin.update_id, ())):  # noqa: SLF001 - of this module
-                yield target
-
-
 def _described(target: VersionedTarget, options: TargetOptions) -> str:
     return f"the dataset of {options['task']}" if "task" in options else f"a {type(target).__name__}"
-
-
-def _dataset_key(target: VersionedTarget) -> object:
-    return type(target), target.connection, target.dataset
 
 
 def _is_of(record: Record, target: VersionedTarget) -> bool:

@@ -13,8 +13,7 @@ import luigi
 from luigi.parameter import ParameterException
 from luigi.task import flatten
 
-from luigi_sinks import config, identity, not_honoured, rejects
-from luigi_sinks import target as targets
+from luigi_sinks import completeness, config, identity, not_honoured, rejects
 from luigi_sinks.checks import not_empty
 from luigi_sinks.errors import BadSetting, CheckFailed
 from luigi_sinks.retention import retention
@@ -56,7 +55,7 @@ class BulkComplete:
         tasks = [_instance(cls, parameters) for parameters in given]
         outputs = [_deciding(task) for task in tasks]
         asked = [target for found in outputs for target in found or ()]
-        exist = iter(targets.complete(asked))
+        exist = iter(completeness.complete(asked))
         are_done = [
             task.complete() if found is None else all(list(islice(exist, len(found))))
             for task, found in zip(tasks, outputs, strict=True)

@@ -18,8 +18,9 @@ class Adoptable(VersionedTarget):
         task = options.get("task")
         self._old_id = self.origin.update_id if task is None else str(task.task_id)
 
-    def _is_complete(self, records: Iterable[Record]) -> bool:
-        return super()._is_complete(records) or self._is_adopted()
+    def is_complete_by(self, records: Iterable[Record]) -> bool:
+        """Return whether this output exists: by its records, or by a mark of luigi.contrib that was adopted."""
+        return super().is_complete_by(records) or self._is_adopted()
 
     def _is_adopted(self) -> bool:
         """Return whether there is a mark for the output; one under a label of a rerun is asked for anew."""

@@ -56,7 +56,8 @@ class IndexTarget(elasticsearch.ElasticsearchTarget, Adoptable):
         super().__init__(index, mapping=untyped, settings=unwrapped, id_field=id_field, **options)
         self._hist_size = marker_index_hist_size
 
-    def _is_complete(self, records: Iterable[Record]) -> bool:
+    def is_complete_by(self, records: Iterable[Record]) -> bool:
+        """Return whether this output exists: by its records, or by a mark of luigi.contrib that was adopted."""
         return (self._has_version(records) and self._is_remembered()) or self._is_adopted()
 
     def _is_remembered(self) -> bool:

@@ -28,7 +28,6 @@ from luigi.parameter import ParameterVisibility
 from luigi.task import flatten
 from luigi.task_register import load_task
 
-from luigi_sinks import leaks, redaction
 from luigi_sinks.process import started
 from luigi_sinks.recording import (
     checkout,
@@ -147,10 +146,7 @@ class _Attempt:
             hidden=_hidden(task),
         )
         run.begin(
-            params={
-                name: redaction.MARK if _is_secret(task, name, value) else masking.text(value)
-                for name, value in _public(task).items()
-            },
+            params={name: masking.setting(name, text, _value(task, name)) for name, text in _public(task).items()},
             orchestrator="luigi",
             orchestrator_version=luigi.__version__,
             parent=worker,
@@ -278,7 +274,7 @@ def _named(task: Any, active: Recorder) -> Task:
     name: str = task.task_id
     found = _tasks.get(name)
     if found is None:
-        if any(_is_secret(task, *each) for each in _public(task).items()):
+        if any(masking.is_secret(key, text, _value(task, key)) for key, text in _public(task).items()):
             name = f"{task.get_task_family()}_{name.rpartition('_')[2]}"
         found = Task(Job(active.settings.namespace, task.get_task_family()), masking.text(name))
         if len(_tasks) >= _MOST_TASKS:
@@ -287,9 +283,8 @@ def _named(task: Any, active: Recorder) -> Task:
     return found
 
 
-def _is_secret(task: Any, name: str, text: str) -> bool:
-    """Return whether a parameter holds what looks like a secret, in a dict or a list too."""
-    return leaks.is_secret(name, text) or leaks.is_nested_secret(name, task.param_kwargs.get(name))
+def _value(task: Any, name: str) -> Any:
+    return task.param_kwargs.get(name)
 
 
 @lru_cache(maxsize=1024)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from typing import Any
 
 from luigi_sinks import leaks, redaction, unseen
 
@@ -11,15 +12,20 @@ LONGEST = 1000
 """Characters of a text that are kept; a longer one ends in a checksum of all of it."""
 
 
-def setting(name: str, value: str) -> str:
-    """Return a parameter's value, or a mark in its place if its name or the value itself looks like a secret.
+def setting(name: str, value: str, given: Any = None) -> str:
+    """Return a parameter's value as text, or a mark in its place if it is a secret; see `is_secret`.
 
     Example:
         >>> setting("month", "2013-01"), setting("api_token", "abc")
         ('2013-01', '[redacted]')
 
     """
-    return redaction.MARK if leaks.is_secret(name, value) else text(value)
+    return redaction.MARK if is_secret(name, value, given) else text(value)
+
+
+def is_secret(name: str, value: str, given: Any = None) -> bool:
+    """Tell whether a parameter's name, its text, or what is within its value looks like a secret."""
+    return leaks.is_secret(name, value) or leaks.is_nested_secret(name, given)
 
 
 def text(said: str, hidden: Iterable[str] = ()) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from luigi_sinks import record as rules
-from luigi_sinks import retention, withdrawal
+from luigi_sinks import retention, superseding, withdrawal
 from luigi_sinks.checks import StagedCounts
 from luigi_sinks.claim import Claim, held
 from luigi_sinks.record import Origin, Pointer, Publication, Record, Withdrawal
@@ -66,7 +66,7 @@ def superseded(sink: Sink) -> Version:
     """Complete a version that is not shown, as there is a head."""
     published(sink)
     version = validated(sink)
-    sink.change(version, rules.supersede)
+    sink.change(version, superseding.supersede)
     return version
 
 
@@ -128,7 +128,7 @@ def publish(record: Record, head: Pointer) -> Record:
 
 def supersede(record: Record, head: Pointer) -> Record:
     """Supersede the version as if another one were the head."""
-    return rules.supersede(record, head if head.version else Pointer(_ANOTHER, head.epoch))
+    return superseding.supersede(record, head if head.version else Pointer(_ANOTHER, head.epoch))
 
 
 RULES: Mapping[str, rules.Transition] = {

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from luigi_sinks import record as rules
+from luigi_sinks import superseding
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Origin, Pointer, Publication
 from luigi_sinks.testing.transitions import CHANGES, REFUSALS, RULES, STATES, example, message
@@ -106,8 +107,8 @@ def test_a_version_that_was_left_is_dropped_as_one_that_failed():
 def test_a_version_is_superseded_only_where_readers_see_another():
     record, head = example(State.VALIDATED)
     with pytest.raises(Conflict, match="is validated; it cannot be superseded"):
-        rules.supersede(record, head)
-    superseded = rules.supersede(record, Pointer(Version("d", "_all", "another"), 4))
+        superseding.supersede(record, head)
+    superseded = superseding.supersede(record, Pointer(Version("d", "_all", "another"), 4))
     assert (superseded.state, superseded.is_complete, superseded.publications) == (State.SUPERSEDED, True, ())
 
 

@@ -7,9 +7,10 @@ import luigi
 import pytest
 
 from luigi_sinks import config, versions
+from luigi_sinks.completeness import complete
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.errors import BadRow, BadSetting, Conflict
-from luigi_sinks.target import VersionedTarget, complete
+from luigi_sinks.target import VersionedTarget
 from luigi_sinks.version import State
 
 pytestmark = pytest.mark.usefixtures("memory")
