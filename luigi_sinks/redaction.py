@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -31,7 +32,10 @@ _SHORTEST: Final = 6
 """Fewer characters than this are a word as much as a secret."""
 
 _HELD: Final = {"token": 128, "signature": 256}
-"""How many secrets of a kind are remembered; a signature is made for each request, and must not displace tokens."""
+"""How many secrets of a kind are remembered: those that were made or used last.
+
+A signature is made for each request, and must not displace tokens.
+"""
 
 _DEPTH: Final = 3
 """How often a text may be escaped or encoded, for example as JSON in JSON."""
@@ -57,20 +61,37 @@ Pieces = Mapping[int, AbstractSet[tuple[int, int]]]
 """The length and hash of each piece, by the hash of its first six characters."""
 
 _held: dict[str, dict[int, Pieces]] = {kind: {} for kind in _HELD}
-_all: Pieces | None = {}
+_used: dict[int, int] = {}
+_clock = count()
+
+_change = object()
+_all: tuple[object, Pieces] = (_change, {})
+"""The pieces of all secrets, and the change that they were put together after: another thread may hold one meanwhile.
+
+No lock, as a fork could leave it held for ever.
+"""
 
 
 def hold(*secrets: str | None, public: Iterable[str] = (), kind: str = "token") -> None:
     """Remove these secrets from now on. `public` are texts that contain parts of them, and stay as they are."""
-    global _all  # noqa: PLW0603 - the secrets of a process
-    said = "\n".join(public).translate(_FOLDED)
+    global _change  # noqa: PLW0603 - the secrets of a process
+    said, known = "\n".join(public).translate(_FOLDED), _held[kind]
     for secret in filter(None, secrets):
-        known = _held[kind]
-        known.pop(hash(secret), None)
+        _used[hash(secret)] = next(_clock)
         known[hash(secret)] = _pieces(secret, said)
         while len(known) > _HELD[kind]:
-            known.pop(next(iter(known)), None)
-    _all = None
+            oldest = min(list(known), key=lambda each: _used.get(each, -1))
+            known.pop(oldest, None)
+            _used.pop(oldest, None)
+    _change = object()
+
+
+def use(secret: str, *, kind: str = "token") -> bool:
+    """Have others forgotten before this secret, as it is in use; return False if it is not held any more."""
+    if hash(secret) not in _held[kind]:
+        return False
+    _used[hash(secret)] = next(_clock)
+    return True
 
 
 def redacted(text: str) -> str:
@@ -170,12 +191,14 @@ def _cut(form: str) -> Iterable[str]:
 
 def _known() -> Pieces:
     global _all  # noqa: PLW0603 - as in `hold`
-    if (known := _all) is None:
-        merged: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
+    change, known = _all
+    if change is not _change:
+        change, merged = _change, defaultdict[int, set[tuple[int, int]]](set)
         for pieces in [each for kind in _held.values() for each in list(kind.values())]:
             for start, found in pieces.items():
                 merged[start] |= found
-        known = _all = dict(merged)
+        known = dict(merged)
+        _all = change, known
     return known
 
 

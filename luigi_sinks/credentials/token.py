@@ -117,6 +117,8 @@ class Token:
         """
         if self._process is not _process:
             raise CredentialError("a token cannot be used after a fork; call use() in the process that needs it")
+        if not redaction.use(self._secret):
+            redaction.hold(self._secret, public=self.info.public)
         return self._secret
 
     def renewed(self, info: TokenInfo) -> Token:

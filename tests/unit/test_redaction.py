@@ -25,7 +25,7 @@ def holding(monkeypatch):
     monkeypatch.setattr(redaction, "_held", {kind: {} for kind in redaction._held})
     redaction.hold(PASSWORD)
     yield
-    redaction._all = None
+    redaction._change = object()
 
 
 def escaped_as_by_net(text):
@@ -217,3 +217,36 @@ def test_a_large_text_takes_little_time():
     started = time.monotonic()
     assert redacted(text) == text
     assert time.monotonic() - started < 10
+
+
+def test_a_secret_that_is_used_is_removed_however_many_others_there_are():
+    token = Token(secrets.token_urlsafe(40))
+    unused = secrets.token_urlsafe(40)
+    redaction.hold(unused)
+    for _ in range(300):
+        redaction.hold(secrets.token_urlsafe(20))
+        token.reveal()
+    assert redacted(f"sent {token.reveal()}") == f"sent {MARK}"
+    assert redacted(f"sent {unused}") == f"sent {unused}"
+
+
+def test_a_secret_that_was_forgotten_is_removed_once_it_is_used_again():
+    token = Token(secrets.token_urlsafe(40))
+    for _ in range(200):
+        redaction.hold(secrets.token_urlsafe(20))
+    assert redacted(f"sent {token.reveal()}") == f"sent {MARK}"
+
+
+def test_a_secret_that_comes_while_another_thread_puts_the_pieces_together_is_removed():
+    late = secrets.token_urlsafe(40)
+
+    class Interrupted(dict):
+        def items(self):
+            redaction.hold(late)
+            return super().items()
+
+    redaction._held["token"][0] = Interrupted()
+    redaction._change = object()
+    redacted("anything")
+    del redaction._held["token"][0]
+    assert redacted(f"sent {late}") == f"sent {MARK}"
