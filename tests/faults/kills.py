@@ -24,7 +24,7 @@ from luigi.configuration import get_config
 from sqlalchemy import Column, Double, Integer, String
 
 from luigi_sinks import Origin, config, load, versions, writer
-from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
+from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink, names
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.elasticsearch.pool import open_pool
 from luigi_sinks.elasticsearch.schema import parse_schema
@@ -194,7 +194,7 @@ def _requests() -> Iterable[tuple[Any, str]]:
 def _indices(sink: Any) -> set[str]:
     found = ask(sink.settings, lambda es: es.indices.get_alias(index=f"{sink.dataset}~*", expand_wildcards="all"))
     ends = [index.split("~")[1:] for index in found]
-    shows_nothing = f"void_{sink.head(WHOLE).epoch}"
+    shows_nothing = names.void(Version(sink.dataset, WHOLE, ""), sink.head(WHOLE).epoch).id
     return {end[1] for end in ends if end != ["registry"] and end[1] != shows_nothing}
 
 
