@@ -30,6 +30,7 @@ def verify(catalog: Catalog, *, heal: bool = True) -> Iterator[Finding]:
     Readers must see no withdrawn version. Of versions that failed or were dropped nothing
     may be left, and no load may have ended without clearing its version: these two are
     healed, as nothing needs what is deleted, unless `heal` is False or the login may not.
+    Raises Forbidden for a login that may not count.
 
     Example:
         >>> from luigi_sinks import stores

@@ -95,9 +95,10 @@ def withdraw(catalog: Catalog, version: Version, *, why: str = "") -> Record:
 
 def _replace_withdrawn(catalog: Catalog, version: Version, head: Head, why: str, told: Telling) -> None:
     """Publish what readers are to see instead of a withdrawn head, or nothing."""
+    reason = f"{version.id} is withdrawn: {why}" if why else f"{version.id} is withdrawn"
     for other in withdrawal.sound(catalog.records(partition=version.partition), besides=version):
         try:
-            _publish_again(catalog, other, f"{version.id} is withdrawn: {why}", head)
+            _publish_again(catalog, other, reason, head)
         except CheckFailed as changed:
             _log.warning("%s does not take the place of %s: %s", other.version, version.id, changed)
         else:

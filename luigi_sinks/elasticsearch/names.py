@@ -4,7 +4,7 @@
     flights~201301~v20261120t211605_k7f3q2         the index of a version
     flights~201301~v20261120t211605_k7f3q2~staged  on an index that was never the head
     flights~201301~v20261120t211605_k7f3q2~retired on an index that was
-    flights~201301~void_18                         an empty index that readers see after a withdrawal, with the epoch
+    flights~201301~v00000000t000000_000018         an empty index that readers see after a withdrawal; the epoch is 18
     flights~201301~head                            on the index that is the head
     flights~201301~head~17                         the same, and how often the head has moved
     flights~~head~example                          on the head that shows how the dataset is divided
@@ -27,7 +27,9 @@ from luigi_sinks.version import Version
 STAGED = "staged"
 RETIRED = "retired"
 
-_REGISTRY, _VOID = "~registry", "void_"
+_REGISTRY = "~registry"
+_VOID = "v00000000t000000_"
+"""Begins what stands for a version's id, so that grants on versions are grants on it; no load is so early."""
 _FORBIDDEN = re.compile(r'[\\/*?"<>|\s,#:~]')
 _VERSION = re.compile(r"[a-z0-9_]+~[a-z0-9_]+")
 """A partition and a version's id."""
@@ -56,7 +58,7 @@ def version(index: str) -> Version:
 
 def void(version: Version, epoch: int) -> Version:
     """Name the empty index that takes the place of a partition's head at this epoch, as if it were a version."""
-    return replace(version, id=f"{_VOID}{epoch}")
+    return replace(version, id=f"{_VOID}{epoch:06d}")
 
 
 def is_void(version: Version) -> bool:

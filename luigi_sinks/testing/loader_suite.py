@@ -96,9 +96,8 @@ class LoaderSuite(SinkSuite):
         dead = begin(sink)
         assert not any(found.is_healed for found in verify(sink))
         assert sink.record(dead).is_left
-        pruner = self.pruner(self.catalog(sink))
-        assert [(found.version, found.is_healed) for found in verify(pruner)] == [(dead, True)]
-        assert list(verify(pruner)) == []
+        assert self.sweep(sink) == [dead]
+        assert list(verify(sink)) == []
 
     def test_a_dropped_dataset_is_gone_and_may_be_loaded_again(self, sink: Sink) -> None:
         version = self.load(sink, rows(3))

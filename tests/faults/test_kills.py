@@ -11,7 +11,7 @@ import signal
 
 import pytest
 
-from luigi_sinks import State, versions
+from luigi_sinks import Head, State, versions
 from luigi_sinks.version import WHOLE
 from tests.faults.kills import AFTER, BEFORE, LATE, STORES, Kill, rows, run, unlike_the_registry
 
@@ -60,11 +60,25 @@ def prune(store, kill):
     is_right(store, sink)
 
 
-VERBS = {verb.__name__: verb for verb in (first_load, later_load, load_over_a_dead_one, roll_back, prune)}
+def withdraw(store, kill):
+    dataset, version = one_version(store)
+    died = run(store, dataset, "withdraw", version=version, kill=kill)
+    ends_well(run(store, dataset, "withdraw", version=version), kill)
+    sink = swept(store, dataset, died, kill)
+    assert (sink.head(WHOLE), sink.record(version).is_complete) == (Head(None, 2), False)
+    assert unlike_the_registry(store, sink) == []
+    ends_well(run(store, dataset, "load"), kill)
+    versions.sweep(sink)
+    assert sink.head(WHOLE).epoch == 3
+    assert unlike_the_registry(store, sink) == []
+
+
+VERBS = {verb.__name__: verb for verb in (first_load, later_load, load_over_a_dead_one, roll_back, prune, withdraw)}
 SAMPLE = {
     "later_load": (Kill(8, LATE), Kill(9, AFTER), Kill(-2, BEFORE)),
     "roll_back": (Kill(-2, AFTER),),
     "prune": (Kill(-2, BEFORE),),
+    "withdraw": (Kill(-1, BEFORE), Kill(-2, AFTER)),
 }
 """Which kills a short run makes; a negative number counts from the end."""
 
@@ -87,12 +101,20 @@ def requests_of(store, verb):
     """Return how many requests the verb sends, where nothing kills it."""
     if verb == "first_load":
         return len(run(store, new_dataset(), "load").requests)
-    dataset, version = prepared(store)
-    return len(run(store, dataset, verb if verb in {"prune", "roll_back"} else "load", version=version).requests)
+    dataset, version = one_version(store) if verb == "withdraw" else prepared(store)
+    is_by_hand = verb in {"prune", "roll_back", "withdraw"}
+    return len(run(store, dataset, verb if is_by_hand else "load", version=version).requests)
 
 
 def new_dataset():
     return f"kill_{secrets.token_hex(4)}"
+
+
+def one_version(store):
+    """Load a dataset once; return it, and its version."""
+    dataset = new_dataset()
+    ends_well(run(store, dataset, "load"), None)
+    return dataset, STORES[store].open(dataset).head(WHOLE).version
 
 
 ready = {}

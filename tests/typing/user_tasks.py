@@ -1,6 +1,7 @@
 """Tasks as users write them: each setting overridden in each way. Only type checkers read this."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import luigi
@@ -16,6 +17,8 @@ class ByAttribute(mariadb.CopyToTable):
     partition_by = ("month",)
     owner = "flight_ops"
     checks = ()
+    keep = 3
+    min_age = timedelta(days=7)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         yield {"id": 1, "carrier": "UA"}
@@ -52,6 +55,7 @@ class Docs(elasticsearch.CopyToIndex):
     mapping = {"id": {"type": "integer"}}
     id_field = "id"
     partition_by = ()
+    keep = luigi.IntParameter(default=3, significant=False)
 
     @property
     def settings(self) -> dict[str, Any]:
