@@ -153,7 +153,8 @@ class CopyToIndex(elasticsearch.CopyToIndex):
                 f"{self.task_family}: purge_existing_index = True replaces the whole index, and partition_by = "
                 f"{self.partition_by!r} one partition; keep one of the two"
             )
-        self.partition_by = ()
+        if self.partition_by is None:
+            self.partition_by = ()
 
     def _without_mapping(self) -> str:
         """Return the error for a task without a mapping, with one that is proposed from its first documents."""

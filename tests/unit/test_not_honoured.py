@@ -143,6 +143,12 @@ def test_the_message_about_partition_by_lists_all_parameters_and_says_what_leavi
     assert "without one of these names, tasks that differ only in it replace each other's rows" in said
 
 
+def test_a_parameter_that_only_configures_is_not_proposed_as_a_partition():
+    kind = type("Configured", (Regional,), {"db_config": luigi.DictParameter(default=SECRETS)})
+    with pytest.raises(ParameterException, match=r"partition_by = \('day', 'region'\)"):
+        kind(DAY)
+
+
 @pytest.mark.parametrize(
     ("parameter", "value", "other"),
     [
