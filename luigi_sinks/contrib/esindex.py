@@ -21,6 +21,8 @@ from luigi_sinks.target import TargetOptions
 from luigi_sinks.task import setting
 from luigi_sinks.task_events import watch
 
+__all__ = ["CopyToIndex", "IndexTarget"]
+
 _LOOKED_AT = 100
 """Documents from which a mapping is proposed."""
 
