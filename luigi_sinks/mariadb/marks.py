@@ -108,7 +108,8 @@ class MariaDBMarks:
         connection = open_session(self.settings)
         with closing(connection.cursor()) as cursor:
             cursor.execute(_USERS_OWN)
-            cursor.execute(f"USE {quoted(self.settings.database)}")
+            with suppressing(FORBIDDEN):  # for a login that may only set marks; names need their database then
+                cursor.execute(f"USE {quoted(self.settings.database)}")
         connection.autocommit = False
         return connection
 
