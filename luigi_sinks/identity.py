@@ -109,15 +109,25 @@ def origin_of(
 def session_owner(origin: Origin) -> str:
     """Return the team that sessions are opened for: the running task's if it reads another's output, else its own."""
     reader = running.current()
-    is_other_task = reader.task_id not in {"", origin.update_id}
+    is_other_task = bool(reader.task_id) and not is_output_of(reader.task_id, origin)
     return (is_other_task and reader.owner) or origin.owner
+
+
+def is_output_of(task_id: str, origin: Origin) -> bool:
+    """Return whether an output is that of a task, from whose id the output's may leave out a secret."""
+    return origin.update_id in {task_id, _without_values(origin.family, task_id)}
+
+
+def _without_values(family: str, task_id: str) -> str:
+    """Return the id of a task without the values of parameters that Luigi puts into it: they may be secrets."""
+    return f"{family}_{task_id.rpartition('_')[2]}"
 
 
 def update_id_of(task: luigi.Task, partition_by: str | Sequence[str] | None = None) -> str:
     """Return what identifies the output of a task: its id, of which a secret parameter's value is left out."""
     if not _secret(task, named(partition_by)):
         return str(task.task_id)
-    return f"{task.get_task_family()}_{task.task_id.rpartition('_')[2]}"
+    return _without_values(task.get_task_family(), task.task_id)
 
 
 def _secret(task: luigi.Task, partition_by: Sequence[str]) -> set[str]:

@@ -59,7 +59,7 @@ def stop_listening(listener: Listener) -> None:
 
 
 class KnownAs(Protocol):
-    """A catalog, or marks: whoever is asked as whom a store knows this process."""
+    """A catalog or marks: it tells as whom a store knows this process."""
 
     @property
     def login(self) -> Login:

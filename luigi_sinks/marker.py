@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import luigi
 
 from luigi_sinks import config, identity, marks, stores, unseen
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.mark import Marks
 from luigi_sinks.record import Origin
 from luigi_sinks.recording import targets as recorded
 from luigi_sinks.recording.events import Dataset
 
 
+class MarkerOptions(TypedDict, total=False):
+    """The options of every store's Marker: one of `task` and `update_id`, and what else is needed.
+
+    - `task`: the task whose output it is; its `task_id` identifies the output.
+    - `update_id`: a text that identifies the output, if there is no task.
+    - `connection`: the NAME of the section `[luigi_sinks.STORE.NAME]`. Default: `[luigi_sinks.STORE]`.
+    - `owner`: the team that the output belongs to. Default: the task's `owner`.
+    """
+
+    task: luigi.Task
+    update_id: str
+    connection: str
+    owner: str
+
+
 class Marker(luigi.Target):
     """Exists once it was touched: for tasks that write by a client of their own. Each store has a subclass.
 
     - `name`: what the task writes, such as a table. Any number of outputs may be marked under one name.
-    - `task`: the task whose output it is; its `task_id` identifies the output. Or else:
-    - `update_id`: a text that identifies the output.
-    - `connection`: the NAME of the section `[luigi_sinks.STORE.NAME]`. Default: `[luigi_sinks.STORE]`.
-    - `owner`: the team that the output belongs to. Default: the task's `owner`.
+    - `options`: see `MarkerOptions`.
 
     It has no open connection, so it is cheap to create and can be pickled. Raises BadSetting
     if the name is empty or cannot be one, or if neither `task` nor `update_id` is given.
@@ -39,22 +51,19 @@ class Marker(luigi.Target):
 
     store: str
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        task: luigi.Task | None = None,
-        update_id: str = "",
-        connection: str = "",
-        owner: str = "",
-    ) -> None:
+    def __init__(self, name: str, **options: Unpack[MarkerOptions]) -> None:
+        task, update_id, owner = options.get("task"), options.get("update_id", ""), options.get("owner", "")
+        for unknown in options.keys() - MarkerOptions.__annotations__.keys():
+            raise BadSetting(
+                f"marker {name!r}: {unknown} is no option; {did_you_mean(unknown, MarkerOptions.__annotations__)}"
+            )
         if not name:
             raise BadSetting(f"a {type(self).__name__} has no name; name what is marked, such as a table")
         unseen.refuse(name, "marker")
         if (task is None) == (not update_id):
             raise BadSetting(f"marker {name!r}: give either task=self, or an update_id that identifies the output")
         self.name = name
-        self.connection = connection
+        self.connection = options.get("connection", "")
         self.origin = Origin(update_id, owner=owner) if task is None else _origin(task, owner)
 
     @property

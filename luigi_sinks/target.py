@@ -168,7 +168,7 @@ class VersionedTarget(luigi.Target):
     def may_load_again(self) -> bool:
         """Whether to load even if this output exists: not in a task that Luigi runs because its output is missing."""
         task = running.here()
-        return not (task.is_incomplete and task.task_id == self.origin.update_id)
+        return not (task.is_incomplete and identity.is_output_of(task.task_id, self.origin))
 
     def record(self) -> Record | None:
         """Return the record of this output: the head if it is a version of this output, else its latest version."""

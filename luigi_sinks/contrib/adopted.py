@@ -23,7 +23,7 @@ class Adoptable(VersionedTarget):
         return super().is_complete_by(records) or self._is_adopted()
 
     def _is_adopted(self) -> bool:
-        """Return whether there is a mark for the output; one under a label of a rerun is asked for anew."""
+        """Return whether there is a mark for the output; a rerun under a label needs a version of its own."""
         if self.origin.rerun:
             return False
         found = stores.find(self.store).marks(self.dataset, self.connection, owner=self.owner)

@@ -21,6 +21,8 @@ from luigi_sinks.target import TargetOptions
 from luigi_sinks.task import setting
 from luigi_sinks.task_events import watch
 
+__all__ = ["CopyToIndex", "IndexTarget"]
+
 _LOOKED_AT = 100
 """Documents from which a mapping is proposed."""
 
@@ -154,7 +156,8 @@ class CopyToIndex(elasticsearch.CopyToIndex):
                 f"{self.task_family}: purge_existing_index = True replaces the whole index, and partition_by = "
                 f"{self.partition_by!r} one partition; keep one of the two"
             )
-        self.partition_by = ()
+        if self.partition_by is None:
+            self.partition_by = ()
 
     def _without_mapping(self) -> str:
         """Return the error for a task without a mapping, with one that is proposed from its first documents."""

@@ -8,6 +8,8 @@ from luigi_sinks.contrib.old_targets import refusing
 from luigi_sinks.contrib.table import TableTask
 from luigi_sinks.task_events import watch
 
+__all__ = ["CopyToTable"]
+
 
 class CopyToTable(TableTask):
     """Loads `rows()`, by default the lines of the input, as one version of a table.

@@ -41,11 +41,12 @@ def shared_id(
     settings: ElasticsearchSettings, version: Version, others: Sequence[Version], field: str
 ) -> tuple[tuple[Any], Version] | None:
     """Return the id of one of a version's documents that another version has too, and that version."""
+    at_once = 1 if settings.product == "opensearch" else _INDICES  # policies there refuse several in one path
     documents_of = documents(settings, names.index(version))
     while ids := [document[field] for document in islice(documents_of, _IDS)]:
         query = {"ids": {"values": [str(each) for each in ids]}}
-        for first in range(0, len(others), _INDICES):
-            among = ",".join(map(names.index, others[first : first + _INDICES]))
+        for first in range(0, len(others), at_once):
+            among = ",".join(map(names.index, others[first : first + at_once]))
             answer = ask(settings, partial(_first, index=among, query=query), within=CHANGE)
             for hit in answer["hits"]["hits"]:
                 return (hit["_source"][field],), names.version(hit["_index"])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from luigi_sinks import marker, marks
 from luigi_sinks.mariadb.names import refuse_schema
 from luigi_sinks.mark import TransactionalMarks
+from luigi_sinks.marker import MarkerOptions
 
 
 class Marker(marker.Marker):
     """Exists once it was touched: for a task that writes to MariaDB by itself.
 
-    - `name`: what the task writes, such as a table; other options: see `luigi_sinks.marker.Marker`.
+    - `name`: what the task writes, such as a table; options: see `luigi_sinks.marker.MarkerOptions`.
 
     `touch(connection)` sets the mark in the transaction of a connection: rows and mark are then committed
     together, or not at all. `connect()` opens one that logs in by the credential of luigi.cfg.
@@ -34,14 +35,15 @@ class Marker(marker.Marker):
 
     store = "mariadb"
 
-    def __init__(self, name: str, **options: Any) -> None:
+    def __init__(self, name: str, **options: Unpack[MarkerOptions]) -> None:
         refuse_schema(name)
         super().__init__(name, **options)
 
     def connect(self) -> Any:
         """Return a new DB-API connection to the database of luigi.cfg, without autocommit; close it yourself.
 
-        The server ends it as its own `wait_timeout` says. Raises Unavailable, Forbidden or CredentialError.
+        Its session has the server's own defaults; a statement may take as long as `statement_timeout`.
+        Raises Unavailable, Forbidden or CredentialError.
         """
         return self._marks().connect()
 

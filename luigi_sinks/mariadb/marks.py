@@ -32,8 +32,11 @@ _TABLE = f"""(
 
 _AT_ONCE = 500
 
-_USERS_OWN = "SET SESSION idle_transaction_timeout = DEFAULT, wait_timeout = DEFAULT, net_read_timeout = DEFAULT"
-"""A transaction of a task may pause for longer than one of ours."""
+_USERS_OWN = (
+    "SET SESSION idle_transaction_timeout = DEFAULT, wait_timeout = DEFAULT, net_read_timeout = DEFAULT, "
+    "innodb_lock_wait_timeout = DEFAULT, lock_wait_timeout = DEFAULT, sql_mode = DEFAULT, tx_isolation = DEFAULT"
+)
+"""A session of a task is as the server has them: its transactions may pause for longer than ours."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ class MariaDBMarks:
         connection = open_session(self.settings)
         with closing(connection.cursor()) as cursor:
             cursor.execute(_USERS_OWN)
-            cursor.execute(f"USE {quoted(self.settings.database)}")
+            with suppressing(FORBIDDEN):  # for a login that may only set marks; names need their database then
+                cursor.execute(f"USE {quoted(self.settings.database)}")
         connection.autocommit = False
         return connection
 

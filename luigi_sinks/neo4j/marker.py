@@ -8,7 +8,7 @@ from luigi_sinks import marker
 class Marker(marker.Marker):
     """Exists once it was touched: for a task that writes to Neo4j by itself.
 
-    - `name`: what the task writes, such as a graph; other options: see `luigi_sinks.marker.Marker`.
+    - `name`: what the task writes, such as a graph; options: see `luigi_sinks.marker.MarkerOptions`.
 
     Example, kept in SQLite by `local` in `[luigi_sinks]`:
         >>> marker = Marker("airports", update_id="airports of 2013-01-31")

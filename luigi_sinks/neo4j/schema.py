@@ -224,7 +224,12 @@ class GraphContract(Contract):
     def follow(self, kind: str, next_kind: str) -> None:
         """Refuse a node after a relationship: its ends are looked up when it is written."""
         if kind in self.ends and next_kind not in self.ends:
-            raise WrongRow(0, "", f"is a {next_kind} after the first {kind}; give all nodes before all relationships")
+            raise WrongRow(
+                0,
+                "",
+                f"is a {next_kind} after the first {kind}; give all nodes before all relationships, or keep MERGE "
+                "statements over mixed rows in a task of your own, with a neo4j.Marker",
+            )
 
     def dangling(self, kind: str, rows: Sequence[Any], keys: Mapping[str, Collection[Any]]) -> Mapping[int, str]:
         """Name the ends of relationships that are not among the nodes, of each the first."""

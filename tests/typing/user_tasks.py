@@ -8,6 +8,7 @@ import luigi
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
 from luigi_sinks import elasticsearch, mariadb, neo4j
+from luigi_sinks.contrib import esindex, mysqldb, sqla
 
 
 class ByAttribute(mariadb.CopyToTable):
@@ -91,6 +92,52 @@ class Plain(luigi.Task):
         with self.output().open() as rows:
             for row in rows:
                 print(row)
+
+
+class Marked(luigi.Task):
+    def output(self) -> mariadb.Marker:  # pyright: ignore[reportIncompatibleMethodOverride]  # as above
+        return mariadb.Marker("orders", task=self, connection="copy")
+
+    def run(self) -> None:
+        connection = self.output().connect()
+        self.output().touch(connection)
+        connection.commit()
+        neo4j.Marker("people", update_id="first").touch()
+        print(elasticsearch.Marker("delays", update_id="first", owner="flight_ops").exists())
+
+
+class OldTable(sqla.CopyToTable):
+    table = "items"
+    columns = [(["id", Integer], {"primary_key": True}), (["name", String(64)], {"nullable": False})]
+    column_separator = ";"
+    on_bad_row = "set_aside"
+    most_bad_rows = 0.01
+    older = "superseded"
+
+
+class OldWords(mysqldb.CopyToTable):
+    table = "words"
+    columns = (("word", "VARCHAR(64)"), ("n", "INT"))
+    null_values = (None, "")
+
+    def rows(self) -> list[list[str]]:
+        return [["tea", "3"]]
+
+
+class OldIndex(esindex.CopyToIndex):
+    purge_existing_index = True
+    id_field = "id"
+
+    @property
+    def index(self) -> str:
+        return "items"
+
+    @property
+    def mapping(self) -> dict[str, Any]:
+        return {"properties": {"id": {"type": "keyword"}}}
+
+    def docs(self) -> Iterator[str]:
+        yield '{"_id": "a"}'
 
 
 def overrides(task: ByAttribute) -> None:

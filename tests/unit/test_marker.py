@@ -67,6 +67,8 @@ class TestMarkers:
             kind("orders", update_id="x", task=luigi.Task())
         with pytest.raises(BadSetting, match="has no name"):
             kind("", update_id="x")
+        with pytest.raises(BadSetting, match="updateid is no option; did you mean 'update_id'"):
+            kind("orders", updateid="x")
 
     def test_listeners_are_told_of_a_mark_and_can_stop_it(self, kind):
         told = []

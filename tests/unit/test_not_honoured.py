@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from luigi.parameter import ParameterException
 from sqlalchemy import Column, Integer, String
 
-from luigi_sinks import elasticsearch, mariadb, neo4j, redaction
+from luigi_sinks import elasticsearch, mariadb, neo4j, redaction, running
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.neo4j import Node
 
@@ -143,6 +143,12 @@ def test_the_message_about_partition_by_lists_all_parameters_and_says_what_leavi
     assert "without one of these names, tasks that differ only in it replace each other's rows" in said
 
 
+def test_a_parameter_that_only_configures_is_not_proposed_as_a_partition():
+    kind = type("Configured", (Regional,), {"db_config": luigi.DictParameter(default=SECRETS)})
+    with pytest.raises(ParameterException, match=r"partition_by = \('day', 'region'\)"):
+        kind(DAY)
+
+
 @pytest.mark.parametrize(
     ("parameter", "value", "other"),
     [
@@ -173,6 +179,26 @@ def test_no_secret_in_a_parameter_reaches_the_record(memory):
     assert not Configured(db_config={**SECRETS, "password": "another"}).complete()
     written = b"".join(path.read_bytes() for path in memory.iterdir())
     assert b"hunter2" not in written
+
+
+def test_a_task_with_a_secret_that_another_scheduler_completed_meanwhile_is_not_loaded_again(memory):
+    class Configured(task_of(mariadb.CopyToTable, TABLE)):
+        db_config = luigi.DictParameter()
+        partition_by = ()
+
+        def rows(self):
+            raise AssertionError("it is complete")
+
+    task = Configured(db_config=SECRETS)
+    parent = type("Configured", (Configured,), {"rows": lambda self: [("a",)]})(db_config=SECRETS)
+    assert parent.task_id == task.task_id
+    parent.run()
+    running.become(running.Running(task.task_id, "Configured", is_incomplete=True))
+    try:
+        task.run()
+    finally:
+        running.become(running.Running())
+    assert len(list(task.output().sink().records())) == 1
 
 
 def test_a_secret_cannot_choose_the_partition():

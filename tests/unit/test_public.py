@@ -19,7 +19,11 @@ from typing import Any, get_args, get_origin
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
 WRITE = f"python {Path(__file__).relative_to(Path(__file__).parents[2])} --write"
 PACKAGES = ["luigi_sinks"] + [
-    f"luigi_sinks.{name}" for name in ("audit", "credentials", "elasticsearch", "mariadb", "neo4j", "sqlite", "testing")
+    f"luigi_sinks.{name}"
+    for name in (
+        *("audit", "contrib.esindex", "contrib.mysqldb", "contrib.sqla", "credentials", "elasticsearch", "mariadb"),
+        *("neo4j", "sqlite", "testing"),
+    )
 ]
 SDKS = {"sqlalchemy", "mariadb", "elasticsearch", "elastic_transport", "neo4j", "polars", "pyarrow", "numpy", "orjson"}
 COST = """

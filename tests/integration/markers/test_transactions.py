@@ -96,6 +96,8 @@ def test_a_transaction_of_a_task_may_pause_for_longer_than_one_of_a_load(table):
     with closing(Marker(table, update_id="x").connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT @@idle_transaction_timeout, @@autocommit, DATABASE()")
         idle, autocommit, database = cursor.fetchone()
+        cursor.execute("SELECT @@tx_isolation = @@global.tx_isolation AND @@sql_mode = @@global.sql_mode")
+        assert cursor.fetchone() == (1,)
     settings = config.read_connection(MariaDBSettings, "mariadb")
     assert (idle, autocommit, database) == (0, 0, settings.database)
 
