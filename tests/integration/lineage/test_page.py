@@ -483,11 +483,12 @@ def test_arrow_keys_lead_out_of_a_neighbourhood(open_page):
     assert after not in before or not tab.run(f"Boolean({badge})")
 
 
-def test_all_of_a_large_network_can_be_shown(open_page):
-    tab = open_page(network(1_800))
+def test_all_of_a_large_network_can_be_shown_and_reached_by_arrow_keys(open_page):
+    tab = open_page(network(5_000))
     tab.run("document.querySelector('#extent button').click()")
-    assert tab.run("document.querySelectorAll('[data-index]').length") == 1_800
+    assert tab.run("document.querySelectorAll('[data-index]').length") == 5_000
     assert tab.run("document.getElementById('extent').hidden")
+    assert tab.run(REACHED) == 5_000
 
 
 # Names come from users
