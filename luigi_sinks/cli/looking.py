@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from luigi_sinks import verification
 from luigi_sinks import versions as verbs
@@ -32,17 +35,26 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def datasets(json: Json = False) -> None:
     """List the datasets of all connections, and how many rows readers see."""
     found: list[dict[str, Any]] = []
-    is_whole = True
+    failed: list[str] = []
     for connection in names.connections():
-        try:
-            each = [names.Named(f"{connection.key}:{name}", connection.catalog(name)) for name in connection.datasets()]
-            found += [answers.of_dataset(named, named.catalog.heads()) for named in each]
-        except (SinkError, CredentialError) as error:
-            is_whole = False
-            err.print(f"{connection.key}: {error}", style="red", markup=False)
+        with _noted(failed, connection.key):
+            for name in connection.datasets():
+                full = f"{connection.key}:{name}"
+                with _noted(failed, full):
+                    found.append(answers.of_dataset(full, connection.catalog(name).heads()))
     answers.tell(found, answers.of_datasets(found), json=json)
-    if not is_whole:
+    if failed:
         raise typer.Exit(UNUSABLE)
+
+
+@contextmanager
+def _noted(failed: list[str], name: str) -> Iterator[None]:
+    """Say what is wrong with a connection or a dataset, so that the others are listed all the same."""
+    try:
+        yield
+    except (SinkError, CredentialError) as error:
+        failed.append(name)
+        err.print(Text(f"{name}: {error}", style="red"))
 
 
 @app.command("versions")

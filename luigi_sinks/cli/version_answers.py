@@ -11,7 +11,6 @@ from rich.text import Text
 
 from luigi_sinks import unseen
 from luigi_sinks.cli.console import out
-from luigi_sinks.cli.dataset_names import Named
 from luigi_sinks.cli.lineage_text import table, took
 from luigi_sinks.comparison import Diff, Difference
 from luigi_sinks.record import Head, Record
@@ -22,12 +21,12 @@ def tell(answer: Any, text: str, *, json: bool) -> None:
     out.print(Text(msgspec.json.format(msgspec.json.encode(answer)).decode() if json else text))
 
 
-def of_dataset(named: Named, heads: Mapping[str, Head]) -> dict[str, Any]:
+def of_dataset(name: str, heads: Mapping[str, Head]) -> dict[str, Any]:
     """Return what readers of a dataset see, in figures."""
     records = [head.record for head in heads.values() if head.record]
     at = [record.publications[-1].at for record in records if record.publications]
     return {
-        "dataset": named.name,
+        "dataset": name,
         "partitions": len(records),
         "rows": sum(record.rows or 0 for record in records),
         "published_at": max(at, default=None),

@@ -1,8 +1,11 @@
-"""What the page on the catalog shows holds on each real store, with the servers' luigi.cfg and no task module."""
+"""What the pages on the catalog and on commands show holds on each real store, without a task module."""
 
+import re
 import secrets
 
 import pytest
+
+from luigi_sinks import stores
 
 
 @pytest.mark.parametrize("store", ["mariadb", "elasticsearch", "neo4j"])
@@ -17,3 +20,17 @@ def test_the_catalogs_page_holds_on_each_real_store(page, departures, store, mon
     assert found.head.version == first.version
     assert [publication.why for publication in first.publications] == ["", "the second file was February's"]
     assert found.departures.count(first.version) == 2
+
+
+@pytest.mark.parametrize("store", ["mariadb", "elasticsearch", "neo4j"])
+def test_the_commands_on_versions_work_on_each_store(page, departures, store):
+    dataset = f"commands_{secrets.token_hex(4)}"
+    departures(store, dataset)
+    catalog = stores.find(store).catalog(dataset)
+    named = [f"{store}:{record.version}" for record in catalog.records()]
+    found = page("docs/versions.md")
+    shown = sorted(set(re.findall(r"v\d{8}t\d{6}_[a-z2-7]{6}", found.text)))
+    others = {"luigi-sinks datasets": "luigi-sinks head departures", "departures": f"{store}:{dataset}"}
+    found.run(compare=False, **dict(zip(shown, named, strict=True)), **others)
+    assert dataset not in stores.find(store).datasets()
+    assert list(catalog.records()) == []

@@ -136,6 +136,17 @@ def test_datasets_are_listed_with_what_readers_see(three, sink):
     assert run("datasets").splitlines()[0].split() == ["dataset", "partitions", "rows", "published"]
 
 
+def test_a_dataset_that_cannot_be_read_hides_no_other_one(memory, three):
+    loaded(sink_of(memory, "airports"), (1, "JFK"))
+    with closing(sqlite3.connect(memory / "mariadb.sqlite")) as file:
+        file.execute("UPDATE record SET body = '{}' WHERE dataset = 'airports'")
+        file.commit()
+    done = CliRunner().invoke(app, ["datasets"])
+    assert done.exit_code == 2
+    assert "mariadb:flights" in done.stdout
+    assert done.stderr.startswith("mariadb:airports: record 4 of the registry cannot be read")
+
+
 def test_versions_are_listed_oldest_first(three):
     first, second, third = three
     assert [(each["id"], each["state"], each["rows"]) for each in answer("versions flights")] == [
