@@ -7,7 +7,8 @@ task has it too, and so honours it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import luigi
@@ -60,7 +61,7 @@ _OF_STORES: Mapping[str, Mapping[str, str]] = {
 _RENAME = "; if it means something else, name it in partition_by, or give it another name"
 
 
-def refuse(task: luigi.Task, base: type[Any], store: str, partition_by: Collection[str]) -> None:
+def refuse(task: luigi.Task, base: Any, store: str, partition_by: Collection[str]) -> None:
     """Raise BadSetting that lists all attributes of the task that would be ignored, and what to do instead.
 
     `base` is the class that the store gives such tasks. A parameter that chooses the partition is not ignored.
@@ -79,21 +80,35 @@ def configures(name: str) -> bool:
     return name in WAYS_OUT
 
 
-def _ignored(task: luigi.Task, base: type[Any], store: str, partition_by: Collection[str]) -> Iterator[tuple[str, str]]:
-    for name, way_out in WAYS_OUT.items():
-        if name not in partition_by and not hasattr(base, name) and _asks_for_something(task, name):
-            yield name, way_out
+def _ignored(task: luigi.Task, base: Any, store: str, partition_by: Collection[str]) -> Iterator[tuple[str, str]]:
+    yield from _ignored_of_class(type(task), base, store, frozenset(partition_by))
+    for name in WAYS_OUT.keys() & vars(task).keys():  # where Luigi keeps the values of parameters too
+        if _is_set(vars(task)[name]) and not hasattr(base, name) and not _is_parameter(task, name):
+            yield name, WAYS_OUT[name]
+
+
+@lru_cache(maxsize=1024)
+def _ignored_of_class(
+    kind: type[Any], base: type[Any], store: str, partition_by: frozenset[str]
+) -> Sequence[tuple[str, str]]:
+    """Return what a class has that would be ignored."""
+    found = [
+        (name, way_out)
+        for name, way_out in WAYS_OUT.items()
+        if name not in partition_by and not hasattr(base, name) and _is_set(inspect.getattr_static(kind, name, None))
+    ]
     for name, way_out in _OF_STORES.get(store, {}).items():
-        if inspect.getattr_static(type(task), name) is not inspect.getattr_static(base, name):
-            yield name, way_out
+        if inspect.getattr_static(kind, name) is not inspect.getattr_static(base, name):
+            found.append((name, way_out))
+    return found
 
 
-def _asks_for_something(task: luigi.Task, name: str) -> bool:
-    """Return whether the task has the attribute; one with an empty value, as `schema = ""`, asks for nothing."""
-    if _is_parameter(task, name):
+def _is_set(value: Any) -> bool:
+    """Return whether a value asks for something; an empty one, as `schema = ""`, does not."""
+    try:
+        return bool(value)
+    except Exception:  # noqa: BLE001 - a data frame, for example, is neither true nor false
         return True
-    value = vars(task).get(name) or inspect.getattr_static(type(task), name, None)
-    return bool(value)
 
 
 def _is_parameter(task: luigi.Task, name: str) -> bool:

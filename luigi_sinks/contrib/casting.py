@@ -8,7 +8,7 @@ that its column keeps, and a time for a Date to its day.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -31,7 +31,7 @@ class Cast:
     null_values: Collection[Any]
 
     def row(self, row: Any) -> Any:
-        """Return a dict, list or tuple with cast values; anything else, as a data frame, as it is.
+        """Return a dict, or a tuple of what any other row yields, with cast values; a data frame as it is.
 
         Example:
             >>> Cast({"id": _integer}, null_values=("",)).row(["7 "]), Cast({"id": _integer}, ("",)).row([""])
@@ -69,9 +69,11 @@ def caster(kind: Any) -> Callable[[Any], Any]:
 
 
 def _is_row(row: Any) -> bool:
-    """Return whether it is a sequence of values; a row of pandas, a Series, is one too."""
-    is_series = hasattr(row, "iloc") and getattr(row, "ndim", 0) == 1
-    return is_series or (isinstance(row, Sequence) and not isinstance(row, (str, bytes, bytearray, memoryview)))
+    """Return whether it yields values, as the old classes took any row; a row of pandas or NumPy does too."""
+    if getattr(row, "ndim", 0) == 1:
+        return True
+    is_frame = hasattr(row, "__arrow_c_stream__")
+    return isinstance(row, Iterable) and not is_frame and not isinstance(row, (str, bytes, bytearray, memoryview))
 
 
 def _same(value: Any) -> Any:

@@ -14,6 +14,8 @@ from luigi_sinks.contrib.documents import Documents
 from luigi_sinks.contrib.lines import lines
 from luigi_sinks.contrib.old_targets import refusing
 from luigi_sinks.contrib.proposal import proposed
+from luigi_sinks.elasticsearch import names
+from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.record import Record
 from luigi_sinks.retry import patient
@@ -146,6 +148,9 @@ class CopyToIndex(elasticsearch.CopyToIndex):
             )
         if not self.mapping:
             raise BadSetting(f"{self.task_family}: {self._without_mapping()}")
+        names.check_dataset(self.index)
+        mapping, settings = _untyped(self.mapping, self.doc_type), _unwrapped(self.index, self.settings)
+        self._id_type = parse_schema(self.index, mapping, settings, self.id_field).properties.get(self.id_field, {})
 
     def _read_purge(self) -> None:
         """Take `purge_existing_index` for what a run replaces."""
@@ -182,8 +187,8 @@ class CopyToIndex(elasticsearch.CopyToIndex):
         return found
 
     def _fresh_rows(self) -> Iterator[Any]:
-        id_type = self.output().schema.properties.get(self.id_field, {}).get("type", "keyword")
-        documents = Documents(self.index, self.id_field, id_is_text=id_type == "keyword")
+        id_is_text = self._id_type.get("type", "keyword") == "keyword"
+        documents = Documents(self.index, self.id_field, id_is_text=id_is_text)
         for given in super()._fresh_rows():
             yield documents.plain(given)
 

@@ -15,7 +15,8 @@ from luigi_sinks.contrib.adopted import Adoptable
 from luigi_sinks.contrib.casting import cast_for
 from luigi_sinks.contrib.columns import as_columns
 from luigi_sinks.contrib.lines import lines
-from luigi_sinks.mariadb.schema import Columns
+from luigi_sinks.errors import BadSetting
+from luigi_sinks.mariadb.schema import Columns, parse_schema
 from luigi_sinks.target import TargetOptions
 from luigi_sinks.task import setting
 
@@ -64,7 +65,9 @@ class TableTask(mariadb.CopyToTable):
     def _refuse_what_is_ignored(self) -> None:
         super()._refuse_what_is_ignored()
         without_effect.warn(type(self), self._without_effect)
-        _ = self._columns
+        if not self.table:
+            raise BadSetting(f"{self.task_family} names no table; set table to the one that readers use")
+        parse_schema(self.table, self._columns)
 
     @cached_property
     def _columns(self) -> Columns:

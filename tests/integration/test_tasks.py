@@ -131,8 +131,8 @@ def test_rows_that_raise_after_a_hundred_thousand_leave_readers_untouched(januar
 
 def test_a_one_shot_iterator_is_refused_on_the_second_attempt(january, monkeypatch, caplog):
     half_eaten = iter([*list(rows(3)), None, *list(rows(3))])
-    monkeypatch.setattr(type(january()), "rows", lambda task: half_eaten)
-    monkeypatch.setattr(type(january()), "docs", lambda task: half_eaten, raising=False)
+    method = "docs" if hasattr(january(), "docs") else "rows"
+    monkeypatch.setattr(type(january()), method, lambda task: half_eaten)
     assert not build(january())
     assert not build(january())
     assert "Return a new iterator in each call" in caplog.text

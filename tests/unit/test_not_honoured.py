@@ -3,6 +3,7 @@
 from datetime import date
 
 import luigi
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 from luigi.parameter import ParameterException
@@ -43,6 +44,7 @@ def refusal_of(base, body, **attributes):
         ("password", "hunter2", "the section of the connection names a credential"),
         ("schema", "sales", "a schema is a database"),
         ("reflect", True, "declare `columns`"),
+        ("schema", pd.DataFrame({"a": [1, 2]}), "a schema is a database"),
         ("engine", property(lambda self: None), "says where the server is"),
         ("copy", lambda self, *given: None, "remove the repeats in rows()"),
         ("create_table", lambda self, engine: None, "the table is made from `columns`"),

@@ -10,7 +10,7 @@ from luigi.parameter import ParameterException
 
 from luigi_sinks.contrib import esindex
 from luigi_sinks.contrib.proposal import proposed
-from luigi_sinks.errors import BadSetting, CheckFailed, Conflict
+from luigi_sinks.errors import CheckFailed, Conflict
 
 pytestmark = pytest.mark.usefixtures("memory")
 
@@ -220,5 +220,26 @@ def test_a_mapping_within_its_document_type_and_settings_within_the_body_are_tak
 
 
 def test_what_else_stands_in_the_body_of_settings_is_refused():
-    with pytest.raises(BadSetting, match="settings has mappings beside settings"):
-        task_of([], settings={"settings": {}, "mappings": MAPPING}).output()
+    with pytest.raises(ParameterException, match="settings has mappings beside settings"):
+        task_of([], settings={"settings": {}, "mappings": MAPPING})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"mapping": {"id": {}}}, "field 'id' has no type"),
+        ({"id_field": "no_such_field"}, "id_field = 'no_such_field' must be a keyword or an integer of the mapping"),
+        ({"settings": {"index": {"default_pipeline": "x"}}}, "remove default_pipeline"),
+        ({"index": ""}, "index ''"),
+    ],
+)
+def test_a_declaration_that_cannot_work_is_refused_when_the_task_is_made(attributes, said):
+    with pytest.raises(ParameterException) as refused:
+        task_of([], **attributes)
+    assert said in str(refused.value)
+
+
+def test_the_id_of_a_document_becomes_a_number_where_its_field_is_one():
+    task = task_of([{"_id": "7"}, {"_id": 8}], mapping={"n": {"type": "integer"}}, id_field="n")
+    task.run()
+    assert rows_of(task) == [{"n": 7}, {"n": 8}]

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import luigi
+import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
@@ -117,6 +118,39 @@ def test_values_are_cast_to_the_types_of_their_columns():
 def test_a_value_becomes_what_its_column_keeps_or_stays_to_be_refused(kind, given, taken):
     (found,) = cast_for([sa.Column("value", kind)], (None,)).row([given])
     assert (found, type(found)) == (taken, type(taken))
+
+
+def test_whatever_yields_the_values_of_a_row_is_one():
+    class Loose(sqla.CopyToTable):
+        table, columns = "loose", [(["id", Integer], {}), (["name", String(9)], {})]
+
+        def rows(self):
+            yield map(str, (1, "a"))
+            yield {"id": "2", "name": "b"}.values()
+            yield {"name": "c", "id": "3"}
+            yield np.array(["4", "d"])
+            yield (value for value in (5, "e"))
+
+    Loose().run()
+    assert rows_of(Loose()) == [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ((["name", String], {}), "column 'name'"),
+        ((["id", Integer], {"autoincrement": True}), "autoincrement"),
+        ((["at", DateTime], {"default": datetime.now}), "default"),
+        ((["parent", Integer, sa.ForeignKey("t.id")], {}), "foreign key"),
+        ((["id"], {}), "column 'id' has no type"),
+        (("year", "YEAR"), "not supported"),
+        (("id", "INT NOT NULL AUTO_INCREMENT PRIMARY KEY"), "remove AUTO_INCREMENT"),
+    ],
+)
+def test_a_column_that_no_version_can_have_is_refused_when_the_task_is_made(column, said):
+    with pytest.raises(ParameterException) as refused:
+        type("Wrong", (sqla.CopyToTable,), {"table": "t", "columns": [column]})()
+    assert said in str(refused.value)
 
 
 def test_what_cannot_be_cast_is_refused_with_its_row_and_field():
