@@ -15,7 +15,7 @@ import luigi
 from luigi_sinks import config, identity, rejects, running, stores, unseen, versions
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
-from luigi_sinks.errors import BadSetting, Conflict, NoPath
+from luigi_sinks.errors import BadSetting, Conflict, NoPath, did_you_mean
 from luigi_sinks.load import Older, loading, refuse_unknown
 from luigi_sinks.record import Origin, Record
 from luigi_sinks.recording import targets as recorded
@@ -105,6 +105,7 @@ class VersionedTarget(luigi.Target):
     def __init__(self, name: str, options: TargetOptions) -> None:
         if not name:
             raise BadSetting(f"{_described(self, options)} has no name; set table, index or graph")
+        _refuse_ignored(name, options)
         unseen.refuse(name, "dataset")
         self.name = name
         self.connection = options.get("connection", "")
@@ -297,6 +298,17 @@ def _(target: VersionedTarget) -> recorded.Named:
     return recorded.Named(Dataset(found.namespace, found.name), is_versioned=True)
 
 
+def _refuse_ignored(name: str, options: TargetOptions) -> None:
+    """Raise BadSetting for an option that would have no effect."""
+    known = TargetOptions.__annotations__
+    for unknown in sorted(options.keys() - known.keys()):
+        raise BadSetting(f"target {name!r}: {unknown} is no option; {did_you_mean(unknown, known)}")
+    if "task" in options and options.get("update_id"):
+        raise BadSetting(f"target {name!r} has task and update_id, either of which identifies the output; keep one")
+    if "task" not in options and options.get("partition_by"):
+        raise BadSetting(f"target {name!r} has partition_by and no task whose parameters it names; set partition")
+
+
 def _described(target: VersionedTarget, options: TargetOptions) -> str:
     return f"the dataset of {options['task']}" if "task" in options else f"a {type(target).__name__}"
 
@@ -325,7 +337,7 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
         check_partition(partition)
     except BadSetting as error:
         raise BadSetting(f"target {name!r}: {error}") from None
-    return partition, Origin(update_id, owner=owner)
+    return partition, Origin(update_id, rerun=options.get("rerun", ""), owner=owner)
 
 
 def _retention(name: str, options: TargetOptions) -> Retention | None:

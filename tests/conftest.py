@@ -12,10 +12,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from luigi.configuration import get_config
 
 from luigi_sinks.testing import servers
 from tests.pages import departures, page  # noqa: F401 - fixtures
+
+settings.register_profile("any machine", deadline=None)  # a busy one is not a failure
+settings.load_profile("any machine")
 
 STATE = "LUIGI_SINKS_SERVERS_STATE"
 IN_MEMORY = Path("/dev/shm")

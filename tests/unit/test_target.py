@@ -58,6 +58,29 @@ def test_a_policy_that_cannot_work_is_refused_with_the_targets_name():
         target(keep=1)
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"chekcs": ()}, "target 'd': chekcs is no option; did you mean 'checks'"),
+        ({"task": Daily(day=date(2013, 1, 1)), "partition_by": "day"}, "has task and update_id"),
+        ({"partition_by": "day"}, "has partition_by and no task whose parameters it names; set partition"),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused(options, complaint):
+    with pytest.raises(BadSetting, match=complaint):
+        target(**options)
+
+
+def test_a_label_makes_a_target_without_a_task_load_again():
+    first, again = target(), target(rerun="corrected")
+    for each in (first, again):
+        with each.open("w") as writer:
+            writer.write((1,))
+    assert [record.origin.rerun for record in again.sink().records()] == ["", "corrected"]
+    assert again.exists()
+    assert not target(rerun="another").exists()
+
+
 @pytest.mark.parametrize("char", ["\n", "\x1b", "\u200d", "\u202e", "\u2029"])
 def test_a_name_with_a_character_that_is_not_seen_is_refused(char):
     class Odd(luigi.Task):

@@ -359,7 +359,7 @@ class Leases(luigi.Task):
 
     @property
     def worker_timeout(self):
-        return 1 if self.ending == "timeout" else None
+        return 5 if self.ending == "timeout" else None  # enough for its exchange, on a busy machine too
 
 
 watch(Leases)
