@@ -12,7 +12,8 @@ _WORDS = (
     "passw(or)?d|passphrase|passcode|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|account[_-]?key"
     "|credentials|bearer|cookie|authori[sz]ation|signature"
 )
-_KEY = re.compile(f"{_WORDS}|(^|[^a-z])(pass|pw|pin)$")
+_LAST_WORDS = "(db|pg|sql|ssh|user|root|admin)?pass|pw|pin|otp|creds|session[_-]?id|pin[_-]?code|pass[_-]phrase"
+_KEY = re.compile(f"{_WORDS}|(^|[^a-z])({_LAST_WORDS})$")
 _POINTER = re.compile(r"_(file|from|path|header|id)$")
 """Keys that say where a secret is, or what it is called."""
 
@@ -26,6 +27,8 @@ _VALUE = re.compile(
     | -----BEGIN\ [A-Z ]*PRIVATE\ KEY
     | \b(AKIA|ASIA)[0-9A-Z]{{16}}\b                  # a key of AWS
     | \bhv[sbr]\.[\w-]{{16,}}                        # a token of Vault
+    | \b(gh[a-z]_|github_pat_|glpat-|xox[a-z]-)[\w-]{{16,}}  # tokens of GitHub, GitLab and Slack
+    | //hooks\.slack\.com/services/\S
     """,
     re.VERBOSE | re.IGNORECASE,
 )

@@ -256,7 +256,7 @@ def publish(record: Record, head: Pointer, *, replacing: Pointer, publication: P
     if head != replacing:
         raise overtaken(record.version, head)
     if not record.is_publishable:
-        raise refused(record, "cannot be published")
+        raise refused(record, f"{'is withdrawn and ' * bool(record.withdrawn)}cannot be published")
     publications = (*record.publications, replace(publication, epoch=head.epoch + 1))
     return replace(record, state=State.PUBLISHED, publications=publications, retired_at=None)
 

@@ -15,6 +15,7 @@ MIN_AGE = timedelta(hours=1)
 """How long a version is kept after readers saw it last, unless another time is set: somebody may still read it."""
 
 _LEAST = 2
+_LONGEST = timedelta(days=36_500)
 _WITH_ROWS = frozenset({State.PUBLISHED, State.RETIRED, State.SUPERSEDED})
 
 
@@ -39,8 +40,10 @@ class Retention:
     def __post_init__(self) -> None:
         if isinstance(self.keep, bool) or not isinstance(self.keep, int) or self.keep < _LEAST:
             raise BadSetting(f"keep = {self.keep!r} must be a number from {_LEAST} on: the head, and one to go back to")
-        if not isinstance(self.min_age, timedelta) or self.min_age < timedelta(0):
-            raise BadSetting(f"min_age = {self.min_age!r} must be a timedelta that is not negative")
+        if not isinstance(self.min_age, timedelta) or not timedelta(0) <= self.min_age <= _LONGEST:
+            raise BadSetting(
+                f"min_age = {self.min_age!r} must be a timedelta that is not negative, of {_LONGEST.days} days at most"
+            )
 
 
 def retention(keep: int | None, min_age: timedelta | None) -> Retention | None:

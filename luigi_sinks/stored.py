@@ -12,19 +12,27 @@ from typing import Any
 
 import msgspec
 
-from luigi_sinks.errors import SinkError
+from luigi_sinks.errors import BadSetting, SinkError
 from luigi_sinks.record import Record
 
 FORMAT = 2
 
 
 def to_json(record: Record) -> dict[str, Any]:
-    """Return the record as JSON values, with the format's number."""
-    return {"format": FORMAT, **msgspec.to_builtins(record)}
+    """Return the record as JSON values, with the format's number.
+
+    Raises BadSetting for a record that could not be read back: something in it that must be text is not.
+    """
+    body = {"format": FORMAT, **msgspec.to_builtins(record)}
+    try:
+        msgspec.convert(body, Record)
+    except msgspec.ValidationError as error:
+        raise BadSetting(f"{record.version}: its record could not be read back ({error}); give that as text") from None
+    return body
 
 
 def encode(record: Record) -> str:
-    """Return the record as text."""
+    """Return the record as text. Raises BadSetting as `to_json` does."""
     return msgspec.json.encode(to_json(record)).decode()
 
 

@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from luigi_sinks import versions
-from luigi_sinks.errors import Forbidden
+from luigi_sinks.errors import Forbidden, SinkError
 from luigi_sinks.record import Record
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Catalog
-from luigi_sinks.version import State, Version
+from luigi_sinks.version import WHOLE, State, Version
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ def verify(catalog: Catalog, *, heal: bool = True) -> Iterator[Finding]:
     for version in list(catalog.remains()):
         problem = "failed, was dropped or has no record, and something of it is left"
         yield Finding(version, problem, heal and _is_swept(catalog, version))
+
+
+def unreadable(catalog: Catalog, error: SinkError) -> Finding:
+    """Return the finding for a dataset that cannot be looked at."""
+    return Finding(Version(catalog.dataset, WHOLE, "?"), f"cannot be verified: {error}")
 
 
 def _of_rows(catalog: Catalog, record: Record) -> Iterator[Finding]:

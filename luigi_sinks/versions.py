@@ -43,7 +43,7 @@ def roll_back(catalog: Catalog, version: Version, *, why: str = "") -> Record:
     were published; and CredentialError if the audit log is required and cannot be
     written. Then nothing is done.
     """
-    _check("roll_back", version)
+    _check("roll_back", version, why)
     catalog = patient(catalog)
     return _publish_again(catalog, catalog.record(version), why)
 
@@ -75,7 +75,7 @@ def withdraw(catalog: Catalog, version: Version, *, why: str = "") -> Record:
     CredentialError as `roll_back` does. If it is interrupted, run it again: the version
     is marked first, then the head moves.
     """
-    _check("withdraw", version)
+    _check("withdraw", version, why)
     catalog = patient(catalog)
     before = catalog.record(version)
     with telling(catalog, Action.WITHDRAW, version, before.origin) as told:
@@ -322,8 +322,10 @@ def _cancel_drop(catalog: Catalog, before: Record, refusal: Forbidden) -> None:
         refusal.add_note(f"{before.version} is still marked as being dropped ({error}); let a pruner prune it")
 
 
-def _check(verb: str, version: object) -> None:
-    """Raise TypeError for what is easily taken for a version."""
+def _check(verb: str, version: object, why: object = "") -> None:
+    """Raise TypeError for what is easily taken for a version, and for a reason that is no text."""
+    if not isinstance(why, str):
+        raise TypeError(f"{verb} takes why as text and was given a {type(why).__name__}; leave it out, or give text")
     if not isinstance(version, Version):
         raise TypeError(
             f"{verb} takes a version and was given a {type(version).__name__}; pass record.version of one of "

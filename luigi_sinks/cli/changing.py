@@ -12,6 +12,7 @@ from luigi_sinks.cli import rehearsal
 from luigi_sinks.cli import version_answers as answers
 from luigi_sinks.cli.console import reporting
 from luigi_sinks.cli.looking import Dataset, Json, Partition, Version
+from luigi_sinks.errors import BadSetting
 from luigi_sinks.record import Record, Transition
 from luigi_sinks.retention import Retention
 
@@ -42,6 +43,8 @@ def withdraw(
     json: Json = False,
 ) -> None:
     """Declare a version wrong: its task is incomplete again, and readers see the newest sound version, or nothing."""
+    if not why.strip():
+        raise BadSetting("--why is empty; say what is wrong with the version: it stays in its record")
     named, record = names.version(version)
     if dry_run:
         shown = rehearsal.withdraw(named.catalog, record)

@@ -28,6 +28,9 @@ def reporting(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
+        except UnicodeEncodeError:
+            err.print(Text("an argument is no text in UTF-8; write it in another way", style="red"))
+            raise typer.Exit(UNUSABLE) from None
         except (SinkError, CredentialError, OSError) as error:
             err.print(Text(str(error), style="red"))
             raise typer.Exit(UNUSABLE) from None

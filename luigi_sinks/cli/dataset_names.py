@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from luigi_sinks.sink import Catalog
 from luigi_sinks.version import Version
 
 _ID = re.compile(r"v\d{8}t\d{6}_[a-z2-7]{6}")
-_AGE = re.compile(r"(\d+)([dhms])")
+_AGE = re.compile("([0-9]+)([dhms])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
@@ -111,9 +112,10 @@ def age(text: str) -> timedelta:
 
     """
     found = _AGE.fullmatch(text)
-    if found is None:
-        raise BadSetting(f"{text!r} is not a time; write it as 7d, 12h, 30m or 0s")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    with suppress(OverflowError):
+        if found is not None:
+            return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    raise BadSetting(f"{text!r} is not a time; write it as 7d, 12h, 30m or 0s")
 
 
 def _asked(connection: Connection, text: str) -> list[str]:
@@ -132,8 +134,12 @@ def _by_id(text: str) -> tuple[Named, Record]:
             f"{text!r} is not a version; give its id, such as v20261120t211605_k7f3q2, or DATASET/PARTITION/ID, as "
             "`luigi-sinks versions DATASET` prints them"
         )
+    unread = []
     for named in datasets():
-        for record in named.catalog.records():
-            if record.version.id == text:
-                return named, record
-    raise BadSetting(f"no dataset has a version {text!r}; see `luigi-sinks versions DATASET`")
+        try:
+            for record in named.catalog.records():
+                if record.version.id == text:
+                    return named, record
+        except (SinkError, CredentialError) as error:
+            unread.append(f"; {named.name} cannot be read: {error}")
+    raise BadSetting(f"no dataset has a version {text!r}; see `luigi-sinks versions DATASET`{''.join(unread)}")

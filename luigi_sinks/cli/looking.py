@@ -16,7 +16,7 @@ from luigi_sinks.cli import dataset_names as names
 from luigi_sinks.cli import version_answers as answers
 from luigi_sinks.cli.console import UNUSABLE, WRONG, err, reporting
 from luigi_sinks.cli.lineage_text import counted
-from luigi_sinks.errors import BadSetting, CredentialError, SinkError
+from luigi_sinks.errors import BadSetting, CredentialError, Forbidden, SinkError
 from luigi_sinks.retry import patient
 
 app = typer.Typer()
@@ -111,11 +111,7 @@ def verify(
 ) -> None:
     """Compare datasets with their registries, and delete what no version needs; end with 1 if something stays wrong."""
     named = [names.find(dataset)] if dataset else list(names.datasets())
-    found = [
-        (each.name, finding)
-        for each in named
-        for finding in verification.verify(patient(each.catalog), heal=not dry_run)
-    ]
+    found = [(each.name, finding) for each in named for finding in _verified(each, heal=not dry_run)]
     lines = [f"{finding.version}: {finding.problem}{' (healed)' if finding.is_healed else ''}" for _, finding in found]
     healed = sum(each.is_healed for _, each in found)
     lines.append(f"{counted(len(named), 'dataset', 'datasets')}: {len(found) - healed} wrong, {healed} healed")
@@ -126,3 +122,13 @@ def verify(
     answers.tell(answer, "\n".join(lines), json=json)
     if healed < len(found):
         raise typer.Exit(WRONG)
+
+
+def _verified(named: names.Named, *, heal: bool) -> Iterator[verification.Finding]:
+    """Yield what is wrong with a dataset; what keeps it from being looked at is wrong, too, and stops no other."""
+    try:
+        yield from verification.verify(patient(named.catalog), heal=heal)
+    except Forbidden:
+        raise
+    except SinkError as error:
+        yield verification.unreadable(named.catalog, error)

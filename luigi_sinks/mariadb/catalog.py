@@ -13,7 +13,7 @@ from luigi_sinks import record as rules
 from luigi_sinks import withdrawal
 from luigi_sinks.comparison import Diff, compared
 from luigi_sinks.credentials import logins
-from luigi_sinks.errors import BadSetting, Conflict
+from luigi_sinks.errors import BadSetting, Conflict, SinkError
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.mariadb import comparing, creation, format_1, reader, remains, removal
@@ -201,7 +201,13 @@ class MariaDBCatalog:
             return transact(self.settings, work, *args, **kwargs)
         except OldFormat:
             run(self.settings, creation.upgrade, self.names)
+        try:
             return transact(self.settings, work, *args, **kwargs)
+        except OldFormat:
+            raise SinkError(
+                f"table {self.dataset!r}: its registry is there and its procedures are not, as after a drop-dataset "
+                "that was interrupted; run `luigi-sinks drop-dataset` again, or `luigi-sinks create`"
+            ) from None
 
 
 def datasets(settings: MariaDBSettings) -> list[str]:

@@ -150,6 +150,7 @@ class Registry:
             self._call(cursor, guard.DROP, record.seq, changed.state.value)
         elif changed.withdrawn and not record.withdrawn:
             how = changed.withdrawn
+            stored.encode(changed)  # as in `move_head`
             self._call(cursor, guard.VOID, record.seq, _moment(how.at), how.by, how.why)
         elif changed != record:
             self._call(cursor, guard.STEP, record.seq, stored.encode(changed))
@@ -162,6 +163,7 @@ class Registry:
         `example` is the id of the example from now on, None if that stays.
         """
         how = record.publications[-1]
+        stored.encode(record)  # the procedure writes a part of it, which must be readable, too
         self._call(cursor, guard.MOVE, record.seq, how.epoch - 1, _moment(how.at), how.by, how.why, example)
 
     def clear_head(self, cursor: Any, record: Record, epoch: int) -> None:

@@ -25,7 +25,8 @@ def setting(name: str, value: str, given: Any = None) -> str:
 
 def is_secret(name: str, value: str, given: Any = None) -> bool:
     """Tell whether a parameter's name, its text, or what is within its value looks like a secret."""
-    return leaks.is_secret(name, value) or leaks.is_nested_secret(name, given)
+    is_login = name.casefold().endswith("auth")  # no setting of ours: there, it says how to log in
+    return is_login or leaks.is_secret(name, value) or leaks.is_nested_secret(name, given)
 
 
 def text(said: str, hidden: Iterable[str] = ()) -> str:

@@ -227,7 +227,7 @@ def run(
     if found.recorder is not None:
         with found.recorder.harmless():
             texts = {name: masking.setting(name, str(value)) for name, value in (params or {}).items()}
-            needed = tuple(Task(Job(found.task.job.namespace, each), name) for each, name in requires)
+            needed = tuple(_task(found.task.job.namespace, *each) for each in requires)
             safe = {name: masking.text(said) if isinstance(said, str) else said for name, said in facts.items()}
             found.begin(params=texts, requires=needed, **safe)
     with entering(found):
@@ -240,9 +240,12 @@ def run(
         found.end(Ended.COMPLETE)
 
 
+def _task(namespace: str, job: str, task: str) -> Task:
+    return Task(Job(namespace, masking.text(str(job))), masking.text(str(task)))
+
+
 def _made(job: str, task: str, owner: str, max_age: float) -> Run:
     found = recorder.active()
     namespace = found.settings.namespace if found else ""
-    of_job = Job(namespace, masking.text(str(job)))
     default = found.settings.max_age if found else 0.0
-    return Run(found, Task(of_job, masking.text(str(task))), masking.text(str(owner)), max_age or default)
+    return Run(found, _task(namespace, job, task), masking.text(str(owner)), max_age or default)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -162,6 +163,24 @@ class TakingBack:
     def test_what_was_never_published_cannot_be_withdrawn(self: Suite, sink: Sink) -> None:
         with self.staged(sink, rows(2)) as stage, pytest.raises(Conflict, match="is staged; it was never published"):
             versions.withdraw(sink, stage.version)
+
+    @pytest.mark.parametrize("verb", [versions.roll_back, versions.withdraw])
+    def test_a_reason_that_is_no_text_is_refused_before_anything_is_done(
+        self: Suite, sink: Sink, verb: Callable[..., Record]
+    ) -> None:
+        first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
+        before = list(sink.records())
+        with pytest.raises(TypeError, match="takes why as text and was given a NoneType"):
+            verb(sink, first, why=None)
+        assert list(sink.records()) == before
+        assert sink.head(WHOLE).version == second
+
+    def test_a_record_that_could_not_be_read_back_is_not_written(self: Suite, sink: Sink) -> None:
+        first = self.load(sink, rows(3))
+        odd = replace(ORIGIN, rerun=cast("str", 5))
+        with pytest.raises(BadSetting, match=r"its record could not be read back .* give that as text"):
+            load(sink, WHOLE, odd, rows(2))
+        assert [record.version for record in sink.records()] == [first]
 
     def test_listeners_are_told_of_a_withdrawal_and_of_what_follows_it(self: Suite, sink: Sink) -> None:
         first, second = self.load(sink, rows(3)), self.load(sink, rows(5))

@@ -92,7 +92,7 @@ def test_a_withdrawn_version_is_not_complete_and_cannot_be_published():
     record, head = example(State.RETIRED)
     withdrawn = replace(record, withdrawn=rules.Withdrawal(NOON))
     assert not withdrawn.is_complete
-    with pytest.raises(Conflict, match="is retired; it cannot be published"):
+    with pytest.raises(Conflict, match="is retired; it is withdrawn and cannot be published"):
         rules.publish(withdrawn, head, replacing=head, publication=Publication(0, NOON))
 
 

@@ -80,7 +80,7 @@ def test_less_than_two_versions_is_no_policy(keep):
         Retention(keep)
 
 
-@pytest.mark.parametrize("min_age", [timedelta(seconds=-1), 60, "1h"])
+@pytest.mark.parametrize("min_age", [timedelta(seconds=-1), timedelta.max, 60, "1h"])
 def test_a_time_that_is_none_is_refused(min_age):
     with pytest.raises(BadSetting, match="must be a timedelta that is not negative"):
         Retention(2, min_age)

@@ -225,6 +225,30 @@ def test_a_dataset_in_order_is_verified(three):
     assert run("verify flights") == "1 dataset: 0 wrong, 0 healed\n"
 
 
+def test_a_dataset_that_cannot_be_read_is_wrong_and_keeps_no_other_from_being_verified(memory, three):
+    loaded(sink_of(memory, "airports"), (1, "JFK"))
+    with closing(sqlite3.connect(memory / "mariadb.sqlite")) as file:
+        file.execute("UPDATE record SET body = '{}' WHERE dataset = 'airports'")
+        file.commit()
+    said = run("verify", ends=1)
+    assert "airports/_all/?: cannot be verified: record 4 of the registry" in said
+    assert "2 datasets: 1 wrong, 0 healed" in said
+    assert three[0].id in run(f"show {three[0].id}")
+
+
+@pytest.mark.parametrize("age", ["99999999999d", "\u0663d", "7"])
+def test_a_time_that_is_none_is_refused(three, age):
+    assert "is not a time; write it as 7d" in run(f"prune flights --keep 2 --min-age {age}", ends=2)
+
+
+def test_an_argument_that_is_no_text_is_refused(three):
+    assert "is no text in UTF-8" in run(f"withdraw {three[-1].id} --why a\udcff", ends=2)
+
+
+def test_a_withdrawal_without_a_reason_is_refused(three):
+    assert "--why is empty" in run(f"withdraw {three[-1].id} --why ' '", ends=2)
+
+
 def test_rows_that_are_missing_end_the_command_with_1(sink, three):
     sink.delete_rows(three[0])
     (found,) = answer("verify", ends=1)
@@ -273,7 +297,7 @@ def test_an_older_version_is_published(sink, three, rehearsed):
 @pytest.mark.parametrize("mode", ["", "--dry-run"])
 def test_what_cannot_be_published_is_refused_also_in_a_rehearsal(sink, three, mode):
     versions.withdraw(sink, three[0])
-    assert f"{three[0]} is retired; it cannot be published" in run(f"rollback {three[0].id} {mode}", ends=2)
+    assert f"{three[0]} is retired; it is withdrawn and cannot be published" in run(f"rollback {three[0].id} {mode}", ends=2)
     sink.delete_rows(three[1])
     assert str(three[1]) in run(f"rollback {three[1].id} {mode}", ends=2)
     assert sink.head("_all").version == three[2]

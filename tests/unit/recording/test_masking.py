@@ -17,14 +17,21 @@ HIDDEN = "[redacted]"
         ("text", "password = hunter2"),
         ("header", "Bearer abcdefgh12345"),
         ("jwt", "eyJhbGciOiJ.abc.def"),
+        *((name, "x") for name in ("dbpass", "pgpass", "pass_phrase", "creds", "sessionid", "otp", "pin_code", "auth")),
+        ("note", "ghp_" + "a1B2" * 9),
+        ("hook", "https://hooks.slack.com/services/T0/B0/abc"),
     ],
 )
 def test_a_parameter_that_looks_like_a_secret_is_masked(name, value):
     assert masking.setting(name, value) == HIDDEN
 
 
-def test_an_ordinary_parameter_stays_as_it_is():
-    assert masking.setting("token_file", "/run/secrets/token") == "/run/secrets/token"
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("token_file", "/run/secrets/token"), ("compass", "north"), ("author", "ann"), ("model", "team/model@v2")],
+)
+def test_an_ordinary_parameter_stays_as_it_is(name, value):
+    assert masking.setting(name, value) == value
 
 
 def test_a_token_that_this_process_holds_is_removed_from_text():
