@@ -394,7 +394,7 @@ class SinkSuite(TakingBack, Tidying):
     def test_a_withdrawn_version_that_is_dropped_stays_withdrawn(self, sink: Sink) -> None:
         first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
         withdrawal = versions.withdraw(sink, first, why="wrong").withdrawn
-        with pytest.raises(Conflict, match=f"{first} is retired; it cannot be published"):
+        with pytest.raises(Conflict, match=f"{first} is retired; it is withdrawn and cannot be published"):
             versions.roll_back(sink, first)
         sink.change(first, rules.begin_drop)
         record = sink.change(first, rules.end_drop)

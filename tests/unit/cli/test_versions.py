@@ -297,7 +297,8 @@ def test_an_older_version_is_published(sink, three, rehearsed):
 @pytest.mark.parametrize("mode", ["", "--dry-run"])
 def test_what_cannot_be_published_is_refused_also_in_a_rehearsal(sink, three, mode):
     versions.withdraw(sink, three[0])
-    assert f"{three[0]} is retired; it is withdrawn and cannot be published" in run(f"rollback {three[0].id} {mode}", ends=2)
+    said = run(f"rollback {three[0].id} {mode}", ends=2)
+    assert f"{three[0]} is retired; it is withdrawn and cannot be published" in said
     sink.delete_rows(three[1])
     assert str(three[1]) in run(f"rollback {three[1].id} {mode}", ends=2)
     assert sink.head("_all").version == three[2]

@@ -223,3 +223,10 @@ def test_certainty_tells_what_is_declared(lineage):
     with clean() as run:
         run.reads("/data/a")
     assert only(lineage(Read)).certainty is Certainty.DECLARED
+
+
+def test_a_secret_in_the_name_of_a_run_or_of_what_it_requires_is_left_out(lineage):
+    with recording.run("F", "F mysql://u:hunter2@h/x", requires=[("G", "G password=hunter2")]):
+        pass
+    start = only(lineage(Start))
+    assert (start.task.id, start.requires[0].id) == ("[redacted]", "[redacted]")
