@@ -1,6 +1,6 @@
 """Tasks that are written for luigi.contrib.sqla and luigi.contrib.mysqldb load by a changed import."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 
 import luigi
@@ -116,6 +116,69 @@ def test_values_are_cast_to_the_types_of_their_columns():
     ],
 )
 def test_a_value_becomes_what_its_column_keeps_or_stays_to_be_refused(kind, given, taken):
+    (found,) = cast_for([sa.Column("value", kind)], (None,)).row([given])
+    assert (found, type(found)) == (taken, type(taken))
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "said"),
+    [
+        (Integer(), "1e3000000", "expected a whole number"),
+        (Integer(), Decimal("1e3000000"), "expected a whole number"),
+        (Integer(), "1_000", "expected a whole number"),
+        (Integer(), "\u0661\u0662", "expected a whole number"),
+        (Numeric(9, 2), "1_000.5", "digits are not plain"),
+        (Numeric(9, 2), "\u0661", "digits are not plain"),
+        (Numeric(9, 2), "1e3000000", "more than 7 digits before the point"),
+        (sa.Double(), "1_000", "expected a number"),
+        (sa.Double(), "1e-400", "expected a number"),
+        (sa.Double(), "-1e400", "finite numbers only"),
+        (sa.Double(), "9007199254740993", "an int that a float cannot hold"),
+        (sa.Double(), 2**53 + 1, "an int that a float cannot hold"),
+        (sa.Double(), np.int64(2**53 + 1), "an int that a float cannot hold"),
+        (sa.Double(), Decimal(2**53 + 1), "an int that a float cannot hold"),
+        (sa.Double(), 10**400, "up to about 1.8e308"),
+        (Float(), "16777217", "an int that FLOAT, of 24 bits, cannot hold"),
+        (sa.Double(), float("nan"), "is nan; the field takes finite numbers only; give None where there is no value"),
+        (sa.Double(), "nan", "expected a number"),
+        (String(9), float("nan"), "got float nan; give None where there is no value"),
+        (String(9), pd.NaT, "is NaT, a time that is missing; give None"),
+        (sa.Date(), pd.NaT, "NaT"),
+        (sa.Time(), "1112", "expected a time of day"),
+        (sa.Time(), "05", "expected a time of day"),
+        (sa.Date(), "2013-01-31 25:99", "expected a date"),
+        (DateTime(), "2013-W05-4", "expected a time"),
+        (DateTime(), "2013013110500", "expected a time"),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_a_value_that_cannot_be_cast_without_loss_is_refused_by_its_row_and_field(kind, given, said):
+    class Lossy(sqla.CopyToTable):
+        table, columns = "lossy", [(["value", kind], {})]
+
+        def rows(self):
+            return [[given]]
+
+    with pytest.raises(BadRow, match="row 1, field 'value': ") as refused:
+        Lossy().run()
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "taken"),
+    [
+        (sa.Double(), "0e-400", 0.0),
+        (sa.Double(), str(2**60), 2.0**60),
+        (sa.Double(), "1e23", 1e23),
+        (Float(), "0.1", 0.1),
+        (Integer(), np.int64(7), 7),
+        (Integer(), "1e3", 1000),
+        (sa.Time(), "05:00", time(5)),
+        (DateTime(), "20130131", datetime(2013, 1, 31)),
+        (DateTime(), " 2013-01-31T05:00:07.25 ", datetime(2013, 1, 31, 5, 0, 7)),
+    ],
+)
+def test_a_value_that_loses_nothing_is_cast_however_it_is_spelled(kind, given, taken):
     (found,) = cast_for([sa.Column("value", kind)], (None,)).row([given])
     assert (found, type(found)) == (taken, type(taken))
 
