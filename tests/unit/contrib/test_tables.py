@@ -345,6 +345,8 @@ def test_what_the_old_classes_called_and_these_do_not_is_refused(base, name, val
         ("DATETIME(6)", "DATETIME(6)"),
         ("double precision", "DOUBLE"),
         ("ENUM('a','b')", "ENUM('a','b')"),
+        ("ENUM('x,y','z')", "ENUM('x,y','z')"),
+        ("enum( 'it''s', \"a)b\" ) NOT NULL", "ENUM('it''s','a)b') not null"),
         ("text", "TEXT"),
         ("bool", "BOOL"),
     ],
@@ -389,3 +391,20 @@ def test_all_columns_that_cannot_work_are_named_in_one_message():
 def test_columns_that_are_names_alone_are_refused_with_what_to_write():
     with pytest.raises(BadSetting, match=r"column 'id' has no type; write \('id', 'VARCHAR\(255\)'\)"):
         as_columns("t", ["id"])
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (("PRIMARY KEY (id)",), "'PRIMARY KEY (id)' is no column; add PRIMARY KEY to the type of each column"),
+        (("PRIMARY KEY", "(id, day)"), "'PRIMARY KEY (id, day)' is no column; add PRIMARY KEY to the type of each"),
+        (("UNIQUE KEY one (id)",), "'UNIQUE KEY one (id)' is no column; give columns = sqlalchemy.Table(...)"),
+        (("INDEX by_day", "(day)"), "'INDEX by_day (day)' is no column; give columns = sqlalchemy.Table(...)"),
+        ("id INT NOT NULL", "column 'id INT NOT NULL' is one text; write ('id', 'INT NOT NULL')"),
+        (("key",), "column 'key' has no type; write ('key', 'VARCHAR(255)')"),
+    ],
+)
+def test_a_clause_of_a_table_is_not_taken_for_the_name_of_a_column(column, said):
+    with pytest.raises(BadSetting) as refused:
+        as_columns("t", [("id", "INT"), column])
+    assert said in str(refused.value)
