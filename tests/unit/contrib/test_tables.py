@@ -249,6 +249,13 @@ def test_values_that_stand_for_null_are_loaded_as_null(container):
     assert rows_of(Nulls()) == [(None, None), ("a", 0), (None, None)]
 
 
+@pytest.mark.parametrize("given", ["NULL", "", None, b"NULL", 7, {"NULL": None}])
+def test_what_holds_no_values_is_refused_as_null_values_when_the_task_is_made(given):
+    body = {"table": "nulls", "columns": [("word", "TEXT")], "null_values": given}
+    with pytest.raises(ParameterException, match="is no tuple, list or set of values; write null_values = "):
+        type("Nulls", (mysqldb.CopyToTable,), body)()
+
+
 class Daily(mysqldb.CopyToTable):
     day = luigi.DateParameter()
     table = "daily"
