@@ -273,6 +273,14 @@ def test_a_range_of_dates_keeps_the_rows_of_each():
     assert Daily.bulk_complete([date(2013, 1, 3), date(2013, 1, 4)]) == [date(2013, 1, 3)]
 
 
+def test_a_range_of_dates_is_loaded_again_by_a_label_in_its_of_params():
+    days = {"of": Daily, "start": date(2013, 1, 1), "stop": date(2013, 1, 3), "days_back": 10**5}
+    assert build(RangeDaily(**days))
+    assert build(RangeDaily(**days, of_params={"rerun": "corrected"}))
+    heads = Daily(date(2013, 1, 1)).output().sink().heads().values()
+    assert [head.record.origin.rerun for head in heads] == ["corrected"] * 2
+
+
 class Pairs(sqla.CopyToTable):
     item = luigi.Parameter()
     note = luigi.Parameter()
