@@ -43,8 +43,14 @@ class SharedKey:
     other: Version
 
 
-def not_empty(version: Version, counts: StagedCounts) -> None:
-    """Raise CheckFailed for a version without rows."""
+def not_empty(version: Version, counts: StagedCounts, *, rejected: int = 0, listed: str = "") -> None:
+    """Raise CheckFailed for a version without rows.
+
+    A load passes how many bad rows it `rejected`, and the file in which they are `listed`.
+    """
+    if counts.rows == 0 and rejected:
+        all_rows = f"all {rejected} rows are bad" if rejected > 1 else "the only row is bad"
+        raise CheckFailed(f"{version}: {all_rows} and set aside; nothing was published. See {listed}")
     if counts.rows == 0:
         raise CheckFailed(
             f"{version}: there are no rows; nothing was published. To publish an empty version, set checks = ()"

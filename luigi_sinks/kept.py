@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -94,6 +95,9 @@ def _through_json(value: Any) -> Any:
 
 
 def _change(given: Any, kept: Any) -> str | None:
+    if isinstance(given, str) and isinstance(kept, Decimal):
+        is_odd = "_" in given or not given.isascii()
+        return f"is {given[:40]!r}, in which digits are not plain; write them as in '12.50'" if is_odd else None
     if isinstance(given, str):
         is_cut = isinstance(kept, (date, time)) and _FINER_THAN_MICROSECONDS.search(given)
         return "has digits after the microseconds, which would be rounded; cut them off" if is_cut else None

@@ -85,7 +85,7 @@ def loading(  # noqa: PLR0913 - each option stands for itself
                 told.know(columns=sink.columns, **_figures(writer, counts))
                 with told.step("check"):
                     whole = partial(standard.complete, written=writer.rows - writer.rejected)
-                    passed = _checked(told, version, counts, (whole, *(_bound(sink, check) for check in checks)))
+                    passed = _checked(told, version, counts, (whole, *(_bound(sink, rejects, check) for check in checks)))
                     sink.change(version, partial(rules.approve, checks=passed, rejected=writer.rejected))
                 told.tell(Outcome.SUCCESS)
             end = _supersede if is_older else _publish
@@ -211,11 +211,13 @@ def _checked(told: Telling, version: Version, counts: StagedCounts, checks: Sequ
     return tuple(results)
 
 
-def _bound(sink: Sink, check: Check) -> Check:
-    """Return the check with what it asks of the store."""
-    if check is not standard.unique_across_partitions:
-        return check
-    return partial(standard.unique_across_partitions, shared_key=sink.shared_key)
+def _bound(sink: Sink, rejects: Rejects | None, check: Check) -> Check:
+    """Return the check with what it asks of the store, or has to tell of rows that were set aside."""
+    if check is standard.unique_across_partitions:
+        return partial(standard.unique_across_partitions, shared_key=sink.shared_key)
+    if check is standard.not_empty and rejects is not None:
+        return partial(standard.not_empty, rejected=rejects.count, listed=str(rejects.path))
+    return check
 
 
 def _name(check: Check) -> str:

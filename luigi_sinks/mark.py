@@ -108,8 +108,8 @@ class TransactionalMarks(Marks, Protocol):
     def connect(self) -> Any:
         """Return a new DB-API connection, logged in, without autocommit."""
 
-    def add_in(self, connection: Any, mark: Mark) -> None:
-        """Keep a mark in the transaction of a connection."""
+    def add_in(self, connection: Any, mark: Mark) -> bool:
+        """Keep a mark in the transaction of a connection. Returns False if it was there, of this or another's."""
 
 
 @dataclass(frozen=True)

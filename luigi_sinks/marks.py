@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, Conflict, SinkError
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.listeners import Telling
 from luigi_sinks.mark import Mark, Marks, OldMark, TransactionalMarks
@@ -32,11 +32,31 @@ def touch(marks: Marks, origin: Origin) -> None:
 
 
 def touch_in(marks: TransactionalMarks, connection: Any, origin: Origin) -> None:
-    """Mark an output as complete in the caller's transaction: the mark is there once that is committed."""
+    """Mark an output as complete in the caller's transaction: the mark is there once that is committed.
+
+    Raises Conflict if another transaction committed the mark, so that no two commit the rows of one output.
+    """
     retry_unavailable(marks.patience, marks.create)
     with _telling(marks, Action.TOUCH, origin) as told:
-        marks.add_in(connection, Mark(origin, datetime.now(UTC), marks.login.principal))
+        try:
+            is_new = marks.add_in(connection, Mark(origin, datetime.now(UTC), marks.login.principal))
+        except SinkError:
+            raise
+        except Exception as error:  # a driver's own, as where the transaction began before the other's commit
+            _refuse_committed(marks, origin, error)
+            raise
+        if not is_new:
+            _refuse_committed(marks, origin)
         told.tell(Outcome.SUCCESS)
+
+
+def _refuse_committed(marks: Marks, origin: Origin, cause: Exception | None = None) -> None:
+    """Raise Conflict if the mark is seen from outside; if it is not, it is that of the caller's open transaction."""
+    if known(marks, {origin.update_id}):
+        raise Conflict(
+            f"{marks.dataset}: another run committed this output, {origin.update_id!r}; roll back this transaction, "
+            "its rows are there already"
+        ) from cause
 
 
 def adopt(

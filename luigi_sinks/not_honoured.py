@@ -41,8 +41,8 @@ WAYS_OUT: Mapping[str, str] = {
     **dict.fromkeys(("purge_existing_index", "marker_index_hist_size", "raise_on_error", "doc_type"), _OLD_INDEX),
     "copy": (
         "remove it: rows are never inserted among those that readers see. If rows repeat a key on purpose, remove the "
-        "repeats in rows(). An upsert of changed rows alone (changes_by_key) is not there yet: let rows() return the "
-        "whole partition"
+        "repeats in rows(). For an upsert of changed rows, let rows() merge them with the rows of the head, and set "
+        "partition_by = (); docs/migrating.md shows one"
     ),
     **dict.fromkeys(("init_copy", "post_copy", "post_copy_metacolumns", "clear_table"), _ROUND),
     **dict.fromkeys(("metadata_columns", "metadata_queries", "enable_metadata_columns"), _METADATA),

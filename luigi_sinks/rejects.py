@@ -49,7 +49,7 @@ def cap(on_bad_row: Any, most_bad_rows: Any) -> int | float | None:
 class Rejects:
     """The bad rows of one load, in a file that only this user can read.
 
-    `most` is a count, or a share of all rows. The file is made with the first row.
+    `most` is a count, or a share of all rows. The file, at `path`, is made with the first row.
     """
 
     def __init__(self, version: Version, most: float) -> None:
@@ -57,7 +57,7 @@ class Rejects:
         self._version = version
         self._most = most
         self._first: BadRow | None = None
-        self._path = _folder() / f"{version.id}.jsonl"
+        self.path = _folder() / f"{version.id}.jsonl"
 
     def add(self, bad: BadRow) -> None:
         """Write a row's number, field and what is wrong with it. Raises CheckFailed if a count as cap is exceeded."""
@@ -73,11 +73,11 @@ class Rejects:
             return
         if isinstance(self._most, float) and self.count > self._most * rows:
             raise self._too_many(f"{self.count} of {rows} rows are bad, more than a share of {self._most:g}")
-        _log.warning("%s: %d of %d rows are bad and set aside; see %s", self._version, self.count, rows, self._path)
+        _log.warning("%s: %d of %d rows are bad and set aside; see %s", self._version, self.count, rows, self.path)
 
     def _too_many(self, how_many: str) -> CheckFailed:
         return CheckFailed(
-            f"{self._version}: {how_many}, which most_bad_rows allows; nothing was published. {self._path} lists them. "
+            f"{self._version}: {how_many}, which most_bad_rows allows; nothing was published. {self.path} lists them. "
             f"The first: {self._first}"
         )
 
@@ -91,12 +91,12 @@ class Rejects:
             "reason": unseen.escaped(redaction.redacted(bad.reason)),
         }
         try:
-            private_files.make_folder(self._path.parent)
-            with private_files.opened(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as file:
+            private_files.make_folder(self.path.parent)
+            with private_files.opened(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as file:
                 os.write(file, msgspec.json.encode(entry) + b"\n")
         except OSError as error:
             raise BadSetting(
-                f"{self._version}: a bad row cannot be written to {self._path}: {error}; set rejects in "
+                f"{self._version}: a bad row cannot be written to {self.path}: {error}; set rejects in "
                 f"[{config.ROOT}] to a folder of this user's own"
             ) from None
 

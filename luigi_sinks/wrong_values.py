@@ -112,8 +112,13 @@ def _wrong_type(value: Any, kinds: str) -> str:
     if reason := _not_plain(value):
         return reason
     *others, last = (_KINDS.get(kind, kind) for kind in kinds.split(" | "))
-    hint = "; give None where there is no value" if value == "" else ""
+    hint = "; give None where there is no value" if value == "" or _is_nan(value) else ""
     return f"expected {', '.join(others) + ' or ' if others else ''}{last}, got {_typed(value)}{hint}"
+
+
+def _is_nan(value: Any) -> bool:
+    """Return whether it is what pandas has in the place of a missing value."""
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _not_plain(value: Any) -> str:
@@ -137,7 +142,8 @@ def _out_of_range(value: Any, sign: str, limit: str) -> str:
         return f"is {shown(value)}; the field takes at {'most' if sign == '<=' else 'least'} {limit}"
     if math.isfinite(value):
         return f"is {shown(value)}; the field takes numbers {'up to' if sign == '<=' else 'from'} {limit}"
-    return f"is {shown(value)}; the field takes finite numbers only"
+    hint = "; give None where there is no value" if _is_nan(value) else ""
+    return f"is {shown(value)}; the field takes finite numbers only{hint}"
 
 
 def _wrong_zone(value: Any, which: str) -> str:

@@ -7,6 +7,7 @@ that its column keeps, and a time for a Date to its day.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-_DAY = re.compile(r"(\d{4}-\d\d-\d\d)[ T]\d\d:\d\d(:\d\d)?(\.\d+)?")
+from luigi_sinks.mariadb.types import codec
+
+_TIME = r"\d\d:\d\d(:\d\d(\.\d+)?)?"
+_TIME_OF_DAY = re.compile(_TIME, re.ASCII)
+"""MariaDB reads 1112 as 00:11:12, and Python as 11:12; with a colon they agree."""
+_MOMENT = re.compile(rf"(\d{{4}}-\d\d-\d\d|\d{{8}})([ T]{_TIME}(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+_DAY_WITH_TIME = re.compile(rf"(\d{{4}}-\d\d-\d\d)[ T]{_TIME}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_ANY_DIGIT_BUT_0 = re.compile(r"[^e]*[1-9]", re.IGNORECASE)
+_MOST_DIGITS = 400
+"""More than any column of numbers has; int() of far more takes hours."""
 _BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
 _MICROSECONDS = 6
 
@@ -48,7 +60,9 @@ class Cast:
         return tuple(map(self._value, self.casts.values(), values))
 
     def _value(self, cast: Callable[[Any], Any], value: Any) -> Any:
-        return None if value is None or self._is_null(value) else cast(value)
+        if value is None or self._is_null(value):
+            return None
+        return value if _is_missing(value) else cast(value)
 
     def _is_null(self, value: Any) -> bool:
         with suppress(TypeError, ValueError):  # a value that cannot be looked up, such as a list
@@ -80,6 +94,13 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _is_missing(value: Any) -> bool:
+    """Return whether it is NaN or NaT, which stand for a missing value in pandas: no text, and refused."""
+    with suppress(ArithmeticError):  # a signalling NaN
+        return isinstance(value, (float, Decimal, datetime)) and bool(value != value)  # noqa: PLR0124 - not equal to itself
+    return True
+
+
 @caster.register
 def _(kind: sa.Boolean) -> Callable[[Any], Any]:
     del kind
@@ -94,13 +115,13 @@ def _(kind: sa.Integer) -> Callable[[Any], Any]:
 
 @caster.register(sa.Float)
 def _(kind: Any) -> Callable[[Any], Any]:
+    return partial(_float, codec(kind).refuse or _is_rounded)
+
+
+@caster.register
+def _(kind: sa.Numeric) -> Callable[[Any], Any]:
     del kind
-    return _float
-
-
-@caster.register(sa.Numeric)
-def _(kind: Any) -> Callable[[Any], Any]:
-    return _float if isinstance(kind, sa.Float) else _decimal
+    return _decimal
 
 
 @caster.register
@@ -139,19 +160,46 @@ def _boolean(value: Any) -> Any:
 
 
 def _integer(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    with suppress(InvalidOperation, ValueError, OverflowError, TypeError):
-        number = Decimal(value.strip() if isinstance(value, str) else value)
-        if number == number.to_integral_value():
-            return int(number)
+    if isinstance(value, (str, float, Decimal)):
+        return _whole(value)
+    with suppress(TypeError):
+        return operator.index(value)  # of a bool, or of NumPy
     return value
 
 
-def _float(value: Any) -> Any:
+def _whole(value: str | float | Decimal) -> Any:
+    """Return the whole number that a value spells; another value as it is."""
+    text = str(value).strip()
+    with suppress(InvalidOperation):  # an exponent of more digits than Decimal takes
+        if _NUMBER.fullmatch(text):
+            number = Decimal(text)
+            if number.adjusted() < _MOST_DIGITS and number == number.to_integral_value():
+                return int(number)
+    return value
+
+
+def _float(refuse: Callable[[Any], Any], value: Any) -> Any:
+    """Return a float; a whole number that the column cannot hold stays one, which is refused."""
+    if isinstance(value, (str, Decimal)):
+        text = str(value).strip()
+        if not _NUMBER.fullmatch(text):
+            return value
+        if not _WHOLE.fullmatch(text) or len(text) > _MOST_DIGITS:
+            return float(text) if _ANY_DIGIT_BUT_0.match(text) is None or float(text) else value
+        value = int(text)
+    with suppress(TypeError):
+        whole = operator.index(value)
+        return whole if refuse(whole) else float(whole)
     with suppress(ValueError, OverflowError, TypeError):
         return float(value)
     return value
+
+
+def _is_rounded(whole: int) -> bool:
+    """Return whether a double cannot hold a whole number."""
+    with suppress(OverflowError):
+        return float(whole) != whole
+    return True
 
 
 def _decimal(value: Any) -> Any:
@@ -172,12 +220,14 @@ def _day(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = value.strip()
-    found = _DAY.fullmatch(text)
-    return found[1] if found else text
+    found = _DAY_WITH_TIME.fullmatch(text)
+    with suppress(ValueError):  # no such day or time
+        return found[1] if found and datetime.fromisoformat(text) else text
+    return text
 
 
 def _moment(digits: int, value: Any) -> Any:
-    if isinstance(value, str):
+    if isinstance(value, str) and _MOMENT.fullmatch(value.strip()):
         with suppress(ValueError):
             value = datetime.fromisoformat(value.strip())
     if isinstance(value, date) and not isinstance(value, datetime):
@@ -186,7 +236,7 @@ def _moment(digits: int, value: Any) -> Any:
 
 
 def _time(digits: int, value: Any) -> Any:
-    if isinstance(value, str):
+    if isinstance(value, str) and _TIME_OF_DAY.fullmatch(value.strip()):
         with suppress(ValueError):
             value = time.fromisoformat(value.strip())
     return _cut(digits, value) if isinstance(value, time) else value

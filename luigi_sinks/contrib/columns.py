@@ -12,8 +12,17 @@ from sqlalchemy.dialects.mysql.base import ischema_names
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.mariadb.schema import Columns
 
+_QUOTED = r"""'(?:[^'\\]|''|\\.)*'|"(?:[^"\\]|""|\\.)*\""""
 _TYPE = re.compile(
-    r"\s*(?P<word>[a-z]+(?: (?=varying|precision)[a-z]+)?)\s*(?:\((?P<args>[^)]*)\))?(?P<rest>.*)", re.IGNORECASE
+    r"\s*(?P<word>[a-z]+(?: (?=varying|precision)[a-z]+)?)\s*"
+    rf"(?:\((?P<args>(?:{_QUOTED}|[^)'\"])*)\))?(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ARGUMENT = re.compile(rf"{_QUOTED}|[^,\s'\"]+")
+_IN_QUOTES = re.compile(r"''|\"\"|\\(.)", re.DOTALL)
+_CLAUSE = re.compile(
+    r"\s*(PRIMARY\s+KEY|UNIQUE|FOREIGN\s+KEY|CONSTRAINT|CHECK|KEY|INDEX|FULLTEXT|SPATIAL)\b[^(]*\(.*",
+    re.IGNORECASE | re.DOTALL,
 )
 _REST = re.compile(r"UNSIGNED|NOT NULL|NULL|PRIMARY KEY|UNIQUE(?: KEY)?", re.IGNORECASE)
 _WHOLE = {"tinyint", "smallint", "mediumint", "int", "integer", "bigint"}
@@ -61,15 +70,29 @@ def _column(column: Any) -> sa.Column[Any]:
     if isinstance(column, sa.Column):
         return column
     if isinstance(column, str) or (isinstance(column, Sequence) and len(column) == 1):
-        name = column if isinstance(column, str) else column[0]
-        raise BadSetting(f"column {name!r} has no type; write ({name!r}, 'VARCHAR(255)'), or whichever type it has")
+        raise BadSetting(_untyped(column if isinstance(column, str) else column[0]))
     if isinstance(column, Sequence) and len(column) == 2:  # noqa: PLR2004 - a pair
         first, second = column
         if isinstance(first, Sequence) and not isinstance(first, str) and isinstance(second, Mapping):
             return _of_arguments(first, second)
+        if isinstance(first, str) and isinstance(second, str) and second.lstrip().startswith("("):
+            raise BadSetting(_untyped(f"{first} {second}"))
         if isinstance(first, str):
             return _of_text(first, second) if isinstance(second, str) else sa.Column(first, second)
     raise BadSetting(f"{column!r} is no column; write (NAME, 'TYPE'), ([NAME, TYPE], {{}}) or Column(NAME, TYPE)")
+
+
+def _untyped(given: Any) -> str:
+    """Return what is wrong with a column of one text, which the old classes passed to CREATE TABLE as it was."""
+    clause = _CLAUSE.fullmatch(given) if isinstance(given, str) else None
+    if clause and clause[1].upper().startswith("PRIMARY"):
+        return f"{given!r} is no column; add PRIMARY KEY to the type of each column of the key, as in 'INT PRIMARY KEY'"
+    if clause:
+        return f"{given!r} is no column; give columns = sqlalchemy.Table(...) with its keys and indexes"
+    name, _, kind = given.strip().partition(" ") if isinstance(given, str) else (given, "", "")
+    if kind:
+        return f"column {given!r} is one text; write ({name!r}, {kind.strip()!r})"
+    return f"column {name!r} has no type; write ({name!r}, 'VARCHAR(255)'), or whichever type it has"
 
 
 def _of_arguments(arguments: Sequence[Any], options: Mapping[str, Any]) -> sa.Column[Any]:
@@ -99,8 +122,7 @@ def _of_text(name: str, text: str) -> sa.Column[Any]:
 
 
 def _kind(name: str, word: str, args: str, *, is_unsigned: bool) -> Any:
-    given = [each.strip() for each in args.split(",")] if args else []
-    values: list[Any] = [int(each) if each.isdecimal() else each.strip("'\"") for each in given]
+    values: list[Any] = [int(each) if each.isdecimal() else _unquoted(each) for each in _ARGUMENT.findall(args)]
     if word in _WHOLE:
         values = []  # it is only how wide it is shown
     options = {"unsigned": True} if is_unsigned else {}
@@ -110,6 +132,13 @@ def _kind(name: str, word: str, args: str, *, is_unsigned: bool) -> Any:
         return _KINDS[word](*values, **options)
     except TypeError as error:
         raise BadSetting(f"column {name!r}: {word.upper()}({args}) is not understood: {error}") from None
+
+
+def _unquoted(text: str) -> str:
+    """Return the text that a literal of SQL stands for."""
+    if text[0] not in "'\"":
+        return text
+    return _IN_QUOTES.sub(lambda found: found[1] or found[0][0], text[1:-1])
 
 
 def _close(word: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,11 +68,12 @@ class Documents:
             return fields
         if not self.id_field:
             raise CheckFailed(
-                f"{self.index}: documents have an _id; set id_field to the field of the mapping that holds it"
+                f"{self.index}: documents have an _id, and id_field does not say which field holds it; add "
+                '"id": {"type": "keyword"} to mapping, and set id_field = "id"'
             )
-        given: Any = str(document["_id"])
-        if not self.id_is_text and given.isdecimal():
-            given = int(given)
+        given = self._id(document["_id"])
+        if not isinstance(given, (str, int)) or isinstance(given, bool):
+            return {**fields, self.id_field: given}  # its type is refused, by the row
         if str(fields.setdefault(self.id_field, given)) != str(given):
             raise CheckFailed(
                 f"{self.index}: a document has _id = {given!r} and {self.id_field} = {fields[self.id_field]!r}, which "
@@ -80,11 +82,28 @@ class Documents:
         return {self.id_field: fields.pop(self.id_field), **fields}
 
 
+    def _id(self, given: Any) -> Any:
+        """Return an `_id` as its field takes it: as a text or a whole number; another value as it is."""
+        if isinstance(given, float):
+            return given if self.id_is_text else str(given)  # a field of whole numbers takes 1.0
+        if not isinstance(given, (str, int)) or isinstance(given, bool):
+            return given
+        text = str(given)
+        return int(text) if not self.id_is_text and _WHOLE.fullmatch(text) else text
+
+
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _METADATA = {"_id", "_index", "_type", "_op_type"}
 
 
 def _fields(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a document holds: its `_source`, if it is written as for the helpers of the client."""
-    if isinstance(document.get("_source"), Mapping):
-        return dict(document["_source"])
-    return {name: value for name, value in document.items() if name not in _METADATA}
+    """Return what a document holds: its `_source`, if it is written as for the helpers of the client.
+
+    What stands beside `_source` is given a name that says so, and is refused as an unknown field.
+    """
+    fields = {name: value for name, value in document.items() if name not in _METADATA}
+    source = fields.get("_source")
+    if not isinstance(source, Mapping):
+        return fields
+    beside = {f"{name} beside _source": value for name, value in fields.items() if name != "_source"}
+    return {**source, **beside}

@@ -56,7 +56,8 @@ class IndexTarget(elasticsearch.ElasticsearchTarget, Adoptable):
         marker_index_hist_size: int = 0,
         **options: Unpack[TargetOptions],
     ) -> None:
-        untyped, unwrapped = _untyped(mapping, doc_type), _unwrapped(index, settings)
+        _refuse_size(index, marker_index_hist_size)
+        untyped, unwrapped = _untyped(index, mapping, doc_type), _unwrapped(index, settings)
         super().__init__(index, mapping=untyped, settings=unwrapped, id_field=id_field, **options)
         self._hist_size = marker_index_hist_size
 
@@ -149,11 +150,16 @@ class CopyToIndex(elasticsearch.CopyToIndex):
         if not self.mapping:
             raise BadSetting(f"{self.task_family}: {self._without_mapping()}")
         names.check_dataset(self.index)
-        mapping, settings = _untyped(self.mapping, self.doc_type), _unwrapped(self.index, self.settings)
+        _refuse_size(self.index, self.marker_index_hist_size)
+        mapping, settings = _untyped(self.index, self.mapping, self.doc_type), _unwrapped(self.index, self.settings)
         self._id_type = parse_schema(self.index, mapping, settings, self.id_field).properties.get(self.id_field, {})
 
     def _read_purge(self) -> None:
         """Take `purge_existing_index` for what a run replaces."""
+        if not isinstance(self.purge_existing_index, bool):
+            raise BadSetting(
+                f"{self.task_family}: purge_existing_index = {self.purge_existing_index!r} is neither True nor False"
+            )
         if not self.purge_existing_index:
             return
         if self.partition_by:
@@ -193,10 +199,31 @@ class CopyToIndex(elasticsearch.CopyToIndex):
             yield documents.plain(given)
 
 
-def _untyped(mapping: Any, doc_type: str) -> Any:
-    """Return a mapping that may stand within the name of its type of documents."""
-    inner = mapping.get(doc_type or "default") if isinstance(mapping, Mapping) and len(mapping) == 1 else None
-    return inner if isinstance(inner, Mapping) and "properties" in inner else mapping
+def _refuse_size(index: str, size: Any) -> None:
+    """Raise BadSetting for a `marker_index_hist_size` that is no number of outputs."""
+    if type(size) is not int or size < 0:
+        raise BadSetting(
+            f"index {index!r}: marker_index_hist_size = {size!r} is no whole number from 0 on; 0 means that all "
+            "outputs are complete"
+        )
+
+
+def _untyped(index: str, mapping: Any, doc_type: str) -> Any:
+    """Return a mapping that may stand within the name of its type of documents.
+
+    Raises BadSetting for one key with properties of its own that is either a type or a field.
+    """
+    if not isinstance(mapping, Mapping) or len(mapping) != 1:
+        return mapping
+    ((name, inner),) = mapping.items()
+    if name == "properties" or not isinstance(inner, Mapping) or "properties" not in inner:
+        return mapping
+    if name == (doc_type or "default"):
+        return inner
+    raise BadSetting(
+        f"index {index!r}: mapping holds {name!r} alone, with properties; if that is the type of the documents, set "
+        f"doc_type = {name!r} or remove it from the mapping; if it is a field, write {{'properties': {{{name!r}: ...}}}}"
+    )
 
 
 def _unwrapped(index: str, settings: Any) -> Any:

@@ -67,6 +67,11 @@ class TableTask(mariadb.CopyToTable):
         without_effect.warn(type(self), self._without_effect)
         if not self.table:
             raise BadSetting(f"{self.task_family} names no table; set table to the one that readers use")
+        if not isinstance(self.null_values, (tuple, list, set, frozenset)):
+            raise BadSetting(
+                f"{self.task_family}: null_values = {self.null_values!r} is no tuple, list or set of values; write "
+                f"null_values = ({self.null_values!r},)"
+            )
         parse_schema(self.table, self._columns)
 
     @cached_property

@@ -52,6 +52,9 @@ class Marker(marker.Marker):
 
         - `connection`: one of a DB-API driver, such as that of `connect()`, or a Connection or Session of
           SQLAlchemy, to the server and as a login that may set marks. Default: none; the mark is set at once.
+
+        With a connection, raises Conflict if another run committed this output: roll back then, for its rows
+        are there already. Touching twice in one transaction does no harm.
         """
         if connection is None:
             super().touch()

@@ -113,21 +113,25 @@ class MariaDBMarks:
         connection.autocommit = False
         return connection
 
-    def add_in(self, connection: Any, mark: Mark) -> None:
+    def add_in(self, connection: Any, mark: Mark) -> bool:
         """Keep a mark in the transaction of a connection: of any DB-API driver, or of SQLAlchemy.
 
-        Raises BadSetting for what is no connection, and SinkError if the mark is not there afterwards.
+        Waits for another transaction that keeps the same one. Returns False if the mark was there. Raises BadSetting for what is no connection, and SinkError if the mark is not there afterwards.
         """
         table, key = self.names.marks, f"X'{mark.digest}'"
         values = f"{key}, {_literal(mark.update_id)}, {_literal(mark.encode())}"
         with closing(_cursor(connection)) as cursor:
             cursor.execute(f"INSERT IGNORE INTO {table} (digest, update_id, mark) VALUES ({values})")
-            cursor.execute(f"SELECT 1 FROM {table} WHERE digest = {key}")
+            if cursor.rowcount == 1:
+                return True
+            # A locking read sees what was committed after the transaction's snapshot, too.
+            cursor.execute(f"SELECT 1 FROM {table} WHERE digest = {key} LOCK IN SHARE MODE")
             is_there = cursor.fetchone()
         if not is_there:
             raise SinkError(
                 f"{self.dataset}: the server did not keep the mark of {mark.update_id!r}; see SHOW WARNINGS"
             )
+        return False
 
     def _create(self, cursor: Any, role: str) -> None:
         if role:

@@ -88,14 +88,14 @@ class SQLiteMarks:
         self.create()
         return sqlite3.connect(self.file, timeout=30)
 
-    def add_in(self, connection: sqlite3.Connection, mark: Mark) -> None:
-        """Keep a mark in the transaction of a connection that `connect` returned."""
+    def add_in(self, connection: sqlite3.Connection, mark: Mark) -> bool:
+        """Keep a mark in the transaction of a connection that `connect` returned. Returns False if it was there."""
         if not isinstance(connection, sqlite3.Connection):
             raise BadSetting(
                 f"[luigi_sinks] local keeps the marks of {self.dataset!r} in a file, and another connection cannot set "
                 "them; take the one of connect(), or call touch() without a connection"
             )
-        connection.execute(_ADD, self._values(mark))
+        return connection.execute(_ADD, self._values(mark)).rowcount == 1
 
     def _values(self, mark: Mark) -> tuple[str, str, str, str]:
         return self.dataset, mark.digest, mark.update_id, mark.encode()

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from luigi_sinks import elasticsearch, listen, mariadb, marks, neo4j, stop_listening
 from luigi_sinks.cli.app import app
 from luigi_sinks.contrib import esindex, mysqldb
-from luigi_sinks.errors import BadSetting, SinkError, Unavailable
+from luigi_sinks.errors import BadSetting, Conflict, SinkError, Unavailable
 from luigi_sinks.mark import OldMark
 from luigi_sinks.recording.targets import named
 from luigi_sinks.sqlite import SQLiteMarks
@@ -145,6 +145,44 @@ def test_a_task_that_fails_before_its_commit_leaves_neither_its_row_nor_its_mark
     monkeypatch.setattr(Insert, "fails", False)
     assert build(Insert(1))
     assert (numbers(memory), Insert(1).complete()) == ([1], True)
+
+
+def test_of_two_runs_of_one_output_the_second_gets_a_conflict_and_no_row_is_doubled(memory):
+    first, second = (mariadb.Marker("numbers", update_id="January") for _ in range(2))
+    with closing(first.connect()) as a, closing(second.connect()) as b:
+        a.execute("CREATE TABLE numbers (number INTEGER)")
+        a.execute("INSERT INTO numbers VALUES (1)")
+        first.touch(a)
+        first.touch(a)
+        a.commit()
+        b.execute("INSERT INTO numbers VALUES (1)")
+        with pytest.raises(Conflict, match="numbers: another run committed this output, 'January'; roll back"):
+            second.touch(b)
+        b.rollback()
+    assert numbers(memory) == [1]
+
+
+@pytest.mark.usefixtures("memory")
+def test_a_run_that_began_before_the_other_committed_gets_a_conflict_too():
+    marker = mariadb.Marker("numbers", update_id="January")
+    with closing(marker.connect()) as a, closing(marker.connect()) as b:
+        b.execute("BEGIN")
+        b.execute("SELECT count(*) FROM mark").fetchall()
+        marker.touch(a)
+        a.commit()
+        with pytest.raises(Conflict, match="another run committed this output"):
+            marker.touch(b)
+
+
+@pytest.mark.usefixtures("memory")
+def test_a_touch_that_is_rolled_back_may_be_repeated():
+    marker = mariadb.Marker("numbers", update_id="January")
+    with closing(marker.connect()) as connection:
+        marker.touch(connection)
+        connection.rollback()
+        marker.touch(connection)
+        connection.commit()
+    assert marker.exists()
 
 
 def test_another_connection_than_that_of_connect_is_refused_where_marks_are_files(memory):

@@ -63,6 +63,19 @@ def test_no_file_is_made_where_every_row_is_good(memory):
     assert not (memory / "rejects").exists()
 
 
+@pytest.mark.parametrize(("given", "said"), [(GIVEN[1:3], "all 2 rows are bad"), (GIVEN[1:2], "the only row is bad")])
+def test_a_load_whose_rows_are_all_bad_says_so_and_where_they_are_listed(memory, given, said):
+    with pytest.raises(CheckFailed) as failed:
+        task_of(given).run()
+    (file,) = (memory / "rejects").iterdir()
+    assert f"{said} and set aside; nothing was published. See {file}" in str(failed.value)
+    assert "checks = ()" not in str(failed.value)
+    with pytest.raises(CheckFailed, match=r"there are no rows; .* set checks = \(\)"):
+        task_of([]).run()
+    task_of(given, checks=()).run()
+    assert list(task_of(given, checks=()).output().rows()) == []
+
+
 def test_listeners_are_told_how_many_rows_were_set_aside(memory, caplog):
     told = []
     listener = listen(lambda event: told.append((event.action, event.outcome, event.rows, event.set_aside)))
@@ -86,11 +99,6 @@ def test_more_bad_rows_than_the_cap_fail_the_load_and_are_listed(memory, most):
 
 def test_a_share_of_bad_rows_is_of_all_rows(memory):
     task_of(GIVEN, most_bad_rows=0.6).run()
-
-
-def test_a_load_without_a_good_row_is_empty_and_fails_its_check(memory):
-    with pytest.raises(CheckFailed, match="there are no rows"):
-        task_of(GIVEN[1:3]).run()
 
 
 def test_a_key_that_repeats_is_refused_by_its_number_in_the_load(memory):

@@ -1,6 +1,7 @@
 """MariaDB's marks in a transaction of the task's own, by each kind of connection."""
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import luigi
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from luigi_sinks import config
 from luigi_sinks.credentials import use
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.mariadb import MariaDBSettings, Marker
 
 
@@ -129,3 +130,70 @@ def test_a_connection_that_logs_in_by_itself_may_set_marks(table):
         assert not marker.exists()
         own.commit()
     assert marker.exists()
+
+
+@pytest.mark.parametrize("has_older_snapshot", [True, False])
+def test_of_two_runs_of_one_output_the_second_gets_a_conflict_and_no_row_is_doubled(table, has_older_snapshot):
+    marker = Marker(table, update_id="January")
+    with closing(marker.connect()) as a, closing(marker.connect()) as b:
+        with a.cursor() as in_a, b.cursor() as in_b:
+            if has_older_snapshot:
+                in_b.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+            in_a.execute(f"INSERT INTO {table} VALUES (1)")
+            in_b.execute(f"INSERT INTO {table} VALUES (1)")
+        marker.touch(a)
+        marker.touch(a)
+        a.commit()
+        with pytest.raises(Conflict, match=f"{table}: another run committed this output, 'January'; roll back"):
+            marker.touch(b)
+        b.rollback()
+    assert numbers(table) == [1]
+
+
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize("is_strict", [True, False])
+def test_a_run_whose_snapshot_is_older_than_the_others_commit_gets_a_conflict(table, isolation, is_strict):
+    marker = Marker(table, update_id="January")
+    marker.marks().create()
+    with closing(marker.connect()) as a, closing(marker.connect()) as b, b.cursor() as in_b:
+        in_b.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {isolation}")
+        in_b.execute(f"SET SESSION innodb_snapshot_isolation = {'ON' if is_strict else 'OFF'}")
+        in_b.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        marker.touch(a)
+        a.commit()
+        with pytest.raises(Conflict, match="another run committed this output"):
+            marker.touch(b)
+        b.rollback()
+
+
+def test_a_run_that_waits_for_the_other_gets_a_conflict_once_that_commits(table):
+    marker = Marker(table, update_id="January")
+    with closing(marker.connect()) as a, closing(marker.connect()) as b, ThreadPoolExecutor(1) as pool:
+        marker.touch(a)
+        waiting = pool.submit(marker.touch, b)
+        a.commit()
+        with pytest.raises(Conflict, match="another run committed this output"):
+            waiting.result()
+        b.rollback()
+
+
+def test_a_touch_that_is_rolled_back_may_be_repeated(table):
+    marker = Marker(table, update_id="January")
+    with closing(marker.connect()) as connection:
+        marker.touch(connection)
+        connection.rollback()
+        marker.touch(connection)
+        connection.commit()
+    assert marker.exists()
+
+
+def test_a_session_of_sqlalchemy_gets_a_conflict_too(table):
+    made, _ = engine()
+    marker = Marker(table, update_id="January")
+    marker.touch()
+    with Session(made) as session:
+        session.execute(sa.text(f"INSERT INTO {table} VALUES (1)"))
+        with pytest.raises(Conflict, match="another run committed this output"):
+            marker.touch(session)
+        session.rollback()
+    assert numbers(table) == []

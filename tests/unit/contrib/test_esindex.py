@@ -10,7 +10,7 @@ from luigi.parameter import ParameterException
 
 from luigi_sinks.contrib import esindex
 from luigi_sinks.contrib.proposal import proposed
-from luigi_sinks.errors import CheckFailed, Conflict
+from luigi_sinks.errors import BadRow, CheckFailed, Conflict
 
 pytestmark = pytest.mark.usefixtures("memory")
 
@@ -67,7 +67,12 @@ def test_metadata_of_a_document_is_taken_out_and_its_id_put_into_the_field_for_i
         ({"_index": "others", "id": "a"}, {}, "_index = 'others'; load each index by its own task"),
         ({"_op_type": "delete", "_id": "a"}, {}, "_op_type = 'delete'; a version holds all documents"),
         ({"_id": "a", "id": "b"}, {}, "_id = 'a' and id = 'b'"),
-        ({"_id": "a"}, {"id_field": ""}, "documents have an _id; set id_field"),
+        (
+            {"_id": "a"},
+            {"id_field": ""},
+            'documents have an _id, and id_field does not say which field holds it; add "id": {"type": "keyword"} to '
+            'mapping, and set id_field = "id"',
+        ),
         ("[1]", {}, "a document is text, and not a JSON object"),
         ("{", {}, "a document is text, and not a JSON object"),
     ],
@@ -78,6 +83,48 @@ def test_a_document_that_the_old_class_wrote_elsewhere_or_otherwise_is_refused(d
         task.run()
     assert said in str(refused.value)
     assert not task.complete()
+
+
+@pytest.mark.parametrize("kind", ["keyword", "long"])
+@pytest.mark.parametrize("id_", [None, True, 1.0, 1.5, [1], {}])
+def test_an_id_that_is_no_text_or_whole_number_is_refused_by_its_row(id_, kind):
+    mapping = {"id": {"type": kind}, "text": {"type": "text"}}
+    task = task_of([{"_id": "1", "text": "x"}, {"_id": id_, "text": "y"}], mapping=mapping)
+    with pytest.raises(BadRow, match="row 2, field 'id': "):
+        task.run()
+    assert not task.complete()
+
+
+@pytest.mark.parametrize("id_", ["007", "\u0661", "1_0"])
+def test_an_id_of_text_that_a_number_would_not_keep_is_refused_by_its_row(id_):
+    with pytest.raises(BadRow, match="row 1, field 'id': "):
+        task_of([{"_id": id_}], mapping={"id": {"type": "long"}}).run()
+
+
+@pytest.mark.parametrize("name", ["_routing", "stars", "text"])
+def test_what_stands_beside_a_source_is_refused_by_its_row(name):
+    with pytest.raises(BadRow, match=f"row 1, field '{name} beside _source': is unknown"):
+        task_of([{"_id": "a", "_type": "entry", name: "y", "_source": {"text": "x"}}]).run()
+
+
+@pytest.mark.parametrize("size", [-1, 1.0, True, "2", None])
+def test_a_history_that_is_no_number_of_outputs_is_refused(size):
+    with pytest.raises(ParameterException, match="marker_index_hist_size = .* is no whole number from 0 on"):
+        task_of([], marker_index_hist_size=size)
+
+
+@pytest.mark.parametrize("purge", ["no", 1, None])
+def test_purging_is_either_true_or_false(purge):
+    with pytest.raises(ParameterException, match="purge_existing_index = .* is neither True nor False"):
+        task_of([], purge_existing_index=purge)
+
+
+@pytest.mark.parametrize("doc_type", ["", "entry"])
+def test_a_mapping_within_a_name_that_is_not_its_document_type_is_refused_with_what_to_write(doc_type):
+    with pytest.raises(ParameterException, match="mapping holds 'review' alone, .* set doc_type = 'review' or remove"):
+        task_of([], mapping={"review": MAPPING}, doc_type=doc_type)
+    field = {"properties": {"review": {"properties": {"stars": {"type": "long"}}}}}
+    assert task_of([], mapping=field, doc_type=doc_type, id_field="").output().schema.properties == field["properties"]
 
 
 def test_without_a_mapping_one_is_proposed_from_the_first_documents_and_nothing_is_loaded():

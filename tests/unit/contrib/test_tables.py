@@ -1,6 +1,6 @@
 """Tasks that are written for luigi.contrib.sqla and luigi.contrib.mysqldb load by a changed import."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 
 import luigi
@@ -120,6 +120,69 @@ def test_a_value_becomes_what_its_column_keeps_or_stays_to_be_refused(kind, give
     assert (found, type(found)) == (taken, type(taken))
 
 
+@pytest.mark.parametrize(
+    ("kind", "given", "said"),
+    [
+        (Integer(), "1e3000000", "expected a whole number"),
+        (Integer(), Decimal("1e3000000"), "expected a whole number"),
+        (Integer(), "1_000", "expected a whole number"),
+        (Integer(), "\u0661\u0662", "expected a whole number"),
+        (Numeric(9, 2), "1_000.5", "digits are not plain"),
+        (Numeric(9, 2), "\u0661", "digits are not plain"),
+        (Numeric(9, 2), "1e3000000", "more than 7 digits before the point"),
+        (sa.Double(), "1_000", "expected a number"),
+        (sa.Double(), "1e-400", "expected a number"),
+        (sa.Double(), "-1e400", "finite numbers only"),
+        (sa.Double(), "9007199254740993", "an int that a float cannot hold"),
+        (sa.Double(), 2**53 + 1, "an int that a float cannot hold"),
+        (sa.Double(), np.int64(2**53 + 1), "an int that a float cannot hold"),
+        (sa.Double(), Decimal(2**53 + 1), "an int that a float cannot hold"),
+        (sa.Double(), 10**400, "up to about 1.8e308"),
+        (Float(), "16777217", "an int that FLOAT, of 24 bits, cannot hold"),
+        (sa.Double(), float("nan"), "is nan; the field takes finite numbers only; give None where there is no value"),
+        (sa.Double(), "nan", "expected a number"),
+        (String(9), float("nan"), "got float nan; give None where there is no value"),
+        (String(9), pd.NaT, "is NaT, a time that is missing; give None"),
+        (sa.Date(), pd.NaT, "NaT"),
+        (sa.Time(), "1112", "expected a time of day"),
+        (sa.Time(), "05", "expected a time of day"),
+        (sa.Date(), "2013-01-31 25:99", "expected a date"),
+        (DateTime(), "2013-W05-4", "expected a time"),
+        (DateTime(), "2013013110500", "expected a time"),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_a_value_that_cannot_be_cast_without_loss_is_refused_by_its_row_and_field(kind, given, said):
+    class Lossy(sqla.CopyToTable):
+        table, columns = "lossy", [(["value", kind], {})]
+
+        def rows(self):
+            return [[given]]
+
+    with pytest.raises(BadRow, match="row 1, field 'value': ") as refused:
+        Lossy().run()
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "taken"),
+    [
+        (sa.Double(), "0e-400", 0.0),
+        (sa.Double(), str(2**60), 2.0**60),
+        (sa.Double(), "1e23", 1e23),
+        (Float(), "0.1", 0.1),
+        (Integer(), np.int64(7), 7),
+        (Integer(), "1e3", 1000),
+        (sa.Time(), "05:00", time(5)),
+        (DateTime(), "20130131", datetime(2013, 1, 31)),
+        (DateTime(), " 2013-01-31T05:00:07.25 ", datetime(2013, 1, 31, 5, 0, 7)),
+    ],
+)
+def test_a_value_that_loses_nothing_is_cast_however_it_is_spelled(kind, given, taken):
+    (found,) = cast_for([sa.Column("value", kind)], (None,)).row([given])
+    assert (found, type(found)) == (taken, type(taken))
+
+
 def test_whatever_yields_the_values_of_a_row_is_one():
     class Loose(sqla.CopyToTable):
         table, columns = "loose", [(["id", Integer], {}), (["name", String(9)], {})]
@@ -186,6 +249,13 @@ def test_values_that_stand_for_null_are_loaded_as_null(container):
     assert rows_of(Nulls()) == [(None, None), ("a", 0), (None, None)]
 
 
+@pytest.mark.parametrize("given", ["NULL", "", None, b"NULL", 7, {"NULL": None}])
+def test_what_holds_no_values_is_refused_as_null_values_when_the_task_is_made(given):
+    body = {"table": "nulls", "columns": [("word", "TEXT")], "null_values": given}
+    with pytest.raises(ParameterException, match="is no tuple, list or set of values; write null_values = "):
+        type("Nulls", (mysqldb.CopyToTable,), body)()
+
+
 class Daily(mysqldb.CopyToTable):
     day = luigi.DateParameter()
     table = "daily"
@@ -201,6 +271,14 @@ def test_a_range_of_dates_keeps_the_rows_of_each():
     heads = Daily(date(2013, 1, 1)).output().sink().heads()
     assert list(heads) == ["20130101", "20130102", "20130103"]
     assert Daily.bulk_complete([date(2013, 1, 3), date(2013, 1, 4)]) == [date(2013, 1, 3)]
+
+
+def test_a_range_of_dates_is_loaded_again_by_a_label_in_its_of_params():
+    days = {"of": Daily, "start": date(2013, 1, 1), "stop": date(2013, 1, 3), "days_back": 10**5}
+    assert build(RangeDaily(**days))
+    assert build(RangeDaily(**days, of_params={"rerun": "corrected"}))
+    heads = Daily(date(2013, 1, 1)).output().sink().heads().values()
+    assert [head.record.origin.rerun for head in heads] == ["corrected"] * 2
 
 
 class Pairs(sqla.CopyToTable):
@@ -282,6 +360,8 @@ def test_what_the_old_classes_called_and_these_do_not_is_refused(base, name, val
         ("DATETIME(6)", "DATETIME(6)"),
         ("double precision", "DOUBLE"),
         ("ENUM('a','b')", "ENUM('a','b')"),
+        ("ENUM('x,y','z')", "ENUM('x,y','z')"),
+        ("enum( 'it''s', \"a)b\" ) NOT NULL", "ENUM('it''s','a)b') not null"),
         ("text", "TEXT"),
         ("bool", "BOOL"),
     ],
@@ -326,3 +406,20 @@ def test_all_columns_that_cannot_work_are_named_in_one_message():
 def test_columns_that_are_names_alone_are_refused_with_what_to_write():
     with pytest.raises(BadSetting, match=r"column 'id' has no type; write \('id', 'VARCHAR\(255\)'\)"):
         as_columns("t", ["id"])
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (("PRIMARY KEY (id)",), "'PRIMARY KEY (id)' is no column; add PRIMARY KEY to the type of each column"),
+        (("PRIMARY KEY", "(id, day)"), "'PRIMARY KEY (id, day)' is no column; add PRIMARY KEY to the type of each"),
+        (("UNIQUE KEY one (id)",), "'UNIQUE KEY one (id)' is no column; give columns = sqlalchemy.Table(...)"),
+        (("INDEX by_day", "(day)"), "'INDEX by_day (day)' is no column; give columns = sqlalchemy.Table(...)"),
+        ("id INT NOT NULL", "column 'id INT NOT NULL' is one text; write ('id', 'INT NOT NULL')"),
+        (("key",), "column 'key' has no type; write ('key', 'VARCHAR(255)')"),
+    ],
+)
+def test_a_clause_of_a_table_is_not_taken_for_the_name_of_a_column(column, said):
+    with pytest.raises(BadSetting) as refused:
+        as_columns("t", [("id", "INT"), column])
+    assert said in str(refused.value)
