@@ -85,7 +85,8 @@ def loading(  # noqa: PLR0913 - each option stands for itself
                 told.know(columns=sink.columns, **_figures(writer, counts))
                 with told.step("check"):
                     whole = partial(standard.complete, written=writer.rows - writer.rejected)
-                    passed = _checked(told, version, counts, (whole, *(_bound(sink, rejects, check) for check in checks)))
+                    bound = (_bound(sink, rejects, check) for check in checks)
+                    passed = _checked(told, version, counts, (whole, *bound))
                     sink.change(version, partial(rules.approve, checks=passed, rejected=writer.rejected))
                 told.tell(Outcome.SUCCESS)
             end = _supersede if is_older else _publish

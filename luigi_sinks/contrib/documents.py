@@ -81,7 +81,6 @@ class Documents:
             )
         return {self.id_field: fields.pop(self.id_field), **fields}
 
-
     def _id(self, given: Any) -> Any:
         """Return an `_id` as its field takes it: as a text or a whole number; another value as it is."""
         if isinstance(given, float):

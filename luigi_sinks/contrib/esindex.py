@@ -222,7 +222,8 @@ def _untyped(index: str, mapping: Any, doc_type: str) -> Any:
         return inner
     raise BadSetting(
         f"index {index!r}: mapping holds {name!r} alone, with properties; if that is the type of the documents, set "
-        f"doc_type = {name!r} or remove it from the mapping; if it is a field, write {{'properties': {{{name!r}: ...}}}}"
+        f"doc_type = {name!r} or remove it from the mapping; if it is a field, write "
+        f"{{'properties': {{{name!r}: ...}}}}"
     )
 
 

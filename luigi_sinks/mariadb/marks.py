@@ -116,7 +116,8 @@ class MariaDBMarks:
     def add_in(self, connection: Any, mark: Mark) -> bool:
         """Keep a mark in the transaction of a connection: of any DB-API driver, or of SQLAlchemy.
 
-        Waits for another transaction that keeps the same one. Returns False if the mark was there. Raises BadSetting for what is no connection, and SinkError if the mark is not there afterwards.
+        Waits for another transaction that keeps the same one. Returns False if the mark was there.
+        Raises BadSetting for what is no connection, and SinkError if the mark is not there afterwards.
         """
         table, key = self.names.marks, f"X'{mark.digest}'"
         values = f"{key}, {_literal(mark.update_id)}, {_literal(mark.encode())}"

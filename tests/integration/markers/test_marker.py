@@ -1,10 +1,18 @@
 """Markers on the real servers."""
 
+import re
+from contextlib import closing
+
 import luigi
 import pytest
 
-from luigi_sinks import config
+from luigi_sinks import config, mariadb
+from luigi_sinks.elasticsearch import ElasticsearchSettings
+from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import SinkError, Unavailable
+from luigi_sinks.neo4j import Neo4jSettings
+from luigi_sinks.neo4j.connection import query
+from tests.pages import Page
 
 
 def build(*tasks, workers=1):
@@ -74,3 +82,39 @@ def _sections():
             place = place.setdefault(part, {})
         place.update(config.section(name))
     return found
+
+
+def _on_mariadb(statement):
+    with closing(mariadb.Marker("x", update_id="x").connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        connection.commit()
+
+
+def _on_elasticsearch(request):
+    (method, path), body = request.splitlines()[0].split(), request.partition("\n")[2]
+    headers = {"content-type": "application/json", "accept": "application/json"}
+    settings = config.read_connection(ElasticsearchSettings, "elasticsearch")
+    ask(settings, lambda es: es.perform_request(method, path, headers=headers, body=body))
+
+
+def _on_neo4j(statement):
+    query(config.read_connection(Neo4jSettings, "neo4j"), statement)
+
+
+STATEMENTS = {
+    "mariadb": ("sql", _on_mariadb),
+    "elasticsearch": ("http", _on_elasticsearch),
+    "neo4j": ("cypher", _on_neo4j),
+}
+
+
+def test_the_statement_that_the_page_shows_lets_a_marked_task_run_again(kind, name, tmp_path):
+    for update_id in ("first", "second"):
+        kind(name, update_id=update_id).touch()
+    language, run = STATEMENTS[kind.store]
+    (statement,) = Page("docs/migrating.md", tmp_path).blocks(language)
+    database = config.read_connection(mariadb.MariaDBSettings, "mariadb").database
+    statement = re.sub(r"\w+_[0-9a-f]{10}", "first", statement).replace("shop__v", f"{database}__v")
+    run(re.sub(r"\b(totals(?=__mark)|reviews(?=~marks)|people)\b", name, statement.replace("totals__", f"{name}__")))
+    assert not kind(name, update_id="first").exists()
+    assert kind(name, update_id="second").exists()

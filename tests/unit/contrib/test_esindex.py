@@ -70,8 +70,7 @@ def test_metadata_of_a_document_is_taken_out_and_its_id_put_into_the_field_for_i
         (
             {"_id": "a"},
             {"id_field": ""},
-            'documents have an _id, and id_field does not say which field holds it; add "id": {"type": "keyword"} to '
-            'mapping, and set id_field = "id"',
+            'add "id": {"type": "keyword"} to mapping, and set id_field = "id"',
         ),
         ("[1]", {}, "a document is text, and not a JSON object"),
         ("{", {}, "a document is text, and not a JSON object"),
@@ -109,19 +108,19 @@ def test_what_stands_beside_a_source_is_refused_by_its_row(name):
 
 @pytest.mark.parametrize("size", [-1, 1.0, True, "2", None])
 def test_a_history_that_is_no_number_of_outputs_is_refused(size):
-    with pytest.raises(ParameterException, match="marker_index_hist_size = .* is no whole number from 0 on"):
+    with pytest.raises(ParameterException, match=r"marker_index_hist_size = .* is no whole number from 0 on"):
         task_of([], marker_index_hist_size=size)
 
 
 @pytest.mark.parametrize("purge", ["no", 1, None])
 def test_purging_is_either_true_or_false(purge):
-    with pytest.raises(ParameterException, match="purge_existing_index = .* is neither True nor False"):
+    with pytest.raises(ParameterException, match=r"purge_existing_index = .* is neither True nor False"):
         task_of([], purge_existing_index=purge)
 
 
 @pytest.mark.parametrize("doc_type", ["", "entry"])
 def test_a_mapping_within_a_name_that_is_not_its_document_type_is_refused_with_what_to_write(doc_type):
-    with pytest.raises(ParameterException, match="mapping holds 'review' alone, .* set doc_type = 'review' or remove"):
+    with pytest.raises(ParameterException, match=r"mapping holds 'review' alone, .* set doc_type = 'review' or remove"):
         task_of([], mapping={"review": MAPPING}, doc_type=doc_type)
     field = {"properties": {"review": {"properties": {"stars": {"type": "long"}}}}}
     assert task_of([], mapping=field, doc_type=doc_type, id_field="").output().schema.properties == field["properties"]
