@@ -118,8 +118,8 @@ def _(kind: Any) -> Callable[[Any], Any]:
     return partial(_float, codec(kind).refuse or _is_rounded)
 
 
-@caster.register
-def _(kind: sa.Numeric) -> Callable[[Any], Any]:
+@caster.register(sa.Numeric)
+def _(kind: Any) -> Callable[[Any], Any]:
     del kind
     return _decimal
 
