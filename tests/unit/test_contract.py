@@ -79,7 +79,11 @@ def test_a_wrong_value_is_named_by_row_and_field(change, field, reason):
     [
         (Annotated[int, Meta(le=9)], 30, "is 30; the field takes at most 9"),
         (Annotated[int, Meta(ge=-9)] | None, -30, "is -30; the field takes at least -9"),
-        (Annotated[float, Meta(ge=-9, le=9)], float("nan"), "is nan; the field takes finite numbers only"),
+        (
+            Annotated[float, Meta(ge=-9, le=9)],
+            float("nan"),
+            "is nan; the field takes finite numbers only; give None where there is no value",
+        ),
         (Annotated[float, Meta(ge=-9, le=9)], 9.5, "is 9.5; the field takes numbers up to 9.0"),
         (Annotated[bytes, Meta(min_length=2)], b"a", "is 1 bytes long; the field takes at least 2"),
         (Decimal, "a", "expected an exact number (Decimal, int, or text such as '12.50'), got str 'a'"),

@@ -10,6 +10,7 @@ from luigi_sinks import config, mariadb
 from luigi_sinks.elasticsearch import ElasticsearchSettings
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.errors import SinkError, Unavailable
+from luigi_sinks.mark import digest
 from luigi_sinks.neo4j import Neo4jSettings
 from luigi_sinks.neo4j.connection import query
 from tests.pages import Page
@@ -91,10 +92,10 @@ def _on_mariadb(statement):
 
 
 def _on_elasticsearch(request):
-    (method, path), body = request.splitlines()[0].split(), request.partition("\n")[2]
-    headers = {"content-type": "application/json", "accept": "application/json"}
+    index, shown = re.fullmatch(r"DELETE /([^/]+)/_doc/([0-9a-f]{64})\n", request).groups()
+    assert shown == digest("Reviews__99914b932b")
     settings = config.read_connection(ElasticsearchSettings, "elasticsearch")
-    ask(settings, lambda es: es.perform_request(method, path, headers=headers, body=body))
+    ask(settings, lambda es: es.delete(index=index, id=digest("first")))
 
 
 def _on_neo4j(statement):
