@@ -6,16 +6,18 @@ gone at the end: so memory stays the same however many there are.
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    import sqlite3
 
 Keys = Mapping[str, Sequence[str]]
 """The fields of the key of each kind of row; of a kind that is not named, rows have no key."""
@@ -74,6 +76,8 @@ def compared(before: Rows, after: Rows, keys: Keys, *, examples: int) -> Diff:
 @contextmanager
 def _sorting() -> Iterator[sqlite3.Connection]:
     """Give a database in a file of its own, which need not survive anything."""
+    import sqlite3  # noqa: PLC0415 - importing this package is not to load it
+
     with (
         tempfile.TemporaryDirectory(prefix="luigi-sinks-") as folder,
         closing(sqlite3.connect(Path(folder) / "rows", isolation_level=None)) as file,
