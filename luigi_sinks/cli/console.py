@@ -29,7 +29,7 @@ def reporting(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **options)
         except UnicodeEncodeError:
-            err.print(Text("an argument is no text in UTF-8; write it in another way", style="red"))
+            err.print(Text("an argument is not valid UTF-8; correct its encoding", style="red"))
             raise typer.Exit(UNUSABLE) from None
         except (SinkError, CredentialError, OSError) as error:
             err.print(Text(str(error), style="red"))

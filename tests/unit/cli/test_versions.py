@@ -242,7 +242,7 @@ def test_a_time_that_is_none_is_refused(three, age):
 
 
 def test_an_argument_that_is_no_text_is_refused(three):
-    assert "is no text in UTF-8" in run(f"withdraw {three[-1].id} --why a\udcff", ends=2)
+    assert "is not valid UTF-8" in run(f"withdraw {three[-1].id} --why a\udcff", ends=2)
 
 
 def test_a_withdrawal_without_a_reason_is_refused(three):
