@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property, partial
 from operator import itemgetter
 from typing import Any, Protocol, get_args
@@ -21,8 +21,14 @@ from luigi_sinks.errors import BadRow, did_you_mean
 from luigi_sinks.kept import change
 from luigi_sinks.plain import NotPlain, flat_list, is_flat, is_flat_list, plain, plainer_row
 
-_JSON = msgspec.json.Encoder()
-_ESCAPED_NUL = b"\\u0000"
+_NULS = (b"\0", b"\\u0000")
+"""What NUL in text may look like once it is encoded."""
+
+Encode = Callable[[Sequence[Any]], bytes]
+"""Turns accepted rows into what a store is sent. Raises UnicodeEncodeError or TypeError for dirty text."""
+
+lines: Encode = msgspec.json.Encoder().encode_lines
+"""Encodes accepted rows as lines of JSON."""
 
 
 class WrongRow(Exception):
@@ -171,7 +177,10 @@ class TupleShape:
 
     def take(self, row: Any) -> tuple[Any, ...]:
         """Return the row as a tuple in the order of the fields, with copies of what can be changed."""
-        taken = list(self._as_tuple(0, row))
+        values = self._as_tuple(0, row)
+        if not self._takers:
+            return values
+        taken = list(values)
         try:
             for position, take in self._takers:
                 taken[position] = take(taken[position])
@@ -214,10 +223,15 @@ class TupleShape:
 
 @dataclass(frozen=True)
 class Contract:
-    """The contract of a dataset: the shape of each kind of row."""
+    """The contract of a dataset: the shape of each kind of row, and how the store is sent what they accept.
+
+    The texts that `encode` makes of two runs of rows can be joined.
+    """
 
     dataset: str
     shapes: Mapping[str, Shape]
+    _: KW_ONLY
+    encode: Encode = lines
 
     def split(self, row: Any) -> tuple[str, Any]:
         """Return the kind of a user's row, and the row itself."""
@@ -241,7 +255,7 @@ class Contract:
         del kind
         return row
 
-    def accept(self, kind: str, rows: Sequence[Any], first_row: int) -> tuple[Sequence[Any], int]:
+    def accept(self, kind: str, rows: Sequence[Any], first_row: int) -> tuple[Sequence[Any], bytes]:
         """Take rows and check them: `take` of each, then `check` of all. Raises BadRow."""
         taken = []
         for number, row in enumerate(rows, first_row):
@@ -251,8 +265,8 @@ class Contract:
                 raise self.bad_row(number, wrong.field, wrong.reason) from None
         return self.check(kind, taken, first_row)
 
-    def check(self, kind: str, rows: Sequence[Any], first_row: int) -> tuple[Sequence[Any], int]:
-        """Validate rows that were taken; return them as the store writes them, and their size as JSON, in bytes.
+    def check(self, kind: str, rows: Sequence[Any], first_row: int) -> tuple[Sequence[Any], bytes]:
+        """Validate rows that were taken; return them as `accept` of their shape does, and encoded.
 
         Raises BadRow for the first row that breaks the contract.
         """
@@ -261,11 +275,11 @@ class Contract:
         except BadRow:
             return self._checked(kind, list(map(plainer_row, rows)), first_row)
 
-    def _checked(self, kind: str, rows: Sequence[Any], first_row: int) -> tuple[Sequence[Any], int]:
+    def _checked(self, kind: str, rows: Sequence[Any], first_row: int) -> tuple[Sequence[Any], bytes]:
         shape = self.shapes[kind]
         try:
             accepted = shape.accept(rows)
-            return accepted, _size_of_clean_text(accepted)
+            return accepted, _encoded(accepted, self.encode)
         except WrongRow as wrong:
             raise self.bad_row(first_row + wrong.index, wrong.field, wrong.reason) from None
         except msgspec.ValidationError as error:
@@ -325,17 +339,17 @@ class _DirtyText(Exception):
     """A batch has text with a lone surrogate, possibly with NUL, or of a class of its own."""
 
 
-def _size_of_clean_text(rows: Sequence[Any]) -> int:
+def _encoded(rows: Sequence[Any], encode: Encode) -> bytes:
     try:
-        text = _JSON.encode(rows)
+        text = encode(rows)
     except (UnicodeEncodeError, TypeError):
         raise _DirtyText from None
-    if _ESCAPED_NUL in text:
+    if any(nul in text for nul in _NULS):
         from luigi_sinks.wrong_values import texts  # noqa: PLC0415 - as above
 
         if any("\0" in value for value in texts(rows)):
             raise _DirtyText
-    return len(text)
+    return text
 
 
 def _refuse_values(field: Field, values: Iterable[Any]) -> None:

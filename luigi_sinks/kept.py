@@ -43,26 +43,30 @@ def change(given: Any, kept: Any) -> tuple[str, str] | None:
     return ("", reason) if reason else None
 
 
-def json_copy(value: Any) -> Any:
-    """Return a value as JSON gives it back. Raises NotPlain if that is not the same value.
+def as_json(value: Any) -> msgspec.Raw | None:
+    """Return a value as JSON that gives back the same value; None stays None. Raises NotPlain if there is no such.
 
     Example:
-        >>> json_copy({"a": [1, (2, 3)]})
+        >>> bytes(as_json({"a": [1, None]}))
+        b'{"a":[1,null]}'
+        >>> as_json({"a": [1, (2, 3)]})
         Traceback (most recent call last):
             ...
         luigi_sinks.plain.NotPlain: holds a tuple, which JSON would change; give dicts with text keys, lists, text, whole numbers, finite floats, bools and None
 
     """  # noqa: E501 - an error is one line
-    copy = _through_json(value)
-    if copy is msgspec.UNSET and (copy := _through_json(value := plain(value))) is msgspec.UNSET:
+    if value is None:
+        return None
+    text = _exact_json(value) or _exact_json(value := plain(value))
+    if text is None:
         raise NotPlain(f"holds {next(_not_json(value), 'a value')}, which JSON would change; {_ONLY_JSON}")
-    return copy
+    return msgspec.Raw(text)
 
 
 def change_in_json(value: Any) -> str | None:
     """Return how JSON would change a value; None if it would not."""
     try:
-        json_copy(value)
+        as_json(value)
     except NotPlain as unfit:
         return unfit.reason
     return None
@@ -79,19 +83,19 @@ def odd_offset(moment: datetime | time) -> str | None:
     return f"has an offset of {offset}, and only whole minutes are kept; convert it to UTC"
 
 
-def _through_json(value: Any) -> Any:
-    """Return what JSON makes of a value, or UNSET if that is another value."""
+def _exact_json(value: Any) -> bytes | None:
+    """Return a value as JSON, or None if that would give back another value."""
     try:
         text = _ENCODER.encode(value)
         if (copy := _DECODER.decode(text)) != value:
-            return msgspec.UNSET
+            return None
     except RecursionError:
         raise NotPlain(TOO_DEEP) from None
     except (TypeError, ValueError, OverflowError):
-        return msgspec.UNSET
+        return None
     if text.count(b"[") + text.count(b"{") > MOST_LEVELS and is_too_deep(copy):
         raise NotPlain(TOO_DEEP)
-    return copy
+    return text
 
 
 def _change(given: Any, kept: Any) -> str | None:

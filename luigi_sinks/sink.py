@@ -140,22 +140,23 @@ def keyless(dataset: str) -> BadSetting:
 class Part:
     """A numbered piece of a staged version.
 
-    `rows` are as the contract accepted them. `first_row` is the number of the first
-    one, counted from 1 over the whole load. `gaps` are the numbers of rows that were set aside
-    between the others.
+    `rows` are as the contract accepted them, and `text` is what its `encode` makes of them.
+    `first_row` is the number of the first one, counted from 1 over the whole load. `gaps` are
+    the numbers of rows that were set aside between the others.
     """
 
     number: int
     kind: str
     first_row: int
     rows: Sequence[Any]
+    text: bytes
     gaps: Sequence[int] = ()
 
     def row_number(self, index: int) -> int:
         """Return the number, within the load, of the row at an index.
 
         Example:
-            >>> Part(0, "", 7, ["a", "b", "c"], gaps=[8]).row_number(1)
+            >>> Part(0, "", 7, ["a", "b", "c"], b"", gaps=[8]).row_number(1)
             9
 
         """

@@ -19,7 +19,7 @@ _JSON = msgspec.json.Encoder(enc_hook=str)
 """Measures rows before they are checked, of whatever values."""
 
 _PART_BYTES = 4_000_000
-"""The target size of a part as JSON: large enough for speed, small enough to keep several in memory."""
+"""The target size of a part's text: large enough for speed, small enough to keep several in memory."""
 
 _FIRST_BYTES = _PART_BYTES // 16
 """The target size of the first part; that of each later one doubles, so that a short load has several parts too."""
@@ -62,6 +62,7 @@ class Writer:
         self._run: list[Any] = []
         self._look_at, self._step, self._run_bytes = 1, 1, 0
         self._part: list[Any] = []
+        self._texts: list[bytes] = []
         self._first_row, self._gaps = 1, list[int]()
         self._part_bytes, self._most_bytes = 0, _FIRST_BYTES
         self._parts = 0
@@ -77,12 +78,10 @@ class Writer:
             if kind != self._kind:
                 self._change_kind(kind)
             kind_of_row = type(row)
-            if self._rejects is not None:
-                self._add_good([row] if kind_of_row in {dict, tuple} else self._plain_rows(row))
-            elif kind_of_row is dict:
-                self._run.append(row.copy() if self._is_flat else self._take(row))
-            elif kind_of_row is tuple:
-                self._run.append(row if self._is_flat else self._take(row))
+            if kind_of_row is tuple and self._is_flat:
+                self._run.append(row)
+            elif kind_of_row is dict or kind_of_row is tuple:
+                self._add(row)
             else:
                 self._add_all(self._plain_rows(row))
             if len(self._run) >= self._look_at:
@@ -114,22 +113,24 @@ class Writer:
 
     def _add_all(self, rows: Iterable[Any]) -> None:
         for row in rows:
-            self._run.append(row if self._is_flat else self._take(row))
+            if self._is_flat and type(row) is tuple:
+                self._run.append(row)
+            else:
+                self._add(row)
             if len(self._run) >= self._look_at:
                 self._look()
 
-    def _add_good(self, rows: Iterable[Any]) -> None:
-        """Take the rows that can be taken, and set the others aside."""
-        for row in rows:
-            try:
-                self._run.append(self._take(row))
-            except WrongRow as wrong:
-                self._validate()
-                self._look_at = 1
-                self._set_aside(self._contract.bad_row(self.rows + 1, wrong.field, wrong.reason))
-                self.rows += 1
-            if len(self._run) >= self._look_at:
-                self._look()
+    def _add(self, row: Any) -> None:
+        """Take a row, or set it aside if it cannot be taken, and may be."""
+        try:
+            self._run.append(self._take(row))
+        except WrongRow as wrong:
+            if self._rejects is None:
+                raise
+            self._validate()
+            self._look_at = 1
+            self._set_aside(self._contract.bad_row(self.rows + 1, wrong.field, wrong.reason))
+            self.rows += 1
 
     def _set_aside(self, bad: BadRow) -> None:
         assert self._rejects is not None
@@ -184,15 +185,16 @@ class Writer:
             return
         run, self._run, self._run_bytes = self._run, [], 0
         first_row, self.rows = self.rows + 1, self.rows + len(run)
-        for accepted, size in self._accepted(run, first_row):
+        for accepted, text in self._accepted(run, first_row):
             self._part.extend(accepted)
-            self._part_bytes += size
-            self.bytes += size
+            self._texts.append(text)
+            self._part_bytes += len(text)
+            self.bytes += len(text)
         if self._part_bytes >= self._most_bytes or len(self._part) >= _PART_ROWS:
             self._send()
 
-    def _accepted(self, run: list[Any], first_row: int) -> Iterator[tuple[Sequence[Any], int]]:
-        """Yield what the contract accepts of a run, with its size, and set bad rows aside if that is allowed."""
+    def _accepted(self, run: list[Any], first_row: int) -> Iterator[tuple[Sequence[Any], bytes]]:
+        """Yield what the contract accepts of a run, and its text, and set bad rows aside if that is allowed."""
         todo = [(run, first_row)]
         while todo:
             rows, first = todo.pop()
@@ -210,11 +212,12 @@ class Writer:
 
     def _send(self) -> None:
         if self._part:
-            self._submit(Part(self._parts, str(self._kind), self._first_row, self._part, tuple(self._gaps)))
+            text = b"".join(self._texts)
+            self._submit(Part(self._parts, str(self._kind), self._first_row, self._part, text, tuple(self._gaps)))
         self._first_row, self._gaps = self.rows + 1, []
 
     def _submit(self, part: Part) -> None:
-        self._part, self._part_bytes = [], 0
+        self._part, self._texts, self._part_bytes = [], [], 0
         self._parts += 1
         self._most_bytes = min(2 * self._most_bytes, _PART_BYTES)
         self._wait_until_at_most(self._stage.writers)

@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from msgspec import ValidationError
+from msgspec import Raw, ValidationError
+from msgspec.json import decode
 
 from luigi_sinks.plain import NotPlain, plain
 
@@ -85,6 +86,8 @@ def texts(value: Any) -> Iterable[str]:
     """Yield all strings in a value, including keys of mappings."""
     if isinstance(value, str):
         yield value
+    elif isinstance(value, Raw):
+        yield from texts(decode(value))
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield from texts(key)

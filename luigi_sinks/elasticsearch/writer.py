@@ -57,7 +57,8 @@ class PartWriter:
 
     def write(self) -> None:
         """Create the part's documents that no earlier attempt created. Raises Closed."""
-        lines = [b'{"create":{"_id":%b}}\n%b\n' % pair for pair in zip(self._ids(), self._documents(), strict=True)]
+        documents = self.part.text.splitlines()
+        lines = [b'{"create":{"_id":%b}}\n%b\n' % pair for pair in zip(self._ids(), documents, strict=True)]
         for first, last in _runs(lines):
             self._send(dict(enumerate(lines[first:last], first)))
 
@@ -149,9 +150,6 @@ class PartWriter:
         if self.id_field:
             return (_JSON.encode(str(row[self.id_field])) for row in self.part.rows)
         return (b'"%d-%d"' % (self.part.number, place) for place in range(len(self.part.rows)))
-
-    def _documents(self) -> Iterator[bytes]:
-        return map(_JSON.encode, self.part.rows)
 
     def _too_large(self, index: int, size: int) -> BadRow:
         row = self.part.rows[index]

@@ -18,7 +18,7 @@ from luigi_sinks.mariadb.catalog import MariaDBCatalog
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.names import quoted
 from luigi_sinks.mariadb.schema import SEQ, Schema
-from luigi_sinks.mariadb.writer import send
+from luigi_sinks.mariadb.writer import encode, send
 from luigi_sinks.record import Record
 from luigi_sinks.sink import Part, keyless
 from luigi_sinks.version import Version
@@ -41,7 +41,7 @@ class MariaDBSink(MariaDBCatalog):
     @property
     def contract(self) -> Contract:
         """What a row must look like."""
-        return Contract(self.dataset, {"": self.schema.shape})
+        return Contract(self.dataset, {"": self.schema.shape}, encode=partial(encode, self.schema))
 
     @property
     def lease(self) -> float:
@@ -119,9 +119,10 @@ class MariaDBStage:
             return
         self.sink.registry.open(cursor, self.seq)
         load = partial(send, cursor, self.sink.schema, self.sink.names.add, self.seq)
-        if load(part.rows):
+        if load(part.text, len(part.rows)):
+            load_rows = lambda rows: load(encode(self.sink.schema, rows), len(rows))  # noqa: E731 - read once
             stored = partial(stored_key, cursor, self.sink.names.base, self.seq)
-            raise refusal(part, self.sink.contract, self.sink.schema, load, stored)
+            raise refusal(part, self.sink.contract, self.sink.schema, load_rows, stored)
 
     def _refuse_other_rows(self, cursor: Any, part: Part) -> None:
         query = f"SELECT row_count FROM {self.sink.names.parts} WHERE seq = ? AND number = ?"

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from luigi_sinks.errors import BadSetting, NotInstalled
-from luigi_sinks.kept import json_copy
+from luigi_sinks.kept import as_json
 
 try:
     import sqlalchemy as sa
@@ -267,11 +267,11 @@ def _finer_than(kind: Any) -> Callable[[Any], str | None] | None:
 @codec.register
 def _(kind: sa.JSON) -> Codec:
     del kind
-    return Codec(Any, lambda value: _NO_JSON if value is None else None, _spelled_json, take=json_copy)
+    return Codec(Any, lambda value: _NO_JSON if value is None else None, _spelled_json, take=as_json)
 
 
 def _spelled_json(values: Sequence[Any]) -> Sequence[Any]:
-    return _awkward_text([None if value is None else msgspec.json.encode(value).decode() for value in values])
+    return _awkward_text([None if value is None else bytes(value).decode() for value in values])
 
 
 @codec.register(sa.Uuid)
@@ -290,7 +290,7 @@ def _awkward_text(values: Sequence[Any]) -> Sequence[Any]:
     on its way. It takes control characters as they are, and any other letter
     behind a backslash for itself: `nul\l`.
     """
-    whole = "".join(value for value in values if value is not None)
+    whole = "".join(filter(None, values))
     if "null" not in whole and (whole.isprintable() or _AS_IN_JSON.issuperset(_CONTROL.findall(whole))):
         return values
     return [msgspec.Raw(b"NULL" if value is None else _spelled(value)) for value in values]

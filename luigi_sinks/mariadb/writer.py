@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import mariadb
@@ -31,7 +32,7 @@ def encode(schema: Schema, rows: Sequence[Any]) -> bytes:
     spelled = {}
     for index, codec in enumerate(schema.codecs.values()):
         if codec.spell:
-            given = [row[index] for row in rows]
+            given = list(map(itemgetter(index), rows))
             values = codec.spell(given)
             if values is not given:
                 spelled[index] = values
@@ -59,15 +60,15 @@ def statement(schema: Schema, table: str, seq: int, path: str) -> str:
     )
 
 
-def send(cursor: Any, schema: Schema, table: str, seq: int, rows: Sequence[Any]) -> list[Complaint]:
-    """Load rows into a version, all or none; return the server's complaints.
+def send(cursor: Any, schema: Schema, table: str, seq: int, text: bytes, count: int) -> list[Complaint]:
+    """Load encoded rows into a version, all or none; return the server's complaints.
 
     LOCAL turns errors into warnings and skips rows that repeat a key, so a load
     succeeded only if it took all rows without a warning.
     """
     cursor.execute("SAVEPOINT part")
     with os.fdopen(os.memfd_create("part"), "wb") as file:
-        file.write(encode(schema, rows))
+        file.write(text)
         file.flush()
         try:
             cursor.execute(statement(schema, table, seq, f"/dev/fd/{file.fileno()}"))
@@ -76,9 +77,9 @@ def send(cursor: Any, schema: Schema, table: str, seq: int, rows: Sequence[Any])
                 raise
             cursor.execute("ROLLBACK TO SAVEPOINT part")
             return [(ROW_TOO_LARGE, str(error))]
-    if cursor.rowcount == len(rows) and not cursor.warnings:
+    if cursor.rowcount == count and not cursor.warnings:
         return []
     complaints = [(number, text) for _, number, text in cursor.connection.show_warnings() or ()]
     taken = cursor.rowcount
     cursor.execute("ROLLBACK TO SAVEPOINT part")
-    return complaints or [(0, f"took {taken} of {len(rows)} rows")]
+    return complaints or [(0, f"took {taken} of {count} rows")]

@@ -207,7 +207,10 @@ class _Kept:
 
 @dataclass(frozen=True)
 class GraphContract(Contract):
-    """Rows are pairs of a kind and the row itself; nodes come before relationships."""
+    """Rows are pairs of a kind and the row itself; nodes come before relationships.
+
+    The text of rows only measures them, as the driver has a format of its own.
+    """
 
     ends: Mapping[str, tuple[str, str]]
     missing_ends: MissingEnds

@@ -15,12 +15,12 @@ from luigi_sinks import record as rules
 from luigi_sinks import stored
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.claim import LEASE
-from luigi_sinks.contract import Contract, Shape
+from luigi_sinks.contract import Contract, Shape, lines
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record
 from luigi_sinks.sink import Part, keyless, numbers
 from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
-from luigi_sinks.sqlite.types import KEYS, decode, described, encode, keys_type
+from luigi_sinks.sqlite.types import KEYS, decode, described, keys_type
 from luigi_sinks.version import Version
 
 
@@ -136,8 +136,7 @@ class SQLiteStage:
         return counted
 
     def _insert(self, db: sqlite3.Connection, part: Part) -> None:
-        body = encode(part.rows)
-        values = (self.version.id, part.number, part.kind, part.first_row, len(part.rows), 0, body)
+        values = (self.version.id, part.number, part.kind, part.first_row, len(part.rows), 0, _listed(part.text))
         db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, json.dumps(part.gaps)))
 
     def _check(self, db: sqlite3.Connection) -> None:
@@ -159,7 +158,7 @@ class SQLiteStage:
             if len(kept) < len(rows):
                 db.execute(
                     "UPDATE part SET body = ?, set_aside = ? WHERE id = ? AND number = ?",
-                    (encode(kept), len(rows) - len(kept), self.version.id, number),
+                    (_listed(lines(kept)), len(rows) - len(kept), self.version.id, number),
                 )
 
     def _check_keys(self, seen: dict[Any, int], shape: Shape, row_numbers: Sequence[int], rows: Sequence[Any]) -> None:
@@ -192,3 +191,8 @@ class SQLiteStage:
         for index, field in dangling.items() if not contract.sets_aside else ():
             raise contract.bad_row(row_numbers[index], field, "refers to a row that is not there")
         return [row for index, row in enumerate(rows) if index not in dangling] if dangling else rows
+
+
+def _listed(text: bytes) -> bytes:
+    """Return lines of JSON as one list."""
+    return b"[%b]" % text.removesuffix(b"\n").replace(b"\n", b",")

@@ -43,11 +43,6 @@ def _type_name(kind: Any) -> str:
     return plain[0].__name__ if len(plain) == 1 and plain[0] in _TYPES.values() else "any"
 
 
-def encode(rows: Sequence[Any]) -> bytes:
-    """Return a part's rows as JSON, which keeps of a document what the store that is stood in for keeps."""
-    return msgspec.json.encode(rows)
-
-
 def keys_type(shape: Shape) -> Any:
     """Return the type of a part's rows that leaves what is no key, and takes long to read, as it is.
 

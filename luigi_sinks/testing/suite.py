@@ -967,8 +967,7 @@ class SinkSuite(TakingBack, Tidying):
 
     def part(self, sink: Sink, number: int, some_rows: Any) -> Part:
         """Return a part as a load creates it."""
-        accepted, _ = sink.contract.accept(self.kind, some_rows, 1)
-        return Part(number, self.kind, 1, accepted)
+        return Part(number, self.kind, 1, *sink.contract.accept(self.kind, some_rows, 1))
 
     @contextmanager
     def staged(self, sink: Sink, some_rows: Any) -> Iterator[Stage]:

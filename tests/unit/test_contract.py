@@ -50,8 +50,8 @@ def test_a_date_may_be_given_as_iso_text():
     assert accept({**GOOD, "day": "2013-01-31"})[0][2] == date(2013, 1, 31)
 
 
-def test_accept_also_returns_the_size_in_bytes():
-    assert CONTRACT.accept("", [GOOD, GOOD], 1)[1] == len(b'[[1,"UA",null,2],[1,"UA",null,2]]')
+def test_accept_also_returns_the_rows_as_lines_of_json():
+    assert CONTRACT.accept("", [GOOD, GOOD], 1)[1] == 2 * b'[1,"UA",null,2]\n'
 
 
 @pytest.mark.parametrize(

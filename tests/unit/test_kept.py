@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.json import decode
 
 from luigi_sinks import BadRow
 from luigi_sinks.contract import Contract, Field, TupleShape
-from luigi_sinks.kept import change, change_in_json, json_copy
+from luigi_sinks.kept import as_json, change, change_in_json
 from luigi_sinks.plain import MOST_LEVELS
 
 CHANGED = [
@@ -146,16 +147,15 @@ def test_json_is_nested_up_to_the_limit_however_many_lists_it_holds(wrap, beside
     value = 1
     for _ in range(MOST_LEVELS - 1):
         value = wrap(value)
-    assert json_copy([value, *beside]) == [value, *beside]
+    assert decode(as_json([value, *beside])) == [value, *beside]
     assert "is nested more than 100 levels deep" in change_in_json([wrap(value), *beside])
 
 
-def test_json_is_copied_with_values_of_the_basic_types():
+def test_json_has_values_of_the_basic_types():
     given = {"a": [np.float64(1.5), bytearray(b"x").decode()], "b": OrderedDict(c=[np.int64(1)])}
-    copy = json_copy(given)
+    copy = decode(as_json(given))
     assert copy == {"a": [1.5, "x"], "b": {"c": [1]}}
     assert type(copy["a"][0]) is float
-    assert copy["a"] is not given["a"]
 
 
 PLAIN = st.none() | st.booleans() | st.integers(-(10**40), 10**40) | st.floats(allow_nan=False, allow_infinity=False)

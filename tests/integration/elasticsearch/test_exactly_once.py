@@ -179,5 +179,4 @@ def staged(sink):
 
 
 def part(sink, number, rows, first_row=1):
-    accepted, _ = sink.contract.accept("", rows, first_row)
-    return Part(number, "", first_row, accepted)
+    return Part(number, "", first_row, *sink.contract.accept("", rows, first_row))

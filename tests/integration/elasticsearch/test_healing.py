@@ -13,8 +13,8 @@ from luigi_sinks.claim import held
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Head, Origin
-from luigi_sinks.sink import Part
 from luigi_sinks.version import new_version
+from tests.parts import part
 
 
 def documents(count):
@@ -184,10 +184,9 @@ def test_rows_for_an_index_that_takes_none_are_a_conflict(sink, cluster, closing
     version = new_version(sink.dataset, "_all")
     with held(version.id) as claim:
         stage = sink.begin(rules.staged(version, Origin("Load_1", family="Load"), claim, schema=sink.declared))
-    accepted, _ = sink.contract.accept("", documents(1), 1)
     assert cluster(*CLOSING[closing](names.index(version)))["acknowledged"]
     with pytest.raises(Conflict, match=f"{version}: its index is closed to writes or deleted; load again"):
-        stage.write(Part(0, "", 1, accepted))
+        stage.write(part(stage, documents(1)))
 
 
 @pytest.fixture
@@ -275,8 +274,7 @@ def approved(sink, count):
     version = new_version(sink.dataset, "_all")
     with held(version.id) as claim:
         stage = sink.begin(rules.staged(version, Origin("Load_1", family="Load"), claim, schema=sink.declared))
-    accepted, _ = sink.contract.accept("", documents(count), 1)
-    stage.write(Part(0, "", 1, accepted))
+    stage.write(part(stage, documents(count)))
     stage.seal()
     sink.change(version, rules.approve)
     yield stage

@@ -25,9 +25,9 @@ from luigi_sinks.errors import SinkError
 from luigi_sinks.mariadb import MariaDBSink, connection, parse_schema
 from luigi_sinks.mariadb.store import STORE
 from luigi_sinks.record import Head
-from luigi_sinks.sink import Part
 from luigi_sinks.testing.suite import run_together
 from luigi_sinks.version import WHOLE, State, Version, new_version
+from tests.parts import part
 
 ORIGIN = Origin("connections")
 COLUMNS = [Column("id", Integer, primary_key=True), Column("name", String(20))]
@@ -148,18 +148,18 @@ def begin(sink):
 @pytest.mark.parametrize("disturb", [lose_the_answer, kill_the_connection])
 def test_a_part_whose_commit_was_disturbed_counts_once(sink, far, proxy, ask, disturb):
     stage = begin(sink)
-    part = Part(0, "", 1, LARGE[:100])
+    first = part(stage, LARGE[:100])
     far_stage = far.attach(stage.version)
-    with commit_waiting(ask, lambda: far_stage.write(part)):
+    with commit_waiting(ask, lambda: far_stage.write(first)):
         disturb(ask, proxy)
-    stage.write(Part(1, "", 101, LARGE[100:150]))
+    stage.write(part(stage, LARGE[100:150], number=1, first_row=101))
     assert stage.seal().rows == 150
 
 
 @pytest.mark.parametrize("disturb", [lose_the_answer, kill_the_connection])
 def test_a_publication_whose_commit_was_disturbed_is_settled(sink, far, proxy, ask, disturb):
     stage = begin(sink)
-    stage.write(Part(0, "", 1, LARGE[:100]))
+    stage.write(part(stage, LARGE[:100]))
     stage.seal()
     sink.change(stage.version, rules.approve)
     far.head(WHOLE)
@@ -371,12 +371,17 @@ def test_of_two_processes_that_load_the_same_partition_one_gets_a_conflict(setti
     assert ask(f"SELECT COUNT(*) FROM {settings.database}__v.{table}__g1") == [(20_000,)]
 
 
+def write_five(sink):
+    stage = begin(sink)
+    stage.write(part(stage, LARGE[:5]))
+
+
 def test_all_that_is_missing_is_made_at_first_use_by_whoever_comes(settings, ask):
     name = f"{settings.database}_new"
     sink = MariaDBSink(replace(settings, database=name), "made", parse_schema("made", COLUMNS))
     ask(f"CREATE DATABASE {name}")
     try:
-        run_together([lambda: begin(sink).write(Part(0, "", 1, LARGE[:5])) for _ in range(6)])
+        run_together([lambda: write_five(sink) for _ in range(6)])
         assert len(list(sink.records())) == 6
         assert ask(f"SELECT COUNT(*) FROM {name}__v.made__g1") == [(30,)]
     finally:
@@ -423,7 +428,7 @@ def run_script(script, folder, *args):
 def test_a_version_whose_rows_are_being_deleted_can_neither_be_sealed_nor_approved(sink, monkeypatch):
     for is_sealed in (False, True):
         stage = begin(sink)
-        stage.write(Part(0, "", 1, LARGE[:5]))
+        stage.write(part(stage, LARGE[:5]))
         if is_sealed:
             stage.seal()
         with monkeypatch.context() as cut, pytest.raises(SinkError, match="cut"):

@@ -13,9 +13,9 @@ from luigi_sinks import BadRow, BadSetting, Conflict, Origin, State, load, loadi
 from luigi_sinks import record as rules
 from luigi_sinks.claim import held
 from luigi_sinks.mariadb import MariaDBSink, connection, creation, parse_schema
-from luigi_sinks.sink import Part
 from luigi_sinks.testing.suite import run_together
 from luigi_sinks.version import WHOLE, new_version
+from tests.parts import part
 
 ORIGIN = Origin("first")
 ID = Column("id", Integer, primary_key=True)
@@ -64,7 +64,8 @@ def test_what_a_killed_load_left_is_cleared_too(sink_of, ask):
     for partition in ("201301", "201302"):  # of which the corrected load clears but one itself
         version = new_version(wrong.dataset, partition)
         with held(version.id) as claim:
-            wrong.begin(rules.staged(version, ORIGIN, claim)).write(Part(0, "", 1, [(1, 2)]))
+            stage = wrong.begin(rules.staged(version, ORIGIN, claim))
+        stage.write(part(stage, [(1, 2)]))
     wrong.attach(version).seal()
     wrong.change(version, rules.approve)
     load(right, "201301", ORIGIN, [(1, "one")])

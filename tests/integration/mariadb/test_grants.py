@@ -22,10 +22,10 @@ from luigi_sinks.credentials import use
 from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, grants, guard, parse_schema
 from luigi_sinks.mariadb.store import STORE
 from luigi_sinks.role_kind import RoleKind
-from luigi_sinks.sink import Part
 from luigi_sinks.testing.loader_suite import LoaderSuite, left_for_a_pruner
 from luigi_sinks.testing.suite import failing_after, rows, staged
 from luigi_sinks.version import WHOLE
+from tests.parts import part
 
 COLUMNS = [
     Column("id", Integer, primary_key=True),
@@ -381,7 +381,7 @@ def hostile(make_dataset, people, settings, admin, table):
         for count in (2, 3):
             load(sink, WHOLE, Origin("Load_1"), rows(count))
     stages = [opened(mine) for _ in range(2)]
-    stages[0].write(Part(0, "", 1, [(1, "one", None)]))
+    stages[0].write(part(stages[0], [(1, "one", None)]))
     stages[0].seal()
     mine.change(stages[0].version, rules.approve)
     head = mine.head(WHOLE)

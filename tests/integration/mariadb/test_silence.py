@@ -20,13 +20,12 @@ from luigi_sinks.claim import held
 from luigi_sinks.mariadb import MariaDBSink, connection, parse_schema, writer
 from luigi_sinks.mariadb.session import CommentingCursor, open_session
 from luigi_sinks.record import Publication
-from luigi_sinks.sink import Part
 from luigi_sinks.version import new_version
+from tests.parts import part
 
 ORIGIN = Origin("silence", family="Silence", partition_by=("month",))
 COLUMNS = [Column("id", Integer, primary_key=True), Column("name", String(20))]
 MINE, OTHER = "201301", "201302"
-LATER = Part(1, "", 2, [(2, "two")])
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def stage(sink):
     version = new_version(sink.dataset, MINE)
     with held(version.id) as claim:
         stage = sink.begin(rules.staged(version, ORIGIN, claim, schema=sink.declared))
-    stage.write(Part(0, "", 1, [(1, "one")]))
+    stage.write(part(stage, [(1, "one")]))
     return stage
 
 
@@ -54,7 +53,7 @@ def registers(sink, stage, cursor):
 
 
 def writes(sink, stage, cursor):
-    stage._write(cursor, LATER)
+    stage._write(cursor, part(stage, [(2, "two")], number=1, first_row=2))
 
 
 def seals(sink, stage, cursor):

@@ -35,12 +35,12 @@ from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.errors import Forbidden
 from luigi_sinks.mariadb import CopyToTable, MariaDBSettings, MariaDBSink, connection, parse_schema
 from luigi_sinks.record import Head
-from luigi_sinks.sink import Part
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import aws
 from luigi_sinks.testing.servers.authentication_plugin import SOURCE
 from luigi_sinks.testing.suite import ORIGIN, WHOLE
 from luigi_sinks.version import new_version
+from tests.parts import part
 
 COLUMNS = [Column("id", Integer, primary_key=True), Column("name", String(20))]
 PRESIGNED = b"X-Amz-"
@@ -211,7 +211,7 @@ def test_a_load_over_five_lives_of_the_keys_does_not_notice(sink, lines, brief, 
     with held(version.id) as claim:
         stage, parts = table.begin(rules.staged(version, ORIGIN, claim, schema=table.declared)), 0
         while time.monotonic() < begun + 5 * brief:
-            stage.write(Part(parts, "", parts + 1, [(parts, "x")]))
+            stage.write(part(stage, [(parts, "x")], number=parts, first_row=parts + 1))
             parts += 1
             time.sleep(pause)
         assert stage.seal().rows == parts

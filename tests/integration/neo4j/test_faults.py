@@ -36,7 +36,7 @@ def things(count, load=0):
 
 
 def part(number, count):
-    return Part(number, "Thing", 1, [(number * count + i, 0) for i in range(count)])
+    return Part(number, "Thing", 1, [(number * count + i, 0) for i in range(count)], b"")
 
 
 @contextlib.contextmanager

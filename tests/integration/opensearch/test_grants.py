@@ -22,7 +22,6 @@ from luigi_sinks.elasticsearch import ElasticsearchCatalog, ElasticsearchSink, i
 from luigi_sinks.elasticsearch.catalog import datasets
 from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.role_kind import RoleKind
-from luigi_sinks.sink import Part
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.loader_suite import LoaderSuite
 from luigi_sinks.testing.servers import aws, policies, signature_gate
@@ -33,6 +32,7 @@ from luigi_sinks.version import WHOLE, new_version
 from tests.integration.elasticsearch.conftest import restore  # noqa: F401 - a fixture
 from tests.integration.opensearch.conftest import Caller
 from tests.integration.opensearch.test_templates import template  # noqa: F401 - a fixture
+from tests.parts import part
 
 MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
 
@@ -403,7 +403,7 @@ class TestApart:
         """See docs/owners-and-grants.md."""
         with held("of the tests") as claim:
             stage = sink.begin(staged(sink, claim))
-        stage.write(Part(0, "", 1, rows(3)))
+        stage.write(part(stage, rows(3)))
         loader, index = caller(RoleKind.LOADER), names.index(stage.version)
         assert loader("POST", f"/{index}~staged/_bulk", b'{"delete":{"_id":"0"}}\n')[1]["errors"] is False
         assert stage.seal().rows == 2
@@ -459,14 +459,14 @@ def use(people, dataset, cluster):
     with held("of the tests") as claim:
         stage = loader.begin(staged(loader, claim))
     for _ in range(2):
-        stage.write(Part(0, "", 1, rows(2)))
+        stage.write(part(stage, rows(2)))
     notes = [{"part_of": stage.version.id, "rows": 1} for _ in range(1_000)]
     body = "".join(f'{{"create": {{}}}}\n{json.dumps(note)}\n' for note in notes)
     cluster("POST", f"/{names.registry(dataset)}/_bulk?refresh=true", body.encode())
     stage.seal()
     with held("of the tests") as claim:
         left = loader.begin(staged(loader, claim))
-    left.write(Part(0, "", 1, rows(2)))
+    left.write(part(left, rows(2)))
     for each in (stage, left):
         versions.abandon(loader, each.version)
     assert {stage.version, left.version} <= {*versions.sweep(pruner)}
