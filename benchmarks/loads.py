@@ -11,6 +11,7 @@ import sys
 
 del sys.path[0]  # this folder, whose mariadb.py is not the driver
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -24,7 +25,7 @@ from luigi.configuration import add_config_path
 from luigi_sinks import versions
 from luigi_sinks.errors import SinkError
 
-ROWS = 30_000
+ROWS = int(os.environ.get("ROWS", "30_000"))
 FRAME = 10_000
 """Rows of one data frame."""
 
