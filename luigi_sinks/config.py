@@ -12,6 +12,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -211,6 +212,24 @@ def use(sections: Mapping[str, Any] | None) -> None:
     _given = sections
     for forget in _forgetting:
         forget()
+
+
+@contextmanager
+def using(sections: Mapping[str, Any]) -> Iterator[None]:
+    """Use a mapping as the configuration within a block, and then again what was in use before.
+
+    Example:
+        >>> with using({"luigi_sinks": {"namespace": "test"}}):
+        ...     common().dataset("flights")
+        'test_flights'
+
+    """
+    before = _given
+    use(sections)
+    try:
+        yield
+    finally:
+        use(before)
 
 
 def when_replaced(forget: Callable[[], None]) -> None:
