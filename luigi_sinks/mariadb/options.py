@@ -60,6 +60,19 @@ def refuse_column_options(columns: Sequence[sa.Column[Any]]) -> None:
             raise BadSetting(f"column {column.name!r}: zerofill numbers cannot be read back by the driver; remove it")
 
 
+def former_names(columns: Sequence[sa.Column[Any]]) -> dict[str, str]:
+    """Return what columns were called before, as `info={"renamed_from": NAME}` says. Raises BadSetting for no name."""
+    names = {str(column.name) for column in columns}
+    found = {str(column.name): column.info["renamed_from"] for column in columns if "renamed_from" in column.info}
+    for name, old in found.items():
+        if not isinstance(old, str) or old in names or list(found.values()).count(old) > 1:
+            raise BadSetting(
+                f"column {name!r}: renamed_from = {old!r} must be the former name of this column alone, which is no "
+                "longer declared; correct it in the info of the column"
+            )
+    return found
+
+
 def _ignored(column: sa.Column[Any]) -> Iterator[str]:
     computed = column.computed
     for name in ("default", "onupdate", "server_default", "server_onupdate"):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,6 +37,7 @@ class MariaDBSink(MariaDBCatalog):
     """
 
     schema: Schema
+    allow_change: Collection[str] = ()
 
     @property
     def contract(self) -> Contract:
