@@ -7,7 +7,7 @@ from typing import Annotated
 import pytest
 from msgspec import Meta
 
-from luigi_sinks import config
+from luigi_sinks import BadSetting, config
 from luigi_sinks.neo4j import Graph, Neo4jCatalog, Neo4jSettings, Neo4jSink, Node, connection, read_query
 from luigi_sinks.neo4j.catalog import datasets
 from luigi_sinks.testing.columns_suite import ColumnSuite
@@ -35,6 +35,13 @@ class TestNeo4jSink(ColumnSuite):
         added = {name: TYPES[kind] for name, kind in columns.items() if kind}
         graph = Graph([Node("Item", key="id", properties={**PROPERTIES, **added})])
         return replace(sink, graph=graph, allow_change=allow_change)
+
+    def test_a_type_that_holds_less_must_be_allowed(self, sink):
+        """Neo4j has one size of integers; a type that holds less is float for int."""
+        self.load(self.with_columns(sink, weight="long"), [{"id": 1, "name": "", "amount": None, "weight": 1}])
+        other = replace(sink, graph=Graph([Node("Item", key="id", properties={**PROPERTIES, "weight": float})]))
+        with pytest.raises(BadSetting, match=r"column .Item.weight. is int, and is declared as float"):
+            self.load(other, [{"id": 1, "name": "", "amount": None, "weight": 1.5}])
 
     def catalog(self, sink):
         return Neo4jCatalog(sink.settings, sink.dataset)
