@@ -14,7 +14,7 @@ from typing import Literal
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.record import Head, Record
 
-Kind = Literal["added", "dropped", "renamed", "widened", "narrowed", "retyped"]
+Kind = Literal["added", "dropped", "renamed", "widened", "narrowed", "retyped", "fixed"]
 
 _BREAKING = frozenset({"dropped", "renamed", "narrowed", "retyped"})
 
@@ -53,7 +53,7 @@ Columns = Mapping[str, Column]
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of one column; `before` and `after` are its types, or its names if it is renamed."""
+    """What becomes of one column; `before` and `after` are its types, names if it is renamed, or why it is fixed."""
 
     column: str
     kind: Kind
@@ -69,6 +69,10 @@ class Change:
                 return f"column {self.column!r}, {self.before}, is no longer declared"
             case "renamed":
                 return f"column {self.before!r} is declared as {self.after!r}"
+            case "fixed":
+                return (
+                    f"column {self.column!r} {self.before or 'is free'}, and as declared it {self.after or 'is free'}"
+                )
         return f"column {self.column!r} is {self.before}, and is declared as {self.after}"
 
 
@@ -97,8 +101,8 @@ def admitted(dataset: str, before: Columns, after: Columns, allowed: Collection[
         for column in (before.get(gone), after.get(change.column)):
             if column is not None and column.fixed:
                 raise BadSetting(
-                    f"dataset {dataset!r}: {change}; it {column.fixed}, so it cannot change. Declare the columns as "
-                    "they were, or load another dataset"
+                    f"dataset {dataset!r}: {change}. A column that {column.fixed} cannot change; declare the columns "
+                    "as they were, or load another dataset"
                 )
         if change.kind in _BREAKING and not {gone, change.column} & set(allowed):
             raise BadSetting(
@@ -143,6 +147,8 @@ def _changes(before: Columns, after: Columns) -> Iterator[Change]:
             continue
         if old != name:
             yield Change(name, "renamed", old, name)
+        if before[old].fixed != column.fixed:
+            yield Change(name, "fixed", before[old].fixed, column.fixed)
         if before[old].type != column.type:
             yield Change(name, kind_of(before[old].type, column.type), before[old].type, column.type)
     for name in before:

@@ -42,8 +42,9 @@ def change(cursor: Any, names: Names, schema: Schema, declared: Layout, allowed:
         for name, old in old_names.items():
             _alter(cursor, names, [_modified(each.renamed(name)) for each in found.history(old)])
         found = layout.read(cursor, names.base, schema)
-        for name in found.shown.keys() - declared.shown.keys():
-            _alter(cursor, names, [_modified(found.shown[name].ended(number))])
+        for name, held in found.shown.items():
+            if name not in declared.shown:
+                _alter(cursor, names, [_modified(held.ended(number))])
         for name, wanted in declared.shown.items():
             _hold(cursor, names, found, name, wanted, number)
 

@@ -22,11 +22,10 @@ import msgspec
 from luigi_sinks.columns import Column, Columns, kind_of
 from luigi_sinks.errors import SinkError
 from luigi_sinks.mariadb.connection import rows
-from luigi_sinks.mariadb.names import quoted
+from luigi_sinks.mariadb.names import MARKED, quoted
 from luigi_sinks.mariadb.schema import COMPUTED, IN_KEY, READ_BY_COMPUTED, SEQ, Schema
 
 FORMAT = 1
-_MARKED = "luigi_sinks column "
 
 _TEXT = r"'(?:''|\\.|[^'\\])*'"
 _LINE = re.compile(
@@ -75,7 +74,7 @@ class Stored:
         """What declares it, in ALTER TABLE."""
         comment = self.comment
         if self.mark != Mark(self.name):
-            comment = f"{_MARKED}{FORMAT} {msgspec.json.encode(self.mark).decode()} {comment}".rstrip()
+            comment = f"{MARKED}{FORMAT} {msgspec.json.encode(self.mark).decode()} {comment}".rstrip()
         said = comment.replace("\\", r"\\").replace("'", "''")
         nulls = "" if self.is_computed else " NULL" if self.is_nullable else " NOT NULL"
         return f"{quoted(self.name)} {self.type}{nulls}{self.default} COMMENT '{said}'"
@@ -196,9 +195,9 @@ def _stored(lines: Sequence[str]) -> Iterator[Stored]:
 
 def _mark(name: str, comment: str) -> tuple[Mark, str]:
     """Return what a column holds, and the user's part of its comment."""
-    if not comment.startswith(_MARKED):
+    if not comment.startswith(MARKED):
         return Mark(name), comment
-    written, _, said = comment.removeprefix(_MARKED).partition(" ")
+    written, _, said = comment.removeprefix(MARKED).partition(" ")
     try:
         mark, end = json.JSONDecoder().raw_decode(said)
         if written == str(FORMAT):

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from luigi_sinks.errors import BadSetting
+from luigi_sinks.mariadb.names import MARKED
 
 _OURS = ("mysql", "mariadb")
 _CHARSETS = ("charset", "character_set", "default_charset", "default_character_set")
@@ -49,6 +50,10 @@ def refuse_column_options(columns: Sequence[sa.Column[Any]]) -> None:
             )
         if column.key != column.name:
             raise BadSetting(f"column {column.name!r}: rows have its name and not key = {column.key!r}; remove the key")
+        if str(column.comment or "").startswith(MARKED):
+            raise BadSetting(
+                f"column {column.name!r}: its comment begins with {MARKED!r}, which is reserved; change it"
+            )
         if column.system:
             raise BadSetting(f"column {column.name!r}: a system column cannot be loaded; leave it out")
         if column.primary_key and column.nullable:

@@ -188,17 +188,21 @@ def test_names_and_comments_that_need_quotes_change_too(declare, shown):
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ([Column("b", Integer)], [Column("b", Integer, index=True)], "was loaded with other keys"),
-        ([Column("b", Integer, index=True)], [Column("b", BigInteger, index=True)], "'b' is int.*it is in a key"),
+        (
+            [Column("b", Integer)],
+            [Column("b", Integer, index=True)],
+            "column 'b' is free, and as declared it is in a key",
+        ),
+        ([Column("b", Integer, index=True)], [Column("b", BigInteger, index=True)], "'b' is int.*that is in a key"),
         (
             [Column("b", Integer), Column("c", Integer, Computed("b + 1"))],
             [Column("b", Integer)],
-            "'c'.*it is computed",
+            "'c'.*that is computed",
         ),
         (
             [Column("b", Integer), Column("c", Integer, Computed("b + 1"))],
             [Column("b", BigInteger), Column("c", Integer, Computed("b + 1"))],
-            "'b' is int.*it is read by a computed column",
+            "'b' is int.*that is read by a computed column",
         ),
     ],
 )
