@@ -84,7 +84,7 @@ class CopyTask(BulkComplete, luigi.Task):
       writes it to a file.
     - `most_bad_rows`: how many rows may be set aside, such as 100, or which share of all, such as 0.01.
     - `allow_change`: the names of columns that may change though readers may break, such as `("carrier",)`; see
-      "When columns change" in docs/catalog.md. Default: none.
+      "When columns change" in docs/versions.md. Default: none.
 
     The parameter `rerun` is a label under which to load again a task that is complete.
 

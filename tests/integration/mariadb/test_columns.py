@@ -197,7 +197,7 @@ def test_names_and_comments_that_need_quotes_change_too(declare, shown):
         (
             [Column("b", Integer), Column("c", Integer, Computed("b + 1"))],
             [Column("b", Integer)],
-            "'c'.*that is computed",
+            "column 'b' is read by a computed column",
         ),
         (
             [Column("b", Integer), Column("c", Integer, Computed("b + 1"))],
