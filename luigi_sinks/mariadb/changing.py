@@ -8,7 +8,7 @@ the load is retried for as long as its patience.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -35,13 +35,11 @@ def change(cursor: Any, names: Names, schema: Schema, declared: Layout, allowed:
     _admitted(cursor, names, schema, declared, allowed)
     Registry(names).complete(cursor, reader.existing_schema(cursor, names))
     with locked(cursor, f"{names.log} WRITE, {names.base} WRITE"):  # until it is done, no version gets a number
-        old_names = _admitted(cursor, names, schema, declared, allowed)
+        former = _admitted(cursor, names, schema, declared, allowed)
+        _rename(cursor, names, layout.read(cursor, names.base, schema), former)
+        found = layout.read(cursor, names.base, schema)
         ((last,),) = rows(cursor, f"SELECT MAX(seq) FROM {names.log}")
         number = last + 1
-        found = layout.read(cursor, names.base, schema)
-        for name, old in old_names.items():
-            _alter(cursor, names, [_modified(each.renamed(name)) for each in found.history(old)])
-        found = layout.read(cursor, names.base, schema)
         for name, held in found.shown.items():
             if name not in declared.shown:
                 _alter(cursor, names, [_modified(held.ended(number))])
@@ -74,6 +72,14 @@ def _admitted(cursor: Any, names: Names, schema: Schema, declared: Layout, allow
                 "choose another table name"
             )
     return columns.renamed(found.columns, wanted)
+
+
+def _rename(cursor: Any, names: Names, found: Layout, former: Mapping[str, str]) -> None:
+    """Let readers see columns under new names; what went before under such a name is seen no more."""
+    for name, old in former.items():
+        before = [each.renamed("") for each in found.history(name)]
+        moved = [each.renamed(name) for each in found.history(old)]
+        _alter(cursor, names, list(map(_modified, before + moved)))
 
 
 def _hold(cursor: Any, names: Names, found: Layout, name: str, wanted: Stored, number: int) -> None:

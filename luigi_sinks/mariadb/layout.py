@@ -46,7 +46,10 @@ _FILLER = "'0'"
 
 
 class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which column of readers a column of the table holds, of the versions from `since` on and before `until`."""
+    """Which column of readers a column of the table holds, of the versions from `since` on and before `until`.
+
+    `column` is empty once another one was renamed to what it held.
+    """
 
     column: str
     since: int = 0
@@ -121,7 +124,7 @@ class Layout:
     def shown(self) -> Mapping[str, Stored]:
         """The columns that readers see, with the column of the table that new versions are loaded into."""
         last = {name: self.history(name)[-1] for name in dict.fromkeys(each.mark.column for each in self.stored)}
-        return {name: stored for name, stored in last.items() if stored.mark.until is None}
+        return {name: stored for name, stored in last.items() if name and stored.mark.until is None}
 
     @property
     def columns(self) -> Columns:
@@ -156,7 +159,7 @@ class Layout:
             return COMPUTED
         if any(name in each.type for each in self.stored if each.is_computed):
             return READ_BY_COMPUTED
-        return IN_KEY if any(name in line for line in self.keys.values()) else ""
+        return IN_KEY if any(name in line.partition(" (")[2] for line in self.keys.values()) else ""
 
     def _value(self, column: str) -> str:
         """Return the expression for a column of readers: it depends on the version where the table holds several."""

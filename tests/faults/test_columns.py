@@ -142,9 +142,12 @@ def seen(sink):
 
 def kill_and_start():
     time.sleep(random.uniform(0, 0.01))
+    server = servers.SERVERS["mariadb"]
     with state.opened() as found:
-        started = process.load(found.place(servers.SERVERS["mariadb"]).pid_file)
+        place = found.place(server)
+        started = process.load(place.pid_file)
         os.kill(started.pid, signal.SIGKILL)
         while started.alive:
             time.sleep(0.05)
-        local.up([servers.SERVERS["mariadb"]], found)
+        local._start(server, place)  # `up` would choose another port while connections to this one time out
+        local._await(server, place)

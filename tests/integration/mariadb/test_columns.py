@@ -174,6 +174,17 @@ def test_a_renamed_column_is_the_same_under_its_new_name_and_the_old_name_is_fre
     assert ask(f"SELECT label, name FROM {table}") == [("old", None)]
 
 
+def test_a_column_may_get_the_name_of_one_that_went_before(declare, shown):
+    first = loaded(declare(Column("a", Integer, nullable=False), Column("b", Integer)), (1, 2))
+    second = loaded(declare(Column("a", BigInteger), Column("b", Integer)), (3, 4))
+    third = loaded(declare(Column("b", Integer), allow_change=("a",)), (5,))
+    renamed = declare(Column("a", Integer, info={"renamed_from": "b"}), allow_change=("a",))
+    fourth = loaded(renamed, (6,))
+    for version, seen, values in ((fourth, 6, (6,)), (third, 5, (5,)), (second, 4, (3, 4)), (first, 2, (1, 2))):
+        versions.roll_back(renamed, version)
+        assert (shown(), read(renamed, version)) == ([(seen,)], [values])
+
+
 def test_names_and_comments_that_need_quotes_change_too(declare, shown):
     name, comment = "a?`%s'\"\\ö", "it's \\ \"what\"\n? CHECK (json_valid(`x`)) COMMENT 'y'"
     first = loaded(declare(Column(name, JSON, comment=comment, nullable=False)), ([1],))
