@@ -54,7 +54,7 @@ def test_a_stale_bare_target_is_refused():
 
 
 def test_columns_that_may_change_are_named():
-    with pytest.raises(BadSetting, match=r"target 'numbers': allow_change = True must name columns, such as"):
+    with pytest.raises(BadSetting, match=r"target 'd': allow_change = True must name columns, such as"):
         Target(update_id="x", allow_change=True)
 
 
