@@ -94,7 +94,7 @@ class Neo4jSink(Neo4jCatalog):
 
     def _compare_columns(self) -> None:
         """Compare the properties with those of the newest head. Raises BadSetting."""
-        newest = columns.newest(self.heads().values())
+        newest = registry.read_newest(self._run, self.dataset)
         seen = columns_of(reader.kinds(self._run, newest)) if newest else {}
         columns.admitted(self.dataset, seen, self.graph.declared_columns, self.allow_change)
 

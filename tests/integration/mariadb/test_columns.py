@@ -10,8 +10,9 @@ from sqlalchemy import JSON, BigInteger, Column, Computed, Date, Integer, LargeB
 from sqlalchemy.dialects import mysql
 
 from luigi_sinks import BadSetting, Origin, load, versions
+from luigi_sinks.cli.version_answers import schema_difference
 from luigi_sinks.load import loading
-from luigi_sinks.mariadb import MariaDBSink, parse_schema, views
+from luigi_sinks.mariadb import MariaDBSink, MariaDBTarget, parse_schema, views
 from luigi_sinks.mariadb.driver import Cursor
 from luigi_sinks.version import WHOLE
 
@@ -267,6 +268,22 @@ def test_a_load_of_the_same_columns_changes_no_table_and_no_view(declare, monkey
     monkeypatch.setattr(Cursor, "execute", watched)
     loaded(changed, (3, 3))
     assert made == []
+
+
+def test_a_target_allows_changes_and_a_catalog_shows_what_differs(declare, table):
+    first = loaded(declare(Column("a", Integer), Column("b", Integer)), (1, 2))
+    options = {"connection": "tests", "update_id": "columns", "allow_change": "b"}
+    target = MariaDBTarget(table, columns=[ID, Column("a", BigInteger)], **options)
+    with target.open("w") as writer:
+        writer.write((0, 2**40))
+    assert list(target.rows()) == [{"id": 0, "a": 2**40}]
+    before, after = target.sink().record(first).schema, target.record().schema
+    assert {each["path"]: (each["here"], each["head"]) for each in schema_difference(before, after)} == {
+        "columns.a.type": ("INTEGER", "BIGINT"),
+        "columns.b.nullable": (True, None),
+        "columns.b.type": ("INTEGER", None),
+        "stored.a": (None, "_2_a"),
+    }
 
 
 def test_the_tables_of_loads_that_never_published_are_made_again(declare, held):
