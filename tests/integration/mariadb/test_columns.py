@@ -1,8 +1,12 @@
 """Columns that change in place, as readers of the view see it."""
 
+import time
 import uuid
-from datetime import date, datetime, time
+from contextlib import suppress
+from datetime import date, datetime
+from datetime import time as time_of_day
 from decimal import Decimal
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +18,7 @@ from luigi_sinks.cli.version_answers import schema_difference
 from luigi_sinks.load import loading
 from luigi_sinks.mariadb import MariaDBSink, MariaDBTarget, parse_schema, views
 from luigi_sinks.mariadb.driver import Cursor
+from luigi_sinks.testing.suite import run_together
 from luigi_sinks.version import WHOLE
 
 ORIGIN = Origin("columns")
@@ -116,7 +121,7 @@ EVERY = [
     (Column("c", Date), date(2026, 1, 2)),
     (Column("c", sa.DateTime), datetime(2026, 1, 2, 3, 4, 5)),
     (Column("c", mysql.DATETIME(fsp=6)), datetime(2026, 1, 2, 3, 4, 5, 6)),
-    (Column("c", sa.Time), time(3, 4, 5)),
+    (Column("c", sa.Time), time_of_day(3, 4, 5)),
     (Column("c", JSON), [1]),
     (Column("c", Uuid), uuid.UUID(int=5)),
 ]
@@ -236,6 +241,28 @@ def test_a_load_that_began_before_the_change_is_published_as_it_was_written(decl
     assert read(wide, wide.head("south").version) == [(2,)]
     with pytest.raises(BadSetting, match="column 'a' is bigint"):
         load(narrow, "south", ORIGIN, [(1, 3)])
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_loads_of_old_and_new_columns_at_once_are_right_or_refused(declare, ask, table, turn):
+    narrow, wide = declare(Column("a", Integer, nullable=False)), declare(Column("a", BigInteger, nullable=False))
+    load(narrow, "p0", ORIGIN, [(0, 0)])
+    expected = {0: 0, 9: 2**40}
+
+    def load_old(number):
+        with suppress(BadSetting):
+            for value in range(20):
+                load(narrow, f"p{number}", ORIGIN, [(number, value)])
+                expected[number] = value
+
+    def load_new():
+        time.sleep(0.1 * turn)
+        load(wide, "p9", ORIGIN, [(9, 2**40)])
+
+    run_together([load_new, *(partial(load_old, number) for number in range(1, 5))])
+    assert dict(ask(f"SELECT id, a FROM {table}")) == expected
+    found = {row["id"]: row["a"] for head in wide.heads().values() for row in wide.read(head.version)}
+    assert found == expected
 
 
 @pytest.mark.parametrize("step", ["replace", "definer"])
