@@ -101,8 +101,8 @@ def admitted(dataset: str, before: Columns, after: Columns, allowed: Collection[
         for column in (before.get(gone), after.get(change.column)):
             if column is not None and column.fixed:
                 raise BadSetting(
-                    f"dataset {dataset!r}: {change}. A column that {column.fixed} cannot change; declare the columns "
-                    "as they were, or load another dataset"
+                    f"dataset {dataset!r}: {change}. A column that {column.fixed} cannot come, go or change; declare "
+                    "the columns as they were, or load another dataset"
                 )
         if change.kind in _BREAKING and not {gone, change.column} & set(allowed):
             raise BadSetting(

@@ -157,9 +157,9 @@ class Layout:
         name = quoted(stored.name)
         if stored.is_computed:
             return COMPUTED
-        if any(name in each.type for each in self.stored if each.is_computed):
-            return READ_BY_COMPUTED
-        return IN_KEY if any(name in line.partition(" (")[2] for line in self.keys.values()) else ""
+        if any(name in line.partition(" (")[2] for line in self.keys.values()):
+            return IN_KEY
+        return READ_BY_COMPUTED if any(name in each.type for each in self.stored if each.is_computed) else ""
 
     def _value(self, column: str) -> str:
         """Return the expression for a column of readers: it depends on the version where the table holds several."""

@@ -91,11 +91,10 @@ class Schema:
     @property
     def declared_columns(self) -> Mapping[str, Column]:
         """The types of the columns, and which of them cannot change."""
-        keys = chain(*self.unique.values(), *self.indexes.values())
-        fixed = dict.fromkeys(keys, IN_KEY)
-        for name, described in self.described.items():
-            if expression := described.get("computed"):
-                fixed |= {name: COMPUTED, **dict.fromkeys(re.findall(r"\w+", expression), READ_BY_COMPUTED)}
+        computed = {name: each["computed"] for name, each in self.described.items() if "computed" in each}
+        fixed = dict.fromkeys(re.findall(r"\w+", " ".join(computed.values())), READ_BY_COMPUTED)
+        fixed |= dict.fromkeys(chain(*self.unique.values(), *self.indexes.values()), IN_KEY)
+        fixed |= dict.fromkeys(computed, COMPUTED)
         return {
             name: Column(described["type"], fixed.get(name, ""), self.renamed.get(name, ""))
             for name, described in self.described.items()

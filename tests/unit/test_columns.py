@@ -85,7 +85,9 @@ def test_what_can_break_readers_must_be_allowed_by_the_columns_name(after, colum
     ],
 )
 def test_a_column_of_a_key_cannot_change_even_if_allowed(after):
-    with pytest.raises(BadSetting, match=r"A column that is in a key cannot change; declare.*load another dataset"):
+    with pytest.raises(
+        BadSetting, match=r"A column that is in a key cannot come, go or change; declare.*load another dataset"
+    ):
         admitted("d", BEFORE, after, ("id", "name", "new"))
 
 
