@@ -89,27 +89,25 @@ def changes(before: Columns, after: Columns) -> list[Change]:
     return list(_changes(before, after))
 
 
-def admitted(dataset: str, before: Columns, after: Columns, allowed: Collection[str]) -> list[Change]:
-    """Return the changes if all may be made; none where the columns on either side are not known.
+def refuse(dataset: str, before: Columns, after: Columns, allowed: Collection[str]) -> None:
+    """Raise BadSetting for the first change that cannot be made, or that can break readers and is not allowed.
 
-    `allowed` names columns whose readers the user takes care of. Raises BadSetting for
-    the first change that needs this and does not have it, or of a column that cannot change.
+    `allowed` names columns whose readers the user takes care of. Where the columns on either
+    side are not known, nothing is refused.
     """
-    found = changes(before, after) if before and after else []
-    for change in found:
+    for change in changes(before, after) if before and after else ():
         gone = change.before if change.kind == "renamed" else change.column
-        for column in (before.get(gone), after.get(change.column)):
-            if column is not None and column.fixed:
-                raise BadSetting(
-                    f"dataset {dataset!r}: {change}. A column that {column.fixed} cannot come, go or change; declare "
-                    "the columns as they were, or load another dataset"
-                )
+        fixed = {each.fixed for each in (before.get(gone), after.get(change.column)) if each and each.fixed}
+        if fixed:
+            raise BadSetting(
+                f"dataset {dataset!r}: {change}. A column that {min(fixed)} cannot come, go or change; declare the "
+                "columns as they were, or load another dataset"
+            )
         if change.kind in _BREAKING and not {gone, change.column} & set(allowed):
             raise BadSetting(
                 f"dataset {dataset!r}: {change}, which can break readers. Once they are ready, set allow_change = "
                 f"({change.column!r},); or declare the column as it was, or load another dataset"
             )
-    return found
 
 
 def kind_of(before: str, after: str) -> Kind:

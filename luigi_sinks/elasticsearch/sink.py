@@ -119,7 +119,7 @@ class ElasticsearchSink(ElasticsearchCatalog):
         """Compare the fields with those that the index of the newest head has."""
         newest = columns.newest(self.heads().values()) if mappings else None
         seen = mappings.get(newest.version, {}).get("properties", {}) if newest else {}
-        columns.admitted(self.dataset, columns_of(seen), self.schema.declared_columns, self.allow_change)
+        columns.refuse(self.dataset, columns_of(seen), self.schema.declared_columns, self.allow_change)
 
     def _check_types(self, heads: Mapping[Version, Mapping[str, Any]], partition: str) -> None:
         mine = field_types(self.schema.properties)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import mariadb
@@ -30,21 +31,23 @@ from luigi_sinks.mariadb.views import BRIEFLY
 def change(cursor: Any, names: Names, schema: Schema, declared: Layout, allowed: Collection[str]) -> None:
     """Make the table take rows of the declared columns; after a crash, call it again.
 
-    Raises BadSetting for a change of keys, and as `luigi_sinks.columns.admitted` does.
+    Raises BadSetting for a change of keys, and as `luigi_sinks.columns.refuse` does.
     """
-    _admitted(cursor, names, schema, declared, allowed)
+    wanted = {name: replace(each, renamed_from=schema.renamed.get(name, "")) for name, each in declared.columns.items()}
+    admitted = partial(_admitted, cursor, names, schema, declared.keys, wanted, allowed)
+    admitted()
     Registry(names).complete(cursor, reader.existing_schema(cursor, names))
     with locked(cursor, f"{names.log} WRITE, {names.base} WRITE"):  # until it is done, no version gets a number
-        former = _admitted(cursor, names, schema, declared, allowed)
-        _rename(cursor, names, layout.read(cursor, names.base, schema), former)
+        found = admitted()
+        _rename(cursor, names, found, columns.renamed(found.columns, wanted))
         found = layout.read(cursor, names.base, schema)
         ((last,),) = rows(cursor, f"SELECT MAX(seq) FROM {names.log}")
         number = last + 1
         for name, held in found.shown.items():
             if name not in declared.shown:
                 _alter(cursor, names, [_modified(held.ended(number))])
-        for name, wanted in declared.shown.items():
-            _hold(cursor, names, found, name, wanted, number)
+        for name, stored in declared.shown.items():
+            _hold(cursor, names, found, name, stored, number)
 
 
 @contextmanager
@@ -57,21 +60,27 @@ def locked(cursor: Any, tables: str) -> Iterator[None]:
     cursor.execute("SET SESSION wait_timeout = @idle")
 
 
-def _admitted(cursor: Any, names: Names, schema: Schema, declared: Layout, allowed: Collection[str]) -> dict[str, str]:
-    """Return the former names of the columns to rename, by the new ones. Raises BadSetting as `change` does."""
-    found, former = layout.read(cursor, names.base, schema), schema.renamed
-    wanted = {name: replace(each, renamed_from=former.get(name, "")) for name, each in declared.columns.items()}
-    columns.admitted(names.dataset, found.columns, wanted, allowed)
-    for what in {**declared.keys, **found.keys}:
+def _admitted(
+    cursor: Any,
+    names: Names,
+    schema: Schema,
+    keys: Mapping[str, str],
+    wanted: columns.Columns,
+    allowed: Collection[str],
+) -> Layout:
+    """Return the layout of the table, which may get these columns. Raises BadSetting as `change` does."""
+    found = layout.read(cursor, names.base, schema)
+    columns.refuse(names.dataset, found.columns, wanted, allowed)
+    for what in {**keys, **found.keys}:
         missing = f"no {what}" + "`" * (what.count("`") % 2)
-        here, there = declared.keys.get(what, missing), found.keys.get(what, missing)
+        here, there = keys.get(what, missing), found.keys.get(what, missing)
         if here != there:
             raise BadSetting(
                 f"table {names.dataset!r} was loaded with other keys: the task declares {here}, the versions that are "
                 f"there have {there}. Keys of a table that is loaded cannot change; declare them as they are, or "
                 "choose another table name"
             )
-    return columns.renamed(found.columns, wanted)
+    return found
 
 
 def _rename(cursor: Any, names: Names, found: Layout, former: Mapping[str, str]) -> None:

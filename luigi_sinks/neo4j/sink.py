@@ -96,7 +96,7 @@ class Neo4jSink(Neo4jCatalog):
         """Compare the properties with those of the newest head. Raises BadSetting."""
         newest = registry.read_newest(self._run, self.dataset)
         seen = columns_of(reader.kinds(self._run, newest)) if newest else {}
-        columns.admitted(self.dataset, seen, self.graph.declared_columns, self.allow_change)
+        columns.refuse(self.dataset, seen, self.graph.declared_columns, self.allow_change)
 
     def shared_key(self, version: Version) -> SharedKey | None:
         """Return a key of the sealed version that the head of another partition has too."""

@@ -85,7 +85,7 @@ class SQLiteSink(SQLiteCatalog):
     def _compare_columns(self, db: sqlite3.Connection) -> None:
         newest = columns.newest(self._heads(db).values())
         seen = msgspec.convert(newest.schema.get(COLUMNS, {}) if newest else {}, dict[str, columns.Column])
-        columns.admitted(self.dataset, seen, self.stood_in_for, self.allow_change)
+        columns.refuse(self.dataset, seen, self.stood_in_for, self.allow_change)
 
     def shared_key(self, version: Version) -> SharedKey | None:
         """Return a key of the sealed version that the head of another partition has too."""
