@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
 
-from luigi_sinks import config, identity, rejects, running, stores, unseen, versions
+from luigi_sinks import columns, config, identity, rejects, running, stores, unseen, versions
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, Conflict, NoPath, did_you_mean
@@ -51,6 +51,8 @@ class TargetOptions(TypedDict, total=False):
       writes it to a file, see `rejects` in `[luigi_sinks]`. A row that only the server refuses, such as a
       repeated key, always ends it.
     - `most_bad_rows`: how many rows may be set aside, such as 100, or which share of all, such as 0.01.
+    - `allow_change`: the names of columns, fields or properties that may be dropped, renamed, or given a type that
+      does not hold all old values, though readers may break. Default: none.
 
     Example:
         >>> options = TargetOptions(update_id="flights of 2013-01", partition="201301", owner="flight_ops")
@@ -73,6 +75,7 @@ class TargetOptions(TypedDict, total=False):
     older: Older
     on_bad_row: str
     most_bad_rows: float | None
+    allow_change: str | Collection[str]
 
 
 class VersionedTarget(luigi.Target):
@@ -117,12 +120,18 @@ class VersionedTarget(luigi.Target):
         self._retention = _retention(name, options)
         self._older = options.get("older", "refuse")
         refuse_unknown(self._older)
+        self.allow_change = _allow_change(name, options)
         self._most_bad_rows = rejects.cap(options.get("on_bad_row", "refuse"), options.get("most_bad_rows"))
 
     @property
     def contract(self) -> Contract:
         """The contract that each row must fulfil."""
         raise NotImplementedError
+
+    @property
+    def declared_columns(self) -> columns.Columns:
+        """The columns, fields or properties in the store's words; none where only the contract is known."""
+        return {}
 
     def open_sink(self) -> Sink:
         """Open the dataset in its store."""
@@ -147,7 +156,7 @@ class VersionedTarget(luigi.Target):
             from luigi_sinks.sqlite import SQLiteSink  # noqa: PLC0415 - only needed with `local`
 
             key = config.connection_key(self.store, self.connection)
-            return SQLiteSink(local, key, self.dataset, self.contract)
+            return SQLiteSink(local, key, self.dataset, self.contract, self.declared_columns, self.allow_change)
         return self.open_sink()
 
     def exists(self) -> bool:
@@ -338,6 +347,13 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
     except BadSetting as error:
         raise BadSetting(f"target {name!r}: {error}") from None
     return partition, Origin(update_id, rerun=options.get("rerun", ""), owner=owner)
+
+
+def _allow_change(name: str, options: TargetOptions) -> tuple[str, ...]:
+    try:
+        return columns.names_of(options.get("allow_change", ()))
+    except BadSetting as error:
+        raise BadSetting(f"target {name!r}: {error}") from None
 
 
 def _retention(name: str, options: TargetOptions) -> Retention | None:

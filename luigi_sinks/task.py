@@ -13,7 +13,7 @@ import luigi
 from luigi.parameter import ParameterException
 from luigi.task import flatten
 
-from luigi_sinks import completeness, config, identity, not_honoured, rejects
+from luigi_sinks import columns, completeness, config, identity, not_honoured, rejects
 from luigi_sinks.checks import not_empty
 from luigi_sinks.errors import BadSetting, CheckFailed
 from luigi_sinks.retention import retention
@@ -83,6 +83,8 @@ class CopyTask(BulkComplete, luigi.Task):
     - `on_bad_row`: what a row that breaks the contract does: "refuse" ends the load (the default), "set_aside"
       writes it to a file.
     - `most_bad_rows`: how many rows may be set aside, such as 100, or which share of all, such as 0.01.
+    - `allow_change`: the names of columns that may change though readers may break, such as `("carrier",)`; see
+      "When columns change" in docs/versions.md. Default: none.
 
     The parameter `rerun` is a label under which to load again a task that is complete.
 
@@ -155,6 +157,9 @@ class CopyTask(BulkComplete, luigi.Task):
     most_bad_rows = setting(None)
     """How many rows may be set aside: a count, or a share of all rows below 1."""
 
+    allow_change = setting(())
+    """The names of columns that may be dropped, renamed or retyped, though readers may break."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # untyped in Luigi
         try:
@@ -162,6 +167,7 @@ class CopyTask(BulkComplete, luigi.Task):
             self._refuse_what_is_ignored()
             rejects.cap(self.on_bad_row, self.most_bad_rows)
             retention(self.keep, self.min_age)
+            columns.names_of(self.allow_change)
             identity.partition_of(self, self.partition_by, self._named_partition())
         except BadSetting as error:
             raise ParameterException(str(error)) from None
@@ -227,6 +233,7 @@ class CopyTask(BulkComplete, luigi.Task):
             shared_with=self.shared_with,
             keep=self.keep,
             min_age=self.min_age,
+            allow_change=self.allow_change,
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from luigi_sinks import unseen
+from luigi_sinks.columns import Column, Columns
 from luigi_sinks.contract import Contract, WrongRow
 from luigi_sinks.elasticsearch import types
 from luigi_sinks.errors import BadSetting, did_you_mean
@@ -202,6 +203,11 @@ class Schema:
         return Contract(dataset, {"": DocumentShape(self.properties, self.id_field)})
 
     @property
+    def declared_columns(self) -> Columns:
+        """The types of the fields, by their dotted names."""
+        return columns_of(self.properties)
+
+    @property
     def loading(self) -> dict[str, Any]:
         """The settings of an index while it is written: no refresh and no replicas."""
         loading = {**self.settings, "refresh_interval": "-1"}
@@ -241,6 +247,11 @@ def field_types(properties: Mapping[str, Any], place: str = "") -> dict[str, str
         found[f"{place}{name}"] = str(declaration.get("type", "object"))
         found |= field_types(declaration.get("properties", {}), f"{place}{name}.")
     return found
+
+
+def columns_of(properties: Mapping[str, Any]) -> Columns:
+    """Return the fields as the rules of changes take them."""
+    return {name: Column(text) for name, text in field_types(properties).items()}
 
 
 def _is_whole(mapping: Mapping[str, Any]) -> bool:

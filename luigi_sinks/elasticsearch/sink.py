@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from luigi_sinks import columns
 from luigi_sinks import record as rules
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.contract import Contract
@@ -16,7 +17,7 @@ from luigi_sinks.elasticsearch import creation, names, reader
 from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog, seen
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, ask
 from luigi_sinks.elasticsearch.errors import Late
-from luigi_sinks.elasticsearch.schema import Schema, field_types
+from luigi_sinks.elasticsearch.schema import Schema, columns_of, field_types
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.writer import Closed, PartWriter
 from luigi_sinks.errors import BadSetting, Conflict, Unavailable
@@ -39,6 +40,7 @@ class ElasticsearchSink(ElasticsearchCatalog):
 
     - `settings`, `dataset`: see `ElasticsearchCatalog`.
     - `schema`: mapping, settings and id field, from `parse_schema`.
+    - `allow_change`: the names of fields that may change though readers may break.
 
     Example:
         >>> from luigi_sinks.elasticsearch import ElasticsearchSettings
@@ -50,6 +52,7 @@ class ElasticsearchSink(ElasticsearchCatalog):
     """
 
     schema: Schema
+    allow_change: Collection[str] = ()
 
     @property
     def contract(self) -> Contract:
@@ -75,13 +78,16 @@ class ElasticsearchSink(ElasticsearchCatalog):
         """Make or upgrade the registry.
 
         Raises BadSetting if the dataset's name is taken, or if a load of `partition` would
-        give a field another type than the head of another partition has.
+        give a field another type than the head of another partition has, or change the
+        fields of the newest head otherwise than `luigi_sinks.columns` permits.
         """
         registry, dataset = self.registry, self.dataset
         found = creation.look(self.settings, f"{dataset},{registry.index}")
         history = found.pop(registry.index, None)
         names.check_free(dataset, found)
-        self._check_types({names.version(index): body["mappings"] for index, body in found.items()}, partition)
+        mappings = {names.version(index): body["mappings"] for index, body in found.items()}
+        self._check_types(mappings, partition)
+        self._compare_columns(mappings)
         if history is None:
             registry.create()
         else:
@@ -108,6 +114,12 @@ class ElasticsearchSink(ElasticsearchCatalog):
         """Open the stage of a registered version."""
         names.check_version(self.dataset, version)
         return ElasticsearchStage(self, version)
+
+    def _compare_columns(self, mappings: Mapping[Version, Mapping[str, Any]]) -> None:
+        """Compare the fields with those that the index of the newest head has."""
+        newest = columns.newest(self.heads().values()) if mappings else None
+        seen = mappings.get(newest.version, {}).get("properties", {}) if newest else {}
+        columns.refuse(self.dataset, columns_of(seen), self.schema.declared_columns, self.allow_change)
 
     def _check_types(self, heads: Mapping[Version, Mapping[str, Any]], partition: str) -> None:
         mine = field_types(self.schema.properties)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from luigi_sinks import config
+from luigi_sinks.columns import Columns
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.schema import parse_schema
@@ -56,8 +57,13 @@ class ElasticsearchTarget(VersionedTarget):
         """What a document must look like."""
         return self.schema.contract(self.dataset)
 
+    @property
+    def declared_columns(self) -> Columns:
+        """The types of the fields, by their dotted names."""
+        return self.schema.declared_columns
+
     def open_sink(self) -> ElasticsearchSink:
         """Return the dataset in the cluster of luigi.cfg."""
         settings = config.read_connection(ElasticsearchSettings, self.store, self.connection)
         owned = replace(settings, owner=self.owner or settings.owner)
-        return ElasticsearchSink(owned, self.dataset, self.schema)
+        return ElasticsearchSink(owned, self.dataset, self.schema, self.allow_change)

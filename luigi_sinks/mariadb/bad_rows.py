@@ -47,7 +47,7 @@ def refusal(
         return _duplicate(part, contract, index, key, stored)
     if error == VALUE_TOO_LARGE:
         return _too_large(contract, number, given, text)
-    field = next((name for name in given if any(_names(text, name) for _, text in complaints)), "")
+    field = next((name for name in given if any(_names(text, schema.stored_name(name)) for _, text in complaints)), "")
     return contract.bad_row(number, field, f"was refused by MariaDB: {text}")
 
 

@@ -12,7 +12,7 @@ import msgspec
 from luigi_sinks.comparison import Diff, Difference
 from luigi_sinks.mariadb.connection import rows
 from luigi_sinks.mariadb.names import Names, quoted
-from luigi_sinks.mariadb.reader import Columns
+from luigi_sinks.mariadb.reader import Column, Columns
 from luigi_sinks.mariadb.schema import SEQ
 
 _BY_COLLATION = re.compile("(var)?char|(tiny|medium|long)?text|enum|set", re.IGNORECASE)
@@ -32,7 +32,7 @@ def compare(cursor: Any, names: Names, before: Columns, after: Columns, key: Seq
     old, new = before.record.seq, after.record.seq
     same = " AND ".join(f"n.{quoted(each)} = o.{quoted(each)}" for each in key)
     both = f"FROM {names.base} o JOIN {names.base} n ON n.{SEQ} = {new} AND {same} WHERE o.{SEQ} = {old}"
-    differs = " OR ".join(f"NOT {_equal(name, kind)}" for name, kind in before.types.items())
+    differs = " OR ".join(f"NOT {_equal(old, after.found[name])}" for name, old in before.found.items())
     ((matched, changed),) = rows(cursor, f"SELECT COUNT(*), COALESCE(SUM({differs}), 0) {both}")
     removed, added = (_count(cursor, names, seq) - matched for seq in (old, new))
     shown: list[Difference] = []
@@ -62,10 +62,10 @@ def _only(names: Names, columns: Columns, seq: int, other: int, key: Sequence[st
     return f"SELECT {columns.asked('o.')} {join} WHERE o.{SEQ} = {seq} AND n.{SEQ} IS NULL LIMIT {most:d}"
 
 
-def _equal(name: str, kind: str) -> str:
+def _equal(before: Column, after: Column) -> str:
     """Compare a column's values, NULL among them; text letter by letter."""
-    old, new = f"o.{quoted(name)}", f"n.{quoted(name)}"
-    if _BY_COLLATION.match(kind):
+    old, new = f"o.{quoted(before.stored)}", f"n.{quoted(after.stored)}"
+    if _BY_COLLATION.match(before.type):
         return f"(BINARY {old} <=> BINARY {new})"
     return f"({old} <=> {new})"
 

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import mariadb
 
+from luigi_sinks import columns
 from luigi_sinks import record as rules
 from luigi_sinks.errors import BadSetting, Conflict, Forbidden
-from luigi_sinks.mariadb import format_1, guard, registry, views
+from luigi_sinks.mariadb import changing, format_1, guard, layout, registry, views
 from luigi_sinks.mariadb.connection import rows
 from luigi_sinks.mariadb.errors import ABSENT, FORBIDDEN, NO_SUCH_TABLE, is_refusal, suppressing
+from luigi_sinks.mariadb.layout import Layout
 from luigi_sinks.mariadb.names import Names, qualified, quoted
 from luigi_sinks.mariadb.registry import Registry
 from luigi_sinks.mariadb.schema import SEQ, Schema
@@ -35,24 +38,34 @@ _GAP = 1_000_000
 """How many numbers are left free for loads of an old release that begin while the dataset is upgraded."""
 
 
-def prepare(cursor: Any, names: Names, schema: Schema, partition: str, record: Record | None = None) -> None:
+def prepare(
+    cursor: Any,
+    names: Names,
+    schema: Schema,
+    partition: str,
+    record: Record | None = None,
+    *,
+    allow_change: Collection[str] = (),
+) -> None:
     """Create what a load of the partition needs, and register its record if one is given.
 
-    Drops and creates again the tables of loads with other columns, if none of them
-    published a version. Raises BadSetting if one did, or if the dataset has another kind
-    of partitions, Conflict if such a load is running, and Forbidden if this login is not
-    permitted to create what is missing.
+    Where loads had other columns, changes the tables in place, or drops and creates them
+    again if no version was published. Raises BadSetting for a change that is not possible
+    or not allowed, see `luigi_sinks.columns`, or if the dataset has another kind of
+    partitions, Conflict if such a load is running, and Forbidden if this login is not
+    permitted to create or change what is needed.
     """
     _refuse_a_missing_database(cursor, names)
     for _ in range(_TRIES):
         with suppressing({NO_SUCH_TABLE}):  # another process makes the tables again
             with _owners_work(names):
-                was_old = _create_missing(cursor, names, schema, partition)
-            misfit = _register(cursor, names, schema, partition, record, was_old=was_old)
-            if not misfit:
+                was_old, seen = _create_missing(cursor, names, schema, partition)
+            with _refusing_columns(names):
+                declared = _declared(cursor, names, schema)
+            if seen.takes(declared) and _is_registered(cursor, names, schema, partition, record, seen, was_old=was_old):
                 return
-            with _owners_work(names):
-                _clear(cursor, names, misfit)
+            with _owners_work(names), _refusing_columns(names):
+                _adapt(cursor, names, schema, partition, declared, allow_change)
     raise Conflict(f"table {names.dataset!r}: other processes keep replacing its tables; run this again")
 
 
@@ -92,11 +105,12 @@ def _create_guard(cursor: Any, names: Names) -> None:
     """
     found = rows(cursor, _COMMENT_OF_PROCEDURE, (names.hidden, f"{names.dataset}{guard.ALL[-1].suffix}"))
     is_current = found == [(guard.COMMENT,)]
+    held = views.columns(cursor, names)
     if not is_current:
         _create_table(cursor, names.hidden, names.open_table, guard.OPEN)
-    if not is_current or _kind(cursor, names.hidden, names.add_view)[0] is None:
-        query = guard.view(names, [*views.columns(cursor, names), SEQ])
-        cursor.execute(f"CREATE {views.definer(cursor)} VIEW IF NOT EXISTS {names.add} AS {query}")
+    if set(views.columns(cursor, names, names.add_view)) != set(held):
+        create = f"{views.BRIEFLY} CREATE OR REPLACE {views.definer(cursor)} VIEW"
+        cursor.execute(f"{create} {names.add} AS {guard.view(names, [*held, SEQ])}")
     if not is_current:
         example = f"INSERT INTO {names.head} (`partition`, epoch) VALUES ('', 0)"  # a row that publications can lock
         cursor.execute(f"{example} ON DUPLICATE KEY UPDATE `partition` = `partition`")
@@ -148,10 +162,10 @@ def _owners_work(names: Names) -> Iterator[None]:
         ) from error
 
 
-def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -> bool:
-    """Create what is missing. Drop a view whose table is gone, if nothing was published.
+def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -> tuple[bool, Layout]:
+    """Create what is missing, and views of the columns that the table has. Drop a view whose table is gone.
 
-    Returns what `upgrade` returns.
+    Returns what `upgrade` returns, and the columns.
     """
     _refuse_a_table_in_the_way(cursor, names)
     was_old = upgrade_format_1(cursor, names)
@@ -168,49 +182,65 @@ def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -
         cursor.execute(f"DROP VIEW IF EXISTS {names.view}, {names.add}")
     with _refusing_columns(names):
         _create_table(cursor, names.hidden, names.base_table, schema.body())
-    if not views.shown(cursor, names):
-        query = views.query(names, schema.columns, is_whole=partition == WHOLE)
+    seen = layout.read(cursor, names.base, schema)
+    if not (shown := views.shown(cursor, names)):
+        query = views.query(names, seen.selected, is_whole=partition == WHOLE)
         cursor.execute(f"CREATE {views.definer(cursor)} VIEW IF NOT EXISTS {names.view} AS {query}")
+    elif f"select {seen.selected} from" not in shown:
+        views.replace(cursor, names, views.query(names, seen.selected, is_whole=views.is_whole(shown)))
     _create_guard(cursor, names)
-    return was_old
+    return was_old, seen
 
 
-def _register(
-    cursor: Any, names: Names, schema: Schema, partition: str, record: Record | None, *, was_old: bool
-) -> str:
-    """Register the record, and complete records of format 1; return how the tables differ, empty if they fit.
+def _is_registered(
+    cursor: Any, names: Names, schema: Schema, partition: str, record: Record | None, seen: Layout, *, was_old: bool
+) -> bool:
+    """Register the record, and complete records of format 1, if the table still has the columns and fits the partition.
 
-    Until the record is registered, the transaction prevents a DROP of the table.
+    Until the record is registered, the transaction prevents a DROP and a change of the table.
     """
-    with _refusing_columns(names):
-        declared = _declared(cursor, names, schema)
     cursor.execute("START TRANSACTION")
     rows(cursor, f"SELECT 1 FROM {names.base} LIMIT 0")
-    misfit = _other_columns(names, declared, _definitions(cursor, names.base, schema))
-    misfit = misfit or _other_partitions(names, views.shown(cursor, names), partition)
-    if record is not None and not misfit:
-        Registry(names).add(cursor, record)
-    if was_old and not misfit:
+    fits = layout.read(cursor, names.base, schema) == seen
+    fits = fits and not _other_partitions(names, views.shown(cursor, names), partition)
+    if record is not None and fits:
+        stored = {"stored": seen.names} if seen.names else {}
+        Registry(names).add(cursor, replace(record, schema={**record.schema, **stored}))
+    if was_old and fits:
         Registry(names).complete(cursor, schema.declared)
     cursor.execute("COMMIT")
-    return misfit
+    return fits
+
+
+def _adapt(
+    cursor: Any, names: Names, schema: Schema, partition: str, declared: Layout, allow_change: Collection[str]
+) -> None:
+    """Make the tables fit: in place, or again if nothing was published. Raises BadSetting if they cannot be made to."""
+    misfit = _other_partitions(names, views.shown(cursor, names), partition)
+    found = layout.read(cursor, names.base, schema)
+    if not misfit and found.takes(declared):
+        return  # another process changed them
+    is_published = any(record.publications for record in Registry(names).records(cursor, None, None))
+    if is_published and not misfit:
+        changing.change(cursor, names, schema, declared, allow_change)
+    else:
+        differs, *_ = *map(str, columns.changes(found.columns, declared.columns)), "its keys differ"
+        _clear(cursor, names, misfit or f"table {names.dataset!r} is loaded otherwise: {differs}")
 
 
 def _clear(cursor: Any, names: Names, misfit: str) -> None:
     """Drop the tables of loads that never published, and record that they failed. Raises if any published."""
     log = Registry(names)
     _refuse_to_clear(log.records(cursor, None, None), misfit)
-    cursor.execute("SET @idle = @@wait_timeout, SESSION wait_timeout = @@idle_transaction_timeout")  # locked tables too
-    cursor.execute(f"LOCK TABLES {names.log} WRITE, {names.log} l WRITE, {names.base} WRITE, {names.parts} WRITE")
-    records = log.log(cursor)
-    _refuse_to_clear(records, misfit)
-    cursor.execute(f"DROP TABLE {names.base}, {names.parts}")
-    for record in records:
-        failed = rules.fail(rules.abandon(record, Pointer()), Pointer())
-        if failed != record:
-            log.store(cursor, failed)
-    cursor.execute("UNLOCK TABLES")
-    cursor.execute("SET SESSION wait_timeout = @idle")
+    tables = f"{names.log} WRITE, {names.log} l WRITE, {names.base} WRITE, {names.parts} WRITE"
+    with changing.locked(cursor, tables):
+        records = log.log(cursor)
+        _refuse_to_clear(records, misfit)
+        cursor.execute(f"DROP TABLE {names.base}, {names.parts}")
+        for record in records:
+            failed = rules.fail(rules.abandon(record, Pointer()), Pointer())
+            if failed != record:
+                log.store(cursor, failed)
 
 
 def _refuse_to_clear(records: Collection[Record], misfit: str) -> None:
@@ -265,40 +295,19 @@ def _refusing_columns(names: Names) -> Iterator[None]:
     try:
         yield
     except mariadb.Error as error:
-        if is_refusal(error):
+        if is_refusal(error) and error.errno != NO_SUCH_TABLE:
             raise BadSetting(f"table {names.dataset!r}: MariaDB refuses the columns: {error}") from error
         raise
 
 
-def _declared(cursor: Any, names: Names, schema: Schema) -> dict[str, str]:
+def _declared(cursor: Any, names: Names, schema: Schema) -> Layout:
     """Return the columns as the server writes them, for which it creates a temporary table."""
     table = qualified(names.hidden, "_declared")
     cursor.execute(f"CREATE OR REPLACE TEMPORARY TABLE {table} {schema.body()}")
     try:
-        return _definitions(cursor, table, schema)
+        return layout.read(cursor, table, schema)
     finally:
         cursor.execute(f"DROP TEMPORARY TABLE {table}")
-
-
-def _definitions(cursor: Any, table: str, schema: Schema) -> dict[str, str]:
-    """Return the lines of a table's columns and keys, by what they define, and the options that are declared."""
-    ((_, statement),) = rows(cursor, f"SHOW CREATE TABLE {table}")
-    *lines, last = (line.strip().rstrip(",") for line in statement.splitlines()[1:])
-    options = {option: option for option in schema.options if option.casefold() in last.casefold().split()}
-    return {"`".join(line.split("`")[:2]): line for line in lines} | options
-
-
-def _other_columns(names: Names, declared: dict[str, str], existing: dict[str, str]) -> str:
-    for what in {**declared, **existing}:
-        missing = f"no {what}" + "`" * (what.count("`") % 2)
-        wanted, found = declared.get(what, missing), existing.get(what, missing)
-        if wanted != found:
-            return (
-                f"table {names.dataset!r} was loaded with other columns: the task declares {wanted}, the versions that "
-                f"are there have {found}. The columns of a table that is loaded cannot be changed yet; "
-                "declare them as they are, or choose another table name"
-            )
-    return ""
 
 
 def _other_partitions(names: Names, view: str, partition: str) -> str:

@@ -26,6 +26,8 @@ NO_SUCH_PROCEDURE = 1305
 NOT_OURS_TO_END = {1094, 1095}
 """There is no such session, or another user has it."""
 NO_SUCH_ROLE = 1959
+NOT_INSTANT = {1845, 1846}
+"""ALGORITHM = INSTANT is not possible."""
 LOCKED = {1205, 1213}
 _REFUSED = {1045, 1698, 3159}
 """11.8 says 3159 where it takes TLS only; 10.11 says 1045."""

@@ -180,7 +180,7 @@ def create(sink: Granted, partition: str, role: str) -> None:
 def _create(cursor: Any, sink: MariaDBSink, partition: str, role: str) -> None:
     if role:
         cursor.execute(f"SET ROLE {quoted(role)}")
-    creation.prepare(cursor, sink.names, sink.schema, partition)
+    creation.prepare(cursor, sink.names, sink.schema, partition, allow_change=sink.allow_change)
 
 
 def conditions(settings: MariaDBSettings) -> Iterator[tuple[str, str]]:
@@ -207,7 +207,7 @@ def _of_owner(names: Names) -> Iterator[Grant]:
     yield Grant(names.hidden, _ALL, ("CREATE ROUTINE", "CREATE TEMPORARY TABLES", "LOCK TABLES"))
     yield Grant(names.hidden, names.log_table, ("CREATE", "INSERT", "SELECT", "UPDATE"))
     yield Grant(names.hidden, names.part_table, ("CREATE", "DROP", "SELECT"))
-    yield Grant(names.hidden, names.base_table, ("CREATE", "DROP", "INSERT", "SELECT"))
+    yield Grant(names.hidden, names.base_table, ("ALTER", "CREATE", "DROP", "INSERT", "SELECT"))
     yield Grant(names.hidden, names.open_table, ("CREATE", "DELETE", "INSERT", "SELECT", "UPDATE"))
     yield Grant(names.hidden, names.add_view, ("CREATE", "CREATE VIEW", "DROP", "INSERT", "SELECT", "SHOW VIEW"))
     yield Grant(names.database, names.head_table, ("CREATE", "INSERT", "SELECT", "UPDATE"))

@@ -12,6 +12,9 @@ LONGEST = 64
 HIDDEN = "__v"
 """Ends the name of the database that holds what readers do not use."""
 
+MARKED = "luigi_sinks column "
+"""Begins the comment of a column that the table holds under another name, or for some versions only."""
+
 _ALLOWED = re.compile("[\x01-\ud7ff\ue000-\uffff]+")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from luigi_sinks.errors import BadSetting
+from luigi_sinks.mariadb.names import MARKED
 
 _OURS = ("mysql", "mariadb")
 _CHARSETS = ("charset", "character_set", "default_charset", "default_character_set")
@@ -49,6 +50,10 @@ def refuse_column_options(columns: Sequence[sa.Column[Any]]) -> None:
             )
         if column.key != column.name:
             raise BadSetting(f"column {column.name!r}: rows have its name and not key = {column.key!r}; remove the key")
+        if str(column.comment or "").startswith(MARKED):
+            raise BadSetting(
+                f"column {column.name!r}: its comment begins with {MARKED!r}, which is reserved; change it"
+            )
         if column.system:
             raise BadSetting(f"column {column.name!r}: a system column cannot be loaded; leave it out")
         if column.primary_key and column.nullable:
@@ -58,6 +63,19 @@ def refuse_column_options(columns: Sequence[sa.Column[Any]]) -> None:
             raise BadSetting(f"column {column.name!r}: declare the type that with_variant names for MariaDB itself")
         if getattr(column.type, "zerofill", False):  # Connector/Python 2.0.0rc2 fails on zeros in front
             raise BadSetting(f"column {column.name!r}: zerofill numbers cannot be read back by the driver; remove it")
+
+
+def former_names(columns: Sequence[sa.Column[Any]]) -> dict[str, str]:
+    """Return what columns were called before, as `info={"renamed_from": NAME}` says. Raises BadSetting for no name."""
+    names = {str(column.name) for column in columns}
+    found = {str(column.name): column.info["renamed_from"] for column in columns if "renamed_from" in column.info}
+    for name, old in found.items():
+        if not isinstance(old, str) or old in names or list(found.values()).count(old) > 1:
+            raise BadSetting(
+                f"column {name!r}: renamed_from = {old!r} must be the former name of this column alone, which is no "
+                "longer declared; correct it in the info of the column"
+            )
+    return found
 
 
 def _ignored(column: sa.Column[Any]) -> Iterator[str]:

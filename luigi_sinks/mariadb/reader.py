@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from functools import cached_property
 from typing import Any
@@ -30,14 +30,16 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
     """What a record says of a column; a loader may have written anything there, so it only chooses a reading."""
 
     type: str
     computed: str | None = None
+    stored: str = ""
 
     @property
     def reading(self) -> Reading:
+        """How it is asked for, and what is made of its values."""
         (word,) = re.findall(r"\A\w*", self.type)
         return _READINGS.get(word.upper(), Reading())
 
@@ -47,13 +49,14 @@ class Columns:
     """The columns of a version that were loaded, which computed ones were not, by its record."""
 
     record: Record
-    found: Mapping[str, _Column]
+    found: Mapping[str, Column]
 
     @classmethod
     def of(cls, names: Names, record: Record, schema: Mapping[str, Any]) -> Columns:
         """Return the columns that a schema names. Raises SinkError if it names none."""
-        found = _columns(names, schema).items()
-        return cls(record, {name: column for name, column in found if column.computed is None})
+        found, stored = _columns(names, schema).items(), stored_names(names, schema)
+        loaded = {name: column for name, column in found if column.computed is None}
+        return cls(record, {name: replace(column, stored=stored.get(name, name)) for name, column in loaded.items()})
 
     @property
     def types(self) -> Mapping[str, str]:
@@ -62,7 +65,7 @@ class Columns:
 
     def asked(self, table: str = "") -> str:
         """Return what a SELECT asks for; `table` is an alias of the table, with a dot."""
-        return ", ".join(column.reading.select.format(table + quoted(name)) for name, column in self.found.items())
+        return ", ".join(column.reading.select.format(table + quoted(column.stored)) for column in self.found.values())
 
     def row(self, found: Iterable[Any]) -> dict[str, Any]:
         """Return a row as it was given. Raises SinkError for a value that does not have its column's type."""
@@ -113,9 +116,17 @@ def existing_schema(cursor: Any, names: Names) -> dict[str, Any]:
     }
 
 
-def _columns(names: Names, schema: Mapping[str, Any]) -> dict[str, _Column]:
+def stored_names(names: Names, schema: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the table calls the columns that it holds under another name; raises SinkError as `Columns.of`."""
     try:
-        columns = msgspec.convert(schema.get("columns", {}), dict[str, _Column])
+        return msgspec.convert(schema.get("stored", {}), dict[str, str])
+    except msgspec.ValidationError as error:
+        raise SinkError(f"table {names.dataset!r}: the names in the record cannot be read: {error}") from None
+
+
+def _columns(names: Names, schema: Mapping[str, Any]) -> dict[str, Column]:
+    try:
+        columns = msgspec.convert(schema.get("columns", {}), dict[str, Column])
     except msgspec.ValidationError as error:
         raise SinkError(f"table {names.dataset!r}: the columns that the record names cannot be read: {error}") from None
     if not columns:

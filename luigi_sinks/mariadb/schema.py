@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 from sqlalchemy.schema import CreateColumn
 
+from luigi_sinks.columns import Column
 from luigi_sinks.contract import Field, TupleShape
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.mariadb import options
@@ -23,6 +25,11 @@ from luigi_sinks.mariadb.types import Codec, codec
 Columns = sa.Table | Sequence[sa.Column[Any]]
 
 SEQ = "_seq"
+IN_KEY = "is in a key"
+COMPUTED = "is computed by the server"
+READ_BY_COMPUTED = "is read by a computed column"
+"""Why a column cannot change."""
+
 _DIALECT = MariaDBDialect(paramstyle="qmark")
 
 
@@ -34,7 +41,9 @@ class Schema:
     JSON; `types` maps each that is loaded, which computed ones are not, to its type of
     SQLAlchemy; `optional` are those that may be NULL. `unique` and `indexes` map the
     names of keys to columns, PRIMARY among the unique ones if there is one; `lengths`
-    tells how many characters of a column a key holds, where not all.
+    tells how many characters of a column a key holds, where not all. `renamed` maps columns
+    to their former names. `stored` maps those that the table holds under another name, since
+    they have changed, to that name.
     """
 
     columns: Mapping[str, str]
@@ -46,6 +55,8 @@ class Schema:
     collation: str = ""
     row_format: str = ""
     lengths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    stored: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def codecs(self) -> Mapping[str, Codec]:
@@ -68,7 +79,7 @@ class Schema:
             {str(name): [str(column) for column in key] for name, key in keys.items()}
             for keys in (self.unique, self.indexes)
         )
-        others = {"row_format": self.row_format, "lengths": self.lengths}
+        others = {"row_format": self.row_format, "lengths": self.lengths, "stored": self.stored}
         return {
             "columns": self.described,
             "unique": unique,
@@ -76,6 +87,22 @@ class Schema:
             "collation": self.collation,
             **{name: value for name, value in others.items() if value},
         }
+
+    @property
+    def declared_columns(self) -> Mapping[str, Column]:
+        """The types of the columns, and which of them cannot change."""
+        computed = {name: each["computed"] for name, each in self.described.items() if "computed" in each}
+        fixed = dict.fromkeys(re.findall(r"\w+", " ".join(computed.values())), READ_BY_COMPUTED)
+        fixed |= dict.fromkeys(chain(*self.unique.values(), *self.indexes.values()), IN_KEY)
+        fixed |= dict.fromkeys(computed, COMPUTED)
+        return {
+            name: Column(described["type"], fixed.get(name, ""), self.renamed.get(name, ""))
+            for name, described in self.described.items()
+        }
+
+    def stored_name(self, column: str) -> str:
+        """Return how the table calls a column."""
+        return self.stored.get(column, column)
 
     def __reduce__(self) -> Any:
         """Pickle what was given: a codec's functions cannot travel, but are made again."""
@@ -135,6 +162,8 @@ def _parse(columns: Columns, given: Sequence[sa.Column[Any]]) -> Schema:
         unique=_primary(columns, given) | {name: key.columns for name, key in keys.items() if key.is_unique},
         indexes={name: key.columns for name, key in keys.items() if not key.is_unique},
         lengths={name: dict(key.lengths) for name, key in keys.items() if key.lengths},
+        renamed=options.former_names(given),
+        stored={},
         **options.table_options(columns),
     )
     if not schema.codecs:

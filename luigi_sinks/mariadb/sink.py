@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from luigi_sinks import record as rules
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import Conflict
-from luigi_sinks.mariadb import creation
+from luigi_sinks.mariadb import creation, reader
 from luigi_sinks.mariadb.bad_rows import refusal, stored_key
 from luigi_sinks.mariadb.catalog import MariaDBCatalog
 from luigi_sinks.mariadb.connection import rows, run
@@ -28,7 +28,8 @@ from luigi_sinks.version import Version
 class MariaDBSink(MariaDBCatalog):
     """A catalog that can also load, as it knows the columns.
 
-    `schema` is what `parse_schema` makes of SQLAlchemy columns or a Table.
+    `schema` is what `parse_schema` makes of SQLAlchemy columns or a Table. `allow_change`
+    names columns that may change though readers may break.
 
     Example, which needs a server:
 
@@ -37,6 +38,7 @@ class MariaDBSink(MariaDBCatalog):
     """
 
     schema: Schema
+    allow_change: Collection[str] = ()
 
     @property
     def contract(self) -> Contract:
@@ -59,12 +61,13 @@ class MariaDBSink(MariaDBCatalog):
         return {name: column["type"] for name, column in self.schema.described.items()}
 
     def begin(self, record: Record) -> MariaDBStage:
-        """Make the dataset's tables if need be, register the version, and open its stage.
+        """Make or change the dataset's tables if need be, register the version, and open its stage.
 
-        Raises BadSetting if published versions have other columns, and Forbidden if this
+        Raises BadSetting if the columns cannot change as declared, and Forbidden if this
         login may not make or upgrade the tables.
         """
-        run(self.settings, creation.prepare, self.names, self.schema, record.version.partition, record)
+        creating = partial(creation.prepare, allow_change=self.allow_change)
+        run(self.settings, creating, self.names, self.schema, record.version.partition, record)
         return self.attach(record.version)
 
     def shared_key(self, version: Version) -> SharedKey | None:
@@ -85,7 +88,9 @@ class MariaDBSink(MariaDBCatalog):
 
     def attach(self, version: Version) -> MariaDBStage:
         """Open the stage of a registered version."""
-        return MariaDBStage(self, version, self.record(version).seq)
+        record = self.record(version)
+        schema = replace(self.schema, stored=reader.stored_names(self.names, record.schema))
+        return MariaDBStage(replace(self, schema=schema), version, record.seq)
 
     def _schema_of(self, record: Record) -> Mapping[str, Any]:
         return record.schema or self.declared

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Unpack
 
 from luigi_sinks import config
+from luigi_sinks.columns import Column
 from luigi_sinks.contract import Contract
 from luigi_sinks.mariadb.names import refuse_schema
 from luigi_sinks.mariadb.schema import Columns, parse_schema
@@ -41,8 +43,13 @@ class MariaDBTarget(VersionedTarget):
         """What a row must look like."""
         return Contract(self.dataset, {"": self._schema.shape})
 
+    @property
+    def declared_columns(self) -> Mapping[str, Column]:
+        """The types of the columns, and which of them cannot change."""
+        return self._schema.declared_columns
+
     def open_sink(self) -> MariaDBSink:
         """Return the dataset in the database of luigi.cfg."""
         settings = config.read_connection(MariaDBSettings, self.store, self.connection)
         owned = replace(settings, owner=self.owner or settings.owner)
-        return MariaDBSink(owned, self.dataset, self._schema)
+        return MariaDBSink(owned, self.dataset, self._schema, self.allow_change)

@@ -51,9 +51,10 @@ def statement(schema: Schema, table: str, seq: int, path: str) -> str:
     targets, settings = [], [f"{SEQ} = {seq}"]
     for number, (name, codec) in enumerate(schema.codecs.items()):
         variable = f"@v{number}"
-        targets.append(variable if codec.load else quoted(name))
+        target = quoted(schema.stored_name(name))
+        targets.append(variable if codec.load else target)
         if codec.load:
-            settings.append(f"{quoted(name)} = {codec.load.format(variable)}")
+            settings.append(f"{target} = {codec.load.format(variable)}")
     return (
         f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE {table} CHARACTER SET utf8mb4 {_LINES_OF_JSON}"
         f" ({', '.join(targets)}) SET {', '.join(settings)}"

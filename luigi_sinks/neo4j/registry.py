@@ -121,6 +121,13 @@ def read_heads(run: Run, dataset: str, partition: str | None = None) -> dict[str
     return {row["partition"]: _head(row["node"], row["epoch"]) for row in found}
 
 
+def read_newest(run: Run, dataset: str) -> Record | None:
+    """Return the newest version that is the head of its partition."""
+    newest = f"{_HEADS} ORDER BY coalesce(v.seq, 0) DESC LIMIT 1" % "IS NOT NULL"
+    found = (_head(row["node"], row["epoch"]) for row in run(newest, dataset=dataset, partition=None))
+    return next((head.record for head in found), None)
+
+
 def read_records(
     run: Run,
     dataset: str,

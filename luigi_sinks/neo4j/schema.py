@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from luigi_sinks.columns import Column, Columns
 from luigi_sinks.contract import Contract, Shape, TupleShape, WrongRow
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.neo4j.names import check_distinct, check_label, check_name
@@ -173,6 +174,11 @@ class Graph:
         """The relationships' kinds."""
         return {each.kind: self._relationship_kind(each) for each in self.relationships}
 
+    @property
+    def declared_columns(self) -> Columns:
+        """The types of the properties, each behind its kind; whether one may be None is left out."""
+        return columns_of(self.kinds)
+
     def contract(self, dataset: str, missing_ends: MissingEnds = "refuse") -> GraphContract:
         """Return what the rows of the dataset must look like."""
         shapes: dict[str, Shape] = {kind: each.shape for kind, each in self.kinds.items()}
@@ -251,6 +257,12 @@ class GraphContract(Contract):
     def join(self, kind: str, row: Mapping[str, Any]) -> Any:
         """Return a pair."""
         return kind, row
+
+
+def columns_of(kinds: Mapping[str, Kind]) -> Columns:
+    """Return the properties as the rules of changes take them."""
+    found = ((kind, each) for kind, declared in kinds.items() for each in declared.properties)
+    return {f"{kind}.{each.name}": Column(each.text.removesuffix(" | None")) for kind, each in found}
 
 
 def _node_kind(node: Node) -> NodeKind:

@@ -7,17 +7,18 @@ the head first, as `read_query` does.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+from luigi_sinks import columns
 from luigi_sinks import record as rules
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.neo4j import connection, creation, cypher, reader, registry, writer
 from luigi_sinks.neo4j.catalog import Neo4jCatalog
 from luigi_sinks.neo4j.names import check_dataset
-from luigi_sinks.neo4j.schema import Graph, GraphContract, MissingEnds
+from luigi_sinks.neo4j.schema import Graph, GraphContract, MissingEnds, columns_of
 from luigi_sinks.record import Pointer, Record
 from luigi_sinks.sink import Part
 from luigi_sinks.version import Version
@@ -31,7 +32,8 @@ class Neo4jSink(Neo4jCatalog):
 
     `graph` declares the nodes and relationships. `missing_ends` says what to do with a
     relationship whose start or end node is not in the version: "refuse" the load (the
-    default), or "set_aside" the relationship and count it. Errors are those of
+    default), or "set_aside" the relationship and count it. `allow_change` names
+    properties that may change though readers may break. Errors are those of
     `Neo4jCatalog`; a load also raises what `luigi_sinks.loading` does.
 
     Example (it needs a server):
@@ -44,6 +46,7 @@ class Neo4jSink(Neo4jCatalog):
 
     graph: Graph
     missing_ends: MissingEnds = "refuse"
+    allow_change: Collection[str] = ()
 
     def __post_init__(self) -> None:
         """Refuse names that mislead."""
@@ -74,6 +77,7 @@ class Neo4jSink(Neo4jCatalog):
     def create(self) -> None:
         """Create the constraints and indexes that are missing, and upgrade the registry of an older release."""
         creation.prepare(self.settings, self.dataset)
+        self._compare_columns()
         creation.prepare_graph(self.settings, self.dataset, self.graph)
 
     def begin(self, record: Record) -> Neo4jStage:
@@ -83,9 +87,16 @@ class Neo4jSink(Neo4jCatalog):
         on no other load takes them for unused.
         """
         creation.prepare(self.settings, self.dataset)
+        self._compare_columns()
         registry.register(self._run, record, self.graph.node_kinds)
         creation.prepare_graph(self.settings, self.dataset, self.graph)
         return self.attach(record.version)
+
+    def _compare_columns(self) -> None:
+        """Compare the properties with those of the newest head. Raises BadSetting."""
+        newest = registry.read_newest(self._run, self.dataset)
+        seen = columns_of(reader.kinds(self._run, newest)) if newest else {}
+        columns.refuse(self.dataset, seen, self.graph.declared_columns, self.allow_change)
 
     def shared_key(self, version: Version) -> SharedKey | None:
         """Return a key of the sealed version that the head of another partition has too."""

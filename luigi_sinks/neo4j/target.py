@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Unpack, get_args
 
 from luigi_sinks import config
+from luigi_sinks.columns import Columns
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.neo4j.names import check_dataset
@@ -62,11 +63,16 @@ class Neo4jTarget(VersionedTarget):
         """What a row must look like."""
         return self._graph.contract(self.dataset, self._missing_ends)
 
+    @property
+    def declared_columns(self) -> Columns:
+        """The types of the properties, each behind its kind."""
+        return self._graph.declared_columns
+
     def open_sink(self) -> Neo4jSink:
         """Return the graph in its database."""
         settings = config.read_connection(Neo4jSettings, self.store, self.connection)
         settings = replace(settings, owner=self.owner or settings.owner)
-        return Neo4jSink(settings, self.dataset, self._graph, self._missing_ends)
+        return Neo4jSink(settings, self.dataset, self._graph, self._missing_ends, self.allow_change)
 
 
 def parse_schema(graph: str, nodes: Sequence[Node], relationships: Sequence[Relationship]) -> Graph:

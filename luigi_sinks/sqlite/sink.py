@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import islice
 from typing import Any, ClassVar
 
+import msgspec
+
+from luigi_sinks import columns, stored
 from luigi_sinks import record as rules
-from luigi_sinks import stored
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.claim import LEASE
 from luigi_sinks.contract import Contract, Shape, lines
@@ -20,7 +22,7 @@ from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record
 from luigi_sinks.sink import Part, keyless, numbers
 from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
-from luigi_sinks.sqlite.types import KEYS, decode, described, keys_type
+from luigi_sinks.sqlite.types import COLUMNS, KEYS, decode, described, keys_type
 from luigi_sinks.version import Version
 
 
@@ -29,7 +31,9 @@ class SQLiteSink(SQLiteCatalog):
     """A catalog that also loads: it knows what a row must look like.
 
     `folder` holds the files, `store` names the one that this store has there, `dataset` is
-    the name that readers use, and `contract` says what a row must look like.
+    the name that readers use, and `contract` says what a row must look like. `stood_in_for`
+    are the columns in the words of the store that it stands in for, by which changes of
+    columns are refused as there, unless `allow_change` names them.
 
     Example:
         >>> from luigi_sinks import Origin, config, load
@@ -45,12 +49,15 @@ class SQLiteSink(SQLiteCatalog):
     lease: ClassVar[float] = LEASE
 
     contract: Contract
+    stood_in_for: columns.Columns = field(default_factory=dict)
+    allow_change: Collection[str] = ()
 
     @cached_property
     def declared(self) -> Mapping[str, Any]:
-        """The fields of each kind of row, with the names of their types, and the keys of those that have one."""
+        """The fields of each kind of row with the names of their types, the keys of kinds, and the columns."""
         keys = {kind: [*map(str, shape.key)] for kind, shape in self.contract.shapes.items() if shape.key}
-        return {**self._fields, **({KEYS: keys} if keys else {})}
+        others = {KEYS: keys, COLUMNS: msgspec.to_builtins(self.stood_in_for)}
+        return {**self._fields, **{name: value for name, value in others.items() if value}}
 
     @cached_property
     def _fields(self) -> Mapping[str, Mapping[str, str]]:
@@ -63,16 +70,22 @@ class SQLiteSink(SQLiteCatalog):
         return {f"{kind}.{name}" if kind else str(name): text for kind, name, text in found}
 
     def begin(self, record: Record) -> SQLiteStage:
-        """Register the version and open its stage."""
+        """Register the version and open its stage. Raises BadSetting for columns that cannot change so."""
         version = record.version
         values = (self.dataset, version.partition, version.id, record.origin.update_id, record.state)
         with self.transaction() as db:
+            self._compare_columns(db)
             db.execute(
                 "INSERT OR IGNORE INTO record (dataset, partition, id, update_id, state, body)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (*values, stored.encode(record)),
             )
         return self.attach(version)
+
+    def _compare_columns(self, db: sqlite3.Connection) -> None:
+        newest = columns.newest(self._heads(db).values())
+        seen = msgspec.convert(newest.schema.get(COLUMNS, {}) if newest else {}, dict[str, columns.Column])
+        columns.refuse(self.dataset, seen, self.stood_in_for, self.allow_change)
 
     def shared_key(self, version: Version) -> SharedKey | None:
         """Return a key of the sealed version that the head of another partition has too."""
@@ -188,8 +201,8 @@ class SQLiteStage:
         """Return the rows whose references lead somewhere; refuse the others unless they may be set aside."""
         contract = self.sink.contract
         dangling = contract.dangling(kind, rows, keys)
-        for index, field in dangling.items() if not contract.sets_aside else ():
-            raise contract.bad_row(row_numbers[index], field, "refers to a row that is not there")
+        for index, end in dangling.items() if not contract.sets_aside else ():
+            raise contract.bad_row(row_numbers[index], end, "refers to a row that is not there")
         return [row for index, row in enumerate(rows) if index not in dangling] if dangling else rows
 
 

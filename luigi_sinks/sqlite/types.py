@@ -16,6 +16,9 @@ from luigi_sinks.plain import is_flat
 KEYS = "_keys"
 """Where a schema names the keys of its kinds of rows, beside their fields; no kind of any store is called so."""
 
+COLUMNS = "_columns"
+"""Where a schema has the columns in the words of the store that is stood in for, see `luigi_sinks.columns`."""
+
 _TYPES: Mapping[str, Any] = {
     kind.__name__: kind for kind in (int, float, bool, str, bytes, date, datetime, time, timedelta, Decimal, UUID)
 }

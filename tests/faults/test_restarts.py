@@ -3,24 +3,19 @@
 The suite restarts MariaDB; `make faults` each store. The servers are the test's own: others would be disturbed.
 """
 
-import configparser
 import os
-import shutil
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Column, Integer, String
 
-from luigi_sinks import Origin, config, elasticsearch, load, mariadb, neo4j, versions
-from luigi_sinks.credentials.provider import PROVIDER
+from luigi_sinks import Origin, elasticsearch, load, mariadb, neo4j, versions
 from luigi_sinks.testing import servers
 from luigi_sinks.testing.servers import local, state
 
 EVERY = os.environ.get("LUIGI_SINKS_KILLS") == "every"
 LOADS = 4
-PATIENCE = 250
 
 COLUMNS = [Column("id", Integer, primary_key=True), Column("name", String(20))]
 MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}}
@@ -36,28 +31,6 @@ def target(store, partition):
     return neo4j.Neo4jTarget("restarts", graph=GRAPH, **options)
 
 
-@pytest.fixture
-def own_server(monkeypatch):
-    """Return a function that starts a server of this test alone, and configures luigi_sinks for it."""
-    folder = tempfile.mkdtemp(prefix="luigi-sinks-restarts-")
-    monkeypatch.setenv(state.VARIABLE, folder)
-
-    def start(name):
-        servers.up([name])
-        written = configparser.ConfigParser(interpolation=None)
-        written.read_string(servers.config())
-        sections = {section: dict(written[section]) for section in written.sections()}
-        sections[f"luigi_sinks.{name}"]["patience"] = str(PATIENCE)
-        config.use(sections)
-        PROVIDER.forget()  # credentials of the same names, which are those of the suite's servers
-
-    yield start
-    config.use(None)
-    PROVIDER.forget()
-    servers.down(purge=True)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def restart(name):
     with state.opened() as found:
         local.down([servers.SERVERS[name]], found)
@@ -65,7 +38,7 @@ def restart(name):
 
 
 @pytest.mark.parametrize("store", servers.ALL if EVERY else ["mariadb"])
-@pytest.mark.timeout(2 * PATIENCE)
+@pytest.mark.timeout(500)
 def test_loads_go_on_after_a_restart(store, own_server):
     own_server(store)
     restarted, loaded = threading.Event(), []

@@ -20,6 +20,7 @@ class ByAttribute(mariadb.CopyToTable):
     checks = ()
     keep = 3
     min_age = timedelta(days=7)
+    allow_change = ("carrier",)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         yield {"id": 1, "carrier": "UA"}

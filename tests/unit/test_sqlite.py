@@ -9,11 +9,12 @@ import pytest
 from msgspec import Meta
 
 from luigi_sinks import versions
+from luigi_sinks.columns import Column
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.errors import SinkError
 from luigi_sinks.load import load
 from luigi_sinks.sqlite import SQLiteCatalog, SQLiteSink, datasets
-from luigi_sinks.testing.suite import SinkSuite
+from luigi_sinks.testing.columns_suite import ColumnSuite
 from luigi_sinks.testing.transitions import ORIGIN
 
 FLOAT_MAX = 1.7976931348623157e308
@@ -27,13 +28,24 @@ SHAPE = TupleShape(
 )
 
 
-class TestSQLiteSink(SinkSuite):
+COLUMNS = {"id": Column("INTEGER", fixed="is in a key"), "name": Column("VARCHAR(20)"), "amount": Column("DOUBLE")}
+TYPES = {"whole": ("INTEGER", int), "long": ("BIGINT", int), "time": ("DATE", str)}
+
+
+class TestSQLiteSink(ColumnSuite):
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
         self.folder = tmp_path
 
     def make_sink(self, dataset: str) -> SQLiteSink:
-        return SQLiteSink(self.folder, "memory", dataset, Contract(dataset, {"": SHAPE}))
+        return SQLiteSink(self.folder, "memory", dataset, Contract(dataset, {"": SHAPE}), COLUMNS)
+
+    def with_columns(self, sink: Any, *allow_change: str, **columns: str | None) -> SQLiteSink:
+        added = {name: TYPES[kind] for name, kind in columns.items() if kind}
+        fields = (*SHAPE.fields, *(Field(name, kind) for name, (_, kind) in added.items()))
+        contract = Contract(sink.dataset, {"": replace(SHAPE, fields=fields)})
+        declared = COLUMNS | {name: Column(text) for name, (text, _) in added.items()}
+        return replace(sink, contract=contract, stood_in_for=declared, allow_change=allow_change)
 
     def catalog(self, sink: Any) -> SQLiteCatalog:
         return SQLiteCatalog(self.folder, "memory", sink.dataset)

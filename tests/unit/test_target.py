@@ -53,6 +53,11 @@ def test_a_stale_bare_target_is_refused():
         Target()
 
 
+def test_columns_that_may_change_are_named():
+    with pytest.raises(BadSetting, match=r"target 'd': allow_change = True must name columns, such as"):
+        Target(update_id="x", allow_change=True)
+
+
 def test_a_policy_that_cannot_work_is_refused_with_the_targets_name():
     with pytest.raises(BadSetting, match="target 'd': keep = 1 must be a number from 2 on"):
         target(keep=1)

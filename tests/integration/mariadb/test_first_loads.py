@@ -79,10 +79,12 @@ def test_the_table_of_a_load_at_work_is_left_alone(sink_of, ask):
     wrong, right = sink_of(WRONG), sink_of(RIGHT)
     with loading(wrong, "201301", ORIGIN) as writer:
         writer.write((1, 2))
-        with pytest.raises(Conflict, match=rf"declares `name` varchar.*{wrong.dataset}/201301/\w+ is being loaded by"):
+        with pytest.raises(
+            Conflict, match=rf"'name' is int.*declared as varchar.*{wrong.dataset}/201301/\w+ is being loaded by"
+        ):
             load(right, "201302", ORIGIN, [(1, "one")])
     assert ask(f"SELECT * FROM {right.dataset}") == [(1, 2)]
-    with pytest.raises(BadSetting, match="declares `name` varchar"):
+    with pytest.raises(BadSetting, match=r"'name' is int.*declared as varchar"):
         load(right, "201302", ORIGIN, [(1, "one")])
 
 
@@ -92,7 +94,7 @@ def test_what_was_ever_published_keeps_its_columns(sink_of, ask):
         load(wrong, WHOLE, ORIGIN, [(number, None)])
     first, head = wrong.records()
     versions.prune(wrong, first.version, min_age=timedelta(0))
-    with pytest.raises(BadSetting, match="declares `name` varchar"):
+    with pytest.raises(BadSetting, match=r"'name' is int.*declared as varchar"):
         load(sink_of(RIGHT), WHOLE, ORIGIN, [(1, "one")])
     with pytest.raises(BadSetting, match="is loaded as a whole so far"):
         connection.run(wrong.settings, creation.prepare, wrong.names, wrong.schema, "201301")

@@ -1,19 +1,22 @@
+from dataclasses import replace
+
 import pytest
-from sqlalchemy import Column, Double, Integer, String
+from sqlalchemy import BigInteger, Column, Date, Double, Integer, String
 
 from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, parse_schema
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.store import STORE
-from luigi_sinks.testing.suite import SinkSuite
+from luigi_sinks.testing.columns_suite import ColumnSuite
 
 COLUMNS = [
     Column("id", Integer, primary_key=True),
     Column("name", String(20), nullable=False),
     Column("amount", Double),
 ]
+TYPES = {"whole": Integer, "long": BigInteger, "time": Date}
 
 
-class TestMariaDBSink(SinkSuite):
+class TestMariaDBSink(ColumnSuite):
     refuses_another_kind_of_partitions_at_once = True
 
     @pytest.fixture(autouse=True)
@@ -22,6 +25,10 @@ class TestMariaDBSink(SinkSuite):
 
     def make_sink(self, dataset):
         return MariaDBSink(self.settings, dataset, parse_schema(dataset, COLUMNS))
+
+    def with_columns(self, sink, *allow_change, **columns):
+        added = [Column(name, TYPES[kind], nullable=False) for name, kind in columns.items() if kind]
+        return replace(sink, schema=parse_schema(sink.dataset, [*COLUMNS, *added]), allow_change=allow_change)
 
     def catalog(self, sink):
         return MariaDBCatalog(self.settings, sink.dataset)

@@ -1,24 +1,27 @@
 """The contract suite on a real Neo4j."""
 
+from dataclasses import replace
+from datetime import date
 from typing import Annotated
 
 import pytest
 from msgspec import Meta
 
-from luigi_sinks import config
+from luigi_sinks import BadSetting, config
 from luigi_sinks.neo4j import Graph, Neo4jCatalog, Neo4jSettings, Neo4jSink, Node, connection, read_query
 from luigi_sinks.neo4j.catalog import datasets
-from luigi_sinks.testing.suite import SinkSuite
+from luigi_sinks.testing.columns_suite import ColumnSuite
 
 PROPERTIES = {
     "id": Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)],
     "name": Annotated[str, Meta(max_length=20)],
     "amount": float | None,
 }
+TYPES = {"whole": int, "long": int, "time": date}
 ITEMS = Graph([Node("Item", key="id", properties=PROPERTIES)])
 
 
-class TestNeo4jSink(SinkSuite):
+class TestNeo4jSink(ColumnSuite):
     kind = "Item"
 
     @pytest.fixture(autouse=True)
@@ -27,6 +30,18 @@ class TestNeo4jSink(SinkSuite):
 
     def make_sink(self, dataset):
         return Neo4jSink(config.read_connection(Neo4jSettings, "neo4j"), dataset, ITEMS)
+
+    def with_columns(self, sink, *allow_change, **columns):
+        added = {name: TYPES[kind] for name, kind in columns.items() if kind}
+        graph = Graph([Node("Item", key="id", properties={**PROPERTIES, **added})])
+        return replace(sink, graph=graph, allow_change=allow_change)
+
+    def test_a_type_that_holds_less_must_be_allowed(self, sink):
+        """Neo4j has one size of integers; a type that holds less is float for int."""
+        self.load(self.with_columns(sink, weight="long"), [{"id": 1, "name": "", "amount": None, "weight": 1}])
+        other = replace(sink, graph=Graph([Node("Item", key="id", properties={**PROPERTIES, "weight": float})]))
+        with pytest.raises(BadSetting, match=r"column .Item.weight. is int, and is declared as float"):
+            self.load(other, [{"id": 1, "name": "", "amount": None, "weight": 1.5}])
 
     def catalog(self, sink):
         return Neo4jCatalog(sink.settings, sink.dataset)

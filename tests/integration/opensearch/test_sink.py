@@ -1,5 +1,8 @@
 """The contract suite on a real OpenSearch, each request signed."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from luigi_sinks import Unavailable, config
@@ -8,17 +11,24 @@ from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.elasticsearch.store import STORE
 from luigi_sinks.sink import Catalog, Sink
-from luigi_sinks.testing.suite import SinkSuite
+from luigi_sinks.testing.columns_suite import ColumnSuite
 
 MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
+TYPES = {"whole": "integer", "long": "long", "time": "date"}
 
 
-class TestOpenSearchSink(SinkSuite):
+class TestOpenSearchSink(ColumnSuite):
     too_long = "x" * 32_767  # a keyword has no length of its own: Lucene's longest term is the limit
 
     def make_sink(self, dataset: str) -> Sink:
         settings = config.read_connection(ElasticsearchSettings, "elasticsearch", "opensearch")
         return ElasticsearchSink(settings, dataset, parse_schema(dataset, MAPPING, {}, "id"))
+
+    def with_columns(self, sink: Any, *allow_change: str, **columns: str | None) -> Sink:
+        added = {name: {"type": TYPES[kind]} for name, kind in columns.items() if kind}
+        return replace(
+            sink, schema=parse_schema(sink.dataset, {**MAPPING, **added}, {}, "id"), allow_change=allow_change
+        )
 
     def catalog(self, sink: Sink) -> Catalog:
         return STORE.catalog(sink.dataset, "opensearch")

@@ -194,7 +194,7 @@ GRANT CREATE, CREATE VIEW, DROP, SELECT, SHOW VIEW ON `flights`.`departures` TO 
 GRANT CREATE, INSERT, SELECT, UPDATE ON `flights`.`departures__head` TO `flight_ops_owner`;
 GRANT CREATE ROUTINE, CREATE TEMPORARY TABLES, LOCK TABLES ON `flights\\_\\_v`.* TO `flight_ops_owner`;
 GRANT CREATE, CREATE VIEW, DROP, INSERT, SELECT, SHOW VIEW ON `flights__v`.`departures__add` TO `flight_ops_owner`;
-GRANT CREATE, DROP, INSERT, SELECT ON `flights__v`.`departures__g1` TO `flight_ops_owner`;
+GRANT ALTER, CREATE, DROP, INSERT, SELECT ON `flights__v`.`departures__g1` TO `flight_ops_owner`;
 GRANT CREATE, INSERT, SELECT, UPDATE ON `flights__v`.`departures__log` TO `flight_ops_owner`;
 GRANT CREATE, DELETE, INSERT, SELECT, UPDATE ON `flights__v`.`departures__open` TO `flight_ops_owner`;
 GRANT CREATE, DROP, SELECT ON `flights__v`.`departures__part` TO `flight_ops_owner`;

@@ -61,6 +61,12 @@ def test_a_type_that_is_not_supported_is_refused_with_its_column(kind):
         ([Column("_SEQ", Integer)], "'_SEQ': the name is reserved"),
         ([Column("a", Integer), Column("A", Integer)], "declared twice"),
         ([Column("a", Integer, sa.Computed("1"))], "nothing to load"),
+        ([ID, Column("a", Integer, info={"renamed_from": "id"})], "'a': renamed_from = 'id' must be the former name"),
+        ([Column(name, Integer, info={"renamed_from": "x"}) for name in "ab"], "'a': renamed_from = 'x' must be"),
+        (
+            [Column("a", Integer, comment="luigi_sinks column 1 {}")],
+            "'a': its comment begins with .*, which is reserved",
+        ),
         ([Column("c" * 65, Integer)], "has 65 characters; MariaDB takes at most 64"),
         ([Column("ends ", Integer)], "does not allow this name"),
         ([Column("smile 😀", Integer)], "does not allow this name"),
@@ -306,6 +312,36 @@ def test_a_name_of_a_key_that_mariadb_does_not_take_is_refused(name, complaint):
 def test_columns_of_a_table_whose_keys_would_be_lost_are_refused(rule):
     with pytest.raises(BadSetting, match="would be lost; give the Table itself"):
         parse_schema("t", list(table(rule).columns))
+
+
+def test_columns_of_keys_and_computations_are_fixed_and_others_may_change():
+    columns = [ID, *(Column(name, Integer) for name in "ab"), Column("c", Integer, sa.Computed("a + 1"))]
+    schema = parse_schema("t", [*columns, Column("d", String(9), info={"renamed_from": "e"})])
+    assert {name: (column.type, column.fixed) for name, column in schema.declared_columns.items()} == {
+        "id": ("INTEGER", "is in a key"),
+        "a": ("INTEGER", "is read by a computed column"),
+        "b": ("INTEGER", ""),
+        "c": ("INTEGER", "is computed by the server"),
+        "d": ("VARCHAR(9)", ""),
+    }
+    assert schema.declared_columns["d"].renamed_from == "e"
+
+
+def test_a_pipeline_that_is_tested_locally_is_refused_as_on_the_server(memory):
+    def declared(*columns, **options):
+        return MariaDBTarget("local", columns=[ID, *columns], update_id="1", **options)
+
+    with declared(Column("a", String(20))).open("w") as writer:
+        writer.write((1, "a"))
+    for column, said in (
+        (Column("a", String(9)), "'a' is VARCHAR\\(20\\), and is declared as VARCHAR\\(9\\), which can break readers"),
+        (Column("a", String(20), index=True), "'a' is free, and as declared it is in a key"),
+        (Column("b", String(20), info={"renamed_from": "a"}), "'a' is declared as 'b', which can break readers"),
+    ):
+        with pytest.raises(BadSetting, match=said), declared(column).open("w"):
+            pass
+    with declared(Column("b", String(20), info={"renamed_from": "a"}), allow_change="b").open("w") as writer:
+        writer.write((1, "b"))
 
 
 def test_computed_columns_are_seen_but_not_loaded():
