@@ -27,6 +27,7 @@ from luigi_sinks.load import load, loading
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.retention import Retention
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
+from luigi_sinks.together import together
 from luigi_sinks.version import State, Version
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ __all__ = [
     "not_empty",
     "setting",
     "stop_listening",
+    "together",
 ]
 
 __getattr__ = lazy.attributes(

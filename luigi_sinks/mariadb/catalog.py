@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
@@ -79,6 +79,11 @@ class MariaDBCatalog:
         """For how many seconds a call is retried while the store is unavailable."""
         return self.settings.patience
 
+    @property
+    def database(self) -> MariaDBSettings:
+        """The database, and as whom it is used."""
+        return self.settings
+
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
         check_partition(partition)
@@ -114,9 +119,21 @@ class MariaDBCatalog:
         """Move the head if it still is `replacing`: pointer and both records in one transaction."""
         publication = Publication(0, datetime.now(UTC), by or self.publisher.principal, why)
         become = partial(rules.publish, replacing=replacing.pointer, publication=publication)
-        return self.transact(self._publish, version, become)
+        return self.transact(self.publish_in, version, become)
 
-    def _publish(self, cursor: Any, version: Version, become: Transition) -> Record:
+    def publish_all(self, moves: Sequence[tuple[Version, Head]], *, why: str = "") -> list[Record]:
+        """Move the heads of several partitions, also of other tables of the database, in one transaction."""
+        return self.transact(self._publish_all, moves, why)
+
+    def _publish_all(self, cursor: Any, moves: Sequence[tuple[Version, Head]], why: str) -> list[Record]:
+        publication, published = Publication(0, datetime.now(UTC), self.publisher.principal, why), list[Record]()
+        for version, head in moves:
+            become = partial(rules.publish, replacing=head.pointer, publication=publication)
+            published.append(replace(self, dataset=version.dataset).publish_in(cursor, version, become))
+        return published
+
+    def publish_in(self, cursor: Any, version: Version, become: Transition) -> Record:
+        """Make a version the head, if `become` allows it, within a transaction."""
         self.registry.head(cursor, version.partition, "FOR UPDATE")  # each call locks a head before a record
         record, pointer = self.registry.lock(cursor, version)
         published = become(record, pointer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -72,6 +72,11 @@ class Neo4jCatalog:
         """For how many seconds a call is retried while the store is unavailable."""
         return self.settings.patience
 
+    @property
+    def database(self) -> Location:
+        """The dataset alone: each publication is a query of its own."""
+        return self.location
+
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
         check_partition(partition)
@@ -96,7 +101,7 @@ class Neo4jCatalog:
 
     def unfinished(self, partition: str) -> Iterator[Record]:
         """Yield the records of a partition that say that a load is at work."""
-        also = f" AND v.state IN {[state.value for state in OPEN]}"
+        also = f" AND (v.state IN {[state.value for state in OPEN]} OR v.is_in_release)"
         return registry.read_records(self._run, self.dataset, partition=partition, also=also)
 
     def record(self, version: Version) -> Record:
@@ -112,6 +117,10 @@ class Neo4jCatalog:
         publication = Publication(0, datetime.now(UTC), by or self.publisher.principal, why)
         become = partial(rules.publish, replacing=replacing.pointer, publication=publication)
         return registry.publish(self._run, version, become, partial(example.compare, self._run))
+
+    def publish_all(self, moves: Sequence[tuple[Version, Head]], *, why: str = "") -> list[Record]:
+        """Move the heads of several partitions, one after another."""
+        return [self.publish(version, replacing=head, why=why) for version, head in moves]
 
     def unpublish(self, version: Version, *, replacing: Head) -> Record:
         """Move the head to nothing if it still is `replacing`, in one query."""
