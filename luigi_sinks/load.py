@@ -109,33 +109,41 @@ def writing(load: Load) -> Iterator[Writer]:
     """Do what `loading` does."""
     version = new_version(load.sink.dataset, load.partition)
     with load.telling(version) as told:
-        head = look(load)
-        with staging(load, version, head, told) as staged:
+        found = look(load)
+        with staging(load, version, found, told) as staged:
             with staged.writing() as writer:
                 yield writer
-            end = _supersede if superseding.is_older(load.origin, head) else _publish
-            end(staged.sink, version, head, told)
+            end = _supersede if superseding.is_older(load.origin, found.head) else _publish
+            end(staged.sink, version, found.head, told)
         tidy(load)
 
 
-def look(load: Load) -> Head:
-    """Return the head that a load is to replace, once no release is left half done there."""
+@dataclass(frozen=True)
+class Found:
+    """What a load finds in its partition: the head that it is to replace, and versions that are unfinished."""
+
+    head: Head
+    unfinished: Sequence[Record]
+
+
+def look(load: Load) -> Found:
+    """Return what there is, once no release is left half done."""
     sink = patient(load.sink)
-    settling.settle(sink, load.partition)
-    return sink.head(load.partition)
+    unfinished = settling.settle(sink, load.partition)
+    return Found(sink.head(load.partition), unfinished)
 
 
 @contextmanager
 def staging(
-    load: Load, version: Version, head: Head, told: Telling, release: Release | None = None
+    load: Load, version: Version, found: Found, told: Telling, release: Release | None = None
 ) -> Iterator[Staged]:
     """Claim the partition and register the version; abandon it if the block ends in an error."""
-    sink = patient(load.sink)
+    sink, head = patient(load.sink), found.head
     _admit(load, head)
     if superseding.is_older(load.origin, head) and load.older == "refuse":
         raise superseding.backfill(load.origin, head)
     told.tell(Outcome.BEGUN, replaced=head.version)
-    _clear(sink, load.partition)
+    _clear(sink, found.unfinished)
     with held(version.id, sink.lease) as claim, _abandoned_on_error(load.sink, version, told):
         stage = sink.begin(_staged(sink, version, load.origin, claim, release))
         with renewing(claim, partial(_renew, load.sink, version), sink.lease):
@@ -221,9 +229,9 @@ def _renew(sink: Sink, version: Version, claim: Claim) -> None:
     sink.change(version, partial(rules.renew, claim=claim))
 
 
-def _clear(sink: Sink, partition: str) -> None:
+def _clear(sink: Sink, unfinished: Iterable[Record]) -> None:
     """Abandon what dead loads left in the partition; raise Conflict for a live one."""
-    for record in sink.unfinished(partition):
+    for record in unfinished:
         if not record.is_unfinished:
             continue
         if record.claim.is_live(record.version.id):
@@ -238,7 +246,7 @@ def tidy(load: Load) -> None:
     """
     sink, partition = patient(load.sink, 0), load.partition
     try:
-        versions.sweep(sink, partition=partition)
+        versions.sweep_remains(sink, partition)
     except Exception as error:  # noqa: BLE001 - the next load or `versions.sweep` does it
         _log.warning("%s/%s: not swept after the publication: %s", sink.dataset, partition, error)
     try:

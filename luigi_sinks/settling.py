@@ -52,15 +52,18 @@ class Found:
         return self.member.version
 
 
-def settle(catalog: Catalog, partition: str | None = None) -> None:
-    """Finish, or take back, the releases that a process left half done: of a partition, or of all.
+def settle(catalog: Catalog, partition: str) -> list[Record]:
+    """Finish, or take back, the releases that a process left half done in a partition; return what is unfinished then.
 
     Leaves alone what a live process is at. Raises what keeps this login from it.
     """
-    records = catalog.records() if partition is None else catalog.unfinished(partition)
-    for release in {record.release for record in records if record.is_unsettled}:
-        if release is not None:
-            _settle(release)
+    records = list(catalog.unfinished(partition))
+    return list(catalog.unfinished(partition)) if _settle_all(records) else records
+
+
+def settle_everywhere(catalog: Catalog) -> None:
+    """Settle the releases of all partitions, as `settle` does; reads the history."""
+    _settle_all(catalog.records())
 
 
 def settle_those_of(catalog: Catalog, records: Iterable[Record]) -> bool:
@@ -125,6 +128,14 @@ def _found(release: Release) -> Iterator[Found]:
             continue
         if releasing.is_of(record, release):
             yield Found(member, catalog, record)
+
+
+def _settle_all(records: Iterable[Record]) -> bool:
+    """Settle the releases of records; return whether there was one."""
+    releases = {record.release for record in records if record.release and record.is_unsettled}
+    for release in releases:
+        _settle(release)
+    return bool(releases)
 
 
 def _settle(release: Release) -> None:

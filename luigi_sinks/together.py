@@ -8,8 +8,7 @@ from typing import Protocol
 
 from luigi_sinks import settling, unseen
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.load import Load, Staged, look, staging, tidy
-from luigi_sinks.record import Head
+from luigi_sinks.load import Found, Load, Staged, look, staging, tidy
 from luigi_sinks.release import Member, Release
 from luigi_sinks.settling import Move
 from luigi_sinks.version import Version, new_version
@@ -52,27 +51,28 @@ def together(*targets: Loadable, release: str) -> Iterator[list[Writer]]:
 def loading_together(loads: Sequence[Load], name: str) -> Iterator[list[Writer]]:
     """Do what `together` does, for loads."""
     _refuse(loads, name)
-    heads = [look(load) for load in loads]
+    found = [look(load) for load in loads]
     versions = [new_version(load.sink.dataset, load.partition) for load in loads]
-    release = Release(name, tuple(map(_member, loads, versions, heads)))
+    release = Release(name, tuple(map(_member, loads, versions, found)))
     with ExitStack() as stack:
         tellings = [stack.enter_context(load.telling(version)) for load, version in zip(loads, versions, strict=True)]
         with ExitStack() as stages:
-            parts = zip(loads, versions, heads, tellings, strict=True)
+            parts = zip(loads, versions, found, tellings, strict=True)
             staged = [stages.enter_context(staging(*part, release)) for part in parts]
             with ExitStack() as writing:
                 yield [writing.enter_context(each.writing()) for each in staged]
-            settling.publish(release, list(map(_move, staged, heads)))
+            settling.publish(release, list(map(_move, staged, found)))
         for load in loads:
             tidy(load)
 
 
-def _member(load: Load, version: Version, head: Head) -> Member:
-    return Member(load.place, version, head.version.id if head.version else "", head.epoch, load.origin.owner)
+def _member(load: Load, version: Version, found: Found) -> Member:
+    replaced = found.head.version.id if found.head.version else ""
+    return Member(load.place, version, replaced, found.head.epoch, load.origin.owner)
 
 
-def _move(staged: Staged, head: Head) -> Move:
-    return Move(staged.sink, staged.stage.version, head, staged.told)
+def _move(staged: Staged, found: Found) -> Move:
+    return Move(staged.sink, staged.stage.version, found.head, staged.told)
 
 
 def _refuse(loads: Sequence[Load], name: str) -> None:

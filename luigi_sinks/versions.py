@@ -225,8 +225,9 @@ def sweep(catalog: Catalog, *, partition: str | None = None) -> list[Version]:
 
     A killed process, or a request that arrives after its load has failed, leaves rows,
     indices, parts or marks which no record accounts for. Versions that are being loaded,
-    or can be published or read, are never touched. Every load sweeps its partition;
-    without `partition`, all of the dataset is swept. What this login may not delete is
+    or can be published or read, are never touched. A release that a killed process left half
+    done is finished, or taken back, first. Every load sweeps its partition; without
+    `partition`, all of the dataset is swept. What this login may not delete is
     left to a pruner, and logged.
 
     Example:
@@ -235,8 +236,17 @@ def sweep(catalog: Catalog, *, partition: str | None = None) -> list[Version]:
         []
 
     """
-    catalog, gone = patient(catalog), list[Version]()
-    settling.settle(catalog, partition)
+    catalog = patient(catalog)
+    if partition is None:
+        settling.settle_everywhere(catalog)
+    else:
+        settling.settle(catalog, partition)
+    return sweep_remains(catalog, partition)
+
+
+def sweep_remains(catalog: Catalog, partition: str | None) -> list[Version]:
+    """Delete what is left of dead versions, as `sweep` does, and look at no release."""
+    gone = list[Version]()
     for version in catalog.remains(partition):
         try:
             gone += [version] if sweep_version(catalog, version) else []

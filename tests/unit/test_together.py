@@ -306,7 +306,7 @@ def test_a_live_release_is_left_alone():
     with together(flights(), delays(), release="nightly") as writers:
         for writer in writers:
             writer.write((1,))
-        settling.settle(flights().sink())
+        settling.settle_everywhere(flights().sink())
         assert not flights().exists()
     assert flights().exists()
 
