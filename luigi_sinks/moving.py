@@ -1,8 +1,11 @@
-"""Moves a head by hand: to a version that was the head before, or away from one that is declared wrong."""
+"""Moves heads: several at once, one to a version that was the head before, or away from one that is declared wrong."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -16,6 +19,30 @@ from luigi_sinks.sink import Catalog
 from luigi_sinks.version import Version
 
 _log = logging.getLogger("luigi_sinks")
+
+
+@dataclass(frozen=True)
+class Move:
+    """A version that is to become the head in the place of another, and who is told."""
+
+    catalog: Catalog
+    version: Version
+    replacing: Head
+    told: Telling
+
+
+def publish_together(moves: Iterable[Move], *, why: str, action: Action = Action.PUBLISH) -> None:
+    """Move heads in order, those of one database in one step, and tell of each as this action."""
+    groups: dict[object, list[Move]] = {}
+    for move in moves:
+        groups.setdefault(move.catalog.database, []).append(move)
+    for group in groups.values():
+        with ExitStack() as steps:
+            for move in group:
+                steps.enter_context(move.told.step("publish"))
+            records = group[0].catalog.publish_all([(move.version, move.replacing) for move in group], why=why)
+        for move, record in zip(group, records, strict=True):
+            move.told.tell(Outcome.SUCCESS, action=action, epoch=record.publications[-1].epoch)
 
 
 def publish_again(catalog: Catalog, record: Record, why: str, head: Head | None = None) -> Record:

@@ -100,7 +100,7 @@ _RETRIED: Mapping[str, Callable[..., Any]] = {
         ("head", "heads", "example", "record", "change", "publish", "publish_all", "delete_rows", "count", "remains"),
         _as_it_is,
     ),
-    **dict.fromkeys(("unpublish", "compare", "drop"), _as_it_is),
+    **dict.fromkeys(("unpublish", "compare", "drop", "refuse_name", "expose", "hide", "shows"), _as_it_is),
     **dict.fromkeys(("begin", "attach", "write", "seal", "shared_key"), _as_it_is),
     "records": _whole,
     "unfinished": _whole,

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from luigi_sinks import moving, releasing
 from luigi_sinks.errors import BadSetting, Conflict, CredentialError, SinkError
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.listeners import Telling
+from luigi_sinks.moving import Move
 from luigi_sinks.record import Head, Record
 from luigi_sinks.release import Member, Release
 from luigi_sinks.retry import patient
@@ -26,16 +26,6 @@ from luigi_sinks.sink import Catalog
 from luigi_sinks.version import Version
 
 _log = logging.getLogger("luigi_sinks")
-
-
-@dataclass(frozen=True)
-class Move:
-    """A version that is to become the head in the place of another, and who is told."""
-
-    catalog: Catalog
-    version: Version
-    replacing: Head
-    told: Telling
 
 
 @dataclass(frozen=True)
@@ -90,8 +80,7 @@ def publish(release: Release, moves: Collection[Move]) -> None:
     and any other error as it is.
     """
     try:
-        for group in _groups(moves):
-            _publish(release, group)
+        moving.publish_together(moves, why=f"release {release.name}")
     except BaseException as error:
         why = f"release {release.name} failed: {error}"
         try:
@@ -163,24 +152,6 @@ def _move(each: Found) -> Move:
     told.tell(Outcome.BEGUN, replaced=each.member.before, rows=record.rows or 0)
     before = each.member.before
     return Move(catalog, version, Head(catalog.record(before) if before else None, each.member.epoch), told)
-
-
-def _groups(moves: Iterable[Move]) -> Collection[Sequence[Move]]:
-    """Return the versions by database, in the order of the first one of each."""
-    groups: dict[object, list[Move]] = {}
-    for move in moves:
-        groups.setdefault(move.catalog.database, []).append(move)
-    return groups.values()
-
-
-def _publish(release: Release, group: Sequence[Move]) -> None:
-    with ExitStack() as steps:
-        for move in group:
-            steps.enter_context(move.told.step("publish"))
-        pairs = [(move.version, move.replacing) for move in group]
-        records = group[0].catalog.publish_all(pairs, why=f"release {release.name}")
-    for move, record in zip(group, records, strict=True):
-        move.told.tell(Outcome.SUCCESS, action=Action.PUBLISH, epoch=record.publications[-1].epoch)
 
 
 def _mark(versions: Iterable[tuple[Catalog, Version]]) -> None:

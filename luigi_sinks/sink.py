@@ -135,6 +135,18 @@ class Catalog(Protocol):
     def compare(self, before: Record, after: Record, *, examples: int) -> Diff:
         """Compare the rows of two versions by key, or as wholes; keep so many examples of each difference."""
 
+    def refuse_name(self, version: Version, name: str) -> None:
+        """Raise BadSetting for a name that readers cannot use, or that something other than this version has."""
+
+    def expose(self, record: Record, name: str) -> None:
+        """Let readers find a version under a name of its own, beside the head; raises what `refuse_name` does."""
+
+    def hide(self, version: Version, name: str) -> None:
+        """Remove a name under which readers find the version; leaves alone what has the name instead."""
+
+    def shows(self, version: Version, name: str) -> bool:
+        """Tell whether readers find the version under a name."""
+
     def drop(self) -> None:
         """Delete the dataset: all rows, the history, and what readers use. After a failure half-way, call it again."""
 

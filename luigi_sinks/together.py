@@ -9,8 +9,8 @@ from typing import Protocol
 from luigi_sinks import settling, unseen
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.load import Found, Load, Staged, look, staging, tidy
+from luigi_sinks.moving import Move
 from luigi_sinks.release import Member, Release
-from luigi_sinks.settling import Move
 from luigi_sinks.version import Version, new_version
 from luigi_sinks.writer import Writer
 

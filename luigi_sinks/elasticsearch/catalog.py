@@ -18,7 +18,7 @@ from luigi_sinks import record as rules
 from luigi_sinks import scheme, withdrawal
 from luigi_sinks.comparison import Diff, compared
 from luigi_sinks.credentials import logins
-from luigi_sinks.elasticsearch import creation, names, reader, remains, removal
+from luigi_sinks.elasticsearch import creation, exposures, names, reader, remains, removal
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, administer, ask
 from luigi_sinks.elasticsearch.heads import Aliases, Sight
 from luigi_sinks.elasticsearch.registry import Entry, Registry
@@ -251,6 +251,22 @@ class ElasticsearchCatalog:
         )
         id_field = after.schema.get("id_field")
         return compared(old, new, {"": (id_field,)} if id_field else {}, examples=examples)
+
+    def refuse_name(self, version: Version, name: str) -> None:
+        """Raise BadSetting for a name that no alias can have, or that stands for something else."""
+        exposures.refuse(self.settings, version, name)
+
+    def expose(self, record: Record, name: str) -> None:
+        """Add an alias to the version's index."""
+        exposures.show(self.settings, record.version, name)
+
+    def hide(self, version: Version, name: str) -> None:
+        """Remove the alias from the version's index."""
+        exposures.remove(self.settings, version, name)
+
+    def shows(self, version: Version, name: str) -> bool:
+        """Tell whether the alias is on the version's index."""
+        return exposures.shows(self.settings, version, name)
 
     def drop(self) -> None:
         """Delete the indices, with the aliases on them, and last the registry."""

@@ -16,7 +16,7 @@ from luigi_sinks.credentials import logins
 from luigi_sinks.errors import BadSetting, Conflict, SinkError
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
-from luigi_sinks.mariadb import comparing, creation, format_1, reader, remains, removal
+from luigi_sinks.mariadb import comparing, creation, exposures, format_1, reader, remains, removal
 from luigi_sinks.mariadb.connection import rows, run, transact
 from luigi_sinks.mariadb.errors import FORBIDDEN, NO_SUCH_TABLE, suppressing
 from luigi_sinks.mariadb.names import Names, hidden
@@ -197,6 +197,23 @@ class MariaDBCatalog:
             return run(self.settings, comparing.compare, self.names, each[0], each[1], key, examples)
         old, new = ((("", row) for row in reader.read(self.settings, self.names, columns)) for columns in each)
         return compared(old, new, {"": key} if key else {}, examples=examples)
+
+    def refuse_name(self, version: Version, name: str) -> None:
+        """Raise BadSetting for a name that MariaDB does not allow, or that another table or view has."""
+        run(self.settings, exposures.refuse, self.names, self.record(version).seq, name)
+
+    def expose(self, record: Record, name: str) -> None:
+        """Make a view of the version's rows."""
+        columns = reader.Columns.of(self.names, record, self._schema_of(record)).types
+        run(self.settings, exposures.show, self.names, record.seq, name, columns)
+
+    def hide(self, version: Version, name: str) -> None:
+        """Drop the view of the version's rows."""
+        run(self.settings, exposures.remove, self.names, self.record(version).seq, name)
+
+    def shows(self, version: Version, name: str) -> bool:
+        """Tell whether there is a view of this name, of this version."""
+        return run(self.settings, exposures.shows, self.names, self.record(version).seq, name)
 
     def drop(self) -> None:
         """Delete the tables, the procedures and the view; the registry last, by which the dataset is known."""

@@ -152,6 +152,8 @@ class Registry:
             how = changed.withdrawn
             stored.encode(changed)  # as in `move_head`
             self._call(cursor, guard.VOID, record.seq, _moment(how.at), how.by, how.why)
+        elif changed.exposed != record.exposed:
+            self.store(cursor, changed)
         elif changed != record:
             self._call(cursor, guard.STEP, record.seq, stored.encode(changed))
         return changed

@@ -15,7 +15,7 @@ from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Conflict
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
-from luigi_sinks.neo4j import connection, example, reader, registry, remains, removal, writer
+from luigi_sinks.neo4j import connection, example, exposures, reader, registry, remains, removal, writer
 from luigi_sinks.neo4j.connection import Run
 from luigi_sinks.neo4j.schema import NodeKind
 from luigi_sinks.neo4j.settings import Neo4jSettings
@@ -158,6 +158,22 @@ class Neo4jCatalog:
             keys,
             examples=examples,
         )
+
+    def refuse_name(self, version: Version, name: str) -> None:
+        """Raise BadSetting for what is no name, or one that a dataset or another version has."""
+        exposures.refuse(self._run, version, name)
+
+    def expose(self, record: Record, name: str) -> None:
+        """Make a head of this name that shows the version."""
+        exposures.show(self._run, record.version, name)
+
+    def hide(self, version: Version, name: str) -> None:
+        """Delete the head of this name."""
+        exposures.remove(self._run, version, name)
+
+    def shows(self, version: Version, name: str) -> bool:
+        """Tell whether the head of this name shows the version."""
+        return exposures.shows(self._run, version, name)
 
     def drop(self) -> None:
         """Delete the heads, then the nodes of all versions, and last the registry."""

@@ -25,6 +25,7 @@ from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Pointer, Publication, Record, Transition, as_pointed
 from luigi_sinks.retry import PATIENCE
+from luigi_sinks.sqlite import exposures
 from luigi_sinks.sqlite.connection import transaction
 from luigi_sinks.sqlite.types import KEYS, decode, typed
 from luigi_sinks.version import DEAD, ENDING, OPEN, WHOLE, Version, check_partition
@@ -190,6 +191,26 @@ class SQLiteCatalog:
         """Compare the rows of two versions, by the keys that the second one was loaded with."""
         keys = self._schema_of(after).get(KEYS, {})
         return compared(self._rows(before.version), self._rows(after.version), keys, examples=examples)
+
+    def refuse_name(self, version: Version, name: str) -> None:
+        """Raise BadSetting for a name that something else in the file has."""
+        with self._snapshot() as db:
+            exposures.refuse(db, version, name)
+
+    def expose(self, record: Record, name: str) -> None:
+        """Make a view of the version's rows, as JSON."""
+        with self.transaction() as db:
+            exposures.show(db, record.version, name)
+
+    def hide(self, version: Version, name: str) -> None:
+        """Drop the view of the version's rows."""
+        with self.transaction() as db:
+            exposures.remove(db, version, name)
+
+    def shows(self, version: Version, name: str) -> bool:
+        """Tell whether there is a view of this name, of this version."""
+        with self._snapshot() as db:
+            return exposures.shows(db, version, name)
 
     def drop(self) -> None:
         """Delete the dataset."""
