@@ -13,7 +13,7 @@ RETURN count(h) AS count"""
 
 _OTHERS = """
 OPTIONAL MATCH (d:_SinkDataset {dataset: $name}) WITH count(d) AS datasets
-OPTIONAL MATCH (h:_SinkHead {dataset: $name}) RETURN datasets + count(h) AS count"""
+OPTIONAL MATCH (h:_SinkHead {dataset: $name}) WITH datasets, count(h) AS heads RETURN datasets + heads AS count"""
 
 _SHOW = """
 MERGE (h:_SinkHead {dataset: $name, partition: $partition})
