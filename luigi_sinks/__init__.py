@@ -31,6 +31,7 @@ from luigi_sinks.together import together
 from luigi_sinks.version import State, Version
 
 if TYPE_CHECKING:
+    from luigi_sinks.release_task import ReleaseTask
     from luigi_sinks.target import VersionedTarget
     from luigi_sinks.task import BulkComplete, CopyTask, setting
 
@@ -51,6 +52,7 @@ __all__ = [
     "Origin",
     "Part",
     "Record",
+    "ReleaseTask",
     "Retention",
     "Sink",
     "SinkError",
@@ -70,5 +72,12 @@ __all__ = [
 ]
 
 __getattr__ = lazy.attributes(
-    __name__, {"BulkComplete": "task", "CopyTask": "task", "VersionedTarget": "target", "setting": "task"}
+    __name__,
+    {
+        "BulkComplete": "task",
+        "CopyTask": "task",
+        "ReleaseTask": "release_task",
+        "VersionedTarget": "target",
+        "setting": "task",
+    },
 )
