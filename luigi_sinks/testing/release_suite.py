@@ -31,7 +31,7 @@ class Releasing:
         """Return the sinks of two datasets, one of which was loaded before; releases find them by their names."""
         monkeypatch.setattr(stores, "open_at", lambda _, dataset, **__: self.make_sink(dataset))
         self.load(sink, rows(3))
-        return sink, self.make_sink(f"{sink.dataset}_2")
+        return sink, self.another(sink)
 
     def test_the_versions_of_a_release_become_heads_and_say_so(self: Suite, both: Sequence[Sink]) -> None:
         release(self, both, "nightly")
@@ -95,10 +95,10 @@ class Releasing:
         assert both[0].head(WHOLE).epoch == 2
 
     def test_a_version_is_shown_beside_the_head_until_its_name_is_removed(self: Suite, sink: Sink) -> None:
-        first, name = self.load(sink, rows(3)), f"{sink.dataset}_before"
+        first, name = self.load(sink, rows(3)), self.beside(sink)
         second = self.load(sink, rows(5))
         assert self.expose(sink, first, name).exposed == (name,)
-        assert sink.shows(first, name)
+        assert self.exposer(sink).shows(first, name)
         assert (self.shown_as(sink, first, name), self.shown(sink)) == (3, 5)
         self.load(sink, rows(6))
         assert self.shown_as(sink, first, name) == 3
@@ -106,7 +106,7 @@ class Releasing:
         with pytest.raises(BadSetting, match=f"{name}.* is taken"):
             self.expose(sink, second, name)
         assert self.hide(sink, first, name).exposed == ()
-        assert not sink.shows(first, name)
+        assert not self.exposer(sink).shows(first, name)
         with pytest.raises(Conflict, match=f"{first} is not exposed as '{name}'"):
             self.hide(sink, first, name)
         assert self.expose(sink, second, name).exposed == (name,)
@@ -114,7 +114,7 @@ class Releasing:
         self.hide(sink, second, name)
 
     def test_a_name_that_a_dataset_has_is_refused(self: Suite, sink: Sink) -> None:
-        version, other = self.load(sink, rows(3)), self.make_sink(f"{sink.dataset}_2")
+        version, other = self.load(sink, rows(3)), self.another(sink)
         self.load(other, rows(2))
         for name in (sink.dataset, other.dataset):
             with pytest.raises(BadSetting, match=f"{name}.* (is taken|cannot name a version)"):
@@ -122,7 +122,7 @@ class Releasing:
         assert sink.record(version).exposed == ()
 
     def test_an_exposed_version_is_kept_and_its_dataset_too(self: Suite, sink: Sink) -> None:
-        first, name = self.load(sink, rows(3)), f"{sink.dataset}_before"
+        first, name = self.load(sink, rows(3)), self.beside(sink)
         self.load(sink, rows(5))
         self.expose(sink, first, name)
         with pytest.raises(Conflict, match=f"{first} is exposed as {name}; it cannot be dropped"):
@@ -135,10 +135,10 @@ class Releasing:
         assert sink.record(first).state is State.DROPPED
 
     def test_verify_restores_a_name_that_is_gone(self: Suite, sink: Sink) -> None:
-        first, name = self.load(sink, rows(3)), f"{sink.dataset}_before"
+        first, name = self.load(sink, rows(3)), self.beside(sink)
         self.expose(sink, first, name)
         self.exposer(sink).hide(first, name)
-        (found,) = verify(sink, heal=False)
+        (found,) = verify(self.exposer(sink), heal=False)
         assert (found.version, found.problem) == (first, f"is exposed as {name}, and readers do not find it there")
         assert [found.is_healed for found in verify(self.exposer(sink))] == [True]
         assert self.shown_as(sink, first, name) == 3

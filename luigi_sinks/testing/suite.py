@@ -907,9 +907,17 @@ class SinkSuite(TakingBack, Releasing, Tidying):
         """Count the rows that readers see; override it to count them as readers do."""
         return sum(len(self.read(sink, head.version)) for head in sink.heads().values() if head.version)
 
+    def another(self, sink: Sink) -> Sink:
+        """Return the sink of a second dataset without loads, beside the first."""
+        return self.make_sink(f"{sink.dataset}_2")
+
+    def beside(self, sink: Sink) -> str:
+        """Return a name that a version may be exposed as."""
+        return f"{sink.dataset}_before"
+
     def shown_as(self, sink: Sink, version: Version, name: str) -> int:
         """Count the rows that readers see under a name beside the head; override it to count them as readers do."""
-        return sink.count(version) if sink.shows(version, name) else -1
+        return sink.count(version) if self.exposer(sink).shows(version, name) else -1
 
     def exposer(self, catalog: Catalog) -> Catalog:
         """Return the same catalog for a login that may expose versions."""
