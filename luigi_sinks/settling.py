@@ -123,7 +123,14 @@ def _settle_all(records: Iterable[Record]) -> bool:
     """Settle the releases of records; return whether there was one."""
     releases = {record.release for record in records if record.release and record.is_unsettled}
     for release in releases:
-        _settle(release)
+        try:
+            _settle(release)
+        except (SinkError, CredentialError) as error:
+            names = ", ".join(map(str, release.members))
+            error.add_note(
+                f"release {release.name} was left half done; to end it, all of its versions are needed: {names}"
+            )
+            raise
     return bool(releases)
 
 
