@@ -27,9 +27,11 @@ from luigi_sinks.load import load, loading
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.retention import Retention
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
+from luigi_sinks.together import together
 from luigi_sinks.version import State, Version
 
 if TYPE_CHECKING:
+    from luigi_sinks.release_task import ReleaseTask
     from luigi_sinks.target import VersionedTarget
     from luigi_sinks.task import BulkComplete, CopyTask, setting
 
@@ -50,6 +52,7 @@ __all__ = [
     "Origin",
     "Part",
     "Record",
+    "ReleaseTask",
     "Retention",
     "Sink",
     "SinkError",
@@ -65,8 +68,16 @@ __all__ = [
     "not_empty",
     "setting",
     "stop_listening",
+    "together",
 ]
 
 __getattr__ = lazy.attributes(
-    __name__, {"BulkComplete": "task", "CopyTask": "task", "VersionedTarget": "target", "setting": "task"}
+    __name__,
+    {
+        "BulkComplete": "task",
+        "CopyTask": "task",
+        "ReleaseTask": "release_task",
+        "VersionedTarget": "target",
+        "setting": "task",
+    },
 )

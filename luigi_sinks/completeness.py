@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from luigi_sinks import settling
 from luigi_sinks.record import Record
 from luigi_sinks.retry import patient
 from luigi_sinks.target import VersionedTarget
@@ -28,7 +29,7 @@ def _existing(targets: Sequence[VersionedTarget]) -> Iterator[VersionedTarget]:
     sink, asked = patient(targets[0].sink()), iter(targets)
     while some := list(islice(asked, _ASKED_AT_ONCE)):
         records: dict[str, list[Record]] = {}
-        for record in sink.records(update_ids={target.origin.update_id for target in some}):
+        for record in settling.records_of(sink, {target.origin.update_id for target in some}):
             records.setdefault(record.origin.update_id, []).append(record)
         for target in some:
             if target.is_complete_by(records.get(target.origin.update_id, ())):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, ExitStack
 
 from luigi_sinks import record as rules
-from luigi_sinks import withdrawal
+from luigi_sinks import settling, withdrawal
 from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import Telling, telling
@@ -20,13 +20,14 @@ def drop_dataset(catalog: Catalog, *, really: str) -> None:
 
     - `really`: the dataset's name once more.
 
-    Raises BadSetting for another name, Conflict if a version is pinned or being loaded,
+    Raises BadSetting for another name, Conflict if a version is pinned, exposed or being loaded,
     Forbidden for a login that may not, and CredentialError as `roll_back` does. If it is
     interrupted, run it again.
     """
     if really != catalog.dataset:
         raise BadSetting(f"{really!r} is not the name of {catalog.dataset!r}; nothing was deleted")
     catalog = patient(catalog)
+    settling.settle_everywhere(catalog)
     refuse_use(catalog)
     heads = [head for head in catalog.heads().values() if head.version]
     shown = heads or [Head(None)]
@@ -40,10 +41,15 @@ def drop_dataset(catalog: Catalog, *, really: str) -> None:
 
 
 def refuse_use(catalog: Catalog) -> None:
-    """Raise Conflict if a version of the dataset is pinned or being loaded."""
+    """Raise Conflict if a version of the dataset is pinned, exposed or being loaded."""
     for record in catalog.records():
         if record.pinned:
             raise Conflict(f"{record.version} is pinned, so {catalog.dataset} is not deleted; unpin it")
+        for name in record.exposed:
+            raise Conflict(
+                f"{record.version} is exposed as {name}, so {catalog.dataset} is not deleted; remove that name by "
+                f"`luigi-sinks expose --drop {name}`"
+            )
         if record.is_unfinished and record.claim.is_live(record.version.id):
             raise rules.being_loaded(record)
 

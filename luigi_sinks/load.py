@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
 
 from luigi_sinks import checks as standard
-from luigi_sinks import pruning, scheme, superseding, versions
+from luigi_sinks import pruning, scheme, settling, superseding, versions
 from luigi_sinks import record as rules
 from luigi_sinks.checks import Check, CheckResult, StagedCounts
 from luigi_sinks.claim import Claim, held, renewing
@@ -19,9 +20,10 @@ from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import Listener, Telling, telling
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.rejects import Rejects
+from luigi_sinks.release import Release
 from luigi_sinks.retention import Retention
 from luigi_sinks.retry import patient
-from luigi_sinks.sink import Sink
+from luigi_sinks.sink import Sink, Stage
 from luigi_sinks.version import WHOLE, Version, new_version
 from luigi_sinks.writer import Writer
 
@@ -29,6 +31,31 @@ _log = logging.getLogger("luigi_sinks")
 
 Older = Literal["refuse", "superseded"]
 """What becomes of a load for an older period than the head's."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load that is to come: of which partition, for whom, and on which terms; `loading` explains them.
+
+    `place` is the connection as luigi.cfg names it, STORE or STORE.NAME, by which the
+    versions of a release find each other.
+    """
+
+    sink: Sink
+    partition: str
+    origin: Origin
+    checks: Sequence[Check] = (standard.not_empty,)
+    shared_with: Collection[str] = ()
+    older: Older = "refuse"
+    most_bad_rows: float | None = None
+    again: bool = True
+    retention: Retention | None = None
+    listeners: Sequence[Listener] = ()
+    place: str = ""
+
+    def telling(self, version: Version) -> AbstractContextManager[Telling]:
+        """Give what tells of the load."""
+        return telling(patient(self.sink), Action.LOAD, version, self.origin, self.listeners)
 
 
 @contextmanager
@@ -65,33 +92,9 @@ def loading(  # noqa: PLR0913 - each option stands for itself
     what they saw before, except that a version may be published whose publication ended
     in Unavailable; the same load may be run again, and finds it.
     """
-    version, impatient, sink = new_version(sink.dataset, partition), sink, patient(sink)
-    with telling(sink, Action.LOAD, version, origin, listeners) as told:
-        head = sink.head(partition)
-        _admit(sink, partition, origin, head, shared_with, again=again)
-        is_older = superseding.is_older(origin, head)
-        if is_older and older == "refuse":
-            raise superseding.backfill(origin, head)
-        told.tell(Outcome.BEGUN, replaced=head.version)
-        _clear(sink, partition)
-        with held(version.id, sink.lease) as claim, _abandoned_on_error(impatient, version, told):
-            stage = sink.begin(_staged(sink, version, origin, claim))
-            with renewing(claim, partial(_renew, impatient, version), sink.lease):
-                rejects = None if most_bad_rows is None else Rejects(version, most_bad_rows)
-                with told.step("write"), Writer(stage, sink.contract, rejects) as writer:
-                    yield writer
-                with told.step("seal"):
-                    counts = stage.seal()
-                told.know(columns=sink.columns, **_figures(writer, counts))
-                with told.step("check"):
-                    whole = partial(standard.complete, written=writer.rows - writer.rejected)
-                    bound = (_bound(sink, rejects, check) for check in checks)
-                    passed = _checked(told, version, counts, (whole, *bound))
-                    sink.change(version, partial(rules.approve, checks=passed, rejected=writer.rejected))
-                told.tell(Outcome.SUCCESS)
-            end = _supersede if is_older else _publish
-            end(sink, version, head, told)
-        _tidy(impatient, partition, retention)
+    terms = (checks, shared_with, older, most_bad_rows, again, retention, listeners)
+    with writing(Load(sink, partition, origin, *terms)) as writer:
+        yield writer
 
 
 def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **options: Any) -> None:
@@ -99,6 +102,79 @@ def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **opti
     with loading(sink, partition, origin, **options) as writer:
         for row in rows:
             writer.write(row)
+
+
+@contextmanager
+def writing(load: Load) -> Iterator[Writer]:
+    """Do what `loading` does."""
+    version = new_version(load.sink.dataset, load.partition)
+    with load.telling(version) as told:
+        found = look(load)
+        with staging(load, version, found, told) as staged:
+            with staged.writing() as writer:
+                yield writer
+            end = _supersede if superseding.is_older(load.origin, found.head) else _publish
+            end(staged.sink, version, found.head, told)
+        tidy(load)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a load finds in its partition: the head that it is to replace, and versions that are unfinished."""
+
+    head: Head
+    unfinished: Sequence[Record]
+
+
+def look(load: Load) -> Found:
+    """Return what there is, once no release is left half done."""
+    sink = patient(load.sink)
+    unfinished = settling.settle(sink, load.partition)
+    return Found(sink.head(load.partition), unfinished)
+
+
+@contextmanager
+def staging(
+    load: Load, version: Version, found: Found, told: Telling, release: Release | None = None
+) -> Iterator[Staged]:
+    """Claim the partition and register the version; abandon it if the block ends in an error."""
+    sink, head = patient(load.sink), found.head
+    _admit(load, head)
+    if superseding.is_older(load.origin, head) and load.older == "refuse":
+        raise superseding.backfill(load.origin, head)
+    told.tell(Outcome.BEGUN, replaced=head.version)
+    _clear(sink, found.unfinished)
+    with held(version.id, sink.lease) as claim, _abandoned_on_error(load.sink, version, told):
+        stage = sink.begin(_staged(sink, version, load.origin, claim, release))
+        with renewing(claim, partial(_renew, load.sink, version), sink.lease):
+            yield Staged(load, sink, stage, told)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A version that readers do not see yet, and takes rows."""
+
+    load: Load
+    sink: Sink
+    stage: Stage
+    told: Telling
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Give the writer; when the block ends cleanly, seal the version, check it, and record that it may be shown."""
+        load, told, version = self.load, self.told, self.stage.version
+        rejects = None if load.most_bad_rows is None else Rejects(version, load.most_bad_rows)
+        with told.step("write"), Writer(self.stage, self.sink.contract, rejects) as writer:
+            yield writer
+        with told.step("seal"):
+            counts = self.stage.seal()
+        told.know(columns=self.sink.columns, **_figures(writer, counts))
+        with told.step("check"):
+            whole = partial(standard.complete, written=writer.rows - writer.rejected)
+            bound = (_bound(self.sink, rejects, check) for check in load.checks)
+            passed = _checked(told, version, counts, (whole, *bound))
+            self.sink.change(version, partial(rules.approve, checks=passed, rejected=writer.rejected))
+        told.tell(Outcome.SUCCESS)
 
 
 def _publish(sink: Sink, version: Version, head: Head, told: Telling) -> None:
@@ -121,21 +197,20 @@ def refuse_unknown(older: Any) -> None:
         raise BadSetting(f"older = {older!r} is unknown; {did_you_mean(older, known)}")
 
 
-def _admit(
-    sink: Sink, partition: str, origin: Origin, head: Head, shared_with: Collection[str], *, again: bool
-) -> None:
+def _admit(load: Load, head: Head) -> None:
     """Refuse a load that would silently replace what another task, a later date, or (not `again`) itself published.
 
     Publishing refuses what comes true after the head was read.
     """
-    for record in () if again else sink.records(update_ids={origin.update_id}):
+    sink, partition, origin = patient(load.sink), load.partition, load.origin
+    for record in () if load.again else sink.records(update_ids={origin.update_id}):
         if record.version.partition == partition and record.answers(origin):
             raise Conflict(f"{record.version} completes {origin.update_id} already; this load wrote nothing")
     if head.record is None:
         scheme.refuse_another(sink.example(), partition, origin)
         return
     holder = head.record.origin
-    if origin.family != holder.family and holder.family not in shared_with:
+    if origin.family != holder.family and holder.family not in load.shared_with:
         raise Conflict(
             f"{head.version} was published by {holder.family or 'no task'}; {origin.family or 'no task'} would replace "
             f"it. To keep both, give each task a partition of its own by partition_by, or partition = 'NAME' where no "
@@ -143,19 +218,20 @@ def _admit(
         )
 
 
-def _staged(sink: Sink, version: Version, origin: Origin, claim: Claim) -> Record:
+def _staged(sink: Sink, version: Version, origin: Origin, claim: Claim, release: Release | None) -> Record:
     if version.partition != WHOLE and not origin.partition_by:
         origin = scheme.named(sink.example(), origin)
-    return rules.staged(version, origin, claim, schema=sink.declared, principal=sink.login.principal)
+    record = rules.staged(version, origin, claim, schema=sink.declared, principal=sink.login.principal)
+    return replace(record, release=release)
 
 
 def _renew(sink: Sink, version: Version, claim: Claim) -> None:
     sink.change(version, partial(rules.renew, claim=claim))
 
 
-def _clear(sink: Sink, partition: str) -> None:
+def _clear(sink: Sink, unfinished: Iterable[Record]) -> None:
     """Abandon what dead loads left in the partition; raise Conflict for a live one."""
-    for record in sink.unfinished(partition):
+    for record in unfinished:
         if not record.is_unfinished:
             continue
         if record.claim.is_live(record.version.id):
@@ -163,19 +239,19 @@ def _clear(sink: Sink, partition: str) -> None:
         versions.abandon(sink, record.version)
 
 
-def _tidy(sink: Sink, partition: str, retention: Retention | None) -> None:
+def tidy(load: Load) -> None:
     """Delete what dead loads left in the partition, and versions that are not kept.
 
     The version is published: nothing here fails its load.
     """
-    sink = patient(sink, 0)
+    sink, partition = patient(load.sink, 0), load.partition
     try:
-        versions.sweep(sink, partition=partition)
+        versions.sweep_remains(sink, partition)
     except Exception as error:  # noqa: BLE001 - the next load or `versions.sweep` does it
         _log.warning("%s/%s: not swept after the publication: %s", sink.dataset, partition, error)
     try:
-        if retention is not None:
-            pruning.prune_all(sink, pruning.plan_prune(sink, retention, partition=partition))
+        if load.retention is not None:
+            pruning.prune_all(sink, pruning.plan_prune(sink, load.retention, partition=partition))
     except Exception as error:  # noqa: BLE001 - the next load or `luigi-sinks prune` does it
         _log.warning("%s/%s: not pruned after the publication: %s", sink.dataset, partition, error)
 

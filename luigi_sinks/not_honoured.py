@@ -46,6 +46,10 @@ WAYS_OUT: Mapping[str, str] = {
     ),
     **dict.fromkeys(("init_copy", "post_copy", "post_copy_metacolumns", "clear_table"), _ROUND),
     **dict.fromkeys(("metadata_columns", "metadata_queries", "enable_metadata_columns"), _METADATA),
+    "release": (
+        "remove it: a task publishes alone. Return the task from members() of a luigi_sinks.ReleaseTask, which "
+        "publishes several together"
+    ),
     "update_id": (
         "remove it: the task's id identifies its output. Make what it consists of parameters, and name them in "
         "partition_by; to load again, use the parameter rerun"

@@ -20,6 +20,7 @@ from typing import Any
 from luigi_sinks.checks import CheckResult, StagedCounts
 from luigi_sinks.claim import Claim
 from luigi_sinks.errors import Conflict
+from luigi_sinks.release import Release
 from luigi_sinks.version import State, Version
 
 
@@ -77,6 +78,7 @@ class Record:
     from, if any. `publications` are the times that it became the head, `retired_at` is when
     it last ceased to be. `superseded_at` is when it was passed over for a head of a newer period.
     `withdrawn` and `pinned` stand beside `state`: a withdrawn version that is dropped stays withdrawn.
+    `release` is what it is published with, if anything, and `exposed` the names beside the head that show it.
     """
 
     version: Version
@@ -96,6 +98,8 @@ class Record:
     superseded_at: datetime | None = None
     withdrawn: Withdrawal | None = None
     pinned: bool = False
+    release: Release | None = None
+    exposed: tuple[str, ...] = ()
 
     @property
     def published_at(self) -> datetime | None:
@@ -109,13 +113,24 @@ class Record:
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether it was published, or superseded, and not withdrawn; whether it is the head does not matter."""
-        return self.was_complete and self.withdrawn is None
+        """Tell whether it was published, or superseded, and not withdrawn; whether it is the head does not matter.
+
+        A version of a release is complete once all of that is published.
+        """
+        return self.was_complete and self.withdrawn is None and not self.is_unsettled
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Tell whether its release goes on, or a process that died left it to be finished or taken back."""
+        is_over = self.state in {State.DROPPING, State.DROPPED, State.FAILED}
+        return self.release is not None and not self.release.is_settled and not is_over
 
     @property
     def is_publishable(self) -> bool:
         """Tell whether it may become the head: its checks passed, or it was the head before."""
-        return self.state is State.VALIDATED or (self.state is State.RETIRED and self.is_complete)
+        if self.state is State.VALIDATED:
+            return self.release is None or not self.release.is_settled
+        return self.state is State.RETIRED and self.is_complete
 
     @property
     def is_left(self) -> bool:
@@ -299,8 +314,9 @@ def begin_drop(record: Record, head: Pointer, *, min_age: timedelta = timedelta(
         raise Conflict(f"{record.version} is the head; it cannot be dropped")
     if record.is_unfinished:
         raise refused(record, "is being loaded or was interrupted; it cannot be dropped. The next load clears it")
-    if record.pinned:
-        raise Conflict(f"{record.version} is pinned; it cannot be dropped")
+    if record.pinned or record.exposed:
+        kept = "pinned" if record.pinned else f"exposed as {', '.join(record.exposed)}"
+        raise Conflict(f"{record.version} is {kept}; it cannot be dropped")
     if record.state is State.RETIRED and record.retired_at and datetime.now(UTC) < record.retired_at + min_age:
         raise Conflict(
             f"{record.version} was the head until {record.retired_at:%Y-%m-%d %H:%M:%S} UTC; readers may still be at "

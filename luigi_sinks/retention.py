@@ -69,6 +69,22 @@ def unpin(record: Record, head: Pointer) -> Record:
     return replace(record, pinned=False)
 
 
+def expose(record: Record, head: Pointer, *, name: str) -> Record:
+    """Keep a version that was published, or superseded, while readers find it under a name."""
+    del head
+    if record.state not in _WITH_ROWS:
+        raise Conflict(f"{record.version} is {record.state}; it cannot be exposed")
+    return record if name in record.exposed else replace(record, exposed=(*record.exposed, name))
+
+
+def hide(record: Record, head: Pointer, *, name: str) -> Record:
+    """Record that readers find the version under this name no more."""
+    del head
+    if name not in record.exposed:
+        raise Conflict(f"{record.version} is not exposed as {name!r}; `luigi-sinks show` prints its names")
+    return replace(record, exposed=tuple(each for each in record.exposed if each != name))
+
+
 def to_drop(records: Iterable[Record], policy: Retention) -> list[Record]:
     """Return the versions whose rows go, oldest first: never a head, a pin, the base of another one, or a load.
 
@@ -81,7 +97,7 @@ def to_drop(records: Iterable[Record], policy: Retention) -> list[Record]:
         if record.state in _WITH_ROWS:
             by_partition[record.version.partition].append(record)
     found = [each for group in by_partition.values() for each in _beyond(group, policy)]
-    free = (each for each in found if not each.pinned and each.version.id not in bases)
+    free = (each for each in found if not (each.pinned or each.exposed) and each.version.id not in bases)
     return sorted(free, key=lambda record: record.seq)
 
 

@@ -97,9 +97,10 @@ def _begun(call: Callable[..., Iterator[Any]], *args: Any, **kwargs: Any) -> Ite
 
 _RETRIED: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys(
-        ("head", "heads", "example", "record", "change", "publish", "delete_rows", "count", "remains"), _as_it_is
+        ("head", "heads", "example", "record", "change", "publish", "publish_all", "delete_rows", "count", "remains"),
+        _as_it_is,
     ),
-    **dict.fromkeys(("unpublish", "compare", "drop"), _as_it_is),
+    **dict.fromkeys(("unpublish", "compare", "drop", "refuse_name", "expose", "hide", "shows"), _as_it_is),
     **dict.fromkeys(("begin", "attach", "write", "seal", "shared_key"), _as_it_is),
     "records": _whole,
     "unfinished": _whole,

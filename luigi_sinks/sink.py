@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, filterfalse, islice
 from typing import Any, Protocol
@@ -51,6 +51,10 @@ class Catalog(Protocol):
     def patience(self) -> float:
         """For how many seconds a verb or a load retries a call while the store is unavailable."""
 
+    @property
+    def database(self) -> Hashable:
+        """What one step of `publish_all` reaches: equal for catalogs whose versions it publishes together."""
+
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now. Raises BadSetting for what is no partition's id."""
 
@@ -70,9 +74,9 @@ class Catalog(Protocol):
         """
 
     def unfinished(self, partition: str) -> Iterator[Record]:
-        """Yield the records of a partition that say that a load is at work, or was when it ended; oldest first.
+        """Yield the records of a partition that say that a load or a release is at work, or was when it ended.
 
-        A load asks this instead of the history, which grows. More may be yielded.
+        They come oldest first. A load asks this instead of the history, which grows. More may be yielded.
         """
 
     def record(self, version: Version) -> Record:
@@ -90,6 +94,13 @@ class Catalog(Protocol):
         Raises Conflict as `luigi_sinks.record.publish` does. Where the partition had no
         head, the same step compares the version with the dataset's example, and raises
         BadSetting as `luigi_sinks.scheme.refuse_another` does.
+        """
+
+    def publish_all(self, moves: Sequence[tuple[Version, Head]], *, why: str = "") -> Sequence[Record]:
+        """Publish versions of datasets of this `database`, each in the place of a head, in this order.
+
+        In a store that has transactions it is one step, and all are published or none.
+        Raises what `publish` does.
         """
 
     def unpublish(self, version: Version, *, replacing: Head) -> Record:
@@ -123,6 +134,18 @@ class Catalog(Protocol):
 
     def compare(self, before: Record, after: Record, *, examples: int) -> Diff:
         """Compare the rows of two versions by key, or as wholes; keep so many examples of each difference."""
+
+    def refuse_name(self, version: Version, name: str) -> None:
+        """Raise BadSetting for a name that readers cannot use, or that something other than this version has."""
+
+    def expose(self, record: Record, name: str) -> None:
+        """Let readers find a version under a name of its own, beside the head; raises what `refuse_name` does."""
+
+    def hide(self, version: Version, name: str) -> None:
+        """Remove a name under which readers find the version; leaves alone what has the name instead."""
+
+    def shows(self, version: Version, name: str) -> bool:
+        """Tell whether readers find the version under a name."""
 
     def drop(self) -> None:
         """Delete the dataset: all rows, the history, and what readers use. After a failure half-way, call it again."""

@@ -49,11 +49,12 @@ class Store:
     open_marks: Callable[[Any, str], Marks] | None = None
     old_marks: Callable[[Any, str], Iterable[OldMark]] | None = None
 
-    def catalog(self, dataset: str, connection: str = "") -> Catalog:
+    def catalog(self, dataset: str, connection: str = "", *, owner: str = "") -> Catalog:
         """Open the catalog of a dataset: its heads, its history and its rows, by its name alone.
 
         `dataset` is the name that readers use, `connection` chooses the section
-        `[luigi_sinks.STORE.NAME]`. Raises BadSetting if the section cannot work, or leads
+        `[luigi_sinks.STORE.NAME]`, and `owner` is the team whose role to take, by default
+        that of the section. Raises BadSetting if the section cannot work, or leads
         to no dataset of this name.
 
         Example:
@@ -75,7 +76,7 @@ class Store:
             from luigi_sinks.sqlite import SQLiteCatalog  # noqa: PLC0415 - most never need it
 
             return SQLiteCatalog(folder, config.connection_key(self.name, connection), dataset)
-        return self.open_catalog(self._settings(connection), dataset)
+        return self.open_catalog(self._owned(connection, owner), dataset)
 
     def marks(self, name: str, connection: str = "", *, owner: str = "") -> Marks:
         """Open the marks under a name. Raises BadSetting for a store that keeps none, and as `catalog` does.
@@ -92,8 +93,7 @@ class Store:
             return SQLiteMarks(folder, config.connection_key(self.name, connection), name)
         if self.open_marks is None:
             raise BadSetting(f"store {self.name} keeps no marks; use one of another store")
-        settings = self._settings(connection)
-        return self.open_marks(replace(settings, owner=owner or settings.owner), name)
+        return self.open_marks(self._owned(connection, owner), name)
 
     def marks_of_contrib(self, source: str, connection: str = "") -> Iterable[OldMark]:
         """Yield the marks that `luigi.contrib` left in a table or an index. Raises BadSetting if it is not there."""
@@ -124,6 +124,10 @@ class Store:
     def _settings(self, connection: str) -> Any:
         return config.read_connection(self.settings, self.name, connection)
 
+    def _owned(self, connection: str, owner: str) -> Any:
+        settings = self._settings(connection)
+        return replace(settings, owner=owner or settings.owner)
+
     @property
     def target_class(self) -> type[Any]:
         """The class of the store's Luigi targets."""
@@ -153,6 +157,24 @@ def find(name: str) -> Store:
         raise BadSetting(f"{name!r} is not a store; {did_you_mean(name, names())}")
     store: Store = _entry_points()[name].load()
     return store
+
+
+def open_at(place: str, dataset: str, *, owner: str = "") -> Catalog:
+    """Open the catalog of a dataset at a place, STORE or STORE.CONNECTION; raises what `find` and `catalog` do.
+
+    With `local`, a place is a file, also of a store that is not registered.
+
+    Example:
+        >>> open_at("mariadb", "flights").dataset
+        'flights'
+
+    """
+    if (folder := config.common().local) is not None:
+        from luigi_sinks.sqlite import SQLiteCatalog  # noqa: PLC0415 - as in `catalog`
+
+        return SQLiteCatalog(folder, place, dataset)
+    store, _, connection = place.partition(".")
+    return find(store).catalog(dataset, connection, owner=owner)
 
 
 def configured() -> list[str]:

@@ -7,16 +7,15 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from functools import partial
 from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
 
-from luigi_sinks import columns, config, identity, rejects, running, stores, unseen, versions
+from luigi_sinks import columns, config, identity, rejects, running, settling, stores, unseen, versions
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, Conflict, NoPath, did_you_mean
-from luigi_sinks.load import Older, loading, refuse_unknown
+from luigi_sinks.load import Load, Older, refuse_unknown, writing
 from luigi_sinks.record import Origin, Record
 from luigi_sinks.recording import targets as recorded
 from luigi_sinks.recording.events import Dataset
@@ -164,7 +163,7 @@ class VersionedTarget(luigi.Target):
 
         Raises Unavailable if the store does not respond for as long as its `patience`: False would run the task again.
         """
-        return self.is_complete_by(patient(self.sink()).records(update_ids={self.origin.update_id}))
+        return self.is_complete_by(self._records())
 
     @property
     def path(self) -> str:
@@ -195,9 +194,10 @@ class VersionedTarget(luigi.Target):
         return any(_is_of(record, self) for record in records)
 
     def _versions(self) -> Iterator[Record]:
-        for record in patient(self.sink()).records(update_ids={self.origin.update_id}):
-            if _is_of(record, self):
-                yield record
+        return (record for record in self._records() if _is_of(record, self))
+
+    def _records(self) -> list[Record]:
+        return settling.records_of(patient(self.sink()), {self.origin.update_id})
 
     @overload
     def open(self, mode: Literal["w"]) -> TargetWriter: ...
@@ -213,10 +213,23 @@ class VersionedTarget(luigi.Target):
         if mode == "r":
             return RowReader(self.rows())
         if mode == "w":
-            to_load = partial(loading, self.sink(), self.partition, self.origin, again=self.may_load_again)
-            to_load = partial(to_load, checks=self._checks, older=self._older, most_bad_rows=self._most_bad_rows)
-            return TargetWriter(self, to_load(shared_with=self._shared_with, retention=self._retention))
+            return TargetWriter(self, writing(self.load()))
         raise ValueError(f"mode {mode!r} is unknown; use 'r' or 'w'")
+
+    def load(self) -> Load:
+        """Return the load of a new version of this output, as `open("w")` begins it."""
+        return Load(
+            self.sink(),
+            self.partition,
+            self.origin,
+            checks=self._checks,
+            shared_with=self._shared_with,
+            older=self._older,
+            most_bad_rows=self._most_bad_rows,
+            again=self.may_load_again,
+            retention=self._retention,
+            place=config.connection_key(self.store, self.connection),
+        )
 
     def rows(self) -> Iterator[Any]:
         """Return an iterator over the rows of this output's version, even if it is not the head."""

@@ -189,10 +189,11 @@ class CopyTask(BulkComplete, luigi.Task):
         Does nothing if another process completed the task after Luigi found it incomplete.
         """
         with self.output().open("w") as sink:
-            for row in () if sink.is_complete else self._fresh_rows():
+            for row in () if sink.is_complete else self.fresh_rows():
                 sink.write(row)
 
-    def _fresh_rows(self) -> Iterable[Any]:
+    def fresh_rows(self) -> Iterable[Any]:
+        """Return `rows()`. Raises CheckFailed for what cannot be all of them, such as an iterator that was begun."""
         rows: Iterable[Any] | None = self.rows()
         if rows is None:
             raise CheckFailed(f"{self.task_family}.rows() returned None; yield the rows, or return an iterable of them")

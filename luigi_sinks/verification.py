@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from luigi_sinks import versions
-from luigi_sinks.errors import Forbidden, SinkError
+from luigi_sinks import settling, versions
+from luigi_sinks.errors import BadSetting, Forbidden, SinkError
 from luigi_sinks.record import Record
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Catalog
@@ -27,8 +27,9 @@ def verify(catalog: Catalog, *, heal: bool = True) -> Iterator[Finding]:
     """Yield what is wrong with a dataset.
 
     The server counts each version that has rows; the count must be the recorded one.
-    Readers must see no withdrawn version. Of versions that failed or were dropped nothing
-    may be left, and no load may have ended without clearing its version: these two are
+    Readers must see no withdrawn version, and find each exposed one under its name, which is
+    healed. Of versions that failed or were dropped nothing may be left, and no load may have
+    ended without clearing its version: these two are
     healed, as nothing needs what is deleted, unless `heal` is False or the login may not.
     Raises Forbidden for a login that may not count.
 
@@ -39,11 +40,15 @@ def verify(catalog: Catalog, *, heal: bool = True) -> Iterator[Finding]:
 
     """
     catalog = patient(catalog)
+    if heal:
+        settling.settle_everywhere(catalog)
     for record in list(catalog.records()):
         if record.is_unfinished:
             yield from _interrupted(catalog, record, heal=heal)
         elif record.state.has_rows:
             yield from _of_rows(catalog, record)
+        for name in record.exposed:
+            yield from _of_name(catalog, record, name, heal=heal)
     for version in list(catalog.remains()):
         problem = "failed, was dropped or has no record, and something of it is left"
         yield Finding(version, problem, heal and _is_swept(catalog, version))
@@ -65,6 +70,18 @@ def _of_rows(catalog: Catalog, record: Record) -> Iterator[Finding]:
         )
     if record.withdrawn and catalog.record(record.version).state is State.PUBLISHED:
         yield Finding(record.version, "is withdrawn, and readers still see it: withdraw it again")
+
+
+def _of_name(catalog: Catalog, record: Record, name: str, *, heal: bool) -> Iterator[Finding]:
+    """Yield an exposed version that readers do not find: whoever exposed it, or removed the name, was interrupted."""
+    if catalog.shows(record.version, name) or name not in catalog.record(record.version).exposed:
+        return
+    is_healed = False
+    if heal:
+        with suppress(BadSetting):
+            catalog.expose(record, name)
+            is_healed = True
+    yield Finding(record.version, f"is exposed as {name}, and readers do not find it there", is_healed)
 
 
 def _interrupted(catalog: Catalog, record: Record, *, heal: bool) -> Iterator[Finding]:

@@ -16,18 +16,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from luigi_sinks import moving, retention, settling
 from luigi_sinks import record as rules
-from luigi_sinks import retention, withdrawal
 from luigi_sinks.checks import CheckResult
 from luigi_sinks.comparison import Diff
-from luigi_sinks.errors import CheckFailed, Conflict, Forbidden, SinkError
+from luigi_sinks.errors import Conflict, Forbidden, SinkError
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.listeners import Telling, telling
-from luigi_sinks.record import Head, Record, Transition, Withdrawal
+from luigi_sinks.record import Record, Transition
 from luigi_sinks.retry import patient
 from luigi_sinks.sink import Catalog
 from luigi_sinks.version import State, Version
@@ -44,24 +44,8 @@ def roll_back(catalog: Catalog, version: Version, *, why: str = "") -> Record:
     written. Then nothing is done.
     """
     _check("roll_back", version, why)
-    catalog = patient(catalog)
-    return _publish_again(catalog, catalog.record(version), why)
-
-
-def _publish_again(catalog: Catalog, record: Record, why: str, head: Head | None = None) -> Record:
-    """Publish a version in the place of a head, by default of the one that is there now."""
-    version = record.version
-    with telling(catalog, Action.ROLLBACK, version, record.origin) as told:
-        head = head or catalog.head(version.partition)
-        told.tell(Outcome.BEGUN, replaced=head.version)
-        with told.step("check"):
-            rules.published_before(record)
-            if record.is_publishable:  # publishing refuses any other, with the reason
-                _refuse_changed_rows(catalog, record)
-        with told.step("publish"):
-            record = catalog.publish(version, replacing=head, why=why)
-        told.tell(Outcome.SUCCESS, rows=record.rows or 0, epoch=record.publications[-1].epoch)
-    return record
+    catalog = _looked_at(catalog, version)
+    return moving.publish_again(catalog, catalog.record(version), why)
 
 
 def withdraw(catalog: Catalog, version: Version, *, why: str = "") -> Record:
@@ -76,35 +60,7 @@ def withdraw(catalog: Catalog, version: Version, *, why: str = "") -> Record:
     is marked first, then the head moves.
     """
     _check("withdraw", version, why)
-    catalog = patient(catalog)
-    before = catalog.record(version)
-    with telling(catalog, Action.WITHDRAW, version, before.origin) as told:
-        told.tell(Outcome.BEGUN, rows=before.rows or 0)
-        by = catalog.publisher.principal or catalog.login.principal
-        mark = Withdrawal(datetime.now(UTC), by, why)
-        catalog.change(version, partial(withdrawal.withdraw, withdrawal=mark))
-        while (head := catalog.head(version.partition)).version == version:
-            try:
-                _replace_withdrawn(catalog, version, head, why, told)
-            except Conflict:
-                if catalog.head(version.partition) == head:
-                    raise
-        told.tell(Outcome.SUCCESS)
-    return catalog.record(version)
-
-
-def _replace_withdrawn(catalog: Catalog, version: Version, head: Head, why: str, told: Telling) -> None:
-    """Publish what readers are to see instead of a withdrawn head, or nothing."""
-    reason = f"{version.id} is withdrawn: {why}" if why else f"{version.id} is withdrawn"
-    for other in withdrawal.sound(catalog.records(partition=version.partition), besides=version):
-        try:
-            _publish_again(catalog, other, reason, head)
-        except CheckFailed as changed:
-            _log.warning("%s does not take the place of %s: %s", other.version, version.id, changed)
-        else:
-            return
-    catalog.unpublish(version, replacing=head)
-    told.know(epoch=withdrawal.after(head.pointer).epoch)
+    return moving.withdraw(_looked_at(catalog, version), version, why)
 
 
 def pin(catalog: Catalog, version: Version) -> Record:
@@ -122,7 +78,7 @@ def unpin(catalog: Catalog, version: Version) -> Record:
 
 def _changed(catalog: Catalog, version: Version, action: Action, become: Transition) -> Record:
     _check(action, version)
-    catalog = patient(catalog)
+    catalog = _looked_at(catalog, version)
     with telling(catalog, action, version, catalog.record(version).origin) as told:
         told.tell(Outcome.BEGUN)
         record = catalog.change(version, become)
@@ -141,7 +97,7 @@ def prune(catalog: Catalog, version: Version, *, min_age: timedelta = retention.
     interrupted leaves the version `dropping`; prune it again.
     """
     _check("prune", version)
-    catalog = patient(catalog)
+    catalog = _looked_at(catalog, version)
     before = catalog.record(version)
     with telling(catalog, Action.PRUNE, version, before.origin) as told:
         told.tell(Outcome.BEGUN, rows=before.rows or 0)
@@ -168,7 +124,10 @@ def read(catalog: Catalog, version: Version) -> Iterator[Any]:
     """
     _check("read", version)
     catalog = patient(catalog)
-    return _read(catalog, rules.readable(catalog.record(version)))
+    record = catalog.record(version)
+    if settling.settle_those_of(catalog, [record]):
+        record = catalog.record(version)
+    return _read(catalog, rules.readable(record))
 
 
 def _read(catalog: Catalog, record: Record) -> Iterator[Any]:
@@ -218,6 +177,7 @@ def diff(catalog: Catalog, before: Version, after: Version, *, examples: int = 1
     catalog = patient(catalog)
     for version in (before, after):
         _check("diff", version)
+        settling.settle(catalog, version.partition)
     first, second = (rules.readable(catalog.record(version)) for version in (before, after))
     with (
         telling(catalog, Action.READ, before, first.origin) as one,
@@ -265,8 +225,9 @@ def sweep(catalog: Catalog, *, partition: str | None = None) -> list[Version]:
 
     A killed process, or a request that arrives after its load has failed, leaves rows,
     indices, parts or marks which no record accounts for. Versions that are being loaded,
-    or can be published or read, are never touched. Every load sweeps its partition;
-    without `partition`, all of the dataset is swept. What this login may not delete is
+    or can be published or read, are never touched. A release that a killed process left half
+    done is finished, or taken back, first. Every load sweeps its partition; without
+    `partition`, all of the dataset is swept. What this login may not delete is
     left to a pruner, and logged.
 
     Example:
@@ -275,7 +236,17 @@ def sweep(catalog: Catalog, *, partition: str | None = None) -> list[Version]:
         []
 
     """
-    catalog, gone = patient(catalog), list[Version]()
+    catalog = patient(catalog)
+    if partition is None:
+        settling.settle_everywhere(catalog)
+    else:
+        settling.settle(catalog, partition)
+    return sweep_remains(catalog, partition)
+
+
+def sweep_remains(catalog: Catalog, partition: str | None) -> list[Version]:
+    """Delete what is left of dead versions, as `sweep` does, and look at no release."""
+    gone = list[Version]()
     for version in catalog.remains(partition):
         try:
             gone += [version] if sweep_version(catalog, version) else []
@@ -303,16 +274,6 @@ def sweep_version(catalog: Catalog, version: Version) -> bool:
     return True
 
 
-def _refuse_changed_rows(catalog: Catalog, record: Record) -> None:
-    """Raise CheckFailed if a version does not hold the rows that were published."""
-    count = catalog.count(record.version)
-    if record.rows not in {None, count}:
-        raise CheckFailed(
-            f"{record.version}: the server counts {count} rows where {record.rows} were published; its rows were "
-            "changed or deleted. Publish another version, or load again"
-        )
-
-
 def _cancel_drop(catalog: Catalog, before: Record, refusal: Forbidden) -> None:
     """Undo `begin_drop`, unless an earlier prune began it or some rows are deleted already."""
     try:
@@ -320,6 +281,13 @@ def _cancel_drop(catalog: Catalog, before: Record, refusal: Forbidden) -> None:
             catalog.change(before.version, rules.cancel_drop)
     except SinkError as error:
         refusal.add_note(f"{before.version} is still marked as being dropped ({error}); let a pruner prune it")
+
+
+def _looked_at(catalog: Catalog, version: Version) -> Catalog:
+    """Return the catalog, patient, once no release is left half done in the version's partition."""
+    catalog = patient(catalog)
+    settling.settle(catalog, version.partition)
+    return catalog
 
 
 def _check(verb: str, version: object, why: object = "") -> None:

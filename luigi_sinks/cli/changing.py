@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from luigi_sinks import dropping, pruning, retention, versions
+from luigi_sinks import dropping, exposing, pruning, releases, retention, versions
 from luigi_sinks.cli import dataset_names as names
 from luigi_sinks.cli import rehearsal
 from luigi_sinks.cli import version_answers as answers
 from luigi_sinks.cli.console import reporting
-from luigi_sinks.cli.looking import Dataset, Json, Partition, Version
+from luigi_sinks.cli.looking import VERSION, Dataset, Json, Partition, Version
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.record import Record, Transition
 from luigi_sinks.retention import Retention
@@ -24,8 +25,19 @@ Why = Annotated[str, typer.Option(help="The reason, for the record.")]
 
 @app.command("rollback")
 @reporting
-def rollback(version: Version, why: Why = "", dry_run: DryRun = False, json: Json = False) -> None:
-    """Publish a version again that was the head before."""
+def rollback(
+    version: Annotated[str, typer.Argument(help=VERSION)] = "",
+    release: Annotated[str, typer.Option(metavar="NAME", help="Take all of the newest release back instead.")] = "",
+    why: Why = "",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Publish a version again that was the head before, or all that a release replaced."""
+    if bool(version) == bool(release):
+        raise BadSetting("what is to be rolled back? Give a VERSION to publish, or --release NAME")
+    if release:
+        _roll_back_release(release, why, dry_run=dry_run, json=json)
+        return
     named, record = names.version(version)
     if dry_run:
         rehearsal.roll_back(named.catalog, record)
@@ -74,6 +86,29 @@ def unpin(version: Version, dry_run: DryRun = False, json: Json = False) -> None
     _tell(record, "unpinned", dry_run=dry_run, json=json)
 
 
+@app.command("expose")
+@reporting
+def expose(
+    version: Annotated[str, typer.Argument(help=VERSION)] = "",
+    as_: Annotated[str, typer.Option("--as", metavar="NAME", help="The name that readers find it under.")] = "",
+    drop: Annotated[str, typer.Option(metavar="NAME", help="Remove this name instead, of any version.")] = "",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Show a version beside the head, under a name of its own; it is not deleted while it has one."""
+    if bool(as_) == bool(drop) or (as_ and not version):
+        raise BadSetting("what is to be done? Give a VERSION and --as NAME, or --drop NAME")
+    named, record = names.version(version) if version else names.exposed(drop)
+    if dry_run and as_:
+        exposing.refuse(named.catalog, record, as_)
+    elif dry_run:
+        _rehearsed(named, record, partial(retention.hide, name=drop))
+    else:
+        act = exposing.expose if as_ else exposing.hide
+        act(named.catalog, record.version, as_ or drop)
+    _tell(record, f"exposed as {as_}" if as_ else f"no longer exposed as {drop}", dry_run=dry_run, json=json)
+
+
 @app.command("prune")
 @reporting
 def prune(
@@ -110,6 +145,17 @@ def drop_dataset(
     would = "would be" if dry_run else "is"
     answer = {"dry_run": dry_run, "dataset": named.name, "versions": count}
     answers.tell(answer, f"{named.name} {would} deleted, with {count} versions", json=json)
+
+
+def _roll_back_release(name: str, why: str, *, dry_run: bool, json: bool) -> None:
+    release = releases.newest((named.catalog for named in names.datasets()), name)
+    plan = releases.plan_roll_back(release) if dry_run else releases.roll_back(release, why=why)
+    places = {each.version: str(each.found.member) for each in plan}
+    shown = {each.version: str(each.before.version) if each.before else None for each in plan}
+    is_, see = ("would be", "would see") if dry_run else ("is", "see")
+    lines = [f"{places[version]} {is_} taken back; readers {see} {shown[version] or 'nothing'}" for version in shown]
+    taken = [{"version": places[version], "head": head} for version, head in shown.items()]
+    answers.tell({"dry_run": dry_run, "release": name, "versions": taken}, "\n".join(lines), json=json)
 
 
 def _rehearsed(named: names.Named, record: Record, become: Transition) -> Record:

@@ -103,6 +103,17 @@ def version(text: str) -> tuple[Named, Record]:
     return found, found.catalog.record(Version(found.catalog.dataset, partition, id_))
 
 
+def exposed(name: str) -> tuple[Named, Record]:
+    """Return the version that readers find under a name. Raises BadSetting if there is none, or several."""
+    found = [(named, record) for named in datasets() for record in named.catalog.records() if name in record.exposed]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise BadSetting(f"no version is exposed as {name!r}; `luigi-sinks versions DATASET` lists them")
+    listed = ", ".join(f"{named.name}/{record.version.partition}/{record.version.id}" for named, record in found)
+    raise BadSetting(f"{name!r} is the name of several versions; put one before --drop: {listed}")
+
+
 def age(text: str) -> timedelta:
     """Return a time such as 7d, 12h, 30m or 0s. Raises BadSetting.
 

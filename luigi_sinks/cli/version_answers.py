@@ -60,11 +60,15 @@ def of_record(record: Record) -> dict[str, Any]:
         "retired_at": record.retired_at,
         "withdrawn": msgspec.to_builtins(record.withdrawn),
         "pinned": record.pinned,
+        "exposed": list(record.exposed),
+        "release": record.release.name if record.release else None,
     }
 
 
 def of_records(records: Iterable[Record]) -> str:
-    """Return versions as a table, oldest first."""
+    """Return versions as a table, oldest first; with their releases if there are any."""
+    records = list(records)
+    has_releases = any(record.release for record in records)
     rows = [
         (
             record.version.partition,
@@ -74,10 +78,11 @@ def of_records(records: Iterable[Record]) -> str:
             _shown(record.published_at),
             record.origin.update_id,
             record.origin.rerun,
+            *((record.release.name if record.release else "",) if has_releases else ()),
         )
         for record in records
     ]
-    heads = ("partition", "version", "state", "rows", "published", "task", "rerun")
+    heads = ("partition", "version", "state", "rows", "published", "task", "rerun", *["release"] * has_releases)
     return table(heads, rows) if rows else "there is no version"
 
 
@@ -134,6 +139,8 @@ def _lines(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "rows", "" if answer["rows"] is None else f"{answer['rows']}{aside}"
     yield "task", " ".join(filter(None, (answer["task"], answer["rerun"] and f"(rerun {answer['rerun']})")))
     yield "params", ", ".join(f"{name}={value}" for name, value in answer["params"].items())
+    yield "release", answer["release"] or ""
+    yield "exposed as", ", ".join(answer["exposed"])
     yield "owner", answer["owner"]
     yield "principal", answer["principal"]
     yield "base", answer["base"]
@@ -179,7 +186,7 @@ def _json(value: Any) -> str:
 
 def _state(record: Record) -> str:
     marks = [mark for mark, is_set in (("withdrawn", record.withdrawn), ("pinned", record.pinned)) if is_set]
-    return ", ".join([record.state.value, *marks])
+    return ", ".join([record.state.value, *marks, *(f"exposed as {name}" for name in record.exposed)])
 
 
 def _shown(at: datetime | str | None) -> str:

@@ -192,10 +192,11 @@ class CopyToIndex(elasticsearch.CopyToIndex):
             raise ValueError("no documents")
         return found
 
-    def _fresh_rows(self) -> Iterator[Any]:
+    def fresh_rows(self) -> Iterator[Any]:
+        """Yield the documents as a load takes them."""
         id_is_text = self._id_type.get("type", "keyword") == "keyword"
         documents = Documents(self.index, self.id_field, id_is_text=id_is_text)
-        for given in super()._fresh_rows():
+        for given in super().fresh_rows():
             yield documents.plain(given)
 
 

@@ -78,8 +78,9 @@ class TableTask(mariadb.CopyToTable):
     def _columns(self) -> Columns:
         return as_columns(self.table, self.columns)
 
-    def _fresh_rows(self) -> Iterator[Any]:
+    def fresh_rows(self) -> Iterator[Any]:
+        """Yield the rows with their values cast."""
         columns = self._columns
         cast = cast_for(list(columns.columns if isinstance(columns, sa.Table) else columns), self.null_values)
-        for row in super()._fresh_rows():
+        for row in super().fresh_rows():
             yield cast.row(row)

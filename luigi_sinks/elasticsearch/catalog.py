@@ -8,7 +8,7 @@ stored; a crash between the two steps leaves nothing to repair.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +18,7 @@ from luigi_sinks import record as rules
 from luigi_sinks import scheme, withdrawal
 from luigi_sinks.comparison import Diff, compared
 from luigi_sinks.credentials import logins
-from luigi_sinks.elasticsearch import creation, names, reader, remains, removal
+from luigi_sinks.elasticsearch import creation, exposures, names, reader, remains, removal
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, administer, ask
 from luigi_sinks.elasticsearch.heads import Aliases, Sight
 from luigi_sinks.elasticsearch.registry import Entry, Registry
@@ -96,6 +96,11 @@ class ElasticsearchCatalog:
         """For how many seconds a call is retried while the store is unavailable."""
         return self.settings.patience
 
+    @property
+    def database(self) -> Location:
+        """The dataset alone: each publication is a call of its own."""
+        return self.location
+
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
         check_partition(partition)
@@ -122,7 +127,8 @@ class ElasticsearchCatalog:
 
     def unfinished(self, partition: str) -> Iterator[Record]:
         """Yield the records of a partition that say that a load is at work."""
-        return (record for record in self.records(partition=partition) if record.is_unfinished)
+        found = self.records(partition=partition)
+        return (record for record in found if record.is_unfinished or record.is_unsettled)
 
     def record(self, version: Version) -> Record:
         """Return a version's record."""
@@ -162,6 +168,10 @@ class ElasticsearchCatalog:
                 "%s is published; the next read corrects its record, which was not written: %s", version, error
             )
         return published
+
+    def publish_all(self, moves: Sequence[tuple[Version, Head]], *, why: str = "") -> list[Record]:
+        """Move the heads of several partitions, one after another."""
+        return [self.publish(version, replacing=head, why=why) for version, head in moves]
 
     def unpublish(self, version: Version, *, replacing: Head) -> Record:
         """Put an empty index in the place of the head if it still is `replacing`, then write the record.
@@ -241,6 +251,22 @@ class ElasticsearchCatalog:
         )
         id_field = after.schema.get("id_field")
         return compared(old, new, {"": (id_field,)} if id_field else {}, examples=examples)
+
+    def refuse_name(self, version: Version, name: str) -> None:
+        """Raise BadSetting for a name that no alias can have, or that stands for something else."""
+        exposures.refuse(self.settings, version, name)
+
+    def expose(self, record: Record, name: str) -> None:
+        """Add an alias to the version's index."""
+        exposures.show(self.settings, record.version, name)
+
+    def hide(self, version: Version, name: str) -> None:
+        """Remove the alias from the version's index."""
+        exposures.remove(self.settings, version, name)
+
+    def shows(self, version: Version, name: str) -> bool:
+        """Tell whether the alias is on the version's index."""
+        return exposures.shows(self.settings, version, name)
 
     def drop(self) -> None:
         """Delete the indices, with the aliases on them, and last the registry."""

@@ -58,6 +58,7 @@ _PUBLISHING: Mapping[str, Sequence[str]] = {
     "heads": (_ALIASES,),
     # What it creates it reads back.
     "versions": ("indices:admin/block/add*", "indices:admin/create", "indices:admin/settings/update", _ALIASES, _LOOK),
+    "exposures": (_ALIASES, _LOOK),
 }
 _OTHERS: Mapping[RoleKind, Mapping[str, Sequence[str]]] = {
     RoleKind.OWNER: {
@@ -78,6 +79,7 @@ _TOGETHER = {
         "cluster": (*_HEALTH, *_TEMPLATES),
         "heads": (*_LOADING["heads"], *_PUBLISHING["heads"]),
         "versions": (*_LOADING["versions"], *_PUBLISHING["versions"]),
+        "exposures": _PUBLISHING["exposures"],
         "registry": _LOADING["registry"],
     },
 }
@@ -182,6 +184,7 @@ def _patterns(dataset: str) -> dict[str, Sequence[str]]:
     return {
         "heads": (dataset, f"{names.head(dataset, '*')}*"),
         "versions": (names.index(Version(dataset, "*", "v*")),),
+        "exposures": (names.exposure(dataset, "*"),),
         "registry": (names.registry(dataset),),
         "marks": (names.marks(dataset),),
     }

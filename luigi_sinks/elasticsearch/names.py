@@ -9,9 +9,10 @@
     flights~201301~head~17                         the same, and how often the head has moved
     flights~~head~example                          on the head that shows how the dataset is divided
     flights~registry                               the index of the history
+    flights~as~before                              on a version that is shown beside the head
     flights~marks                                  the index of the marks under this name
 
-All but the first are hidden: a reader's wildcard does not find them.
+All but the first, and what is shown beside the head, are hidden: a reader's wildcard does not find them.
 """
 
 from __future__ import annotations
@@ -117,6 +118,21 @@ def check_dataset(name: str) -> None:
             f"index {name!r} is {size} bytes long; use at most {_LONGEST}, since partition and version are appended "
             "and Elasticsearch allows 255"
         )
+
+
+def exposure(dataset: str, name: str) -> str:
+    """Return the name beside the head that needs no further permission; `*` stands for all."""
+    return f"{dataset}~as~{name}"
+
+
+def check_exposure(dataset: str, name: str) -> None:
+    """Raise BadSetting for what cannot be a name beside the head: one as of a dataset, or as `exposure` makes it."""
+    check_dataset(name.removeprefix(exposure(dataset, "")))
+
+
+def not_free(name: str, why: str) -> BadSetting:
+    """Return the error for a name beside the head that something else has."""
+    return BadSetting(f"{name!r} is taken ({why}); choose another name, or delete that")
 
 
 def check_version(dataset: str, version: Version) -> None:

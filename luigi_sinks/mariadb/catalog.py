@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
@@ -16,7 +16,7 @@ from luigi_sinks.credentials import logins
 from luigi_sinks.errors import BadSetting, Conflict, SinkError
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
-from luigi_sinks.mariadb import comparing, creation, format_1, reader, remains, removal
+from luigi_sinks.mariadb import comparing, creation, exposures, format_1, reader, remains, removal
 from luigi_sinks.mariadb.connection import rows, run, transact
 from luigi_sinks.mariadb.errors import FORBIDDEN, NO_SUCH_TABLE, suppressing
 from luigi_sinks.mariadb.names import Names, hidden
@@ -79,6 +79,11 @@ class MariaDBCatalog:
         """For how many seconds a call is retried while the store is unavailable."""
         return self.settings.patience
 
+    @property
+    def database(self) -> MariaDBSettings:
+        """The database, and as whom it is used."""
+        return self.settings
+
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
         check_partition(partition)
@@ -114,9 +119,21 @@ class MariaDBCatalog:
         """Move the head if it still is `replacing`: pointer and both records in one transaction."""
         publication = Publication(0, datetime.now(UTC), by or self.publisher.principal, why)
         become = partial(rules.publish, replacing=replacing.pointer, publication=publication)
-        return self.transact(self._publish, version, become)
+        return self.transact(self.publish_in, version, become)
 
-    def _publish(self, cursor: Any, version: Version, become: Transition) -> Record:
+    def publish_all(self, moves: Sequence[tuple[Version, Head]], *, why: str = "") -> list[Record]:
+        """Move the heads of several partitions, also of other tables of the database, in one transaction."""
+        return self.transact(self._publish_all, moves, why)
+
+    def _publish_all(self, cursor: Any, moves: Sequence[tuple[Version, Head]], why: str) -> list[Record]:
+        publication, published = Publication(0, datetime.now(UTC), self.publisher.principal, why), list[Record]()
+        for version, head in moves:
+            become = partial(rules.publish, replacing=head.pointer, publication=publication)
+            published.append(replace(self, dataset=version.dataset).publish_in(cursor, version, become))
+        return published
+
+    def publish_in(self, cursor: Any, version: Version, become: Transition) -> Record:
+        """Make a version the head, if `become` allows it, within a transaction."""
         self.registry.head(cursor, version.partition, "FOR UPDATE")  # each call locks a head before a record
         record, pointer = self.registry.lock(cursor, version)
         published = become(record, pointer)
@@ -180,6 +197,23 @@ class MariaDBCatalog:
             return run(self.settings, comparing.compare, self.names, each[0], each[1], key, examples)
         old, new = ((("", row) for row in reader.read(self.settings, self.names, columns)) for columns in each)
         return compared(old, new, {"": key} if key else {}, examples=examples)
+
+    def refuse_name(self, version: Version, name: str) -> None:
+        """Raise BadSetting for a name that MariaDB does not allow, or that another table or view has."""
+        run(self.settings, exposures.refuse, self.names, self.record(version).seq, name)
+
+    def expose(self, record: Record, name: str) -> None:
+        """Make a view of the version's rows."""
+        columns = reader.Columns.of(self.names, record, self._schema_of(record)).types
+        run(self.settings, exposures.show, self.names, record.seq, name, columns)
+
+    def hide(self, version: Version, name: str) -> None:
+        """Drop the view of the version's rows."""
+        run(self.settings, exposures.remove, self.names, self.record(version).seq, name)
+
+    def shows(self, version: Version, name: str) -> bool:
+        """Tell whether there is a view of this name, of this version."""
+        return run(self.settings, exposures.shows, self.names, self.record(version).seq, name)
 
     def drop(self) -> None:
         """Delete the tables, the procedures and the view; the registry last, by which the dataset is known."""

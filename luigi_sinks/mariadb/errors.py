@@ -17,6 +17,7 @@ from luigi_sinks.mariadb.settings import MariaDBSettings
 NO_SUCH_TABLE = 1146
 ABSENT = {NO_SUCH_TABLE, 1054}
 """A table or a column is not there."""
+NOT_A_VIEW = 1347
 DUPLICATE_KEY = 1062
 VALUE_TOO_LARGE = 1301
 """A function's result is larger than max_allowed_packet."""

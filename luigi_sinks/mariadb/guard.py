@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from luigi_sinks.mariadb.names import Names, quoted
 from luigi_sinks.mariadb.schema import SEQ
 
-VERSION = 2
+VERSION = 3
 """Increase it with every change of a procedure or of the view: then they are made again."""
 
 COMMENT = f"luigi_sinks guard, version {VERSION}"
@@ -103,7 +103,8 @@ _STEP = """{lock}
     END IF;
     UPDATE {log} SET record = p_record WHERE seq = p_seq;
   ELSEIF v_was IN ('published', 'retired', 'superseded') AND JSON_VALUE(p_record, '$.state') = v_was THEN
-    UPDATE {log} SET record = JSON_SET(v_record, '$.pinned', JSON_EXTRACT(p_record, '$.pinned')) WHERE seq = p_seq;
+    UPDATE {log} SET record = JSON_SET(v_record, '$.pinned', JSON_EXTRACT(p_record, '$.pinned'),
+      '$.release.is_settled', JSON_EXTRACT(p_record, '$.release.is_settled')) WHERE seq = p_seq;
   ELSE {refuse}
   END IF;"""
 

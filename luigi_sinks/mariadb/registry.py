@@ -120,10 +120,10 @@ class Registry:
         return [self._pointed(*row) for row in self._found(cursor, _RECORDS, f"{where} ORDER BY l.seq", values)]
 
     def unfinished(self, cursor: Any, partition: str) -> list[Record]:
-        """Return the records of a partition that say that a load is at work, oldest first."""
-        where = (
-            f"l.`partition` = ? AND JSON_VALUE(l.record, '$.state') IN ({', '.join('?' * len(OPEN))}) ORDER BY l.seq"
-        )
+        """Return the records of a partition that say that a load or a release is at work, oldest first."""
+        at_work = f"JSON_VALUE(l.record, '$.state') IN ({', '.join('?' * len(OPEN))})"
+        at_work += " OR JSON_VALUE(l.record, '$.release.is_settled') = 0"
+        where = f"l.`partition` = ? AND ({at_work}) ORDER BY l.seq"
         return [self._pointed(*row) for row in self._found(cursor, _RECORDS, where, (partition, *OPEN))]
 
     def record(self, cursor: Any, version: Version, lock: str | None = None) -> Record:
@@ -152,6 +152,8 @@ class Registry:
             how = changed.withdrawn
             stored.encode(changed)  # as in `move_head`
             self._call(cursor, guard.VOID, record.seq, _moment(how.at), how.by, how.why)
+        elif changed.exposed != record.exposed:
+            self.store(cursor, changed)
         elif changed != record:
             self._call(cursor, guard.STEP, record.seq, stored.encode(changed))
         return changed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,7 +15,7 @@ from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Conflict
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
-from luigi_sinks.neo4j import connection, example, reader, registry, remains, removal, writer
+from luigi_sinks.neo4j import connection, example, exposures, reader, registry, remains, removal, writer
 from luigi_sinks.neo4j.connection import Run
 from luigi_sinks.neo4j.schema import NodeKind
 from luigi_sinks.neo4j.settings import Neo4jSettings
@@ -72,6 +72,11 @@ class Neo4jCatalog:
         """For how many seconds a call is retried while the store is unavailable."""
         return self.settings.patience
 
+    @property
+    def database(self) -> Location:
+        """The dataset alone: each publication is a query of its own."""
+        return self.location
+
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
         check_partition(partition)
@@ -96,7 +101,7 @@ class Neo4jCatalog:
 
     def unfinished(self, partition: str) -> Iterator[Record]:
         """Yield the records of a partition that say that a load is at work."""
-        also = f" AND v.state IN {[state.value for state in OPEN]}"
+        also = f" AND (v.state IN {[state.value for state in OPEN]} OR v.is_in_release)"
         return registry.read_records(self._run, self.dataset, partition=partition, also=also)
 
     def record(self, version: Version) -> Record:
@@ -112,6 +117,10 @@ class Neo4jCatalog:
         publication = Publication(0, datetime.now(UTC), by or self.publisher.principal, why)
         become = partial(rules.publish, replacing=replacing.pointer, publication=publication)
         return registry.publish(self._run, version, become, partial(example.compare, self._run))
+
+    def publish_all(self, moves: Sequence[tuple[Version, Head]], *, why: str = "") -> list[Record]:
+        """Move the heads of several partitions, one after another."""
+        return [self.publish(version, replacing=head, why=why) for version, head in moves]
 
     def unpublish(self, version: Version, *, replacing: Head) -> Record:
         """Move the head to nothing if it still is `replacing`, in one query."""
@@ -149,6 +158,22 @@ class Neo4jCatalog:
             keys,
             examples=examples,
         )
+
+    def refuse_name(self, version: Version, name: str) -> None:
+        """Raise BadSetting for what is no name, or one that a dataset or another version has."""
+        exposures.refuse(self._run, version, name)
+
+    def expose(self, record: Record, name: str) -> None:
+        """Make a head of this name that shows the version."""
+        exposures.show(self._run, record.version, name)
+
+    def hide(self, version: Version, name: str) -> None:
+        """Delete the head of this name."""
+        exposures.remove(self._run, version, name)
+
+    def shows(self, version: Version, name: str) -> bool:
+        """Tell whether the head of this name shows the version."""
+        return exposures.shows(self._run, version, name)
 
     def drop(self) -> None:
         """Delete the heads, then the nodes of all versions, and last the registry."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from luigi_sinks import stored
 from luigi_sinks.errors import BadSetting, Forbidden, SinkError
-from luigi_sinks.neo4j import connection
+from luigi_sinks.neo4j import connection, exposures
 from luigi_sinks.neo4j.errors import EXISTS, QueryRefused
 from luigi_sinks.neo4j.names import SUFFIX, VERSION, quoted
 from luigi_sinks.neo4j.registry import is_old, upgrade
@@ -61,6 +61,7 @@ def prepare(settings: Neo4jSettings, dataset: str) -> None:
     """Create the indexes of the registry that are missing, and upgrade the dataset's records."""
     with _needs_owner(settings, dataset):
         _create_missing(settings, REGISTRY, connection.query(settings, _FOUND))
+        exposures.refuse_dataset(connection.alone(settings), dataset)
         if is_old(connection.alone(settings), dataset):
             upgrade(connection.alone(settings), dataset)
 

@@ -1,8 +1,8 @@
 """The nodes that remember versions, chunks and heads, and the queries on them.
 
 `_SinkVersion` is one version's record: all of it as JSON in `record`, and as properties what
-is searched: id, dataset, partition, seq, state, update_id and labels. `_SinkHead` is
-what readers of a partition see, `_SinkBatch` a chunk of rows that arrived.
+is searched: id, dataset, partition, seq, state, update_id, labels, and `is_in_release` until
+that release has ended. `_SinkHead` is what readers of a partition see, `_SinkBatch` a chunk of rows that arrived.
 `_SinkDataset` numbers a dataset's versions; its `format` is that of the registry.
 Release 0.1 wrote format 1: no number, and each field of a record as a property. It is
 read as it is, and upgraded by the next load.
@@ -284,7 +284,9 @@ def _refuse_newer(dataset: str, written: Any) -> None:
 
 def _properties(record: Record) -> dict[str, Any]:
     """Return what changes with a record. None removes a property."""
-    return {**dict.fromkeys(_FORMAT_1), "state": record.state, "record": stored.encode(record)}
+    is_in_release = True if record.is_unsettled else None
+    known = {"state": record.state, "record": stored.encode(record), "is_in_release": is_in_release}
+    return {**dict.fromkeys(_FORMAT_1), **known}
 
 
 def _head(node: Mapping[str, Any] | None, epoch: int) -> Head:

@@ -6,9 +6,9 @@ import json
 import os
 import pwd
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Pointer, Publication, Record, Transition, as_pointed
 from luigi_sinks.retry import PATIENCE
+from luigi_sinks.sqlite import exposures
 from luigi_sinks.sqlite.connection import transaction
 from luigi_sinks.sqlite.types import KEYS, decode, typed
 from luigi_sinks.version import DEAD, ENDING, OPEN, WHOLE, Version, check_partition
@@ -77,6 +78,11 @@ class SQLiteCatalog:
         """The user of the operating system, who also publishes."""
         return self.login
 
+    @property
+    def database(self) -> Path:
+        """The file."""
+        return self.file
+
     def head(self, partition: str) -> Head:
         """Return what readers of the partition see now."""
         check_partition(partition)
@@ -106,7 +112,8 @@ class SQLiteCatalog:
 
     def unfinished(self, partition: str) -> Iterator[Record]:
         """Yield the records of a partition that say that a load is at work."""
-        yield from self._records(f"r.partition = ? AND r.state IN {_LISTED}", partition, json.dumps(list(OPEN)))
+        at_work = f"(r.state IN {_LISTED} OR json_extract(r.body, '$.release.is_settled') = 0)"
+        yield from self._records(f"r.partition = ? AND {at_work}", partition, json.dumps(list(OPEN)))
 
     def record(self, version: Version) -> Record:
         """Return a version's record."""
@@ -123,15 +130,28 @@ class SQLiteCatalog:
         publication = Publication(0, datetime.now(UTC), by or self.publisher.principal, why)
         become = partial(rules.publish, replacing=replacing.pointer, publication=publication)
         with self.transaction() as db:
-            before = self._head(db, version.partition)
-            record = self.change_in(db, version, become)
-            if before.version is None:
-                self._compare_with_example(db, record)
-            if before.version != version:
-                pointer = Pointer(version, before.epoch + 1)
-                self._point(db, version.partition, record.seq, pointer.epoch)
-                if before.record is not None:
-                    write_record(db, rules.retire(before.record, pointer))
+            return self.publish_in(db, version, become)
+
+    def publish_all(self, moves: Sequence[tuple[Version, Head]], *, why: str = "") -> list[Record]:
+        """Move the heads of several partitions, also of other datasets of the file, in one transaction."""
+        publication, published = Publication(0, datetime.now(UTC), self.publisher.principal, why), list[Record]()
+        with self.transaction() as db:
+            for version, head in moves:
+                become = partial(rules.publish, replacing=head.pointer, publication=publication)
+                published.append(replace(self, dataset=version.dataset).publish_in(db, version, become))
+        return published
+
+    def publish_in(self, db: sqlite3.Connection, version: Version, become: Transition) -> Record:
+        """Make a version the head, if `become` allows it, within a transaction."""
+        before = self._head(db, version.partition)
+        record = self.change_in(db, version, become)
+        if before.version is None:
+            self._compare_with_example(db, record)
+        if before.version != version:
+            pointer = Pointer(version, before.epoch + 1)
+            self._point(db, version.partition, record.seq, pointer.epoch)
+            if before.record is not None:
+                write_record(db, rules.retire(before.record, pointer))
         return record
 
     def unpublish(self, version: Version, *, replacing: Head) -> Record:
@@ -171,6 +191,26 @@ class SQLiteCatalog:
         """Compare the rows of two versions, by the keys that the second one was loaded with."""
         keys = self._schema_of(after).get(KEYS, {})
         return compared(self._rows(before.version), self._rows(after.version), keys, examples=examples)
+
+    def refuse_name(self, version: Version, name: str) -> None:
+        """Raise BadSetting for a name that something else in the file has."""
+        with self._snapshot() as db:
+            exposures.refuse(db, version, name)
+
+    def expose(self, record: Record, name: str) -> None:
+        """Make a view of the version's rows, as JSON."""
+        with self.transaction() as db:
+            exposures.show(db, record.version, name)
+
+    def hide(self, version: Version, name: str) -> None:
+        """Drop the view of the version's rows."""
+        with self.transaction() as db:
+            exposures.remove(db, version, name)
+
+    def shows(self, version: Version, name: str) -> bool:
+        """Tell whether there is a view of this name, of this version."""
+        with self._snapshot() as db:
+            return exposures.shows(db, version, name)
 
     def drop(self) -> None:
         """Delete the dataset."""

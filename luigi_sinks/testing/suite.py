@@ -26,7 +26,7 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from luigi_sinks import checks, dropping, versions
+from luigi_sinks import checks, dropping, exposing, versions
 from luigi_sinks import record as rules
 from luigi_sinks.checks import CheckResult, StagedCounts
 from luigi_sinks.claim import Claim, held
@@ -37,6 +37,7 @@ from luigi_sinks.load import load, loading
 from luigi_sinks.record import Head, Record, Transition
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
 from luigi_sinks.testing import transitions
+from luigi_sinks.testing.release_suite import Releasing
 from luigi_sinks.testing.tidying_suite import Tidying
 from luigi_sinks.testing.transitions import CHANGES, ORIGIN, REFUSALS, RULES, STATES, WHOLE
 from luigi_sinks.testing.whole_suite import rows
@@ -49,7 +50,7 @@ _CHANGES = [(state, rule) for state, by_rule in CHANGES.items() for rule in by_r
 NO_ROWS = set(STATES) - {"validated", "published", "retired", "superseded"}
 
 
-class SinkSuite(TakingBack, Tidying):
+class SinkSuite(TakingBack, Releasing, Tidying):
     """Tests the behaviour that the rest of the package relies on."""
 
     kind: ClassVar[str] = ""
@@ -905,6 +906,30 @@ class SinkSuite(TakingBack, Tidying):
     def shown(self, sink: Sink) -> int:
         """Count the rows that readers see; override it to count them as readers do."""
         return sum(len(self.read(sink, head.version)) for head in sink.heads().values() if head.version)
+
+    def another(self, sink: Sink) -> Sink:
+        """Return the sink of a second dataset without loads, beside the first."""
+        return self.make_sink(f"{sink.dataset}_2")
+
+    def beside(self, sink: Sink) -> str:
+        """Return a name that a version may be exposed as."""
+        return f"{sink.dataset}_before"
+
+    def shown_as(self, sink: Sink, version: Version, name: str) -> int:
+        """Count the rows that readers see under a name beside the head; override it to count them as readers do."""
+        return sink.count(version) if self.exposer(sink).shows(version, name) else -1
+
+    def exposer(self, catalog: Catalog) -> Catalog:
+        """Return the same catalog for a login that may expose versions."""
+        return catalog
+
+    def expose(self, catalog: Catalog, version: Version, name: str) -> Record:
+        """Show a version beside the head, with a login that has permission."""
+        return exposing.expose(self.exposer(catalog), version, name)
+
+    def hide(self, catalog: Catalog, version: Version, name: str) -> Record:
+        """Remove a name beside the head, with a login that has permission."""
+        return exposing.hide(self.exposer(catalog), version, name)
 
     def drop(self, catalog: Catalog) -> None:
         """Delete the dataset, with a login that has permission."""

@@ -28,11 +28,13 @@ from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink, 
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.elasticsearch.pool import open_pool
 from luigi_sinks.elasticsearch.schema import parse_schema
+from luigi_sinks.load import Load
 from luigi_sinks.mariadb import MariaDBSettings, MariaDBSink, connection, driver
 from luigi_sinks.mariadb import parse_schema as parse_columns
 from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node
 from luigi_sinks.neo4j.connection import query
 from luigi_sinks.sink import Sink
+from luigi_sinks.together import loading_together
 from luigi_sinks.version import WHOLE, State, Version
 
 BEFORE, AFTER, LATE = "before", "after", "late"
@@ -99,7 +101,18 @@ def _withdraw(_: Store, sink: Sink, version: Version | None, __: int) -> None:
     versions.withdraw(sink, version)
 
 
-VERBS: Mapping[str, Callable[[Store, Sink, Version | None, int], None]] = {
+def _release(_: Store, sinks: Any, __: Version | None, count: int) -> None:
+    """Publish a version in each store together."""
+    origin = Origin("Nightly_1", family="Nightly")
+    loads = [Load(sink, WHOLE, origin, place=name) for name, sink in zip(STORES, sinks, strict=True)]
+    with loading_together(loads, "nightly") as writers:
+        for store, writer in zip(STORES.values(), writers, strict=True):
+            for row in rows(store.kind, count):
+                writer.write(row)
+
+
+VERBS: Mapping[str, Callable[[Store, Any, Version | None, int], None]] = {
+    "release": _release,
     "load": _load,
     "roll_back": _roll_back,
     "prune": _prune,
@@ -141,7 +154,7 @@ def run(
 def _child(to, sections, name, dataset, verb, version, count, kill) -> None:  # type: ignore[no-untyped-def]
     get_config().read_dict(sections)
     writer._RUN_ROWS = writer._PART_ROWS = writer._STEP = 10  # several parts
-    store, lock, numbers = STORES[name], threading.Lock(), itertools.count(1)
+    store, lock, numbers = STORES.get(name, ALL), threading.Lock(), itertools.count(1)
     try:
         sink = store.open(dataset)
         for place, method in store.senders():
@@ -249,6 +262,14 @@ STORES: Mapping[str, Store] = {
     "elasticsearch": Store(_elasticsearch, _requests, _indices, _request_again),
     "mariadb": Store(_mariadb, _statements, _seqs),
 }
+
+
+ALL = Store(
+    lambda dataset: tuple(store.open(dataset) for store in STORES.values()),  # type: ignore[arg-type,return-value]
+    lambda: [sender for store in STORES.values() for sender in store.senders()],
+    lambda _: set(),
+)
+"""All stores as one: to open it opens a sink in each."""
 
 
 def unlike_the_registry(store: str, sink: Sink) -> list[str]:

@@ -5,7 +5,10 @@ import secrets
 
 import pytest
 
-from luigi_sinks import stores
+from luigi_sinks import dropping, stores
+
+RELEASED = [("mariadb", "arrivals"), ("elasticsearch", "late_arrivals"), ("mariadb", "hours"), ("mariadb", "days")]
+"""The datasets of the page's releases."""
 
 
 @pytest.mark.parametrize("store", ["mariadb", "elasticsearch", "neo4j"])
@@ -32,5 +35,7 @@ def test_the_commands_on_versions_work_on_each_store(page, departures, store):
     shown = sorted(set(re.findall(r"v\d{8}t\d{6}_[a-z2-7]{6}", found.text)))
     others = {"luigi-sinks datasets": "luigi-sinks head departures", "departures": f"{store}:{dataset}"}
     found.run(compare=False, **dict(zip(shown, named, strict=True)), **others)
+    for place, name in RELEASED:
+        dropping.drop_dataset(stores.find(place).catalog(name), really=name)
     assert dataset not in stores.find(store).datasets()
     assert list(catalog.records()) == []

@@ -54,6 +54,12 @@ class TestSQLiteSink(ColumnSuite):
         del sink
         return datasets(self.folder, "memory")
 
+    def shown_as(self, sink: Any, version: Any, name: str) -> int:
+        del version
+        with closing(sqlite3.connect(sink.file)) as file:
+            ((count,),) = file.execute(f'SELECT count(*) FROM "{name}"')
+            return count
+
 
 DAYS = TupleShape((Field("id", int), Field("on", date | None)), key=("id",))
 RETIRED, HEAD = {"id": 0, "on": date(2026, 1, 1)}, {"id": 2, "on": date(2026, 1, 3)}

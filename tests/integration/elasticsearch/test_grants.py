@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from luigi.configuration import get_config
 
-from luigi_sinks import BadSetting, Conflict, Forbidden, Origin, State, load, versions
+from luigi_sinks import BadSetting, Conflict, Forbidden, Origin, State, exposing, load, versions
 from luigi_sinks.elasticsearch import ElasticsearchCatalog, ElasticsearchSink, grants, names
 from luigi_sinks.elasticsearch.catalog import datasets
 from luigi_sinks.elasticsearch.connection import ask
@@ -179,6 +179,14 @@ class TestLoader(LoaderSuite):
     def datasets(self, sink):
         return datasets(sink.settings)
 
+    def another(self, sink):
+        dataset = self.people.datasets.pop()
+        self.people.sink(RoleKind.OWNER, dataset).create()
+        return self.make_sink(dataset)
+
+    def beside(self, sink):
+        return names.exposure(sink.dataset, "before")
+
     def pruner(self, catalog):
         return ElasticsearchCatalog(self.people.settings[RoleKind.PRUNER], catalog.dataset)
 
@@ -191,6 +199,20 @@ class TestLoader(LoaderSuite):
         """It is there since its owner made the registry; those that are others' are not shown."""
         load(sink, WHOLE, Origin("Load_1"), rows(1))
         assert {sink.dataset} <= set(self.datasets(sink)) <= set(self.people.names)
+
+
+def test_a_publisher_exposes_and_a_loader_without_one_does_not(published_apart, people_apart):
+    version = published_apart.head(WHOLE).version
+    name = names.exposure(published_apart.dataset, "before")
+    alone = ElasticsearchCatalog(
+        replace(published_apart.settings, publish_credential="", publish_user=""), published_apart.dataset
+    )
+    with pytest.raises(Forbidden, match="indices:admin/aliases"):
+        exposing.expose(alone, version, name)
+    assert published_apart.record(version).exposed == ()
+    exposing.expose(published_apart, version, name)
+    assert published_apart.shows(version, name)
+    exposing.hide(published_apart, version, name)
 
 
 class TestLoaderBesideAPublisher(TestLoader):

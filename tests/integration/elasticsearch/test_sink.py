@@ -12,6 +12,7 @@ from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.elasticsearch.store import STORE
 from luigi_sinks.sink import Catalog, Sink
 from luigi_sinks.testing.columns_suite import ColumnSuite
+from luigi_sinks.version import Version
 
 MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
 TYPES = {"whole": "integer", "long": "long", "time": "date"}
@@ -39,6 +40,10 @@ class TestElasticsearchSink(ColumnSuite):
 
     def shown(self, sink: Sink) -> int:
         return ask(sink.settings, lambda es: es.count(index=sink.dataset))["count"]
+
+    def shown_as(self, sink: Sink, version: Version, name: str) -> int:
+        del version
+        return ask(sink.settings, lambda es: es.count(index=name))["count"]
 
     def test_none_in_a_required_field_is_refused(self, sink: Sink) -> None:
         """No field but the id is required here: None, or nothing, is how a document has no value."""

@@ -15,7 +15,7 @@ import pytest
 from luigi.configuration import get_config
 from sqlalchemy import Column, Double, Integer, String
 
-from luigi_sinks import BadSetting, Conflict, Forbidden, Origin, State, load, stored, versions
+from luigi_sinks import BadSetting, Conflict, Forbidden, Origin, State, exposing, load, stored, versions
 from luigi_sinks import record as rules
 from luigi_sinks.claim import held
 from luigi_sinks.credentials import use
@@ -183,7 +183,8 @@ class TestLoader(LoaderSuite):
     refuses_another_kind_of_partitions_at_once = True
 
     @pytest.fixture(autouse=True)
-    def _dataset(self, make_dataset, people, request, forge):
+    def _dataset(self, make_dataset, people, request, forge, settings):
+        self.settings = settings
         parted = any(word in request.node.name for word in ("partitions", "records_are_found", "history_and_rows"))
         self.people, self.forge = people, forge
         self.make_dataset, self.made, self.partition = make_dataset, {}, "201301" if parted else WHOLE
@@ -202,6 +203,15 @@ class TestLoader(LoaderSuite):
 
     def pruner(self, catalog):
         return MariaDBCatalog(self.people.settings[RoleKind.PRUNER], catalog.dataset)
+
+    def exposer(self, catalog):
+        return MariaDBCatalog(self.settings, catalog.dataset)
+
+    def test_a_loader_exposes_nothing(self, sink):
+        version = self.load(sink, rows(3))
+        with pytest.raises(Forbidden, match="UPDATE command denied"):
+            exposing.expose(sink, version, self.beside(sink))
+        assert sink.record(version).exposed == ()
 
     def test_the_catalog_lists_the_dataset(self, sink):
         assert sink.dataset in self.datasets(sink)  # its owner made it

@@ -39,3 +39,7 @@ class TestMariaDBSink(ColumnSuite):
     def shown(self, sink):
         ((count,),) = run(self.settings, rows, f"SELECT COUNT(*) FROM {sink.names.view}")
         return count
+
+    def shown_as(self, sink, version, name):
+        ((count,),) = run(self.settings, rows, f"SELECT COUNT(*) FROM `{self.settings.database}`.`{name}`")
+        return count

@@ -50,5 +50,8 @@ class TestNeo4jSink(ColumnSuite):
         return datasets(sink.settings)
 
     def shown(self, sink):
-        asked = read_query(sink.dataset, "MATCH (n:Item__v {_version: version}) RETURN count(n) AS count")
+        return self.shown_as(sink, None, sink.dataset)
+
+    def shown_as(self, sink, version, name):
+        asked = read_query(name, "MATCH (n:Item__v {_version: version}) RETURN count(n) AS count")
         return sum(row["count"] for row in connection.query(sink.settings, asked))

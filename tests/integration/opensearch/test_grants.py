@@ -187,8 +187,8 @@ class TestLoader(LoaderSuite):
     too_long = "x" * 32_767
 
     @pytest.fixture
-    def sink(self, people, dataset):
-        self.people = people
+    def sink(self, people, dataset, made):
+        self.people, self.made = people, made
         people.sink(RoleKind.OWNER, dataset).create()
         return self.make_sink(dataset)
 
@@ -201,8 +201,23 @@ class TestLoader(LoaderSuite):
     def datasets(self, sink):
         return datasets(sink.settings)
 
+    def another(self, sink):
+        dataset = self.made()
+        self.people.sink(RoleKind.OWNER, dataset).create()
+        return self.make_sink(dataset)
+
+    def beside(self, sink):
+        return names.exposure(sink.dataset, "before")
+
     def pruner(self, catalog):
         return ElasticsearchCatalog(self.people.settings[RoleKind.PRUNER], catalog.dataset)
+
+    def test_a_name_that_a_dataset_has_is_refused(self, sink):
+        """A publisher may not even look at other names than its own."""
+        version, other = self.load(sink, rows(3)), self.another(sink)
+        with pytest.raises(Forbidden, match="es:ESHttpGet"):
+            self.expose(sink, version, other.dataset)
+        assert sink.record(version).exposed == ()
 
     def test_none_in_a_required_field_is_refused(self, sink):
         """No field but the id is required here."""

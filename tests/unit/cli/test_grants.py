@@ -249,6 +249,7 @@ TEMPLATES = [
 LOADER_IN_ELASTICSEARCH = {
     "cluster": [TEMPLATES[0], "cluster:monitor/health", *TEMPLATES[1:]],
     "indices": [
+        {"names": ["delays~as~*"], "privileges": ["indices:admin/aliases", "view_index_metadata"]},
         {"names": ["delays", "delays~*~head*"], "privileges": ["indices:admin/aliases", "view_index_metadata"]},
         {
             "names": ["delays~registry"],
@@ -281,7 +282,7 @@ BESIDE_A_PUBLISHER = {
     "cluster": ["cluster:monitor/health"],
     "indices": [
         {"names": ["delays", "delays~*~head*"], "privileges": ["view_index_metadata"]},
-        LOADER_IN_ELASTICSEARCH["indices"][1],
+        LOADER_IN_ELASTICSEARCH["indices"][2],
         {
             "names": ["delays~*~v*"],
             "privileges": [
@@ -296,6 +297,7 @@ BESIDE_A_PUBLISHER = {
 PUBLISHER_IN_ELASTICSEARCH = {
     "cluster": TEMPLATES,
     "indices": [
+        {"names": ["delays~as~*"], "privileges": ["indices:admin/aliases", "view_index_metadata"]},
         {"names": ["delays", "delays~*~head*"], "privileges": ["indices:admin/aliases"]},
         {
             "names": ["delays~*~v*"],
@@ -424,7 +426,7 @@ class Others(Delays):
     roles = json.loads(grants("--format", "elasticsearch", tasks=more, cfg=APART + other).stdout)["roles"]
     assert roles["flight_ops_publisher"] == PUBLISHER_IN_ELASTICSEARCH
     others = json.loads(json.dumps(LOADER_IN_ELASTICSEARCH).replace("delays", "others"))["indices"]
-    assert all(entry in roles["flight_ops"]["indices"] for entry in (others[0], others[2]))
+    assert all(entry in roles["flight_ops"]["indices"] for entry in (*others[:2], others[3]))
 
 
 def test_no_other_store_has_a_publisher(grants):

@@ -9,12 +9,15 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
-from luigi_sinks import Origin, load, versions
+from luigi_sinks import Origin, exposing, listen, load, stop_listening, versions
 from luigi_sinks import record as rules
 from luigi_sinks.cli.app import app
 from luigi_sinks.contract import Contract, Field, TupleShape
+from luigi_sinks.errors import Conflict
+from luigi_sinks.load import Load
 from luigi_sinks.retention import Retention
 from luigi_sinks.sqlite import SQLiteSink
+from luigi_sinks.together import loading_together
 
 SILENT = """
 [luigi_sinks.mariadb]
@@ -361,3 +364,149 @@ def test_a_dataset_with_a_pinned_version_is_not_dropped(sink, three, mode):
 def test_a_load_may_prune_by_itself(sink, three):
     load(sink, "_all", Origin("Flights_1", family="Flights"), [(1, "UA")], retention=Retention(2, timedelta(0)))
     assert [each["state"] for each in answer("versions flights")] == ["dropped", "dropped", "retired", "published"]
+
+
+# Releases, and names beside the head
+
+
+@pytest.fixture
+def nightly(memory):
+    """Publish a release of two datasets, one of which had a version before; return the sinks."""
+    sinks = sink_of(memory), sink_of(memory, "delays", store="neo4j")
+    loaded(sinks[0], (1, "UA"))
+    release_of(*sinks)
+    return sinks
+
+
+def release_of(*sinks, name="nightly"):
+    loads = [Load(sink, "_all", Origin(sink.dataset, family="Flights"), place=sink.store) for sink in sinks]
+    with loading_together(loads, name) as writers:
+        for writer in writers:
+            writer.write((2, "AA"))
+
+
+def test_a_release_is_taken_back_as_a_whole(nightly, rehearsed):
+    flights, delays = nightly
+    first, second = flights.records()
+    (only,) = delays.records()
+    assert rehearsed("rollback --release nightly --why 'of the wrong day'") == {
+        "release": "nightly",
+        "versions": [
+            {"version": f"mariadb:{second.version}", "head": str(first.version)},
+            {"version": f"neo4j:{only.version}", "head": None},
+        ],
+    }
+    assert (flights.head("_all").version, delays.head("_all").version) == (first.version, None)
+    assert flights.head("_all").record.publications[-1].why == "release nightly is rolled back: of the wrong day"
+    assert [flights.record(second.version).is_complete, delays.record(only.version).is_complete] == [True, False]
+    assert "readers see no version of a release 'nightly'" in run("rollback --release nightly", ends=2)
+
+
+@pytest.mark.parametrize("mode", ["", "--dry-run"])
+def test_a_release_of_which_a_version_was_replaced_since_is_not_taken_back(nightly, mode):
+    flights, delays = nightly
+    newer = loaded(flights, (3, "DL"))
+    said = run(f"rollback --release nightly {mode}", ends=2)
+    assert f"readers see {newer} instead of mariadb:flights/" in said
+    assert delays.head("_all").version
+
+
+@pytest.mark.parametrize("mode", ["", "--dry-run"])
+def test_a_release_whose_former_versions_lost_rows_is_not_taken_back(nightly, mode):
+    flights, delays = nightly
+    flights.delete_rows(next(flights.records()).version)
+    assert "the server counts 0 rows where 1 were published" in run(f"rollback --release nightly {mode}", ends=2)
+    assert flights.head("_all").epoch == 2
+    assert delays.head("_all").version
+
+
+def test_a_rollback_of_a_release_that_was_interrupted_is_finished_by_the_next_one(nightly):
+    flights, delays = nightly
+    versions.roll_back(flights, next(flights.records()).version)
+    run("rollback --release nightly")
+    assert (flights.head("_all").epoch, delays.head("_all").version) == (3, None)
+
+
+def test_of_two_releases_of_a_name_the_newest_is_taken_back(nightly):
+    flights, _ = nightly
+    release_of(*nightly)
+    run("rollback --release nightly")
+    assert [record.state for record in flights.records()] == ["retired", "published", "retired"]
+
+
+def test_rollback_takes_a_version_or_a_release(nightly):
+    assert "Give a VERSION to publish, or --release NAME" in run("rollback", ends=2)
+    assert "Give a VERSION" in run("rollback v20261120t211605_k7f3q2 --release nightly", ends=2)
+    assert "no version of a release 'weekly'" in run("rollback --release weekly", ends=2)
+
+
+def test_show_and_versions_name_the_release(nightly):
+    flights, _ = nightly
+    assert [each["release"] for each in answer("versions flights")] == [None, "nightly"]
+    assert "nightly" in run("versions flights")
+    assert "release      nightly\n" in run(f"show {flights.head('_all').version.id}")
+
+
+def test_a_version_is_shown_beside_the_head_and_then_no_more(memory, sink, three, rehearsed):
+    assert rehearsed(f"expose {three[0].id} --as flights_before") == {"version": str(three[0])}
+    with closing(sqlite3.connect(memory / "mariadb.sqlite")) as file:
+        assert list(file.execute("SELECT row FROM flights_before")) == [('[1,"UA"]',), ('[2,"AA"]',)]
+    assert "exposed as flights_before" in run("versions flights")
+    assert "exposed as   flights_before\n" in run(f"show {three[0].id}")
+    assert rehearsed("expose --drop flights_before") == {"version": str(three[0])}
+    with closing(sqlite3.connect(memory / "mariadb.sqlite")) as file, pytest.raises(sqlite3.OperationalError):
+        file.execute("SELECT row FROM flights_before")
+    assert "no version is exposed as 'flights_before'" in run("expose --drop flights_before", ends=2)
+
+
+@pytest.mark.parametrize("mode", ["", "--dry-run"])
+def test_a_name_that_is_taken_is_refused(memory, sink, three, mode):
+    loaded(sink_of(memory, "airports"), (1, "JFK"))
+    run(f"expose {three[1].id} --as flights_before")
+    for name in ("airports", "flights", "record", "flights_before", "sqlite_x"):
+        run(f"expose {three[0].id} --as {name} {mode}", ends=2)
+    assert sink.record(three[0]).exposed == ()
+    assert "Give a VERSION and --as NAME" in run(f"expose --as other {mode}", ends=2)
+
+
+@pytest.mark.parametrize("mode", ["", "--dry-run"])
+def test_an_exposed_version_and_its_dataset_are_kept(sink, three, mode):
+    run(f"expose {three[0].id} --as flights_before")
+    assert answer(f"prune flights --keep 2 --min-age 0s {mode}")["deleted"] == []
+    with pytest.raises(Conflict, match="is exposed as flights_before; it cannot be dropped"):
+        versions.prune(sink, three[0], min_age=timedelta(0))
+    assert f"{three[0]} is exposed as flights_before" in run(f"drop-dataset --yes-really flights {mode}", ends=2)
+
+
+def test_verify_finds_and_restores_a_name_that_is_gone(memory, sink, three):
+    run(f"expose {three[0].id} --as flights_before")
+    with closing(sqlite3.connect(memory / "mariadb.sqlite")) as file:
+        file.execute("DROP VIEW flights_before")
+    (found,) = answer("verify --dry-run", ends=1)
+    assert found["problem"] == "is exposed as flights_before, and readers do not find it there"
+    assert [each["healed"] for each in answer("verify")] == [True]
+    assert answer("verify") == []
+    assert sink.shows(three[0], "flights_before")
+
+
+def test_a_name_of_several_versions_is_dropped_with_the_version_before_it(memory, three):
+    other = loaded(sink_of(memory, "delays", store="neo4j"), (1, "UA"))
+    run(f"expose {three[0].id} --as before")
+    run(f"expose {other.id} --as before")
+    assert f"put one before --drop: mariadb:{three[0]}, neo4j:{other}" in run("expose --drop before", ends=2)
+    run(f"expose {other.id} --drop before")
+    run("expose --drop before")
+
+
+def test_listeners_are_told_of_names(sink, three):
+    told = []
+    listen(told.append)
+    exposing.expose(sink, three[0], "flights_before")
+    exposing.hide(sink, three[0], "flights_before")
+    stop_listening(told.append)
+    assert [(event.action, event.outcome, event.version) for event in told] == [
+        ("expose", "begun", three[0]),
+        ("expose", "success", three[0]),
+        ("hide", "begun", three[0]),
+        ("hide", "success", three[0]),
+    ]

@@ -5,12 +5,14 @@ from datetime import timedelta
 import luigi
 import pytest
 
-from luigi_sinks import Origin, dropping, load, recording, versions
+from luigi_sinks import Origin, dropping, load, recording, releases, versions
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.errors import CheckFailed, Conflict
+from luigi_sinks.load import Load
 from luigi_sinks.recording.events import Column, Dataset, End, Job, Publication, Read, Removal, Unpublication, Write
 from luigi_sinks.sqlite import SQLiteSink
 from luigi_sinks.target import TargetOptions, VersionedTarget
+from luigi_sinks.together import loading_together
 
 CONTRACT = Contract("flights", {"": TupleShape((Field("id", int), Field("carrier", str)))})
 ORIGIN = Origin("Flights_1", family="Flights", owner="ops")
@@ -145,6 +147,26 @@ def test_a_dataset_that_is_dropped_is_recorded_as_shown_no_more(lineage, sink):
     load(sink, "_all", ORIGIN, ROWS)
     dropping.drop_dataset(sink, really=sink.dataset)
     assert [(each.partition, each.epoch) for each in lineage(Unpublication)] == [("_all", 2)]
+
+
+def test_the_heads_that_are_recorded_are_those_of_the_registries_after_a_release_and_its_rollback(lineage, sink):
+    load(sink, "_all", ORIGIN, ROWS)
+    other = SQLiteSink(sink.folder, "neo4j", "delays", CONTRACT)
+    with loading_together(
+        [Load(each, "_all", ORIGIN, place=each.store) for each in (sink, other)], "nightly"
+    ) as writers:
+        for writer in writers:
+            writer.write(ROWS[0])
+    assert recorded_heads(lineage) == {each.location.name: each.head("_all").version.id for each in (sink, other)}
+    releases.roll_back(releases.newest([sink, other], "nightly"))
+    assert recorded_heads(lineage) == {sink.location.name: sink.head("_all").version.id, other.location.name: None}
+    assert sink.head("_all").epoch == 3
+
+
+def recorded_heads(lineage):
+    """Return what readers of each dataset see, by the moves of its head that are recorded."""
+    moves = sorted(lineage((Publication, Unpublication)), key=lambda move: move.epoch)
+    return {move.dataset.name: move.version if isinstance(move, Publication) else None for move in moves}
 
 
 def test_the_age_that_a_version_may_have_is_its_targets_or_else_its_runs(lineage, sink):

@@ -1,0 +1,106 @@
+"""Takes a whole release back by hand, in all of its stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from luigi_sinks import moving, settling
+from luigi_sinks import record as rules
+from luigi_sinks.errors import BadSetting, Conflict
+from luigi_sinks.events import Action, Outcome
+from luigi_sinks.listeners import telling
+from luigi_sinks.moving import Move
+from luigi_sinks.record import Head, Record
+from luigi_sinks.release import Release
+from luigi_sinks.settling import Found
+from luigi_sinks.sink import Catalog
+from luigi_sinks.version import Version
+
+
+@dataclass(frozen=True)
+class Return:
+    """A version of a release that is the head, and what readers see again instead; None for nothing."""
+
+    found: Found
+    head: Head
+    before: Record | None
+
+    @property
+    def version(self) -> Version:
+        """Return the version that is taken back."""
+        return self.found.version
+
+
+def newest(catalogs: Iterable[Catalog], name: str) -> Release:
+    """Return the newest release of this name of which readers see a version.
+
+    Raises BadSetting if there is none.
+    """
+    records = [head.record for catalog in catalogs for head in catalog.heads().values() if head.record]
+    named = [record for record in records if record.release is not None and record.release.name == name]
+    if not named:
+        raise BadSetting(f"readers see no version of a release {name!r}; `luigi-sinks versions DATASET` names releases")
+    release = max(named, key=lambda record: record.publications[-1].at).release
+    assert release is not None
+    return release
+
+
+def plan_roll_back(release: Release) -> list[Return]:
+    """Return what `roll_back` would do now. Changes nothing, and raises what `roll_back` does."""
+    heads = [(each, each.catalog.head(each.version.partition)) for each in settling.found(release)]
+    newer = [f"{head.version} instead of {each.member}" for each, head in heads if _is_newer(each, head)]
+    if newer:
+        raise Conflict(
+            f"release {release.name}: readers see {', '.join(newer)}, published since; nothing was changed. Roll the "
+            "others back one by one, if that is what you want"
+        )
+    return [_return(each, head) for each, head in heads if head.version == each.version]
+
+
+def roll_back(release: Release, *, why: str = "") -> list[Return]:
+    """Give readers what the versions of a release replaced; return what was done.
+
+    A version that replaced nothing is withdrawn, so its output is incomplete again; the
+    others stay complete. What is in one MariaDB database moves in one transaction.
+
+    Raises Conflict, and changes nothing, if one of them was replaced since, or if what it
+    replaced cannot be published; CheckFailed if that lost rows. If it is interrupted, run it again.
+    What a killed process left half done of the release is ended first.
+    """
+    for found in settling.found(release):
+        settling.settle(found.catalog, found.version.partition)
+    plan, reason = plan_roll_back(release), f"release {release.name} is rolled back{f': {why}' if why else ''}"
+    with ExitStack() as stack:
+        moves = [_move(each, stack) for each in plan if each.before]
+        moving.publish_together(moves, why=reason, action=Action.ROLLBACK)
+    for each in plan:
+        if each.before is None:
+            moving.withdraw(each.found.catalog, each.version, reason)
+    return plan
+
+
+def _is_newer(each: Found, head: Head) -> bool:
+    """Tell whether the head is neither the version nor, after a rollback that was interrupted, what it replaced."""
+    is_back = (head.version, head.epoch) == (each.member.before, each.member.epoch + 2)
+    return head.version != each.version and not is_back
+
+
+def _return(each: Found, head: Head) -> Return:
+    """Return what takes a version back. Raises what keeps the one before from being published."""
+    if each.member.before is None:
+        return Return(each, head, None)
+    before = rules.published_before(each.catalog.record(each.member.before))
+    if not before.is_publishable:
+        raise rules.refused(before, f"cannot be published again in the place of {each.member}; nothing was changed")
+    moving.refuse_changed_rows(each.catalog, before)
+    return Return(each, head, before)
+
+
+def _move(each: Return, stack: ExitStack) -> Move:
+    assert each.before is not None
+    catalog, before = each.found.catalog, each.before
+    told = stack.enter_context(telling(catalog, Action.ROLLBACK, before.version, before.origin))
+    told.tell(Outcome.BEGUN, replaced=each.version, rows=before.rows or 0)
+    return Move(catalog, before.version, each.head, told)
