@@ -270,9 +270,9 @@ class VersionMachine(RuleBasedStateMachine):
                 act(self.sink, known.version)
 
     def rows(self, count: int) -> list[Any]:
-        """Return rows that no other load has."""
+        """Return rows that no other load has; a graph's `amount` may not be None."""
         self.start += count
-        return rows(count, start=self.start - count)
+        return [{**row, "amount": row["amount"] or 0.0} for row in rows(count, start=self.start - count)]
 
     def joined(self, given: Iterable[Any]) -> Iterator[Any]:
         """Return rows in the form in which users give them."""

@@ -160,7 +160,8 @@ def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -
     _create_table(cursor, names.hidden, names.log_table, registry.LOG)
     _create_table(cursor, names.hidden, names.part_table, registry.PARTS)
     _create_table(cursor, names.database, names.head_table, registry.HEAD)
-    if _kind(cursor, names.hidden, names.base_table)[0] is None and views.shown(cursor, names):
+    # The view is looked at first, as it is created last: another process may be at its first load.
+    if views.shown(cursor, names) and _kind(cursor, names.hidden, names.base_table)[0] is None:
         lost = (
             f"{names.base} is missing, or hidden from this login, though versions were published; restore or grant it"
         )
