@@ -78,7 +78,8 @@ def _dataset(task: type[luigi.Task]) -> modules.Dataset:
         found = [each for each in modules.datasets(task) if hasattr(each.sink, "contract")]
     except (modules.SkippedDataset, modules.UnresolvedOutput) as reason:
         raise BadSetting(
-            f"{task.task_family}: its dataset depends on its parameters: {reason}; give it a class without"
+            f"{task.task_family}: its dataset is not known before the task is made: {reason}; adopt it by a subclass "
+            "that declares it"
         ) from None
     if len(found) != 1:
         raise BadSetting(f"{task.task_family} has {len(found)} outputs in stores; adopt each by a task of its own")
@@ -89,7 +90,7 @@ def _output(kind: type[luigi.Task], found: modules.Dataset, partition: str) -> t
     """Return the partition and the output that what exists becomes: the task's, if it has no parameters."""
     if partition and found.partition == WHOLE:
         raise BadSetting(f"--partition {partition}: {found.family} has no partition_by; remove the option")
-    if any(parameter.significant for _, parameter in kind.get_params()):
+    if any(each.significant or not each.has_task_value(found.family, name) for name, each in kind.get_params()):
         by = identity.named(getattr(kind, "partition_by", None))
         origin = Origin(f"{found.family}, adopted", partition_by=by, family=found.family, owner=found.owner)
         return found.partition or partition or "adopted", origin

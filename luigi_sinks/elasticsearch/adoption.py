@@ -39,7 +39,7 @@ class _Beside(ElasticsearchSink):
     source: str = ""
 
     @property
-    def shown_as(self) -> str:
+    def _shown_as(self) -> str:
         """The alias that readers will use."""
         return names.beside(self.dataset)
 

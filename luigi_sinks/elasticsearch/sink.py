@@ -78,7 +78,7 @@ class ElasticsearchSink(ElasticsearchCatalog):
         give a field another type than the head of another partition has.
         """
         registry, dataset = self.registry, self.dataset
-        found = creation.look(self.settings, f"{self.shown_as},{registry.index}")
+        found = creation.look(self.settings, f"{self._shown_as},{registry.index}")
         history = found.pop(registry.index, None)
         names.check_free(dataset, found)
         self._check_types({names.version(index): body["mappings"] for index, body in found.items()}, partition)
