@@ -156,6 +156,18 @@ def test_rows_that_are_changed_just_before_the_view_takes_its_place_bring_the_ta
     assert ask(f"SELECT name FROM {table} WHERE id = 7") == [("late",)]
 
 
+def test_an_adoption_that_is_given_up_leaves_the_table_and_nothing_else(existing, ask, table, monkeypatch):
+    monkeypatch.setattr(ExistingTable, "give_way", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        adopt(existing, WHOLE, ORIGIN)
+    assert (kind(ask, table), kind(ask, f"{table}__next")) == ("BASE TABLE", "VIEW")
+    dropping.drop_dataset(existing.of, really=table)
+    assert (kind(ask, table), kind(ask, f"{table}__next")) == ("BASE TABLE", None)
+    assert count(ask, table) == ROWS
+    monkeypatch.undo()
+    assert adopt(existing, WHOLE, ORIGIN).record.seq == 1
+
+
 def test_who_writes_to_the_table_later_is_refused(existing, ask, table):
     adopt(existing, WHOLE, ORIGIN)
     with pytest.raises(driver_module.Error):
