@@ -18,7 +18,7 @@ import pytest
 from luigi.configuration import get_config
 from sqlalchemy import Column, Integer, String
 
-from luigi_sinks import Conflict, Origin, load, versions
+from luigi_sinks import Conflict, Origin, dropping, load, versions
 from luigi_sinks.adoption import adopt
 from luigi_sinks.errors import BadSetting, CheckFailed, Unavailable
 from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, adoption, driver, parse_schema
