@@ -54,8 +54,8 @@ def _copy(existing: Existing, partition: str, origin: Origin) -> None:
         """Compare the version with what it was copied from."""
         if not existing.equals(version):
             raise CheckFailed(
-                f"{version}: {counts.rows} rows were copied, and others are there now; stop what writes to it, and "
-                "run this again"
+                f"{version}: {counts.rows} rows were copied, and others are there now; stop what writes to it, or "
+                "declare its types as they are, and run this again"
             )
 
     with loading(existing.sink, partition, origin, checks=(unchanged,)) as writer:
