@@ -37,7 +37,7 @@ class Action(StrEnum):
     TOUCH = "touch"
     """An output is marked as complete; the `id` of the event's version is that of the output."""
     ADOPT = "adopt"
-    """Marks of `luigi.contrib` are taken over, as many as `rows` says."""
+    """What exists becomes a version, or marks of `luigi.contrib` are taken over: as many as `rows` says."""
     SWEEP = "sweep"
     """What is left of a version that failed or was dropped is deleted: a dead process or a late request left it."""
 

@@ -15,7 +15,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from luigi_sinks import config
+from luigi_sinks.declaration import Declaration
 from luigi_sinks.errors import BadSetting, did_you_mean
+from luigi_sinks.existing import Existing
 from luigi_sinks.mark import Marks, OldMark
 from luigi_sinks.sink import Catalog
 
@@ -34,7 +36,9 @@ class Store:
     Luigi and most processes need neither; see `luigi_sinks.cli.module.Grants`. `grants_by_product`
     names other modules for connections whose settings have one of these as their `product`.
     `open_marks` opens the marks under a name, and `old_marks` yields those of `luigi.contrib` in a table or an
-    index; None for a store without such.
+    index; None for a store without such. `declare` writes what exists under a name as Python,
+    and `existing` finds what a sink's dataset has in its place, to adopt it. `old_marks_in` is the name that
+    luigi.contrib gives its marks.
     """
 
     name: str
@@ -48,6 +52,9 @@ class Store:
     grants_by_product: Mapping[str, str] = field(default_factory=dict)
     open_marks: Callable[[Any, str], Marks] | None = None
     old_marks: Callable[[Any, str], Iterable[OldMark]] | None = None
+    old_marks_in: str = ""
+    declare: Callable[[Any, str], Declaration] | None = None
+    existing: Callable[[Any], Existing] | None = None
 
     def catalog(self, dataset: str, connection: str = "", *, owner: str = "") -> Catalog:
         """Open the catalog of a dataset: its heads, its history and its rows, by its name alone.
@@ -102,6 +109,17 @@ class Store:
         if self.old_marks is None:
             raise BadSetting(f"store {self.name} has no marks of luigi.contrib; name another connection")
         return self.old_marks(self._settings(connection), source)
+
+    def declaration(self, name: str, connection: str = "") -> Declaration:
+        """Return a table, an index, or the nodes of a label as Python to paste into a task.
+
+        Raises BadSetting if there is none of this name.
+        """
+        if (folder := config.common().local) is not None:
+            raise BadSetting(f"[{config.ROOT}] local = {folder} is set, and no server to look at")
+        if self.declare is None:
+            raise BadSetting(f"store {self.name} cannot declare what exists; name another connection")
+        return self.declare(self._settings(connection), name)
 
     def datasets(self, connection: str = "") -> list[str]:
         """Return the names of all datasets that a connection leads to, sorted."""

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from luigi_sinks import audit, config, stores
 from luigi_sinks.cli import changing, looking, outcomes
-from luigi_sinks.cli.adoption import adopt_marks
+from luigi_sinks.cli.adoption import adopt, adopt_marks
 from luigi_sinks.cli.console import WRONG, err, out, reporting
+from luigi_sinks.cli.declaration import declare
 from luigi_sinks.cli.lineage import app as lineage_app
 from luigi_sinks.cli.lineage import print_grants
 from luigi_sinks.cli.module import Dataset, LoadsNothing, SkippedDataset, UnresolvedOutput, datasets, languages, tasks
@@ -34,7 +35,9 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(lineage_app, name="lineage")
 app.add_typer(looking.app)
 app.add_typer(changing.app)
+app.command("adopt")(adopt)
 app.command("adopt-marks")(adopt_marks)
+app.command("declare")(declare)
 
 _TERRAFORM, _ALL = "terraform", "all"
 _FORMATS = "What to print: sql, elasticsearch, iam, cypher or what else a store calls its language; terraform; or all."

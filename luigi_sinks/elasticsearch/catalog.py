@@ -82,9 +82,14 @@ class ElasticsearchCatalog:
         return _login(self.settings.publisher)
 
     @property
+    def _shown_as(self) -> str:
+        """The alias that readers use."""
+        return self.dataset
+
+    @property
     def aliases(self) -> Aliases:
         """The pointer."""
-        return Aliases(self.settings, self.dataset)
+        return Aliases(self.settings, self.dataset, self._shown_as)
 
     @property
     def registry(self) -> Registry:

@@ -26,6 +26,8 @@ _SERVERS = re.compile(
 )
 """The settings that a server itself adds to an index."""
 
+_COPIES = {"number_of_shards", "number_of_replicas"}
+
 _HARMFUL = re.compile(r"aliases\.|mappings\._|settings\.(mode$|mapping\.source|lifecycle|.*pipeline$)")
 """What shows an index to others, changes its documents or deletes it: refused wherever it came from."""
 
@@ -78,6 +80,12 @@ def look(settings: ElasticsearchSettings, indices: str) -> dict[str, Index]:
     """Return what the cluster says of indices; those that are not there are left out."""
     found = ask(settings, lambda es: es.indices.get(index=indices, ignore_unavailable=True, flat_settings=True))
     return {index: {**body, "settings": _plain(body["settings"])} for index, body in found.items()}
+
+
+def chosen(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those settings of an index that somebody chose; servers state shards and replicas of each."""
+    copies = {name: value for name, value in settings.items() if name in _COPIES and str(value) != "1"}
+    return copies | {name: value for name, value in settings.items() if not _SERVERS.fullmatch(f"settings.{name}")}
 
 
 def refuse_harm(index: str, found: Index, mappings: Mapping[str, Any]) -> None:

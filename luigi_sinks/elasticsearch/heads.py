@@ -36,10 +36,11 @@ class Sight:
 
 @dataclass(frozen=True)
 class Aliases:
-    """The aliases of one dataset."""
+    """The aliases of one dataset; `shown_as` is the one for readers, where that is not the dataset's name."""
 
     settings: ElasticsearchSettings
     dataset: str
+    shown_as: str = ""
 
     def pointer(self, partition: str) -> Pointer:
         """Return the head of one partition."""
@@ -87,21 +88,26 @@ class Aliases:
         succeeded; on False, check the pointer.
         """
         head, leaving = names.head(self.dataset, version.partition), names.behind(version, before)
+        readers = self.shown_as or self.dataset
         actions = [
             _remove(version, names.tag(version, tag)),
-            _add(version, self.dataset, is_hidden=False),
+            _add(version, readers, is_hidden=False),
             _add(version, head, is_write_index=True),
             _add(version, f"{head}~{before.epoch + 1}"),
         ]
         if leaving is not None:
             state = names.STAGED if names.is_void(leaving) else names.RETIRED  # an empty index may then be swept
-            actions += [_remove(leaving, alias) for alias in (self.dataset, head, f"{head}~{before.epoch}")]
+            actions += [_remove(leaving, alias) for alias in (readers, head, f"{head}~{before.epoch}")]
             actions += [_add(leaving, names.tag(leaving, state))]
         if example is not None:
             alias, (from_, to) = names.example(self.dataset), example
             actions += [_remove(from_, alias)] if from_ else []
             actions += [_add(to, alias, is_write_index=True)]
         return self._update(actions)
+
+    def replace(self, version: Version, instead_of: dict[str, Any]) -> bool:
+        """Give a head the dataset's name in the same step that takes it from what has it now; False if it is late."""
+        return self._update([_remove(version, self.shown_as), _add(version, self.dataset, is_hidden=False), instead_of])
 
     def take(self, version: Version, tag: str) -> bool:
         """Remove the tag from a version's index, which only one caller can; return False if it is gone."""

@@ -35,6 +35,8 @@ _FORBIDDEN = re.compile(r'[\\/*?"<>|\s,#:~]')
 _VERSION = re.compile(r"[a-z0-9_]+~[a-z0-9_]+")
 """A partition and a version's id."""
 
+_ADOPT = "Adopt it by `luigi-sinks adopt MODULE TASK`"
+
 _PARTS = 3
 """Dataset, partition and id."""
 
@@ -75,6 +77,11 @@ def behind(version: Version, head: Pointer) -> Version | None:
 def tag(version: Version, state: str) -> str:
     """Return the alias that says an index is STAGED or RETIRED."""
     return f"{index(version)}~{state}"
+
+
+def beside(dataset: str) -> str:
+    """Return the alias for readers while something else has the dataset's name: see adoption.py."""
+    return f"{dataset}~next"
 
 
 def head(dataset: str, partition: str) -> str:
@@ -151,9 +158,14 @@ def check_free(dataset: str, indices: Iterable[str]) -> None:
     """Raise BadSetting if the dataset's name stands for other indices than those of its versions."""
     others = sorted(each for each in indices if not each.startswith(f"{dataset}~"))
     if others == [dataset]:
-        raise taken(dataset, "there is an index of this name. Delete it, or reindex it under another name")
+        raise taken(
+            dataset, "there is an index of this name. Adopt it by `luigi-sinks adopt MODULE TASK`, or delete it"
+        )
     if others:
-        raise taken(dataset, f"it stands for {', '.join(others)}. Remove the alias, or rename the data stream")
+        raise taken(
+            dataset,
+            f"it stands for {', '.join(others)}. {_ADOPT}, remove the alias, or rename the data stream",
+        )
 
 
 def taken(dataset: str, why: str) -> BadSetting:

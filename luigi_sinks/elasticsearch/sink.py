@@ -82,7 +82,7 @@ class ElasticsearchSink(ElasticsearchCatalog):
         fields of the newest head otherwise than `luigi_sinks.columns` permits.
         """
         registry, dataset = self.registry, self.dataset
-        found = creation.look(self.settings, f"{dataset},{registry.index}")
+        found = creation.look(self.settings, f"{self._shown_as},{registry.index}")
         history = found.pop(registry.index, None)
         names.check_free(dataset, found)
         mappings = {names.version(index): body["mappings"] for index, body in found.items()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from luigi_sinks.elasticsearch.adoption import ExistingIndex
 from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog, datasets
+from luigi_sinks.elasticsearch.declaration import declare
 from luigi_sinks.elasticsearch.marks import ElasticsearchMarks, of_contrib
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.stores import Store
@@ -25,4 +27,7 @@ STORE = Store(
     grants_by_product={"opensearch": "luigi_sinks.elasticsearch.iam"},
     open_marks=ElasticsearchMarks,
     old_marks=of_contrib,
+    old_marks_in="update_log",
+    declare=declare,
+    existing=ExistingIndex,
 )

@@ -174,7 +174,8 @@ def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -
     _create_table(cursor, names.hidden, names.log_table, registry.LOG)
     _create_table(cursor, names.hidden, names.part_table, registry.PARTS)
     _create_table(cursor, names.database, names.head_table, registry.HEAD)
-    if _kind(cursor, names.hidden, names.base_table)[0] is None and views.shown(cursor, names):
+    # The view is looked at first, as it is created last: another process may be at its first load.
+    if views.shown(cursor, names) and _kind(cursor, names.hidden, names.base_table)[0] is None:
         lost = (
             f"{names.base} is missing, or hidden from this login, though versions were published; restore or grant it"
         )
@@ -263,10 +264,10 @@ def _has_database(cursor: Any, name: str) -> bool:
 
 
 def _refuse_a_table_in_the_way(cursor: Any, names: Names) -> None:
-    if _kind(cursor, names.database, names.dataset)[0] == "BASE TABLE":
+    if is_table(cursor, names.database, names.view_name):
         raise BadSetting(
-            f"{names.view} is an ordinary table, and the view for readers must have its name. Such a table cannot be "
-            f"adopted yet; choose another table name, or rename it: RENAME TABLE {names.view} TO ..."
+            f"{names.view} is an ordinary table, and the view for readers must have its name. Adopt its rows by "
+            f"`luigi-sinks adopt MODULE TASK`, or choose another table name"
         )
 
 
@@ -280,6 +281,11 @@ def _create_table(cursor: Any, database: str, name: str, body: str) -> None:
         )
     else:
         registry.refuse_newer(qualified(database, name), comment)
+
+
+def is_table(cursor: Any, database: str, name: str) -> bool:
+    """Tell whether there is a table of this name that is no view."""
+    return _kind(cursor, database, name)[0] == "BASE TABLE"
 
 
 def _kind(cursor: Any, database: str, name: str) -> tuple[str | None, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from luigi_sinks import unseen
 from luigi_sinks.errors import BadSetting
@@ -22,11 +22,13 @@ _ALLOWED = re.compile("[\x01-\ud7ff\ue000-\uffff]+")
 class Names:
     """The tables and procedures of a dataset: view and pointer in its database, all others in `DATABASE__v`.
 
-    No suffix is longer than that of the pointer, for which `check_name` leaves room.
+    No suffix is longer than that of the pointer, for which `check_name` leaves room. `shown_as` names the view
+    while an ordinary table has the dataset's name: see adoption.py.
     """
 
     database: str
     dataset: str
+    shown_as: str = ""
 
     def __post_init__(self) -> None:
         check_name(self.database, "database", suffix=HIDDEN)
@@ -40,7 +42,17 @@ class Names:
     @property
     def view(self) -> str:
         """What readers use."""
-        return qualified(self.database, self.dataset)
+        return qualified(self.database, self.view_name)
+
+    @property
+    def view_name(self) -> str:
+        """What readers use, unquoted."""
+        return self.shown_as or self.dataset
+
+    @property
+    def beside(self) -> Names:
+        """The same dataset before its view takes the place of an ordinary table."""
+        return replace(self, shown_as=f"{self.dataset}__next")
 
     @property
     def head_table(self) -> str:

@@ -37,6 +37,49 @@ def read(kind: Kind) -> str:
     return f"{_path(kind)} RETURN [{values}]"
 
 
+def read_plain(kind: Kind) -> str:
+    """Return the query that reads nodes or relationships with plain labels, which luigi_sinks did not load."""
+    if isinstance(kind, NodeKind):
+        return f"{_plain(kind)} RETURN [{_listed('x', kind.properties)}]"
+    ends = _listed("a", [kind.start.key]), _listed("b", [kind.end.key])
+    return f"{_plain(kind)} RETURN [{', '.join(filter(None, (*ends, _listed('x', kind.properties))))}]"
+
+
+def names_of_plain(kind: Kind) -> str:
+    """Return the query for the names of the properties that they have; null if some have none."""
+    return f"{_plain(kind)} UNWIND {_NAMES} AS name RETURN DISTINCT name"
+
+
+def sample_of_plain(label: str) -> str:
+    """Return the query for the properties of the first `$limit` nodes of a plain label, with their types."""
+    return (
+        f"MATCH (x:{quoted(label)}) WITH x LIMIT $limit WITH collect(x) AS nodes UNWIND nodes AS x "
+        f"UNWIND keys(x) AS name RETURN name, count(*) AS count, count(DISTINCT x[name]) AS values, "
+        f"size(nodes) AS size, {_types('x[name]')} ORDER BY name"
+    )
+
+
+def sample_of_plain_relationships(label: str) -> str:
+    """Return the query for the first `$limit` relationships from nodes of a plain label, with their types.
+
+    `name` is null for a relationship without properties.
+    """
+    return (
+        f"MATCH (n:{quoted(label)})-[x]->(b) WITH x, b LIMIT $limit UNWIND {_NAMES} AS name "
+        f"RETURN type(x) AS type, labels(b) AS ends, name, {_types('x[name]')} ORDER BY type, ends, name"
+    )
+
+
+_NAMES = "coalesce(nullIf(keys(x), []), [null])"
+
+
+def _plain(kind: Kind) -> str:
+    """Match all nodes or relationships of a kind, `x`, by their plain labels."""
+    if isinstance(kind, NodeKind):
+        return f"MATCH (x:{quoted(kind.label)})"
+    return f"MATCH (a:{quoted(kind.start.label)})-[x:{quoted(kind.type)}]->(b:{quoted(kind.end.label)})"
+
+
 def count(kind: Kind) -> str:
     """Return the query that counts the rows of `$version`."""
     if isinstance(kind, NodeKind):

@@ -86,7 +86,7 @@ def _found_graph(run: Run, version: Version) -> dict[str, Any]:
         names = {row["name"] for row in types}
         key = next((key for of, key in keys if of == f"{label}{SUFFIX}" and key in names), "")
         if names:
-            nodes.append({"label": label, "key": key, "properties": _properties(types, key)})
+            nodes.append({"label": label, "key": key, "properties": properties(types, key)})
     return {"nodes": nodes, "relationships": _found_relationships(run, version, [each["label"] for each in nodes])}
 
 
@@ -104,14 +104,14 @@ def _found_relationships(run: Run, version: Version, labels: Sequence[str]) -> l
             "type": type_,
             "start": start,
             "end": end,
-            "properties": _properties(rows),
+            "properties": properties(rows),
             "name": f"{type_} {start} {end}" if types.count(type_) > 1 else "",
         }
         for (type_, start, end), rows in found.items()
     ]
 
 
-def _properties(rows: Sequence[Mapping[str, Any]], key: str = "") -> dict[str, str]:
+def properties(rows: Sequence[Mapping[str, Any]], key: str = "") -> dict[str, str]:
     """Return the types of properties as text; each but the key may be None in some row."""
     texts = {row["name"]: _text(row) for row in rows if row["name"] not in {None, VERSION}}
     return {name: text if name == key else f"{text} | None" for name, text in texts.items() if text}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from luigi_sinks.neo4j.adoption import ExistingNodes
 from luigi_sinks.neo4j.catalog import Neo4jCatalog, datasets
 from luigi_sinks.neo4j.connection import preflight
+from luigi_sinks.neo4j.declaration import declare
 from luigi_sinks.neo4j.marks import Neo4jMarks
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.stores import Store
@@ -18,4 +20,6 @@ STORE = Store(
     target="luigi_sinks.neo4j.target:Neo4jTarget",
     grants="luigi_sinks.neo4j.grants",
     open_marks=Neo4jMarks,
+    declare=declare,
+    existing=ExistingNodes,
 )

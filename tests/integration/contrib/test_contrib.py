@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import sys
 from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,9 +14,11 @@ import sqlalchemy as sa
 from luigi.mock import MockTarget
 from luigi.tools.range import RangeDaily
 from sqlalchemy import Column, DateTime, Float, Integer, Numeric, String
+from typer.testing import CliRunner
 
 from luigi_sinks import config, elasticsearch, mariadb, neo4j
 from luigi_sinks.checks import not_empty, unique_across_partitions
+from luigi_sinks.cli.app import app
 from luigi_sinks.contrib import esindex, mysqldb, sqla
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
@@ -202,6 +205,30 @@ def test_no_secret_of_a_parameter_is_in_the_registry(name):
     ((update_id, record),) = ask_mariadb(f"SELECT update_id, record FROM {settings.database}__v.{name}__log")
     assert "[redacted]" in record
     assert "hunter2" not in f"{update_id}{record}"
+
+
+# What exists
+
+
+def test_a_table_that_exists_with_rows_is_adopted_as_the_page_shows(name, page, command_of):
+    before, after = (each for each in page("docs/migrating.md").blocks("python") if "class Levels(" in each)
+    assert "INSERT, UPDATE and DELETE on the table" in before
+    with closing(mariadb.Marker("x", update_id="x").connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {name} (item VARCHAR(20) PRIMARY KEY, pieces INT NOT NULL) CHARSET utf8mb4")
+        cursor.execute(f"INSERT INTO {name} VALUES ('tea', 3), ('cake', 4)")
+        connection.commit()
+    run = command_of("import luigi\n" + after.replace('"levels"', f'"{name}"'))
+    declared = CliRunner().invoke(app, ["declare", f"mariadb:{name}"], catch_exceptions=False).stdout
+    columns = [line.strip() for line in after.splitlines() if line.strip().startswith("Column(")]
+    assert [line.strip() for line in declared.replace("'", '"').splitlines() if "Column(" in line] == columns
+    assert run("adopt", "Levels", "--dry-run").exit_code == 0
+    adopted = run("adopt", "Levels")
+    assert adopted.exit_code == 0, adopted.output
+    levels = sys.modules[run.module].Levels()
+    assert levels.complete()
+    assert ask_mariadb(f"SELECT * FROM {name} ORDER BY item") == [("cake", 4), ("tea", 3)]
+    assert build(levels.clone(rerun="corrected"))
+    assert ask_mariadb(f"SELECT * FROM {name}") == [("tea", 7)]
 
 
 # esindex

@@ -180,3 +180,20 @@ def test_rows_of_columns_with_many_keys_are_described_in_the_record(settings, ta
         "collation": "utf8mb4_bin",
     }
     assert list(replace(sink).read(sink.head(WHOLE).version)) == [{"id": 1, "code": "x", "kind": "a"}]
+
+
+def test_a_first_load_that_ends_while_another_one_looks_is_not_taken_for_a_lost_table(sink_of, monkeypatch):
+    sink, look = sink_of(RIGHT), creation._kind
+    others = iter([partial(load, sink, WHOLE, ORIGIN, [(1, "one")])])
+
+    def look_and_be_late(cursor, database, name):
+        found = look(cursor, database, name)
+        if name == sink.names.base_table:
+            for other in others:
+                other()
+        return found
+
+    monkeypatch.setattr(creation, "_kind", look_and_be_late)
+    with pytest.raises(Conflict, match="the head moved on to"):
+        load(sink, WHOLE, ORIGIN, [(2, "two")])
+    assert [record.state for record in sink.records()] == [State.PUBLISHED, State.FAILED]

@@ -52,5 +52,5 @@ def test_what_is_refused_next_is_said_once_the_connection_is_removed(page):
 def test_each_section_shows_a_task_before_and_after(page):
     shown = re.findall(r"^class (\w+)\(", "\n".join(page("docs/migrating.md").blocks("python")), re.MULTILINE)
     assert [name for name in shown if shown.count(name) == 2][::2] == [
-        *("Prices", "Words", "Stock", "Reviews", "Totals", "People")
+        *("Prices", "Words", "Stock", "Reviews", "Totals", "Levels", "People")
     ]
