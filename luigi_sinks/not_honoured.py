@@ -53,10 +53,13 @@ WAYS_OUT: Mapping[str, str] = {
 }
 """By the attribute's name."""
 
-_OF_STORES: Mapping[str, Mapping[str, str]] = {
-    "elasticsearch": {"rows": "define docs() instead: it returns the documents, and rows() is made of it"},
+_IN_SERVER = "remove it: the server makes the rows itself, of `query`, and refuses those that do not fit"
+
+_OF_BASES: Mapping[str, Mapping[str, str]] = {
+    "CopyToIndex": {"rows": "define docs() instead: it returns the documents, and rows() is made of it"},
+    "QueryToTable": dict.fromkeys(("rows", "on_bad_row", "most_bad_rows"), _IN_SERVER),
 }
-"""What the base class of one store's tasks has, and a task must not replace."""
+"""What the base class of some tasks has, and a task must not replace."""
 
 _RENAME = "; if it means something else, name it in partition_by, or give it another name"
 
@@ -67,7 +70,7 @@ def refuse(task: luigi.Task, base: Any, store: str, partition_by: Collection[str
     `base` is the class that the store gives such tasks. A parameter that chooses the partition is not ignored.
     """
     found: dict[str, list[str]] = {}
-    for name, way_out in _ignored(task, base, store, partition_by):
+    for name, way_out in _ignored(task, base, partition_by):
         found.setdefault(way_out, []).append(name)
     if found:
         listed = "; ".join(f"{', '.join(names)}: {way_out.format(store=store)}" for way_out, names in found.items())
@@ -80,24 +83,22 @@ def configures(name: str) -> bool:
     return name in WAYS_OUT
 
 
-def _ignored(task: luigi.Task, base: Any, store: str, partition_by: Collection[str]) -> Iterator[tuple[str, str]]:
-    yield from _ignored_of_class(type(task), base, store, frozenset(partition_by))
+def _ignored(task: luigi.Task, base: Any, partition_by: Collection[str]) -> Iterator[tuple[str, str]]:
+    yield from _ignored_of_class(type(task), base, frozenset(partition_by))
     for name in WAYS_OUT.keys() & vars(task).keys():  # where Luigi keeps the values of parameters too
         if _is_set(vars(task)[name]) and not hasattr(base, name) and not _is_parameter(task, name):
             yield name, WAYS_OUT[name]
 
 
 @lru_cache(maxsize=1024)
-def _ignored_of_class(
-    kind: type[Any], base: type[Any], store: str, partition_by: frozenset[str]
-) -> Sequence[tuple[str, str]]:
+def _ignored_of_class(kind: type[Any], base: type[Any], partition_by: frozenset[str]) -> Sequence[tuple[str, str]]:
     """Return what a class has that would be ignored."""
     found = [
         (name, way_out)
         for name, way_out in WAYS_OUT.items()
         if name not in partition_by and not hasattr(base, name) and _is_set(inspect.getattr_static(kind, name, None))
     ]
-    for name, way_out in _OF_STORES.get(store, {}).items():
+    for name, way_out in _OF_BASES.get(base.__name__, {}).items():
         if inspect.getattr_static(kind, name) is not inspect.getattr_static(base, name):
             found.append((name, way_out))
     return found

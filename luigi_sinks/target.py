@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import partial
@@ -245,11 +245,13 @@ class TargetWriter:
 
     def write(self, row: Any) -> None:
         """Write a row (a dict or a tuple), or a whole Arrow table or data frame. Raises BadRow."""
-        if self.is_complete:
-            return
-        if self._load is None:
-            raise ValueError(f"{self._target}: the writer is closed; open the target again")
-        self._writer.write(row)
+        if not self.is_complete:
+            self._opened().write(row)
+
+    def make_part(self, make: Callable[[Any, int], int]) -> None:
+        """Have the store make the next part itself, as `Writer.make_part` does."""
+        if not self.is_complete:
+            self._opened().make_part(make)
 
     def close(self) -> None:
         """Publish; abandon instead if an exception is being handled."""
@@ -270,6 +272,11 @@ class TargetWriter:
             _log.warning(
                 "%s: the writer was never closed, so nothing is published; use it in a with block", self._target
             )
+
+    def _opened(self) -> Writer:
+        if self._load is None:
+            raise ValueError(f"{self._target}: the writer is closed; open the target again")
+        return self._writer
 
     def _end(self, error: BaseException | None) -> None:
         load, self._load = self._load, None

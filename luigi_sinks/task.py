@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -205,6 +205,12 @@ class CopyTask(BulkComplete, luigi.Task):
     def _refuse_what_is_ignored(self) -> None:
         """Raise BadSetting for attributes that a task of this store would ignore."""
         not_honoured.refuse(self, base_of(type(self)), self._store, identity.named(self.partition_by))
+
+    @classmethod
+    def _inputs(cls, declared: Callable[[str], Any]) -> Iterable[str]:
+        """Return the datasets that such tasks read within the store; `declared` gives an attribute of the class."""
+        del declared
+        return ()
 
     def _named_partition(self) -> str:
         """Return `partition`, unless it is a parameter; no default stands in the class, which `clone` would pass on."""

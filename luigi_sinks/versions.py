@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -219,17 +219,33 @@ def diff(catalog: Catalog, before: Version, after: Version, *, examples: int = 1
     for version in (before, after):
         _check("diff", version)
     first, second = (rules.readable(catalog.record(version)) for version in (before, after))
-    with (
-        telling(catalog, Action.READ, before, first.origin) as one,
-        telling(catalog, Action.READ, after, second.origin) as other,
-    ):
-        for told in (one, other):
-            told.tell(Outcome.BEGUN)
-        found = catalog.compare(first, second, examples=examples)
-        for told, record in ((one, first), (other, second)):
-            rules.readable(catalog.record(record.version))
-            told.tell(Outcome.SUCCESS, rows=record.rows or 0)
-    return found
+    with _reading(catalog, first), _reading(catalog, second):
+        return catalog.compare(first, second, examples=examples)
+
+
+@contextmanager
+def reading_head(catalog: Catalog, partition: str) -> Iterator[Record]:
+    """Give the record of the version that readers of a partition see now; the block reads it within the store.
+
+    Listeners are told that it is read. Raises Conflict if readers see no version, and at
+    the end of the block if the version is dropped meanwhile.
+    """
+    catalog = patient(catalog)
+    record = catalog.head(partition).record
+    if record is None:
+        raise Conflict(f"{catalog.dataset}/{partition} has no version that could be read; load it first")
+    with _reading(catalog, record):
+        yield record
+
+
+@contextmanager
+def _reading(catalog: Catalog, record: Record) -> Iterator[None]:
+    """Tell that the store itself reads a version within the block."""
+    with telling(catalog, Action.READ, record.version, record.origin) as told:
+        told.tell(Outcome.BEGUN)
+        yield
+        rules.readable(catalog.record(record.version))
+        told.tell(Outcome.SUCCESS, rows=record.rows or 0)
 
 
 def abandon(catalog: Catalog, version: Version, *, checks: Sequence[CheckResult] = ()) -> None:

@@ -94,6 +94,18 @@ class Writer:
             self._failure = error
             raise
 
+    def make_part(self, make: Callable[[Any, int], int]) -> None:
+        """Have the store make the next part itself: `make(stage, number)` returns how many rows that has."""
+        try:
+            self._validate()
+            self._send()
+            self._wait_until_at_most(0)
+            self.rows += make(self._stage, self._parts)
+            self._parts, self._first_row = self._parts + 1, self.rows + 1
+        except BaseException as error:
+            self._failure = error
+            raise
+
     def __enter__(self) -> Self:
         """Return the writer."""
         return self

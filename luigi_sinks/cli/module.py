@@ -9,13 +9,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import Any, Protocol, TypeGuard, cast, get_args, get_type_hints
 
 import luigi
 from luigi.task import flatten
 
-from luigi_sinks import owners, stores
+from luigi_sinks import config, owners, stores
 from luigi_sinks.errors import BadSetting, SinkError
 from luigi_sinks.marker import Marker
 from luigi_sinks.target import VersionedTarget
@@ -57,7 +58,10 @@ class Grants(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset that a task loads, and the role that luigi.cfg names for its owner, if any."""
+    """A dataset that a task loads, and the role that luigi.cfg names for its owner, if any.
+
+    `is_input` tells that the task only reads it, within the store.
+    """
 
     family: str
     store: str
@@ -65,6 +69,7 @@ class Dataset:
     role: str
     partition: str
     sink: Any
+    is_input: bool = False
 
     @property
     def server(self) -> str:
@@ -193,6 +198,9 @@ def _declared_datasets(task: type[CopyTask]) -> Iterator[Dataset]:
     target = target_of(**settings, connection=connection, owner=owner, update_id="-")
     is_whole = not by and not inspect.getattr_static(task, "partition", "")
     yield _dataset(task, target.store, target.open_sink(), WHOLE if is_whole else "")
+    for name in task._inputs(partial(_declared, task)):  # noqa: SLF001 - as above
+        read = stores.find(target.store).open_catalog(target.open_sink().settings, config.common().dataset(name))
+        yield replace(_dataset(task, target.store, read, WHOLE), is_input=True)
     if task._reads_adopted_marks:  # noqa: SLF001 - as above
         adopted = stores.find(target.store).marks(target.dataset, target.connection, owner=target.owner)
         yield _dataset(task, target.store, adopted, WHOLE)

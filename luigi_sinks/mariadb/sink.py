@@ -12,11 +12,12 @@ from luigi_sinks import record as rules
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import Conflict
-from luigi_sinks.mariadb import creation
+from luigi_sinks.mariadb import creation, filling
 from luigi_sinks.mariadb.bad_rows import refusal, stored_key
 from luigi_sinks.mariadb.catalog import MariaDBCatalog
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.names import quoted
+from luigi_sinks.mariadb.query import Select
 from luigi_sinks.mariadb.schema import SEQ, Schema
 from luigi_sinks.mariadb.writer import send
 from luigi_sinks.record import Record
@@ -123,11 +124,38 @@ class MariaDBStage:
             stored = partial(stored_key, cursor, self.sink.names.base, self.seq)
             raise refusal(part, self.sink.contract, self.sink.schema, load, stored)
 
+    def fill(self, number: int, select: Select) -> int:
+        """Have the server make a part by a SELECT, exactly once however often it is tried; return how many rows it has.
+
+        Raises BadSetting for a query that gives other columns than the table has, or that
+        the server does not understand, and CheckFailed for a row that the columns do not take.
+        """
+        return self.sink.transact(self._fill, number, select)
+
+    def _fill(self, cursor: Any, number: int, select: Select) -> int:
+        rules.accept_rows(*self.sink.registry.lock(cursor, self.version, "LOCK IN SHARE MODE"))
+        found = rows(
+            cursor, f"SELECT row_count FROM {self.sink.names.parts} WHERE seq = ? AND number = ?", (self.seq, number)
+        )
+        for (count,) in found:
+            return int(count)
+        filling.refuse_other_columns(cursor, self.sink.contract, select)
+        self.sink.registry.open(cursor, self.seq)
+        count = filling.fill(cursor, self.sink.contract, self.sink.names.add, self.seq, select)
+        cursor.execute(
+            f"INSERT INTO {self.sink.names.parts} (seq, number, row_count) VALUES (?, ?, ?)", (self.seq, number, count)
+        )
+        return count
+
     def _refuse_other_rows(self, cursor: Any, part: Part) -> None:
-        query = f"SELECT row_count FROM {self.sink.names.parts} WHERE seq = ? AND number = ?"
-        ((count,),) = rows(cursor, query, (self.seq, part.number))
+        count = self._rows_of(cursor, part.number)
         if count != len(part.rows):
             raise Conflict(f"{self.version}: part {part.number} was written with {count} rows before")
+
+    def _rows_of(self, cursor: Any, number: int) -> int | None:
+        """Return how many rows a part has that was written before, None if it was not."""
+        query = f"SELECT row_count FROM {self.sink.names.parts} WHERE seq = ? AND number = ?"
+        return next((int(count) for (count,) in rows(cursor, query, (self.seq, number))), None)
 
     def seal(self) -> StagedCounts:
         """Wait for parts being written, refuse further ones, have the server compare its count with theirs."""

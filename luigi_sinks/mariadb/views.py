@@ -76,3 +76,9 @@ def definer(cursor: Any) -> str:
     """Return the clause that makes the role the view's owner, if there is a role: a user may be dropped."""
     ((role,),) = rows(cursor, "SELECT CURRENT_ROLE()")
     return "DEFINER = CURRENT_ROLE" if role is not None else ""
+
+
+def of_versions(names: Names, listed: Collection[str], seqs: Collection[int]) -> str:
+    """Return the query that reads these versions, whatever the heads are."""
+    numbers = ", ".join(map(str, sorted(seqs)))
+    return f"SELECT {', '.join(map(quoted, listed))} FROM {names.base} WHERE {SEQ} IN ({numbers})"
