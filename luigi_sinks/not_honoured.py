@@ -55,9 +55,21 @@ WAYS_OUT: Mapping[str, str] = {
 
 _IN_SERVER = "remove it: the server makes the rows itself, of `query`, and refuses those that do not fit"
 
+_IN_PLACE = "remove it: the task changes the graph in place, and makes no versions; neo4j.CopyToGraph makes them"
+_OF_VERSIONS = (
+    *("checks", "shared_with", "keep", "min_age", "older", "on_bad_row", "most_bad_rows", "rerun"),
+    *("missing_ends", "publish"),
+)
+_BY_PARAMETERS = "remove it: the parameters of the task identify what it does"
+
 _OF_BASES: Mapping[str, Mapping[str, str]] = {
     "CopyToIndex": {"rows": "define docs() instead: it returns the documents, and rows() is made of it"},
     "QueryToTable": dict.fromkeys(("rows", "on_bad_row", "most_bad_rows"), _IN_SERVER),
+    "MergeIntoGraph": dict.fromkeys(_OF_VERSIONS, _IN_PLACE),
+    "RunCypher": {
+        **dict.fromkeys(_OF_VERSIONS, _IN_PLACE),
+        **dict.fromkeys(("partition_by", "partition"), _BY_PARAMETERS),
+    },
 }
 """What the base class of some tasks has, and a task must not replace."""
 
@@ -99,7 +111,7 @@ def _ignored_of_class(kind: type[Any], base: type[Any], partition_by: frozenset[
         if name not in partition_by and not hasattr(base, name) and _is_set(inspect.getattr_static(kind, name, None))
     ]
     for name, way_out in _OF_BASES.get(base.__name__, {}).items():
-        if inspect.getattr_static(kind, name) is not inspect.getattr_static(base, name):
+        if inspect.getattr_static(kind, name, None) is not inspect.getattr_static(base, name, None):
             found.append((name, way_out))
     return found
 

@@ -162,7 +162,7 @@ class CopyTask(BulkComplete, luigi.Task):
             self._refuse_what_is_ignored()
             rejects.cap(self.on_bad_row, self.most_bad_rows)
             retention(self.keep, self.min_age)
-            identity.partition_of(self, self.partition_by, self._named_partition())
+            identity.partition_of(self, self.partition_by, named_partition(self))
         except BadSetting as error:
             raise ParameterException(str(error)) from None
 
@@ -186,25 +186,12 @@ class CopyTask(BulkComplete, luigi.Task):
             for row in () if sink.is_complete else self._fresh_rows():
                 sink.write(row)
 
-    def _fresh_rows(self) -> Iterable[Any]:
-        rows: Iterable[Any] | None = self.rows()
-        if rows is None:
-            raise CheckFailed(f"{self.task_family}.rows() returned None; yield the rows, or return an iterable of them")
-        if isinstance(rows, (Mapping, str)):
-            kind = type(rows).__name__
-            raise CheckFailed(f"{self.task_family}.rows() returned one {kind}; return a list of rows, or yield them")
-        if _started_iterators.get(self) is rows:
-            raise CheckFailed(
-                f"{self.task_family}.rows() returned an iterator that an earlier attempt began to read, so rows "
-                "would be missing. Return a new iterator in each call"
-            )
-        if iter(rows) is rows:
-            _started_iterators[self] = rows
-        return rows
-
     def _refuse_what_is_ignored(self) -> None:
         """Raise BadSetting for attributes that a task of this store would ignore."""
         not_honoured.refuse(self, base_of(type(self)), self._store, identity.named(self.partition_by))
+
+    def _fresh_rows(self) -> Iterable[Any]:
+        return fresh_rows(self)
 
     @classmethod
     def _inputs(cls, declared: Callable[[str], Any]) -> Iterable[str]:
@@ -212,16 +199,11 @@ class CopyTask(BulkComplete, luigi.Task):
         del declared
         return ()
 
-    def _named_partition(self) -> str:
-        """Return `partition`, unless it is a parameter; no default stands in the class, which `clone` would pass on."""
-        is_parameter = isinstance(inspect.getattr_static(type(self), "partition", None), luigi.Parameter)
-        return "" if is_parameter else getattr(self, "partition", "")
-
     def _target_options(self) -> TargetOptions:
         self._refuse_what_is_ignored()  # again, since __init__ of a subclass may have set some after ours
         return TargetOptions(
             task=self,
-            partition=self._named_partition(),
+            partition=named_partition(self),
             partition_by=self.partition_by,
             older=self.older,
             on_bad_row=self.on_bad_row,
@@ -234,6 +216,30 @@ class CopyTask(BulkComplete, luigi.Task):
             keep=self.keep,
             min_age=self.min_age,
         )
+
+
+def fresh_rows(task: Any) -> Iterable[Any]:
+    """Return what `rows()` of a task returns. Raises CheckFailed for what would not be all rows."""
+    rows: Iterable[Any] | None = task.rows()
+    if rows is None:
+        raise CheckFailed(f"{task.task_family}.rows() returned None; yield the rows, or return an iterable of them")
+    if isinstance(rows, (Mapping, str)):
+        kind = type(rows).__name__
+        raise CheckFailed(f"{task.task_family}.rows() returned one {kind}; return a list of rows, or yield them")
+    if _started_iterators.get(task) is rows:
+        raise CheckFailed(
+            f"{task.task_family}.rows() returned an iterator that an earlier attempt began to read, so rows "
+            "would be missing. Return a new iterator in each call"
+        )
+    if iter(rows) is rows:
+        _started_iterators[task] = rows
+    return rows
+
+
+def named_partition(task: luigi.Task) -> str:
+    """Return `partition`, unless it is a parameter; no default stands in the class, which `clone` would pass on."""
+    is_parameter = isinstance(inspect.getattr_static(type(task), "partition", None), luigi.Parameter)
+    return "" if is_parameter else getattr(task, "partition", "")
 
 
 def base_of(task: type[CopyTask]) -> type[Any]:
