@@ -42,6 +42,7 @@ def loading(  # noqa: PLR0913 - each option stands for itself
     older: Older = "refuse",
     most_bad_rows: float | None = None,
     again: bool = True,
+    changes_by_key: bool = False,
     retention: Retention | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Iterator[Writer]:
@@ -54,9 +55,11 @@ def loading(  # noqa: PLR0913 - each option stands for itself
     by a version that readers never see. `most_bad_rows` is how many rows that break the
     contract, or which share of all rows, is set aside into a file; without it, the first one
     ends the load. `again` allows to load an output that is complete; without it, that is a
-    Conflict. `retention` says which older versions of the partition are deleted once the new
-    one is published. `listeners` are told of each step, after those that hear of every load:
-    the audit log, the log, and what `listen` added.
+    Conflict. `changes_by_key` makes the version of the head and of the rows that are given:
+    each replaces the one with its key, and `Writer.delete` leaves others out; without a head
+    it is made of the rows. `retention` says which older versions of the partition are deleted
+    once the new one is published. `listeners` are told of each step, after those that hear of
+    every load: the audit log, the log, and what `listen` added.
 
     Raises Conflict if another load has claimed the partition or publishes first,
     CheckFailed (BadRow is one) if rows are wrong, BadSetting for partitions of another
@@ -75,16 +78,18 @@ def loading(  # noqa: PLR0913 - each option stands for itself
         told.tell(Outcome.BEGUN, replaced=head.version)
         _clear(sink, partition)
         with held(version.id, sink.lease) as claim, _abandoned_on_error(impatient, version, told):
-            stage = sink.begin(_staged(sink, version, origin, claim))
+            base = head.record if changes_by_key else None
+            stage = sink.begin(_staged(sink, version, origin, claim, base.version.id if base else ""))
             with renewing(claim, partial(_renew, impatient, version), sink.lease):
                 rejects = None if most_bad_rows is None else Rejects(version, most_bad_rows)
                 with told.step("write"), Writer(stage, sink.contract, rejects) as writer:
                     yield writer
+                carried = _carry(sink, stage, base, writer, told) if base else 0
                 with told.step("seal"):
                     counts = stage.seal()
                 told.know(columns=sink.columns, **_figures(writer, counts))
                 with told.step("check"):
-                    whole = partial(standard.complete, written=writer.rows - writer.rejected)
+                    whole = partial(standard.complete, written=writer.rows - writer.rejected + carried)
                     bound = (_bound(sink, rejects, check) for check in checks)
                     passed = _checked(told, version, counts, (whole, *bound))
                     sink.change(version, partial(rules.approve, checks=passed, rejected=writer.rejected))
@@ -143,10 +148,17 @@ def _admit(
         )
 
 
-def _staged(sink: Sink, version: Version, origin: Origin, claim: Claim) -> Record:
+def _staged(sink: Sink, version: Version, origin: Origin, claim: Claim, base: str) -> Record:
     if version.partition != WHOLE and not origin.partition_by:
         origin = scheme.named(sink.example(), origin)
-    return rules.staged(version, origin, claim, schema=sink.declared, principal=sink.login.principal)
+    return rules.staged(version, origin, claim, schema=sink.declared, principal=sink.login.principal, base=base)
+
+
+def _carry(sink: Any, stage: Any, base: Record, writer: Writer, told: Telling) -> int:
+    """Add the rows of the head that were neither changed nor deleted; return how many."""
+    with told.step("carry"):
+        deleted, _ = sink.key_contract.accept("", writer.deleted, 1)
+        return int(stage.carry(writer.next_part, base, deleted))
 
 
 def _renew(sink: Sink, version: Version, claim: Claim) -> None:

@@ -41,8 +41,7 @@ WAYS_OUT: Mapping[str, str] = {
     **dict.fromkeys(("purge_existing_index", "marker_index_hist_size", "raise_on_error", "doc_type"), _OLD_INDEX),
     "copy": (
         "remove it: rows are never inserted among those that readers see. If rows repeat a key on purpose, remove the "
-        "repeats in rows(). For an upsert of changed rows, let rows() merge them with the rows of the head, and set "
-        "partition_by = (); docs/migrating.md shows one"
+        "repeats in rows(). For an upsert of changed rows, set changes_by_key = True and partition_by = ()"
     ),
     **dict.fromkeys(("init_copy", "post_copy", "post_copy_metacolumns", "clear_table"), _ROUND),
     **dict.fromkeys(("metadata_columns", "metadata_queries", "enable_metadata_columns"), _METADATA),
@@ -62,9 +61,18 @@ _OF_VERSIONS = (
 )
 _BY_PARAMETERS = "remove it: the parameters of the task identify what it does"
 
+_NO_CHANGES = (
+    "remove it: only mariadb.CopyToTable makes a version of changes; give all rows, or merge the changes with those of "
+    "the head in rows(); neo4j.MergeIntoGraph merges rows into a graph in place"
+)
+
 _OF_BASES: Mapping[str, Mapping[str, str]] = {
-    "CopyToIndex": {"rows": "define docs() instead: it returns the documents, and rows() is made of it"},
-    "QueryToTable": dict.fromkeys(("rows", "on_bad_row", "most_bad_rows"), _IN_SERVER),
+    "CopyToGraph": dict.fromkeys(("changes_by_key", "deletes"), _NO_CHANGES),
+    "CopyToIndex": {
+        **dict.fromkeys(("changes_by_key", "deletes"), _NO_CHANGES),
+        "rows": "define docs() instead: it returns the documents, and rows() is made of it",
+    },
+    "QueryToTable": dict.fromkeys(("rows", "on_bad_row", "most_bad_rows", "changes_by_key", "deletes"), _IN_SERVER),
     "MergeIntoGraph": dict.fromkeys(_OF_VERSIONS, _IN_PLACE),
     "RunCypher": {
         **dict.fromkeys(_OF_VERSIONS, _IN_PLACE),

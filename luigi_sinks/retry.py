@@ -100,7 +100,7 @@ _RETRIED: Mapping[str, Callable[..., Any]] = {
         ("head", "heads", "example", "record", "change", "publish", "delete_rows", "count", "remains"), _as_it_is
     ),
     **dict.fromkeys(("unpublish", "compare", "drop"), _as_it_is),
-    **dict.fromkeys(("begin", "attach", "write", "fill", "seal", "shared_key"), _as_it_is),
+    **dict.fromkeys(("begin", "attach", "write", "fill", "carry", "seal", "shared_key"), _as_it_is),
     "records": _whole,
     "unfinished": _whole,
     "read": _begun,

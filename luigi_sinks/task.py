@@ -83,6 +83,8 @@ class CopyTask(BulkComplete, luigi.Task):
     - `on_bad_row`: what a row that breaks the contract does: "refuse" ends the load (the default), "set_aside"
       writes it to a file.
     - `most_bad_rows`: how many rows may be set aside, such as 100, or which share of all, such as 0.01.
+    - `changes_by_key`: True if `rows()` are changes: the new version is the head, in which each row replaces the
+      one with its key. `deletes()` returns the keys of rows that are left out.
 
     The parameter `rerun` is a label under which to load again a task that is complete.
 
@@ -155,6 +157,9 @@ class CopyTask(BulkComplete, luigi.Task):
     most_bad_rows = setting(None)
     """How many rows may be set aside: a count, or a share of all rows below 1."""
 
+    changes_by_key = setting(False)
+    """Whether `rows()` are changes of the head, by key."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # untyped in Luigi
         try:
@@ -173,6 +178,13 @@ class CopyTask(BulkComplete, luigi.Task):
         """
         raise NotImplementedError(f"define {type(self).__name__}.rows(); it returns the rows to load")
 
+    def deletes(self) -> Iterable[Any]:
+        """Return, with `changes_by_key`, the keys of rows that are gone: dicts, tuples, or the only field's values.
+
+        A row of `rows()` with such a key stays. The keys are kept in memory.
+        """
+        return ()
+
     def output(self) -> VersionedTarget:
         """Return the target of this task."""
         raise NotImplementedError
@@ -185,10 +197,17 @@ class CopyTask(BulkComplete, luigi.Task):
         with self.output().open("w") as sink:
             for row in () if sink.is_complete else self._fresh_rows():
                 sink.write(row)
+            for key in self.deletes() if self.changes_by_key and not sink.is_complete else ():
+                sink.delete(key)
 
     def _refuse_what_is_ignored(self) -> None:
         """Raise BadSetting for attributes that a task of this store would ignore."""
         not_honoured.refuse(self, base_of(type(self)), self._store, identity.named(self.partition_by))
+        if not self.changes_by_key and type(self).deletes is not CopyTask.deletes:
+            raise BadSetting(
+                f"{self.task_family}: deletes() would not be called, as rows() replace all rows; set changes_by_key = "
+                "True, or remove it"
+            )
 
     def _fresh_rows(self) -> Iterable[Any]:
         return fresh_rows(self)
@@ -215,6 +234,7 @@ class CopyTask(BulkComplete, luigi.Task):
             shared_with=self.shared_with,
             keep=self.keep,
             min_age=self.min_age,
+            changes_by_key=self.changes_by_key,
         )
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from luigi_sinks.contract import Contract
 from luigi_sinks.errors import Conflict
 from luigi_sinks.mariadb import creation, filling
 from luigi_sinks.mariadb.bad_rows import refusal, stored_key
+from luigi_sinks.mariadb.carrying import Carrying
 from luigi_sinks.mariadb.catalog import MariaDBCatalog
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.names import quoted
@@ -43,6 +44,11 @@ class MariaDBSink(MariaDBCatalog):
     def contract(self) -> Contract:
         """What a row must look like."""
         return Contract(self.dataset, {"": self.schema.shape})
+
+    @property
+    def key_contract(self) -> Contract:
+        """What the key of a row must look like."""
+        return Contract(self.dataset, {"": self.schema.of_key.shape})
 
     @property
     def lease(self) -> float:
@@ -130,7 +136,27 @@ class MariaDBStage:
         Raises BadSetting for a query that gives other columns than the table has, or that
         the server does not understand, and CheckFailed for a row that the columns do not take.
         """
+        run(self.sink.settings, filling.refuse_other_columns, self.sink.contract, select)
         return self.sink.transact(self._fill, number, select)
+
+    def carry(self, number: int, base: Record, deleted: Sequence[Any]) -> int:
+        """Copy the rows of `base` that were neither changed nor deleted, some at a time; return how many.
+
+        One session does it all: it has the deleted keys in a temporary table.
+        """
+        return run(self.sink.settings, self._carry, number, base, deleted)
+
+    def _carry(self, cursor: Any, number: int, base: Record, deleted: Sequence[Any]) -> int:
+        carrying = Carrying(self.sink.names, self.sink.schema, base.seq, self.seq)
+        carrying.note_deleted(cursor, deleted)
+        count = 0
+        for part, select in enumerate(carrying.selects(cursor), number):
+            cursor.execute("START TRANSACTION")
+            count += self._fill(cursor, part, select)
+            cursor.execute("COMMIT")
+        carrying.forget_deleted(cursor)
+        rules.readable(self.sink.registry.record(cursor, base.version))
+        return count
 
     def _fill(self, cursor: Any, number: int, select: Select) -> int:
         rules.accept_rows(*self.sink.registry.lock(cursor, self.version, "LOCK IN SHARE MODE"))
@@ -139,7 +165,6 @@ class MariaDBStage:
         )
         for (count,) in found:
             return int(count)
-        filling.refuse_other_columns(cursor, self.sink.contract, select)
         self.sink.registry.open(cursor, self.seq)
         count = filling.fill(cursor, self.sink.contract, self.sink.names.add, self.seq, select)
         cursor.execute(

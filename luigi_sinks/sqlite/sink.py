@@ -15,7 +15,7 @@ from luigi_sinks import record as rules
 from luigi_sinks import stored
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.claim import LEASE
-from luigi_sinks.contract import Contract, Shape
+from luigi_sinks.contract import Contract, Shape, TupleShape
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record
 from luigi_sinks.sink import Part, keyless, numbers
@@ -45,6 +45,14 @@ class SQLiteSink(SQLiteCatalog):
     lease: ClassVar[float] = LEASE
 
     contract: Contract
+
+    @cached_property
+    def key_contract(self) -> Contract:
+        """What the key of a row must look like."""
+        shape: Any = self.contract.shapes[""]
+        fields = {field.name: field for field in shape.fields}
+        of_key = TupleShape(tuple(fields[name] for name in shape.key))
+        return Contract(self.dataset, {"": of_key})
 
     @cached_property
     def declared(self) -> Mapping[str, Any]:
@@ -134,6 +142,22 @@ class SQLiteStage:
             counted = counts(db, self.version)
             self.sink.change_in(db, self.version, partial(rules.seal, counts=counted))
         return counted
+
+    def carry(self, number: int, base: Record, deleted: Sequence[Any]) -> int:
+        """Copy the rows of `base` that were neither changed nor deleted; return how many."""
+        shape = self.sink.contract.shapes[""]
+        with self.sink.transaction() as db:
+            self.sink.change_in(db, self.version, rules.accept_rows)
+            db.execute("DELETE FROM part WHERE id = ? AND number >= ?", (self.version.id, number))
+            gone = {*deleted, *(key for _, key in self.sink._keys(db, {"": shape}, self.version))}  # noqa: SLF001 - its stage
+            query = "SELECT number, body FROM part WHERE id = ? ORDER BY number"
+            count = 0
+            for place, body in db.execute(query, (base.version.id,)).fetchall():
+                given = decode(body, keys_type(shape))
+                kept = [row for row in given if shape.key_of(row) not in gone]
+                self._insert(db, Part(number + place, "", 1, kept))
+                count += len(kept)
+        return count
 
     def _insert(self, db: sqlite3.Connection, part: Part) -> None:
         body = encode(part.rows)

@@ -23,6 +23,7 @@ from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, grants, guard, pars
 from luigi_sinks.mariadb.store import STORE
 from luigi_sinks.role_kind import RoleKind
 from luigi_sinks.sink import Part
+from luigi_sinks.testing.changing_suite import ChangingSuite
 from luigi_sinks.testing.loader_suite import LoaderSuite, left_for_a_pruner
 from luigi_sinks.testing.suite import failing_after, rows, staged
 from luigi_sinks.version import WHOLE
@@ -178,7 +179,7 @@ class WithPruner(MariaDBSink):
             return self.pruner.change(version, become)
 
 
-class TestLoader(LoaderSuite):
+class TestLoader(ChangingSuite, LoaderSuite):
     denied = "DELETE command denied"
     refuses_another_kind_of_partitions_at_once = True
 
