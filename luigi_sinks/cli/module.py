@@ -139,6 +139,8 @@ def datasets(task: type[luigi.Task]) -> list[Dataset]:
     """
     if issubclass(task, CopyTask):
         return list(_declared_datasets(task))
+    if granted := getattr(task, "_granted", None):
+        return [_changed_in_place(task, granted)]
     return [_of_target(task, target) for target in _targets(task)]
 
 
@@ -206,6 +208,14 @@ def _declared_datasets(task: type[CopyTask]) -> Iterator[Dataset]:
         yield _dataset(task, target.store, adopted, WHOLE)
 
 
+def _changed_in_place(task: type[luigi.Task], granted: Any) -> Dataset:
+    """Return what a task of Neo4j changes in place. Raises SkippedDataset if that depends on its parameters."""
+    declared: Any = partial(_declared, task)
+    if not declared("graph"):
+        raise LoadsNothing("it declares no graph")
+    return _dataset(task, "neo4j", granted(declared), WHOLE)
+
+
 def _of_target(task: type[luigi.Task], target: VersionedTarget | Marker) -> Dataset:
     if isinstance(target, Marker):
         return _dataset(task, target.store, target.marks(), WHOLE)
@@ -231,7 +241,7 @@ def _settings(target: type[Any]) -> Iterator[str]:
             yield parameter.name
 
 
-def _declared(task: type[CopyTask], name: str) -> Any:
+def _declared(task: type[luigi.Task], name: str) -> Any:
     """Return a setting that is the same for every instance. Raises SkippedDataset if it is not."""
     value = inspect.getattr_static(task, name)
     if isinstance(value, luigi.Parameter):

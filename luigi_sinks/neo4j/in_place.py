@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,9 @@ from luigi_sinks.neo4j.marker import Marker
 from luigi_sinks.neo4j.merge import Merge
 from luigi_sinks.neo4j.names import check_dataset
 from luigi_sinks.neo4j.progress import Progress
+from luigi_sinks.neo4j.schema import Graph
 from luigi_sinks.neo4j.settings import Neo4jSettings
+from luigi_sinks.neo4j.shared import SharedGraph
 from luigi_sinks.neo4j.target import parse_schema
 from luigi_sinks.neo4j.user_cypher import Batches, Statement
 from luigi_sinks.task import BulkComplete, fresh_rows, named_partition, setting
@@ -64,6 +66,19 @@ class InPlaceTask(BulkComplete, luigi.Task):
             settings = config.read_connection(Neo4jSettings, marker.store, self.connection)
             rows = self._write(replace(settings, owner=marker.owner or settings.owner), marker)
             marks.touch(marker.marks(), marker.origin, rows=rows)
+
+    @classmethod
+    def _granted(cls, declared: Callable[[str], Any]) -> SharedGraph:
+        """Return what such tasks need rights for; `declared` gives an attribute of the class."""
+        settings = config.read_connection(Neo4jSettings, "neo4j", declared("connection"))
+        owned = replace(settings, owner=declared("owner") or settings.owner)
+        return SharedGraph(owned, config.common().dataset(declared("graph")), cls._declared_graph(declared))
+
+    @classmethod
+    def _declared_graph(cls, declared: Callable[[str], Any]) -> Graph | None:
+        """Return what such tasks merge, None where that is not declared."""
+        del declared
+        return None
 
     def _check(self) -> None:
         """Raise BadSetting for settings that cannot work."""
@@ -130,6 +145,10 @@ class MergeIntoGraph(InPlaceTask):
         not_honoured.refuse(self, MergeIntoGraph, "neo4j", identity.named(self.partition_by))
         parse_schema(self.graph, self.nodes, self.relationships)
         self._source()
+
+    @classmethod
+    def _declared_graph(cls, declared: Callable[[str], Any]) -> Graph:
+        return parse_schema(declared("graph"), declared("nodes"), declared("relationships"))
 
     def _source(self) -> str:
         partition = identity.partition_of(self, self.partition_by, named_partition(self))

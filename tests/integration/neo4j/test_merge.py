@@ -10,6 +10,7 @@ from luigi.parameter import ParameterException
 from luigi_sinks import BadRow, CheckFailed, Conflict, Unavailable
 from luigi_sinks.neo4j import MergeIntoGraph, Node, Relationship, connection
 from luigi_sinks.neo4j.merge import Merge
+from luigi_sinks.neo4j.shared import SharedGraph
 from luigi_sinks.neo4j.target import parse_schema
 
 GRAPH = """MATCH (n:{0}) OPTIONAL MATCH (n)-[r]->(o)
@@ -158,6 +159,15 @@ def test_a_run_that_is_overtaken_stops_and_takes_nothing_away(settings, people, 
     with pytest.raises(Conflict, match=r"another run for .* began meanwhile"):
         Merge(settings, label, declared, task._source(), "an older run").rows(overtaken())
     assert [row[0] for row in graph()] == [2]
+
+
+def test_what_an_owner_makes_first_is_what_a_run_needs(settings, people, cypher, label):
+    task = people([person(1)])
+    SharedGraph(settings, label, parse_schema(label, task.nodes, task.relationships)).create()
+    made = {name for (name,) in cypher("SHOW CONSTRAINTS YIELD name RETURN name")}
+    assert {f"{label} by id", "_SinkRun", "_SinkMark"} <= made
+    run(task)
+    assert {name for (name,) in cypher("SHOW CONSTRAINTS YIELD name RETURN name")} == made
 
 
 def test_no_rows_are_refused_unless_they_are_allowed(people, graph):
