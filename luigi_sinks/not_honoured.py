@@ -62,16 +62,13 @@ _OF_VERSIONS = (
 _BY_PARAMETERS = "remove it: the parameters of the task identify what it does"
 
 _NO_CHANGES = (
-    "remove it: only mariadb.CopyToTable makes a version of changes; give all rows, or merge the changes with those of "
-    "the head in rows(); neo4j.MergeIntoGraph merges rows into a graph in place"
+    "remove it: no version of a graph is made of changes; give all rows, or use neo4j.MergeIntoGraph, which merges "
+    "them into a graph in place"
 )
 
 _OF_BASES: Mapping[str, Mapping[str, str]] = {
     "CopyToGraph": dict.fromkeys(("changes_by_key", "deletes"), _NO_CHANGES),
-    "CopyToIndex": {
-        **dict.fromkeys(("changes_by_key", "deletes"), _NO_CHANGES),
-        "rows": "define docs() instead: it returns the documents, and rows() is made of it",
-    },
+    "CopyToIndex": {"rows": "define docs() instead: it returns the documents, and rows() is made of it"},
     "QueryToTable": dict.fromkeys(("rows", "on_bad_row", "most_bad_rows", "changes_by_key", "deletes"), _IN_SERVER),
     "MergeIntoGraph": dict.fromkeys(_OF_VERSIONS, _IN_PLACE),
     "RunCypher": {

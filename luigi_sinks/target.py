@@ -217,7 +217,7 @@ class VersionedTarget(luigi.Target):
         if not self.changes_by_key:
             return
         if not self._takes_changes:
-            raise BadSetting(f"{self.name!r}: changes_by_key is for tables of MariaDB; give all rows, without it")
+            raise BadSetting(f"{self.name!r}: changes_by_key is for tables and indices; give all rows, without it")
         if not self.contract.shapes[""].key:
             raise BadSetting(f"{self.name!r} has no key by which changes could replace rows; declare one")
         if self._older == "superseded":

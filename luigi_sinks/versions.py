@@ -147,7 +147,7 @@ def prune(catalog: Catalog, version: Version, *, min_age: timedelta = retention.
         told.tell(Outcome.BEGUN, rows=before.rows or 0)
         try:
             catalog.change(version, partial(rules.begin_drop, min_age=min_age))
-            catalog.delete_rows(version)
+            _delete_rows(catalog, before)
         except Forbidden as refusal:
             _cancel_drop(catalog, before, refusal)
             raise Forbidden(
@@ -329,7 +329,16 @@ def _refuse_changed_rows(catalog: Catalog, record: Record) -> None:
         )
 
 
-def _cancel_drop(catalog: Catalog, before: Record, refusal: Forbidden) -> None:
+def _delete_rows(catalog: Catalog, before: Record) -> None:
+    """Delete a version's rows; undo `begin_drop` if the store keeps them, as where a load is copying them."""
+    try:
+        catalog.delete_rows(before.version)
+    except Conflict as kept:
+        _cancel_drop(catalog, before, kept)
+        raise
+
+
+def _cancel_drop(catalog: Catalog, before: Record, refusal: SinkError) -> None:
     """Undo `begin_drop`, unless an earlier prune began it or some rows are deleted already."""
     try:
         if before.state is not State.DROPPING and catalog.count(before.version) == (before.rows or 0):

@@ -197,7 +197,8 @@ def _declared_datasets(task: type[CopyTask]) -> Iterator[Dataset]:
     connection, owner, by = (_declared(task, name) for name in ("connection", "owner", "partition_by"))
     if not next(iter(settings.values())):
         raise LoadsNothing(f"it declares no {next(iter(settings))}")
-    target = target_of(**settings, connection=connection, owner=owner, update_id="-")
+    changes = _declared(task, "changes_by_key")
+    target = target_of(**settings, connection=connection, owner=owner, update_id="-", changes_by_key=changes)
     is_whole = not by and not inspect.getattr_static(task, "partition", "")
     yield _dataset(task, target.store, target.open_sink(), WHOLE if is_whole else "")
     for name in task._inputs(partial(_declared, task)):  # noqa: SLF001 - as above

@@ -42,6 +42,7 @@ FORMS: Mapping[str, Form] = {
     "get": {"_id": str, "_source": dict},
     "index": _WRITTEN,
     "indices.add_block": {"acknowledged": bool, "shards_acknowledged": bool, "indices": list},
+    "indices.clone": _ACKNOWLEDGED,
     "indices.create": _ACKNOWLEDGED,
     "indices.delete": _ACKNOWLEDGED,
     "indices.get": Each({"aliases": dict, "mappings": dict, "settings": dict}),

@@ -15,7 +15,7 @@ from luigi_sinks import record as rules
 from luigi_sinks import stored
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.claim import LEASE
-from luigi_sinks.contract import Contract, Shape, TupleShape
+from luigi_sinks.contract import Contract, Shape
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record
 from luigi_sinks.sink import Part, keyless, numbers
@@ -49,10 +49,7 @@ class SQLiteSink(SQLiteCatalog):
     @cached_property
     def key_contract(self) -> Contract:
         """What the key of a row must look like."""
-        shape: Any = self.contract.shapes[""]
-        fields = {field.name: field for field in shape.fields}
-        of_key = TupleShape(tuple(fields[name] for name in shape.key))
-        return Contract(self.dataset, {"": of_key})
+        return Contract(self.dataset, {"": self.contract.shapes[""].of_key})
 
     @cached_property
     def declared(self) -> Mapping[str, Any]:
@@ -149,7 +146,8 @@ class SQLiteStage:
         with self.sink.transaction() as db:
             self.sink.change_in(db, self.version, rules.accept_rows)
             db.execute("DELETE FROM part WHERE id = ? AND number >= ?", (self.version.id, number))
-            gone = {*deleted, *(key for _, key in self.sink._keys(db, {"": shape}, self.version))}  # noqa: SLF001 - its stage
+            changed = {key for _, key in self.sink._keys(db, {"": shape}, self.version)}  # noqa: SLF001 - its stage
+            gone = changed.union(map(shape.of_key.key_of, deleted))
             query = "SELECT number, body FROM part WHERE id = ? ORDER BY number"
             count = 0
             for place, body in db.execute(query, (base.version.id,)).fetchall():

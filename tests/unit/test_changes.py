@@ -82,16 +82,34 @@ def test_changes_that_cannot_be_made_are_refused(options, reason):
         target.open("w")
 
 
-def test_a_target_of_a_store_that_makes_no_versions_of_changes_refuses_them(memory):
+@pytest.mark.usefixtures("memory")
+def test_a_target_of_a_graph_refuses_changes():
     airport = neo4j.Node("Airport", key="faa", properties={"faa": str})
-    for target in (
-        neo4j.Neo4jTarget("airports", nodes=[airport], update_id="x", changes_by_key=True),
-        elasticsearch.ElasticsearchTarget(
-            "airports", mapping={"faa": {"type": "keyword"}}, id_field="faa", update_id="x", changes_by_key=True
-        ),
-    ):
-        with pytest.raises(BadSetting, match=r"changes_by_key is for tables of MariaDB; give all rows"):
-            target.open("w")
+    target = neo4j.Neo4jTarget("airports", nodes=[airport], update_id="x", changes_by_key=True)
+    with pytest.raises(BadSetting, match=r"changes_by_key is for tables and indices; give all rows"):
+        target.open("w")
+
+
+@pytest.mark.usefixtures("memory")
+def test_documents_are_changed_by_their_ids():
+    mapping = {"faa": {"type": "keyword"}, "name": {"type": "text"}}
+    for number, (given, deleted) in enumerate([(["JFK", "LAX", "EWR"], []), (["JFK"], ["LAX"])]):
+        options = {"mapping": mapping, "id_field": "faa", "update_id": f"{number}", "changes_by_key": True}
+        target = elasticsearch.ElasticsearchTarget("airports", **options)
+        with target.open("w") as writer:
+            for faa in given:
+                writer.write({"faa": faa, "name": f"of {number}"})
+            for faa in deleted:
+                writer.delete(faa)
+    found = {row["faa"]: row["name"] for row in target.rows()}
+    assert found == {"EWR": "of 0", "JFK": "of 1"}
+
+
+def test_opensearch_refuses_changes(luigi_cfg):
+    luigi_cfg("[luigi_sinks.elasticsearch]\nhost = a\ncredential = c\nproduct = opensearch\n")
+    options = {"mapping": {"faa": {"type": "keyword"}}, "id_field": "faa", "update_id": "x", "changes_by_key": True}
+    with pytest.raises(BadSetting, match=r"changes_by_key needs Elasticsearch, and the connection leads to opensearch"):
+        elasticsearch.ElasticsearchTarget("airports", **options).open("w")
 
 
 def test_deletes_without_changes_by_key_are_refused():
@@ -99,7 +117,6 @@ def test_deletes_without_changes_by_key_are_refused():
         type("Whole", (Changed,), {"changes_by_key": False})(batch=1)
 
 
-@pytest.mark.parametrize("base", [elasticsearch.CopyToIndex, neo4j.CopyToGraph])
-def test_stores_that_make_no_versions_of_changes_refuse_them(base):
-    with pytest.raises(ParameterException, match=r"changes_by_key, deletes: remove it: only mariadb\.Copy"):
-        type("Changing", (base,), {"changes_by_key": True, "deletes": lambda self: ()})()
+def test_graphs_refuse_changes():
+    with pytest.raises(ParameterException, match=r"changes_by_key, deletes: remove it: no version of a graph is made"):
+        type("Changing", (neo4j.CopyToGraph,), {"changes_by_key": True, "deletes": lambda self: ()})()
