@@ -57,6 +57,10 @@ class Shape(Protocol):
         """The fields of the unique key; empty if rows may repeat."""
 
     @property
+    def of_key(self) -> Shape:
+        """The form of a key alone, of which rows may repeat."""
+
+    @property
     def is_flat(self) -> bool:
         """Whether no accepted value can be changed: then a copy of a dict, and a tuple itself, need not be taken."""
 
@@ -120,6 +124,12 @@ class TupleShape:
     def names(self) -> tuple[str, ...]:
         """The field names, in the order of an accepted row."""
         return tuple(field.name for field in self.fields)
+
+    @property
+    def of_key(self) -> TupleShape:
+        """The form of a key alone."""
+        fields = {field.name: field for field in self.fields}
+        return TupleShape(tuple(fields[name] for name in self.key), self.key)
 
     @cached_property
     def rows_type(self) -> Any:

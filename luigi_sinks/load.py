@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from luigi_sinks import checks as standard
 from luigi_sinks import pruning, scheme, settling, superseding, versions
@@ -49,6 +49,7 @@ class Load:
     older: Older = "refuse"
     most_bad_rows: float | None = None
     again: bool = True
+    changes_by_key: bool = False
     retention: Retention | None = None
     listeners: Sequence[Listener] = ()
     place: str = ""
@@ -69,6 +70,7 @@ def loading(  # noqa: PLR0913 - each option stands for itself
     older: Older = "refuse",
     most_bad_rows: float | None = None,
     again: bool = True,
+    changes_by_key: bool = False,
     retention: Retention | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Iterator[Writer]:
@@ -81,9 +83,11 @@ def loading(  # noqa: PLR0913 - each option stands for itself
     by a version that readers never see. `most_bad_rows` is how many rows that break the
     contract, or which share of all rows, is set aside into a file; without it, the first one
     ends the load. `again` allows to load an output that is complete; without it, that is a
-    Conflict. `retention` says which older versions of the partition are deleted once the new
-    one is published. `listeners` are told of each step, after those that hear of every load:
-    the audit log, the log, and what `listen` added.
+    Conflict. `changes_by_key` makes the version of the head and of the rows that are given:
+    each replaces the one with its key, and `Writer.delete` leaves others out; without a head
+    it is made of the rows. `retention` says which older versions of the partition are deleted
+    once the new one is published. `listeners` are told of each step, after those that hear of
+    every load: the audit log, the log, and what `listen` added.
 
     Raises Conflict if another load has claimed the partition or publishes first,
     CheckFailed (BadRow is one) if rows are wrong, BadSetting for partitions of another
@@ -92,7 +96,7 @@ def loading(  # noqa: PLR0913 - each option stands for itself
     what they saw before, except that a version may be published whose publication ended
     in Unavailable; the same load may be run again, and finds it.
     """
-    terms = (checks, shared_with, older, most_bad_rows, again, retention, listeners)
+    terms = (checks, shared_with, older, most_bad_rows, again, changes_by_key, retention, listeners)
     with writing(Load(sink, partition, origin, *terms)) as writer:
         yield writer
 
@@ -145,19 +149,22 @@ def staging(
     told.tell(Outcome.BEGUN, replaced=head.version)
     _clear(sink, found.unfinished)
     with held(version.id, sink.lease) as claim, _abandoned_on_error(load.sink, version, told):
-        stage = sink.begin(_staged(sink, version, load.origin, claim, release))
+        base = head.record if load.changes_by_key else None
+        made_of = base.version.id if base else ""
+        stage = sink.begin(replace(_staged(sink, version, load.origin, claim), base=made_of, release=release))
         with renewing(claim, partial(_renew, load.sink, version), sink.lease):
-            yield Staged(load, sink, stage, told)
+            yield Staged(load, sink, stage, told, base)
 
 
 @dataclass(frozen=True)
 class Staged:
-    """A version that readers do not see yet, and takes rows."""
+    """A version that readers do not see yet, and takes rows; `base` is the version of which these are changes."""
 
     load: Load
     sink: Sink
     stage: Stage
     told: Telling
+    base: Record | None = None
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -166,15 +173,23 @@ class Staged:
         rejects = None if load.most_bad_rows is None else Rejects(version, load.most_bad_rows)
         with told.step("write"), Writer(self.stage, self.sink.contract, rejects) as writer:
             yield writer
+        carried = self._carry(self.base, writer) if self.base else 0
         with told.step("seal"):
             counts = self.stage.seal()
         told.know(columns=self.sink.columns, **_figures(writer, counts))
         with told.step("check"):
-            whole = partial(standard.complete, written=writer.rows - writer.rejected)
+            whole = partial(standard.complete, written=writer.rows - writer.rejected + carried)
             bound = (_bound(self.sink, rejects, check) for check in load.checks)
             passed = _checked(told, version, counts, (whole, *bound))
             self.sink.change(version, partial(rules.approve, checks=passed, rejected=writer.rejected))
         told.tell(Outcome.SUCCESS)
+
+    def _carry(self, base: Record, writer: Writer) -> int:
+        """Add the rows of the head that were neither changed nor deleted; return how many."""
+        sink, stage = cast("Any", self.sink), cast("Any", self.stage)
+        with self.told.step("carry"):
+            deleted, _ = sink.key_contract.accept("", writer.deleted, 1)
+            return int(stage.carry(writer.next_part, base, deleted))
 
 
 def _publish(sink: Sink, version: Version, head: Head, told: Telling) -> None:
@@ -218,11 +233,10 @@ def _admit(load: Load, head: Head) -> None:
         )
 
 
-def _staged(sink: Sink, version: Version, origin: Origin, claim: Claim, release: Release | None) -> Record:
+def _staged(sink: Sink, version: Version, origin: Origin, claim: Claim) -> Record:
     if version.partition != WHOLE and not origin.partition_by:
         origin = scheme.named(sink.example(), origin)
-    record = rules.staged(version, origin, claim, schema=sink.declared, principal=sink.login.principal)
-    return replace(record, release=release)
+    return rules.staged(version, origin, claim, schema=sink.declared, principal=sink.login.principal)
 
 
 def _renew(sink: Sink, version: Version, claim: Claim) -> None:

@@ -23,12 +23,12 @@ def known(marks: Marks, update_ids: Collection[str]) -> Collection[str]:
     return retry_unavailable(marks.patience, marks.known, update_ids)
 
 
-def touch(marks: Marks, origin: Origin) -> None:
-    """Mark an output as complete; one that is marked stays as it is."""
+def touch(marks: Marks, origin: Origin, *, rows: int = 0) -> None:
+    """Mark an output as complete, and tell of its rows; one that is marked stays as it is."""
     with _telling(marks, Action.TOUCH, origin) as told:
         mark = Mark(origin, datetime.now(UTC), marks.login.principal)
         retry_unavailable(marks.patience, marks.add, [mark])
-        told.tell(Outcome.SUCCESS)
+        told.tell(Outcome.SUCCESS, rows=rows)
 
 
 def touch_in(marks: TransactionalMarks, connection: Any, origin: Origin) -> None:

@@ -41,8 +41,7 @@ WAYS_OUT: Mapping[str, str] = {
     **dict.fromkeys(("purge_existing_index", "marker_index_hist_size", "raise_on_error", "doc_type"), _OLD_INDEX),
     "copy": (
         "remove it: rows are never inserted among those that readers see. If rows repeat a key on purpose, remove the "
-        "repeats in rows(). For an upsert of changed rows, let rows() merge them with the rows of the head, and set "
-        "partition_by = (); docs/migrating.md shows one"
+        "repeats in rows(). For an upsert of changed rows, set changes_by_key = True and partition_by = ()"
     ),
     **dict.fromkeys(("init_copy", "post_copy", "post_copy_metacolumns", "clear_table"), _ROUND),
     **dict.fromkeys(("metadata_columns", "metadata_queries", "enable_metadata_columns"), _METADATA),
@@ -57,10 +56,31 @@ WAYS_OUT: Mapping[str, str] = {
 }
 """By the attribute's name."""
 
-_OF_STORES: Mapping[str, Mapping[str, str]] = {
-    "elasticsearch": {"rows": "define docs() instead: it returns the documents, and rows() is made of it"},
+_IN_SERVER = "remove it: the server makes the rows itself, of `query`, and refuses those that do not fit"
+
+_IN_PLACE = "remove it: the task changes the graph in place, and makes no versions; neo4j.CopyToGraph makes them"
+_OF_VERSIONS = (
+    *("checks", "shared_with", "keep", "min_age", "older", "on_bad_row", "most_bad_rows", "rerun"),
+    *("missing_ends", "publish"),
+)
+_BY_PARAMETERS = "remove it: the parameters of the task identify what it does"
+
+_NO_CHANGES = (
+    "remove it: no version of a graph is made of changes; give all rows, or use neo4j.MergeIntoGraph, which merges "
+    "them into a graph in place"
+)
+
+_OF_BASES: Mapping[str, Mapping[str, str]] = {
+    "CopyToGraph": dict.fromkeys(("changes_by_key", "deletes"), _NO_CHANGES),
+    "CopyToIndex": {"rows": "define docs() instead: it returns the documents, and rows() is made of it"},
+    "QueryToTable": dict.fromkeys(("rows", "on_bad_row", "most_bad_rows", "changes_by_key", "deletes"), _IN_SERVER),
+    "MergeIntoGraph": dict.fromkeys(_OF_VERSIONS, _IN_PLACE),
+    "RunCypher": {
+        **dict.fromkeys(_OF_VERSIONS, _IN_PLACE),
+        **dict.fromkeys(("partition_by", "partition"), _BY_PARAMETERS),
+    },
 }
-"""What the base class of one store's tasks has, and a task must not replace."""
+"""What the base class of some tasks has, and a task must not replace."""
 
 _RENAME = "; if it means something else, name it in partition_by, or give it another name"
 
@@ -71,7 +91,7 @@ def refuse(task: luigi.Task, base: Any, store: str, partition_by: Collection[str
     `base` is the class that the store gives such tasks. A parameter that chooses the partition is not ignored.
     """
     found: dict[str, list[str]] = {}
-    for name, way_out in _ignored(task, base, store, partition_by):
+    for name, way_out in _ignored(task, base, partition_by):
         found.setdefault(way_out, []).append(name)
     if found:
         listed = "; ".join(f"{', '.join(names)}: {way_out.format(store=store)}" for way_out, names in found.items())
@@ -84,25 +104,23 @@ def configures(name: str) -> bool:
     return name in WAYS_OUT
 
 
-def _ignored(task: luigi.Task, base: Any, store: str, partition_by: Collection[str]) -> Iterator[tuple[str, str]]:
-    yield from _ignored_of_class(type(task), base, store, frozenset(partition_by))
+def _ignored(task: luigi.Task, base: Any, partition_by: Collection[str]) -> Iterator[tuple[str, str]]:
+    yield from _ignored_of_class(type(task), base, frozenset(partition_by))
     for name in WAYS_OUT.keys() & vars(task).keys():  # where Luigi keeps the values of parameters too
         if _is_set(vars(task)[name]) and not hasattr(base, name) and not _is_parameter(task, name):
             yield name, WAYS_OUT[name]
 
 
 @lru_cache(maxsize=1024)
-def _ignored_of_class(
-    kind: type[Any], base: type[Any], store: str, partition_by: frozenset[str]
-) -> Sequence[tuple[str, str]]:
+def _ignored_of_class(kind: type[Any], base: type[Any], partition_by: frozenset[str]) -> Sequence[tuple[str, str]]:
     """Return what a class has that would be ignored."""
     found = [
         (name, way_out)
         for name, way_out in WAYS_OUT.items()
         if name not in partition_by and not hasattr(base, name) and _is_set(inspect.getattr_static(kind, name, None))
     ]
-    for name, way_out in _OF_STORES.get(store, {}).items():
-        if inspect.getattr_static(kind, name) is not inspect.getattr_static(base, name):
+    for name, way_out in _OF_BASES.get(base.__name__, {}).items():
+        if inspect.getattr_static(kind, name, None) is not inspect.getattr_static(base, name, None):
             found.append((name, way_out))
     return found
 

@@ -71,8 +71,7 @@ class ReleaseTask(BulkComplete, luigi.Task):
         members = list(self._members())
         with together(*(member.output() for member in members), release=self.release) as writers:
             for member, writer in zip(members, writers, strict=True):
-                for row in member.fresh_rows():
-                    writer.write(row)
+                member.write_to(writer)
 
     def _members(self) -> Iterator[CopyTask]:
         for member in self.members():

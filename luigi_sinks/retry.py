@@ -101,7 +101,7 @@ _RETRIED: Mapping[str, Callable[..., Any]] = {
         _as_it_is,
     ),
     **dict.fromkeys(("unpublish", "compare", "drop", "refuse_name", "expose", "hide", "shows"), _as_it_is),
-    **dict.fromkeys(("begin", "attach", "write", "seal", "shared_key"), _as_it_is),
+    **dict.fromkeys(("begin", "attach", "write", "fill", "carry", "seal", "shared_key"), _as_it_is),
     "records": _whole,
     "unfinished": _whole,
     "read": _begun,

@@ -214,6 +214,26 @@ class Stage(Protocol):
         """End all writing, make the version ready to serve, count it on the server, and record the counts."""
 
 
+class ChangedStage(Stage, Protocol):
+    """A stage to which the rows of the head can be carried over: its version is made of these and of changed rows."""
+
+    def carry(self, number: int, base: Record, deleted: Sequence[Any]) -> int:
+        """Add the rows of `base` whose keys are neither among the rows written so far nor deleted; return how many.
+
+        It is called once all parts are written. It makes parts from this number on, each
+        exactly once, however often it is tried. `deleted` are keys as `key_contract` of the
+        sink accepted them. Raises Conflict if `base` loses its rows meanwhile.
+        """
+
+
+class ChangingSink(Protocol):
+    """What a sink has whose stages are `ChangedStage`s."""
+
+    @property
+    def key_contract(self) -> Contract:
+        """What the key of a row must look like."""
+
+
 class Sink(Catalog, Protocol):
     """A catalog that can also load, as it knows the columns, mapping or graph."""
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from typing import Any, Literal, Self, TypedDict, overload
+from typing import Any, Literal, TypedDict, overload
 
 import luigi
 
 from luigi_sinks import columns, config, identity, rejects, running, settling, stores, unseen, versions
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
-from luigi_sinks.errors import BadSetting, Conflict, NoPath, did_you_mean
+from luigi_sinks.errors import BadSetting, NoPath, did_you_mean
 from luigi_sinks.load import Load, Older, refuse_unknown, writing
 from luigi_sinks.record import Origin, Record
 from luigi_sinks.recording import targets as recorded
@@ -23,10 +20,8 @@ from luigi_sinks.retention import Retention, retention
 from luigi_sinks.retry import patient
 from luigi_sinks.row_reader import RowReader
 from luigi_sinks.sink import Sink
+from luigi_sinks.target_writer import TargetWriter
 from luigi_sinks.version import WHOLE, State, check_partition
-from luigi_sinks.writer import Writer
-
-_log = logging.getLogger("luigi_sinks")
 
 
 class TargetOptions(TypedDict, total=False):
@@ -52,6 +47,8 @@ class TargetOptions(TypedDict, total=False):
     - `most_bad_rows`: how many rows may be set aside, such as 100, or which share of all, such as 0.01.
     - `allow_change`: the names of columns, fields or properties that may be dropped, renamed, or given a type that
       does not hold all old values, though readers may break. Default: none.
+    - `changes_by_key`: True if the rows are changes of the head: each replaces the one with its key, and the
+      others stay, but for those that the writer's `delete` names.
 
     Example:
         >>> options = TargetOptions(update_id="flights of 2013-01", partition="201301", owner="flight_ops")
@@ -75,6 +72,7 @@ class TargetOptions(TypedDict, total=False):
     on_bad_row: str
     most_bad_rows: float | None
     allow_change: str | Collection[str]
+    changes_by_key: bool
 
 
 class VersionedTarget(luigi.Target):
@@ -104,6 +102,9 @@ class VersionedTarget(luigi.Target):
 
     store: str
 
+    _takes_changes = False
+    """Whether the store makes versions of the head and of changed rows."""
+
     def __init__(self, name: str, options: TargetOptions) -> None:
         if not name:
             raise BadSetting(f"{_described(self, options)} has no name; set table, index or graph")
@@ -120,6 +121,7 @@ class VersionedTarget(luigi.Target):
         self._older = options.get("older", "refuse")
         refuse_unknown(self._older)
         self.allow_change = _allow_change(name, options)
+        self.changes_by_key = options.get("changes_by_key", False)
         self._most_bad_rows = rejects.cap(options.get("on_bad_row", "refuse"), options.get("most_bad_rows"))
 
     @property
@@ -218,6 +220,7 @@ class VersionedTarget(luigi.Target):
 
     def load(self) -> Load:
         """Return the load of a new version of this output, as `open("w")` begins it."""
+        self._refuse_changes_without_key()
         return Load(
             self.sink(),
             self.partition,
@@ -227,9 +230,23 @@ class VersionedTarget(luigi.Target):
             older=self._older,
             most_bad_rows=self._most_bad_rows,
             again=self.may_load_again,
+            changes_by_key=self.changes_by_key,
             retention=self._retention,
             place=config.connection_key(self.store, self.connection),
         )
+
+    def _refuse_changes_without_key(self) -> None:
+        if not self.changes_by_key:
+            return
+        if not self._takes_changes:
+            raise BadSetting(f"{self.name!r}: changes_by_key is for tables and indices; give all rows, without it")
+        if not self.contract.shapes[""].key:
+            raise BadSetting(f"{self.name!r} has no key by which changes could replace rows; declare one")
+        if self._older == "superseded":
+            raise BadSetting(
+                f"{self.name!r}: older = 'superseded' would make a version of an older date of a newer head; with "
+                "changes_by_key, leave it out"
+            )
 
     def rows(self) -> Iterator[Any]:
         """Return an iterator over the rows of this output's version, even if it is not the head."""
@@ -243,74 +260,6 @@ class VersionedTarget(luigi.Target):
     def __repr__(self) -> str:
         """Return dataset, partition and output id."""
         return f"{type(self).__name__}({self.name}/{self.partition}, update_id={self.origin.update_id!r})"
-
-
-class TargetWriter:
-    """Writes the rows of a new version.
-
-    It publishes if the `with` block ends without an exception, or on `close()` outside of
-    exception handling. Otherwise it abandons the version: after an exception, in a generator
-    that is closed, or if the writer is never closed.
-
-    If another process publishes the output after Luigi found it missing, `is_complete`
-    is True, and rows are not loaded once more: those that are written are discarded.
-    """
-
-    def __init__(self, target: VersionedTarget, load: AbstractContextManager[Writer]) -> None:
-        self._target = target
-        self._exception_before = sys.exception()
-        self._load: AbstractContextManager[Writer] | None = None
-        self.is_complete = False
-        with self._unless_complete():
-            self._writer = load.__enter__()
-            self._load = load
-
-    def write(self, row: Any) -> None:
-        """Write a row (a dict or a tuple), or a whole Arrow table or data frame. Raises BadRow."""
-        if self.is_complete:
-            return
-        if self._load is None:
-            raise ValueError(f"{self._target}: the writer is closed; open the target again")
-        self._writer.write(row)
-
-    def close(self) -> None:
-        """Publish; abandon instead if an exception is being handled."""
-        error = sys.exception()
-        self._end(None if error is self._exception_before else error)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Publish if the block ended without an exception, else abandon."""
-        self._end(error)
-
-    def __del__(self) -> None:
-        """Warn if the writer was never closed; its version is abandoned."""
-        if getattr(self, "_load", None) is not None:
-            _log.warning(
-                "%s: the writer was never closed, so nothing is published; use it in a with block", self._target
-            )
-
-    def _end(self, error: BaseException | None) -> None:
-        load, self._load = self._load, None
-        if load is not None:
-            with self._unless_complete():
-                load.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
-
-    @contextmanager
-    def _unless_complete(self) -> Iterator[None]:
-        """End a load without an error where another process published the same output before it."""
-        try:
-            yield
-        except Conflict as conflict:
-            if self._target.may_load_again or not self._target.exists():
-                raise
-            self.is_complete = True
-            _log.warning(
-                "%s: another process published it meanwhile, so it is not loaded again: %s", self._target, conflict
-            )
 
 
 @recorded.named.register

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -85,6 +85,8 @@ class CopyTask(BulkComplete, luigi.Task):
     - `most_bad_rows`: how many rows may be set aside, such as 100, or which share of all, such as 0.01.
     - `allow_change`: the names of columns that may change though readers may break, such as `("carrier",)`; see
       "When columns change" in docs/versions.md. Default: none.
+    - `changes_by_key`: True if `rows()` are changes: the new version is the head, in which each row replaces the
+      one with its key. `deletes()` returns the keys of rows that are left out.
 
     The parameter `rerun` is a label under which to load again a task that is complete.
 
@@ -160,6 +162,9 @@ class CopyTask(BulkComplete, luigi.Task):
     allow_change = setting(())
     """The names of columns that may be dropped, renamed or retyped, though readers may break."""
 
+    changes_by_key = setting(False)
+    """Whether `rows()` are changes of the head, by key."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # untyped in Luigi
         try:
@@ -168,7 +173,7 @@ class CopyTask(BulkComplete, luigi.Task):
             rejects.cap(self.on_bad_row, self.most_bad_rows)
             retention(self.keep, self.min_age)
             columns.names_of(self.allow_change)
-            identity.partition_of(self, self.partition_by, self._named_partition())
+            identity.partition_of(self, self.partition_by, named_partition(self))
         except BadSetting as error:
             raise ParameterException(str(error)) from None
 
@@ -178,6 +183,13 @@ class CopyTask(BulkComplete, luigi.Task):
         Called once for each attempt; each call must return all rows.
         """
         raise NotImplementedError(f"define {type(self).__name__}.rows(); it returns the rows to load")
+
+    def deletes(self) -> Iterable[Any]:
+        """Return, with `changes_by_key`, the keys of rows that are gone: dicts, tuples, or the only field's values.
+
+        A row of `rows()` with such a key stays. The keys are kept in memory.
+        """
+        return ()
 
     def output(self) -> VersionedTarget:
         """Return the target of this task."""
@@ -189,40 +201,40 @@ class CopyTask(BulkComplete, luigi.Task):
         Does nothing if another process completed the task after Luigi found it incomplete.
         """
         with self.output().open("w") as sink:
-            for row in () if sink.is_complete else self.fresh_rows():
-                sink.write(row)
+            if not sink.is_complete:
+                self.write_to(sink)
 
-    def fresh_rows(self) -> Iterable[Any]:
-        """Return `rows()`. Raises CheckFailed for what cannot be all of them, such as an iterator that was begun."""
-        rows: Iterable[Any] | None = self.rows()
-        if rows is None:
-            raise CheckFailed(f"{self.task_family}.rows() returned None; yield the rows, or return an iterable of them")
-        if isinstance(rows, (Mapping, str)):
-            kind = type(rows).__name__
-            raise CheckFailed(f"{self.task_family}.rows() returned one {kind}; return a list of rows, or yield them")
-        if _started_iterators.get(self) is rows:
-            raise CheckFailed(
-                f"{self.task_family}.rows() returned an iterator that an earlier attempt began to read, so rows "
-                "would be missing. Return a new iterator in each call"
-            )
-        if iter(rows) is rows:
-            _started_iterators[self] = rows
-        return rows
+    def write_to(self, writer: Any) -> None:
+        """Write `rows()`, and with `changes_by_key` what `deletes()` returns, to a writer of a load."""
+        for row in self.fresh_rows():
+            writer.write(row)
+        for key in self.deletes() if self.changes_by_key else ():
+            writer.delete(key)
 
     def _refuse_what_is_ignored(self) -> None:
         """Raise BadSetting for attributes that a task of this store would ignore."""
         not_honoured.refuse(self, base_of(type(self)), self._store, identity.named(self.partition_by))
+        if not self.changes_by_key and type(self).deletes is not CopyTask.deletes:
+            raise BadSetting(
+                f"{self.task_family}: deletes() would not be called, as rows() replace all rows; set changes_by_key = "
+                "True, or remove it"
+            )
 
-    def _named_partition(self) -> str:
-        """Return `partition`, unless it is a parameter; no default stands in the class, which `clone` would pass on."""
-        is_parameter = isinstance(inspect.getattr_static(type(self), "partition", None), luigi.Parameter)
-        return "" if is_parameter else getattr(self, "partition", "")
+    def fresh_rows(self) -> Iterable[Any]:
+        """Return `rows()`. Raises CheckFailed for what cannot be all of them, such as an iterator that was begun."""
+        return fresh_rows(self)
+
+    @classmethod
+    def _inputs(cls, declared: Callable[[str], Any]) -> Iterable[str]:
+        """Return the datasets that such tasks read within the store; `declared` gives an attribute of the class."""
+        del declared
+        return ()
 
     def _target_options(self) -> TargetOptions:
         self._refuse_what_is_ignored()  # again, since __init__ of a subclass may have set some after ours
         return TargetOptions(
             task=self,
-            partition=self._named_partition(),
+            partition=named_partition(self),
             partition_by=self.partition_by,
             older=self.older,
             on_bad_row=self.on_bad_row,
@@ -235,7 +247,32 @@ class CopyTask(BulkComplete, luigi.Task):
             keep=self.keep,
             min_age=self.min_age,
             allow_change=self.allow_change,
+            changes_by_key=self.changes_by_key,
         )
+
+
+def fresh_rows(task: Any) -> Iterable[Any]:
+    """Return what `rows()` of a task returns. Raises CheckFailed for what would not be all rows."""
+    rows: Iterable[Any] | None = task.rows()
+    if rows is None:
+        raise CheckFailed(f"{task.task_family}.rows() returned None; yield the rows, or return an iterable of them")
+    if isinstance(rows, (Mapping, str)):
+        kind = type(rows).__name__
+        raise CheckFailed(f"{task.task_family}.rows() returned one {kind}; return a list of rows, or yield them")
+    if _started_iterators.get(task) is rows:
+        raise CheckFailed(
+            f"{task.task_family}.rows() returned an iterator that an earlier attempt began to read, so rows "
+            "would be missing. Return a new iterator in each call"
+        )
+    if iter(rows) is rows:
+        _started_iterators[task] = rows
+    return rows
+
+
+def named_partition(task: luigi.Task) -> str:
+    """Return `partition`, unless it is a parameter; no default stands in the class, which `clone` would pass on."""
+    is_parameter = isinstance(inspect.getattr_static(type(task), "partition", None), luigi.Parameter)
+    return "" if is_parameter else getattr(task, "partition", "")
 
 
 def base_of(task: type[CopyTask]) -> type[Any]:

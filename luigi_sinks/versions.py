@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -103,7 +103,7 @@ def prune(catalog: Catalog, version: Version, *, min_age: timedelta = retention.
         told.tell(Outcome.BEGUN, rows=before.rows or 0)
         try:
             catalog.change(version, partial(rules.begin_drop, min_age=min_age))
-            catalog.delete_rows(version)
+            _delete_rows(catalog, before)
         except Forbidden as refusal:
             _cancel_drop(catalog, before, refusal)
             raise Forbidden(
@@ -179,17 +179,33 @@ def diff(catalog: Catalog, before: Version, after: Version, *, examples: int = 1
         _check("diff", version)
         settling.settle(catalog, version.partition)
     first, second = (rules.readable(catalog.record(version)) for version in (before, after))
-    with (
-        telling(catalog, Action.READ, before, first.origin) as one,
-        telling(catalog, Action.READ, after, second.origin) as other,
-    ):
-        for told in (one, other):
-            told.tell(Outcome.BEGUN)
-        found = catalog.compare(first, second, examples=examples)
-        for told, record in ((one, first), (other, second)):
-            rules.readable(catalog.record(record.version))
-            told.tell(Outcome.SUCCESS, rows=record.rows or 0)
-    return found
+    with _reading(catalog, first), _reading(catalog, second):
+        return catalog.compare(first, second, examples=examples)
+
+
+@contextmanager
+def reading_head(catalog: Catalog, partition: str) -> Iterator[Record]:
+    """Give the record of the version that readers of a partition see now; the block reads it within the store.
+
+    Listeners are told that it is read. Raises Conflict if readers see no version, and at
+    the end of the block if the version is dropped meanwhile.
+    """
+    catalog = patient(catalog)
+    record = catalog.head(partition).record
+    if record is None:
+        raise Conflict(f"{catalog.dataset}/{partition} has no version that could be read; load it first")
+    with _reading(catalog, record):
+        yield record
+
+
+@contextmanager
+def _reading(catalog: Catalog, record: Record) -> Iterator[None]:
+    """Tell that the store itself reads a version within the block."""
+    with telling(catalog, Action.READ, record.version, record.origin) as told:
+        told.tell(Outcome.BEGUN)
+        yield
+        rules.readable(catalog.record(record.version))
+        told.tell(Outcome.SUCCESS, rows=record.rows or 0)
 
 
 def abandon(catalog: Catalog, version: Version, *, checks: Sequence[CheckResult] = ()) -> None:
@@ -274,7 +290,16 @@ def sweep_version(catalog: Catalog, version: Version) -> bool:
     return True
 
 
-def _cancel_drop(catalog: Catalog, before: Record, refusal: Forbidden) -> None:
+def _delete_rows(catalog: Catalog, before: Record) -> None:
+    """Delete a version's rows; undo `begin_drop` if the store keeps them, as where a load is copying them."""
+    try:
+        catalog.delete_rows(before.version)
+    except Conflict as kept:
+        _cancel_drop(catalog, before, kept)
+        raise
+
+
+def _cancel_drop(catalog: Catalog, before: Record, refusal: SinkError) -> None:
     """Undo `begin_drop`, unless an earlier prune began it or some rows are deleted already."""
     try:
         if before.state is not State.DROPPING and catalog.count(before.version) == (before.rows or 0):

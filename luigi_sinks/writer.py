@@ -67,6 +67,16 @@ class Writer:
         self._part_bytes, self._most_bytes = 0, _FIRST_BYTES
         self._parts = 0
         self._failure: BaseException | None = None
+        self.deleted: list[Any] = []
+
+    def delete(self, key: Any) -> None:
+        """Leave a row of the head out of the version, by its key."""
+        self.deleted.append(dict(key) if isinstance(key, Mapping) else key if isinstance(key, tuple) else (key,))
+
+    @property
+    def next_part(self) -> int:
+        """The number of the part after those that were written."""
+        return self._parts
 
     def write(self, row: Any) -> None:
         """Write one row (a dict or a tuple), or a whole Arrow table or data frame.

@@ -143,7 +143,7 @@ def create(module: Module, user: User = "", credential: Credential = "") -> None
     """Make the tables, registries and constraints of a module's datasets, so that loaders need not."""
     found, _ = _datasets(module)
     found.sort(key=lambda each: each.role)  # a session that took a role keeps one
-    for each in (dataset.seen_by(user, credential) for dataset in found):
+    for each in (dataset.seen_by(user, credential) for dataset in found if not dataset.is_input):
         role = each.role and RoleKind.OWNER.role(each.role)
         each.grants.create(each.sink, each.partition, role)
         out.print(Text(f"{each.store}: {each.sink.dataset} is ready"))

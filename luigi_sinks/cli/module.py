@@ -9,13 +9,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import Any, Protocol, TypeGuard, cast, get_args, get_type_hints
 
 import luigi
 from luigi.task import flatten
 
-from luigi_sinks import owners, stores
+from luigi_sinks import config, owners, stores
 from luigi_sinks.errors import BadSetting, SinkError
 from luigi_sinks.marker import Marker
 from luigi_sinks.target import VersionedTarget
@@ -57,7 +58,10 @@ class Grants(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset that a task loads, and the role that luigi.cfg names for its owner, if any."""
+    """A dataset that a task loads, and the role that luigi.cfg names for its owner, if any.
+
+    `is_input` tells that the task only reads it, within the store.
+    """
 
     family: str
     store: str
@@ -65,6 +69,7 @@ class Dataset:
     role: str
     partition: str
     sink: Any
+    is_input: bool = False
 
     @property
     def server(self) -> str:
@@ -134,6 +139,8 @@ def datasets(task: type[luigi.Task]) -> list[Dataset]:
     """
     if issubclass(task, CopyTask):
         return list(_declared_datasets(task))
+    if granted := getattr(task, "_granted", None):
+        return [_changed_in_place(task, granted)]
     return [_of_target(task, target) for target in _targets(task)]
 
 
@@ -190,12 +197,24 @@ def _declared_datasets(task: type[CopyTask]) -> Iterator[Dataset]:
     connection, owner, by = (_declared(task, name) for name in ("connection", "owner", "partition_by"))
     if not next(iter(settings.values())):
         raise LoadsNothing(f"it declares no {next(iter(settings))}")
-    target = target_of(**settings, connection=connection, owner=owner, update_id="-")
+    changes = _declared(task, "changes_by_key")
+    target = target_of(**settings, connection=connection, owner=owner, update_id="-", changes_by_key=changes)
     is_whole = not by and not inspect.getattr_static(task, "partition", "")
     yield _dataset(task, target.store, target.open_sink(), WHOLE if is_whole else "")
+    for name in task._inputs(partial(_declared, task)):  # noqa: SLF001 - as above
+        read = stores.find(target.store).open_catalog(target.open_sink().settings, config.common().dataset(name))
+        yield replace(_dataset(task, target.store, read, WHOLE), is_input=True)
     if task._reads_adopted_marks:  # noqa: SLF001 - as above
         adopted = stores.find(target.store).marks(target.dataset, target.connection, owner=target.owner)
         yield _dataset(task, target.store, adopted, WHOLE)
+
+
+def _changed_in_place(task: type[luigi.Task], granted: Any) -> Dataset:
+    """Return what a task of Neo4j changes in place. Raises SkippedDataset if that depends on its parameters."""
+    declared: Any = partial(_declared, task)
+    if not declared("graph"):
+        raise LoadsNothing("it declares no graph")
+    return _dataset(task, "neo4j", granted(declared), WHOLE)
 
 
 def _of_target(task: type[luigi.Task], target: VersionedTarget | Marker) -> Dataset:
@@ -223,7 +242,7 @@ def _settings(target: type[Any]) -> Iterator[str]:
             yield parameter.name
 
 
-def _declared(task: type[CopyTask], name: str) -> Any:
+def _declared(task: type[luigi.Task], name: str) -> Any:
     """Return a setting that is the same for every instance. Raises SkippedDataset if it is not."""
     value = inspect.getattr_static(task, name)
     if isinstance(value, luigi.Parameter):

@@ -18,7 +18,7 @@ from luigi_sinks import record as rules
 from luigi_sinks import scheme, withdrawal
 from luigi_sinks.comparison import Diff, compared
 from luigi_sinks.credentials import logins
-from luigi_sinks.elasticsearch import creation, exposures, names, reader, remains, removal
+from luigi_sinks.elasticsearch import cloning, creation, exposures, names, reader, remains, removal
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, administer, ask
 from luigi_sinks.elasticsearch.heads import Aliases, Sight
 from luigi_sinks.elasticsearch.registry import Entry, Registry
@@ -212,6 +212,8 @@ class ElasticsearchCatalog:
         is_taken = not is_shown and self.aliases.take(version, tag)
         if not is_taken:
             sight = Aliases(self.settings.publisher, self.dataset).look(version)
+        if is_taken:
+            self._refuse_cloned(version, tag)
         if is_shown or (not is_taken and (sight.was_head or names.behind(version, sight.head) == version)):
             raise Conflict(
                 f"{version} was published, though its record denies it; its rows are not deleted. Read the record, "
@@ -224,6 +226,16 @@ class ElasticsearchCatalog:
                 self.aliases.give_back(version, tag)
             raise
         self.registry.forget_parts(version)
+
+    def _refuse_cloned(self, version: Version, tag: str) -> None:
+        """Raise Conflict, and give the tag back, if a load may be cloning the index."""
+        try:
+            cloning.refuse_held(
+                Aliases(self.settings.publisher, self.dataset), version, self.unfinished(version.partition)
+            )
+        except Conflict:
+            self.aliases.give_back(version, tag)
+            raise
 
     def remains(self, partition: str | None = None) -> list[Version]:
         """Return the dead versions of which something is left."""

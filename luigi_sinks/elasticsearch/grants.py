@@ -85,6 +85,11 @@ _TOGETHER = {
 }
 
 
+_CHANGING = {"versions": ("indices:data/write/index*", "indices:data/write/delete*")}
+"""For changes by key: a loader overwrites and deletes documents of a clone; sealed versions are blocked for writes."""
+
+_CLONING = {"versions": ("indices:admin/resize",)}
+
 _OF_MARKS: Mapping[RoleKind, Mapping[str, Sequence[str]]] = {
     RoleKind.OWNER: {"cluster": _TEMPLATES, "marks": ("indices:admin/create", _LOOK)},
     # One that is there is never overwritten.
@@ -176,7 +181,16 @@ def _descriptor(role_kind: RoleKind, sinks: Iterable[Granted]) -> dict[str, Any]
 def _privileges(sink: Granted) -> Mapping[RoleKind, Mapping[str, Sequence[str]]]:
     if isinstance(sink, ElasticsearchMarks):
         return _OF_MARKS
-    return _APART if sink.settings.publish_credential else _TOGETHER
+    privileges = _APART if sink.settings.publish_credential else _TOGETHER
+    if not sink.takes_changes:
+        return privileges
+    publisher = RoleKind.PUBLISHER if sink.settings.publish_credential else RoleKind.LOADER
+    changing = {**privileges, RoleKind.LOADER: _added(privileges[RoleKind.LOADER], _CHANGING)}
+    return {**changing, publisher: _added(changing[publisher], _CLONING)}
+
+
+def _added(privileges: Mapping[str, Sequence[str]], more: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    return {kind: (*privileges.get(kind, ()), *more.get(kind, ())) for kind in privileges.keys() | more.keys()}
 
 
 def _patterns(dataset: str) -> dict[str, Sequence[str]]:

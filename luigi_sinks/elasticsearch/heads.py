@@ -117,6 +117,26 @@ class Aliases:
         """Add a tag again, after the index could not be deleted."""
         self._update([_add(version, names.tag(version, tag))])
 
+    def hold(self, version: Version) -> None:
+        """Say, by an alias, that another index is made of this one."""
+        self._update([_add(version, names.tag(version, names.CLONED))])
+
+    def release(self, version: Version) -> None:
+        """Take that alias away, if it is there."""
+        self._update([_remove(version, names.tag(version, names.CLONED))])
+
+    def is_held(self, version: Version) -> bool:
+        """Tell whether another index may be being made of a version's."""
+        return names.tag(version, names.CLONED) in self._of(version)
+
+    def stands(self, version: Version) -> bool:
+        """Tell whether a version's index is there, and nobody has taken its tag to delete it."""
+        head = names.head(self.dataset, version.partition)
+        return bool({head, names.tag(version, names.RETIRED)} & set(self._of(version)))
+
+    def _of(self, version: Version) -> Collection[str]:
+        return self._behind(names.index(version)).get(names.index(version), ())
+
     def others(self, partition: str | None = None) -> list[Version]:
         """Return the versions that have an index which is not a head."""
         every = names.index(Version(self.dataset, partition or "*", "v*"))

@@ -5,6 +5,7 @@
     flights~201301~v20261120t211605_k7f3q2~staged  on an index that was never the head
     flights~201301~v20261120t211605_k7f3q2~retired on an index that was
     flights~201301~v00000000t000000_000018         an empty index that readers see after a withdrawal; the epoch is 18
+    flights~201301~v20261120t211605_k7f3q2~cloned  on an index while another is made of it
     flights~201301~head                            on the index that is the head
     flights~201301~head~17                         the same, and how often the head has moved
     flights~~head~example                          on the head that shows how the dataset is divided
@@ -27,6 +28,7 @@ from luigi_sinks.version import Version
 
 STAGED = "staged"
 RETIRED = "retired"
+CLONED = "cloned"
 
 _REGISTRY = "~registry"
 _VOID = "v00000000t000000_"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -78,3 +78,12 @@ def _page(settings: ElasticsearchSettings, index: str, point: str, after: Any) -
         ) from missing
     hits: list[Any] = answer["hits"]["hits"]
     return hits
+
+
+def present(settings: ElasticsearchSettings, index: str, ids: Collection[str]) -> set[str]:
+    """Return those of the ids that an index has documents of."""
+    found, asked = set[str](), iter(ids)
+    while some := list(islice(asked, _IDS)):
+        documents = ask(settings, lambda es: es.mget(index=index, ids=some, source=False), within=CHANGE)["docs"]
+        found |= {document["_id"] for document in documents if document.get("found")}
+    return found

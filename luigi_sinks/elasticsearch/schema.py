@@ -72,6 +72,11 @@ class DocumentShape:
         return (self.id_field,) if self.id_field else ()
 
     @property
+    def of_key(self) -> DocumentShape:
+        """The form of an id alone."""
+        return DocumentShape({self.id_field: self.properties[self.id_field]}, self.id_field)
+
+    @property
     def unique(self) -> tuple[tuple[str, ...], ...]:
         """No other keys: an index has none."""
         return ()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,11 @@ from luigi_sinks import columns
 from luigi_sinks import record as rules
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.contract import Contract
-from luigi_sinks.elasticsearch import creation, names, reader
+from luigi_sinks.elasticsearch import cloning, creation, names, reader, writer
 from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog, seen
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, ask
 from luigi_sinks.elasticsearch.errors import Late
+from luigi_sinks.elasticsearch.heads import Aliases
 from luigi_sinks.elasticsearch.schema import Schema, columns_of, field_types
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.writer import Closed, PartWriter
@@ -41,6 +42,7 @@ class ElasticsearchSink(ElasticsearchCatalog):
     - `settings`, `dataset`: see `ElasticsearchCatalog`.
     - `schema`: mapping, settings and id field, from `parse_schema`.
     - `allow_change`: the names of fields that may change though readers may break.
+    - `takes_changes`: whether loads are of changes, by id, for which a loader needs more privileges.
 
     Example:
         >>> from luigi_sinks.elasticsearch import ElasticsearchSettings
@@ -53,6 +55,12 @@ class ElasticsearchSink(ElasticsearchCatalog):
 
     schema: Schema
     allow_change: Collection[str] = ()
+    takes_changes: bool = False
+
+    @property
+    def key_contract(self) -> Contract:
+        """What the id of a document must look like."""
+        return Contract(self.dataset, {"": self.schema.contract(self.dataset).shapes[""].of_key})
 
     @property
     def contract(self) -> Contract:
@@ -98,7 +106,10 @@ class ElasticsearchSink(ElasticsearchCatalog):
         self.create(record.version.partition)
         stage = self.attach(record.version)
         self.registry.add(record)
-        stage.create_index()
+        if record.base:
+            stage.clone_index(self.record(replace(record.version, id=record.base)))
+        else:
+            stage.create_index()
         return stage
 
     def shared_key(self, version: Version) -> SharedKey | None:
@@ -125,11 +136,11 @@ class ElasticsearchSink(ElasticsearchCatalog):
         mine = field_types(self.schema.properties)
         for head, mapping in heads.items():
             theirs = field_types(mapping.get("properties", {}))
-            for field in mine.keys() & theirs.keys():
-                if mine[field] != theirs[field] and partition not in {"", head.partition}:
+            for name in mine.keys() & theirs.keys():
+                if mine[name] != theirs[name] and partition not in {"", head.partition}:
                     raise BadSetting(
-                        f"index {self.dataset!r}: field {field!r} is declared as {mine[field]}, and partition "
-                        f"{head.partition} holds it as {theirs[field]}; searches over both would fail. Declare it "
+                        f"index {self.dataset!r}: field {name!r} is declared as {mine[name]}, and partition "
+                        f"{head.partition} holds it as {theirs[name]}; searches over both would fail. Declare it "
                         "as it is, give the field another name, or use another index"
                     )
 
@@ -141,19 +152,61 @@ class ElasticsearchStage:
     sink: ElasticsearchSink
     version: Version
     writers: int = 3
+    changed: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
+    """With changes, the ids of the documents that were written, and the numbers of their rows."""
 
     def write(self, part: Part) -> None:
         """Create the part's documents, each once."""
         sink, registry = self.sink, self.sink.registry
-        rules.accept_rows(registry.entry(self.version).record, Pointer())
+        record = rules.accept_rows(registry.entry(self.version).record, Pointer())
+        if record.base:
+            self._note_changed(part)
         try:
             is_first = registry.begin_part(self.version, part.number, len(part.rows))
             PartWriter(
-                sink.settings, self.version, self._alias, sink.contract, part, sink.schema.id_field, is_first
+                *(sink.settings, self.version, self._alias, sink.contract, part, sink.schema.id_field, is_first),
+                overwrites=bool(record.base),
             ).write()
         except (Closed, Missing):
             rules.accept_rows(sink.record(self.version), Pointer())
             raise Conflict(f"{self.version}: its index is closed to writes or deleted; load again") from None
+
+    def carry(self, number: int, base: Record, deleted: Sequence[Any]) -> int:
+        """Delete what is deleted from the clone of `base`; return how many of its documents stay as they were."""
+        del number
+        id_field = self.sink.schema.id_field
+        gone = {str(key[id_field]) for key in deleted} - self.changed.keys()
+        index, settings = names.index(base.version), self.sink.settings
+        writer.delete(settings, self.version, self._alias, reader.present(settings, index, gone))
+        replaced = len(reader.present(settings, index, self.changed)) + len(reader.present(settings, index, gone))
+        return (base.rows or 0) - replaced
+
+    def _note_changed(self, part: Part) -> None:
+        """Note the ids of a part's documents. Raises BadRow for one that another row has: it would overwrite that."""
+        id_field, contract = self.sink.schema.id_field, self.sink.contract
+        for index, row in enumerate(part.rows):
+            number = part.row_number(index)
+            earlier = self.changed.setdefault(str(row[id_field]), number)
+            if earlier != number:
+                first, second = sorted((earlier, number))
+                raise contract.duplicate(second, (id_field,), (row[id_field],), earlier=first)
+
+    def clone_index(self, base: Record) -> None:
+        """Make the version's index of that of its base, with the alias that it is written through.
+
+        Raises BadSetting if that has another mapping or other settings.
+        """
+        sink, version = self.sink, self.version
+        if base.schema != sink.declared:
+            raise BadSetting(
+                f"index {sink.dataset!r}: {base.version} has another mapping or other settings than are declared, and "
+                "changes keep those of the head; load the whole once, without changes_by_key"
+            )
+        aliases = Aliases(sink.settings.publisher, sink.dataset)
+        cloning.clone(sink.settings, aliases, base.version, version, self._alias)
+        if self._wait("yellow") is None:
+            raise Unavailable(f"{version}: the shards of its clone do not start; see GET _cluster/allocation/explain")
+        aliases.release(base.version)
 
     def seal(self) -> StagedCounts:
         """Refuse further writes, apply the settings for readers, count, and record the counts."""

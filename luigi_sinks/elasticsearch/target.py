@@ -13,6 +13,7 @@ from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.elasticsearch.sink import ElasticsearchSink
+from luigi_sinks.errors import BadSetting
 from luigi_sinks.target import TargetOptions, VersionedTarget
 
 
@@ -38,6 +39,8 @@ class ElasticsearchTarget(VersionedTarget):
     """
 
     store = "elasticsearch"
+
+    _takes_changes = True
 
     def __init__(
         self,
@@ -66,4 +69,9 @@ class ElasticsearchTarget(VersionedTarget):
         """Return the dataset in the cluster of luigi.cfg."""
         settings = config.read_connection(ElasticsearchSettings, self.store, self.connection)
         owned = replace(settings, owner=self.owner or settings.owner)
-        return ElasticsearchSink(owned, self.dataset, self.schema, self.allow_change)
+        if self.changes_by_key and owned.product != "elasticsearch":
+            raise BadSetting(
+                f"index {self.name!r}: changes_by_key needs Elasticsearch, and the connection leads to "
+                f"{owned.product}; give all documents, without it"
+            )
+        return ElasticsearchSink(owned, self.dataset, self.schema, self.allow_change, self.changes_by_key)

@@ -54,11 +54,13 @@ class PartWriter:
     part: Part
     id_field: str
     is_first_attempt: bool
+    overwrites: bool = False
 
     def write(self) -> None:
-        """Create the part's documents that no earlier attempt created. Raises Closed."""
-        documents = self.part.text.splitlines()
-        lines = [b'{"create":{"_id":%b}}\n%b\n' % pair for pair in zip(self._ids(), documents, strict=True)]
+        """Create the part's documents that no earlier attempt created, or overwrite those of a clone. Raises Closed."""
+        verb = b"index" if self.overwrites else b"create"
+        pairs = zip(self._ids(), self.part.text.splitlines(), strict=True)
+        lines = [b'{"%b":{"_id":%b}}\n%b\n' % (verb, id_, document) for id_, document in pairs]
         for first, last in _runs(lines):
             self._send(dict(enumerate(lines[first:last], first)))
 
@@ -172,6 +174,23 @@ class PartWriter:
 
     def _bad_row(self, index: int, field: str, reason: str) -> BadRow:
         return self.contract.bad_row(self.part.row_number(index), field, reason)
+
+
+def delete(settings: ElasticsearchSettings, version: Version, alias: str, ids: Collection[str]) -> None:
+    """Delete documents from a staged version; one that is gone already changes nothing. Raises Unavailable."""
+    lines = [b'{"delete":{"_id":%b}}\n' % _JSON.encode(each) for each in sorted(ids)]
+    for first, last in _runs(lines):
+        body = b"".join(lines[first:last])
+        answer = ask(
+            settings,
+            lambda es: es.bulk(index=alias, operations=body, require_alias=True, filter_path=_ANSWER),  # type: ignore[arg-type]  # noqa: B023 - called at once
+            within=CHANGE,
+        )
+        for result in (result for item in answer.get("items", ()) for result in item.values()):
+            if "error" in result:
+                reason = _reason(result["error"])
+                kind = Forbidden if result["error"].get("type") == "security_exception" else Unavailable
+                raise kind(f"{version}: documents could not be deleted: {reason}")
 
 
 def _runs(lines: Sequence[bytes]) -> Iterator[tuple[int, int]]:

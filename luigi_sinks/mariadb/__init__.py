@@ -1,7 +1,7 @@
 """Versioned loads into MariaDB. Needs the extra `mariadb` or `mariadb-wheel`.
 
 The modules that other stores do not have are `bad_rows`, `creation`, `driver`,
-`format_1` and `session`; the docstring of each says why it exists.
+`filling`, `format_1`, `pinned` and `session`; the docstring of each says why it exists.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from luigi_sinks.mariadb.settings import MariaDBSettings
     from luigi_sinks.mariadb.sink import MariaDBSink, MariaDBStage
     from luigi_sinks.mariadb.target import MariaDBTarget
-    from luigi_sinks.mariadb.task import CopyToTable
+    from luigi_sinks.mariadb.task import CopyToTable, QueryToTable
 
 __all__ = [
     "CopyToTable",
@@ -26,6 +26,7 @@ __all__ = [
     "MariaDBStage",
     "MariaDBTarget",
     "Marker",
+    "QueryToTable",
     "Schema",
     "parse_schema",
 ]
@@ -40,6 +41,7 @@ __getattr__ = lazy.attributes(
         "MariaDBStage": "sink",
         "MariaDBTarget": "target",
         "Marker": "marker",
+        "QueryToTable": "task",
         "Schema": "schema",
         "parse_schema": "schema",
     },

@@ -16,6 +16,7 @@ from luigi_sinks import config, owners
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.hcl import Code, block, label
 from luigi_sinks.mariadb import creation, format_1, guard
+from luigi_sinks.mariadb.catalog import MariaDBCatalog
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.marks import MariaDBMarks
 from luigi_sinks.mariadb.names import HIDDEN, Names, quoted
@@ -103,8 +104,8 @@ class Role:
         return frozenset(f"{privilege} ON {grant.place}" for grant in self.grants for privilege in grant.privileges)
 
 
-Granted = MariaDBSink | MariaDBMarks
-"""What rights are needed for: a dataset, or the marks under a name."""
+Granted = MariaDBSink | MariaDBCatalog | MariaDBMarks
+"""What rights are needed for: a dataset that is loaded, one that a query reads, or the marks under a name."""
 
 
 def roles(sinks: Iterable[Granted], name: str) -> list[Role]:
@@ -173,8 +174,8 @@ def create(sink: Granted, partition: str, role: str) -> None:
     """Make or upgrade the tables and the view of a dataset, or the table of marks, as the role if there is one."""
     if isinstance(sink, MariaDBMarks):
         sink.create(role)
-        return
-    run(sink.settings, _create, sink, partition, role)
+    elif isinstance(sink, MariaDBSink):
+        run(sink.settings, _create, sink, partition, role)
 
 
 def _create(cursor: Any, sink: MariaDBSink, partition: str, role: str) -> None:
@@ -260,26 +261,37 @@ def _loader_of_marks(names: Names) -> Iterator[Grant]:
     yield Grant(names.hidden, names.mark_table, ("INSERT", "SELECT"))
 
 
-def _pruner_of_marks(names: Names) -> Iterator[Grant]:
-    """Grant nothing: marks are not pruned."""
+def _reader(names: Names) -> Iterator[Grant]:
+    """Grant what finds the heads of a dataset that a query reads, and their rows."""
+    yield Grant(names.hidden, names.log_table, ("SELECT",))
+    yield Grant(names.hidden, names.base_table, ("SELECT",))
+    yield Grant(names.database, names.head_table, ("SELECT",))
+
+
+def _nothing(names: Names) -> Iterator[Grant]:
+    """Grant nothing: marks are not pruned, and what is read belongs to others."""
     del names
     yield from ()
 
 
+_GRANTS_OF_INPUTS = {RoleKind.OWNER: _nothing, RoleKind.LOADER: _reader, RoleKind.PRUNER: _nothing}
+
 _GRANTS_OF_MARKS = {
     RoleKind.OWNER: _owner_of_marks,
     RoleKind.LOADER: _loader_of_marks,
-    RoleKind.PRUNER: _pruner_of_marks,
+    RoleKind.PRUNER: _nothing,
 }
 
 
 def _grants_of(sink: Granted) -> Mapping[RoleKind, Callable[[Names], Iterator[Grant]]]:
-    return _GRANTS_OF_MARKS if isinstance(sink, MariaDBMarks) else _GRANTS
+    if isinstance(sink, MariaDBMarks):
+        return _GRANTS_OF_MARKS
+    return _GRANTS if isinstance(sink, MariaDBSink) else _GRANTS_OF_INPUTS
 
 
 def _upgrades(sinks: Iterable[Granted]) -> Iterator[Grant]:
     for sink in sinks:
-        if not isinstance(sink, MariaDBMarks):
+        if isinstance(sink, MariaDBSink):
             yield from _upgrade(sink.names)
 
 

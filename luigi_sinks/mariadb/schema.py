@@ -72,6 +72,20 @@ class Schema:
         whole = tuple(tuple(key) for key in loaded if not any(key == self.unique.get(name) for name in self.lengths))
         return TupleShape(each, tuple(self.unique.get("PRIMARY", ())), whole)
 
+    @property
+    def of_key(self) -> Schema:
+        """The columns of the primary key alone, by which rows are looked up; they may repeat."""
+        key = self.unique.get("PRIMARY", ())
+        return Schema(
+            columns={name: self.columns[name] for name in key},
+            described={name: self.described[name] for name in key},
+            types={name: self.types[name] for name in key},
+            optional=(),
+            unique={},
+            indexes={"key": key},
+            collation=self.collation,
+        )
+
     @cached_property
     def declared(self) -> Mapping[str, Any]:
         """All of this as JSON: columns with types in MariaDB's words, keys, collation."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -12,11 +12,13 @@ from luigi_sinks import record as rules
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import Conflict
-from luigi_sinks.mariadb import creation, reader
+from luigi_sinks.mariadb import creation, filling, reader
 from luigi_sinks.mariadb.bad_rows import refusal, stored_key
+from luigi_sinks.mariadb.carrying import Carrying
 from luigi_sinks.mariadb.catalog import MariaDBCatalog
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.names import quoted
+from luigi_sinks.mariadb.query import Select
 from luigi_sinks.mariadb.schema import SEQ, Schema
 from luigi_sinks.mariadb.writer import encode, send
 from luigi_sinks.record import Record
@@ -44,6 +46,11 @@ class MariaDBSink(MariaDBCatalog):
     def contract(self) -> Contract:
         """What a row must look like."""
         return Contract(self.dataset, {"": self.schema.shape}, encode=partial(encode, self.schema))
+
+    @property
+    def key_contract(self) -> Contract:
+        """What the key of a row must look like."""
+        return Contract(self.dataset, {"": self.schema.of_key.shape})
 
     @property
     def lease(self) -> float:
@@ -129,11 +136,58 @@ class MariaDBStage:
             stored = partial(stored_key, cursor, self.sink.names.base, self.seq)
             raise refusal(part, self.sink.contract, self.sink.schema, load_rows, stored)
 
+    def fill(self, number: int, select: Select) -> int:
+        """Have the server make a part by a SELECT, exactly once however often it is tried; return how many rows it has.
+
+        Raises BadSetting for a query that gives other columns than the table has, or that
+        the server does not understand, and CheckFailed for a row that the columns do not take.
+        """
+        run(self.sink.settings, filling.refuse_other_columns, self.sink.contract, select)
+        return self.sink.transact(self._fill, number, select)
+
+    def carry(self, number: int, base: Record, deleted: Sequence[Any]) -> int:
+        """Copy the rows of `base` that were neither changed nor deleted, some at a time; return how many.
+
+        One session does it all: it has the deleted keys in a temporary table.
+        """
+        return run(self.sink.settings, self._carry, number, base, deleted)
+
+    def _carry(self, cursor: Any, number: int, base: Record, deleted: Sequence[Any]) -> int:
+        held = reader.held_names(self.sink.names, base.schema, self.sink.schema)
+        carrying = Carrying(self.sink.names, self.sink.schema, base.seq, self.seq, held)
+        carrying.note_deleted(cursor, deleted)
+        count = 0
+        for part, select in enumerate(carrying.selects(cursor), number):
+            cursor.execute("START TRANSACTION")
+            count += self._fill(cursor, part, select)
+            cursor.execute("COMMIT")
+        carrying.forget_deleted(cursor)
+        rules.readable(self.sink.registry.record(cursor, base.version))
+        return count
+
+    def _fill(self, cursor: Any, number: int, select: Select) -> int:
+        rules.accept_rows(*self.sink.registry.lock(cursor, self.version, "LOCK IN SHARE MODE"))
+        found = rows(
+            cursor, f"SELECT row_count FROM {self.sink.names.parts} WHERE seq = ? AND number = ?", (self.seq, number)
+        )
+        for (count,) in found:
+            return int(count)
+        self.sink.registry.open(cursor, self.seq)
+        count = filling.fill(cursor, self.sink.names, self.sink.schema, self.seq, select)
+        cursor.execute(
+            f"INSERT INTO {self.sink.names.parts} (seq, number, row_count) VALUES (?, ?, ?)", (self.seq, number, count)
+        )
+        return count
+
     def _refuse_other_rows(self, cursor: Any, part: Part) -> None:
-        query = f"SELECT row_count FROM {self.sink.names.parts} WHERE seq = ? AND number = ?"
-        ((count,),) = rows(cursor, query, (self.seq, part.number))
+        count = self._rows_of(cursor, part.number)
         if count != len(part.rows):
             raise Conflict(f"{self.version}: part {part.number} was written with {count} rows before")
+
+    def _rows_of(self, cursor: Any, number: int) -> int | None:
+        """Return how many rows a part has that was written before, None if it was not."""
+        query = f"SELECT row_count FROM {self.sink.names.parts} WHERE seq = ? AND number = ?"
+        return next((int(count) for (count,) in rows(cursor, query, (self.seq, number))), None)
 
     def seal(self) -> StagedCounts:
         """Wait for parts being written, refuse further ones, have the server compare its count with theirs."""

@@ -33,6 +33,8 @@ class MariaDBTarget(VersionedTarget):
 
     store = "mariadb"
 
+    _takes_changes = True
+
     def __init__(self, table: str, *, columns: Columns, **options: Unpack[TargetOptions]) -> None:
         refuse_schema(table, getattr(columns, "schema", None))
         super().__init__(table, options)

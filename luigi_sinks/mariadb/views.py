@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from luigi_sinks.errors import BadSetting
@@ -78,3 +79,9 @@ def definer(cursor: Any) -> str:
     """Return the clause that makes the role the view's owner, if there is a role: a user may be dropped."""
     ((role,),) = rows(cursor, "SELECT CURRENT_ROLE()")
     return "DEFINER = CURRENT_ROLE" if role is not None else ""
+
+
+def of_versions(names: Names, selected: str, seqs: Collection[int]) -> str:
+    """Return the query that reads these versions, whatever the heads are; `selected` as for `query`."""
+    numbers = ", ".join(map(str, sorted(seqs)))
+    return f"SELECT {selected} FROM {names.base} f WHERE f.{SEQ} IN ({numbers})"

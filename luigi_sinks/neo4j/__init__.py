@@ -11,6 +11,7 @@ if find_spec("neo4j") is None:
 
 if TYPE_CHECKING:
     from luigi_sinks.neo4j.catalog import Neo4jCatalog
+    from luigi_sinks.neo4j.in_place import MergeIntoGraph, RunCypher
     from luigi_sinks.neo4j.marker import Marker
     from luigi_sinks.neo4j.query import read_query
     from luigi_sinks.neo4j.schema import Graph, Node, Relationship
@@ -23,12 +24,14 @@ __all__ = [
     "CopyToGraph",
     "Graph",
     "Marker",
+    "MergeIntoGraph",
     "Neo4jCatalog",
     "Neo4jSettings",
     "Neo4jSink",
     "Neo4jTarget",
     "Node",
     "Relationship",
+    "RunCypher",
     "read_query",
 ]
 
@@ -38,12 +41,14 @@ __getattr__ = lazy.attributes(
         "CopyToGraph": "task",
         "Graph": "schema",
         "Marker": "marker",
+        "MergeIntoGraph": "in_place",
         "Neo4jCatalog": "catalog",
         "Neo4jSettings": "settings",
         "Neo4jSink": "sink",
         "Neo4jTarget": "target",
         "Node": "schema",
         "Relationship": "schema",
+        "RunCypher": "in_place",
         "read_query": "query",
     },
 )

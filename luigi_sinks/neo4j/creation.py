@@ -90,6 +90,17 @@ def prepare_graph(settings: Neo4jSettings, dataset: str, graph: Graph) -> None:
         _create_missing(settings, (*unique, *whole), found)
 
 
+def prepare_merged(settings: Neo4jSettings, dataset: str, graph: Graph) -> None:
+    """Create the constraints by which a graph with plain labels has one node for a key.
+
+    Raises BadSetting if it has two.
+    """
+    found = [(kind.label, kind.key.name) for kind in graph.node_kinds.values()]
+    keys = [Index(f"{label} by {key}", label, (key,)) for label, key in found]
+    with _needs_owner(settings, dataset):
+        _create_missing(settings, keys, connection.query(settings, _FOUND))
+
+
 @contextmanager
 def _needs_owner(settings: Neo4jSettings, dataset: str) -> Iterator[None]:
     """Turn a missing permission into a Forbidden that names `luigi-sinks create`."""

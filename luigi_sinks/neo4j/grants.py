@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 from luigi_sinks.errors import NoRoles
+from luigi_sinks.neo4j import progress
 from luigi_sinks.neo4j.marks import LABEL, Neo4jMarks
 from luigi_sinks.neo4j.names import quoted, versioned
-from luigi_sinks.neo4j.schema import Graph
+from luigi_sinks.neo4j.schema import Graph, NodeKind
 from luigi_sinks.neo4j.settings import Neo4jSettings
+from luigi_sinks.neo4j.shared import SharedGraph
 from luigi_sinks.neo4j.sink import Neo4jSink
 from luigi_sinks.role_kind import RoleKind
 
@@ -35,8 +37,8 @@ class Role:
     rights: Sequence[str]
 
 
-Granted = Neo4jSink | Neo4jMarks
-"""What rights are needed for: a dataset, or the marks under a name."""
+Granted = Neo4jSink | Neo4jMarks | SharedGraph
+"""What rights are needed for: a dataset, the marks under a name, or a graph that is changed in place."""
 
 
 def roles(sinks: Iterable[Granted], name: str) -> list[Role]:
@@ -48,8 +50,8 @@ def roles(sinks: Iterable[Granted], name: str) -> list[Role]:
         types = sorted({versioned(kind.type) for graph in graphs for kind in graph.relationship_kinds.values()})
         for role_kind, rights_of in _RIGHTS.items():
             rights[role_kind] += [f"GRANT ACCESS ON DATABASE {database}", *rights_of(database, labels, types)]
-    for database in sorted({quoted(sink.settings.database) for sink in sinks if isinstance(sink, Neo4jMarks)}):
-        for role_kind, found in _of_marks(database).items():
+    for sink in sinks:
+        for role_kind, found in _of_others(sink).items():
             rights[role_kind] += [right for right in found if right not in rights[role_kind]]
     return [Role(role_kind.role(name), role_kind, found) for role_kind, found in rights.items()]
 
@@ -108,12 +110,33 @@ def _of_marks(database: str) -> dict[RoleKind, list[str]]:
     }
 
 
+def _of_others(sink: Granted) -> dict[RoleKind, list[str]]:
+    """Return the rights for marks, and for a graph that is changed in place; none for a dataset."""
+    if isinstance(sink, Neo4jSink):
+        return {}
+    found = _of_marks(quoted(sink.settings.database))
+    if isinstance(sink, SharedGraph):
+        found[RoleKind.LOADER] += _of_shared(quoted(sink.settings.database), sink.graph)
+    return found
+
+
+def _of_shared(database: str, graph: Graph | None) -> Iterator[str]:
+    """Let a loader note how far it has come, and change what the graph declares, by its plain names."""
+    place = f"ON GRAPH {database}"
+    yield f"GRANT SHOW INDEX ON DATABASE {database}"
+    kinds = graph.kinds.values() if graph else ()
+    labels = sorted({quoted(kind.label) for kind in kinds if isinstance(kind, NodeKind)})
+    types = sorted({quoted(kind.type) for kind in kinds if not isinstance(kind, NodeKind)})
+    for what in _elements([quoted(progress.LABEL), *labels], types):
+        yield from (f"GRANT {right} {place} {what}" for right in ("MATCH {*}", "CREATE", "SET PROPERTY {*}"))
+    yield from (f"GRANT DELETE {place} {what}" for what in _elements(labels, types))
+
+
 def _by_database(sinks: Iterable[Granted]) -> dict[str, list[Graph]]:
     found: dict[str, list[Graph]] = {}
     for sink in sinks:
-        if isinstance(sink, Neo4jMarks):
-            continue
-        found.setdefault(quoted(sink.settings.database), []).append(sink.graph)
+        if isinstance(sink, Neo4jSink):
+            found.setdefault(quoted(sink.settings.database), []).append(sink.graph)
     return found
 
 

@@ -236,8 +236,8 @@ class GraphContract(Contract):
             raise WrongRow(
                 0,
                 "",
-                f"is a {next_kind} after the first {kind}; give all nodes before all relationships, or keep MERGE "
-                "statements over mixed rows in a task of your own, with a neo4j.Marker",
+                f"is a {next_kind} after the first {kind}; give all nodes before all relationships, or, for "
+                "a graph that other tasks write too, use neo4j.MergeIntoGraph, which takes mixed rows",
             )
 
     def dangling(self, kind: str, rows: Sequence[Any], keys: Mapping[str, Collection[Any]]) -> Mapping[int, str]:

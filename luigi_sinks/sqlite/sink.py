@@ -22,7 +22,7 @@ from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record
 from luigi_sinks.sink import Part, keyless, numbers
 from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
-from luigi_sinks.sqlite.types import COLUMNS, KEYS, decode, described, keys_type
+from luigi_sinks.sqlite.types import COLUMNS, KEYS, decode, described, keys_type, typed
 from luigi_sinks.version import Version
 
 
@@ -51,6 +51,11 @@ class SQLiteSink(SQLiteCatalog):
     contract: Contract
     stood_in_for: columns.Columns = field(default_factory=dict)
     allow_change: Collection[str] = ()
+
+    @cached_property
+    def key_contract(self) -> Contract:
+        """What the key of a row must look like."""
+        return Contract(self.dataset, {"": self.contract.shapes[""].of_key})
 
     @cached_property
     def declared(self) -> Mapping[str, Any]:
@@ -148,6 +153,22 @@ class SQLiteStage:
             self.sink.change_in(db, self.version, partial(rules.seal, counts=counted))
         return counted
 
+    def carry(self, number: int, base: Record, deleted: Sequence[Any]) -> int:
+        """Copy the rows of `base` that were neither changed nor deleted; return how many."""
+        shape = self.sink.contract.shapes[""]
+        with self.sink.transaction() as db:
+            self.sink.change_in(db, self.version, rules.accept_rows)
+            db.execute("DELETE FROM part WHERE id = ? AND number >= ?", (self.version.id, number))
+            changed = {key for _, key in self.sink._keys(db, {"": shape}, self.version)}  # noqa: SLF001 - its stage
+            gone = changed.union(map(shape.of_key.key_of, deleted))
+            query = "SELECT number, body FROM part WHERE id = ? ORDER BY number"
+            count = 0
+            for place, body in db.execute(query, (base.version.id,)).fetchall():
+                kept = [row for row in _as_declared(base, shape, body) if shape.key_of(row) not in gone]
+                self._insert(db, Part(number + place, "", 1, kept, lines(kept)))
+                count += len(kept)
+        return count
+
     def _insert(self, db: sqlite3.Connection, part: Part) -> None:
         values = (self.version.id, part.number, part.kind, part.first_row, len(part.rows), 0, _listed(part.text))
         db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, json.dumps(part.gaps)))
@@ -204,6 +225,15 @@ class SQLiteStage:
         for index, end in dangling.items() if not contract.sets_aside else ():
             raise contract.bad_row(row_numbers[index], end, "refers to a row that is not there")
         return [row for index, row in enumerate(rows) if index not in dangling] if dangling else rows
+
+
+def _as_declared(base: Record, shape: Shape, body: bytes) -> Sequence[Any]:
+    """Return the rows of a part of another version, with None in fields that are new since."""
+    names, rows_type = typed(base.schema.get(""))
+    if names in {(), shape.names}:
+        rows: Sequence[Any] = decode(body, keys_type(shape))
+        return rows
+    return [tuple(map(dict(zip(names, row, strict=True)).get, shape.names)) for row in decode(body, rows_type)]
 
 
 def _listed(text: bytes) -> bytes:

@@ -13,7 +13,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
@@ -23,16 +23,19 @@ import urllib3
 from luigi.configuration import get_config
 from sqlalchemy import Column, Double, Integer, String
 
-from luigi_sinks import Origin, config, load, versions, writer
+from luigi_sinks import Origin, config, load, loading, versions, writer
 from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink, names
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.elasticsearch.pool import open_pool
 from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.load import Load
-from luigi_sinks.mariadb import MariaDBSettings, MariaDBSink, connection, driver
+from luigi_sinks.mariadb import MariaDBSettings, MariaDBSink, carrying, connection, driver
 from luigi_sinks.mariadb import parse_schema as parse_columns
-from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node
+from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node, Relationship
 from luigi_sinks.neo4j.connection import query
+from luigi_sinks.neo4j.merge import Merge
+from luigi_sinks.neo4j.progress import Progress
+from luigi_sinks.neo4j.user_cypher import Batches, Statement
 from luigi_sinks.sink import Sink
 from luigi_sinks.together import loading_together
 from luigi_sinks.version import WHOLE, State, Version
@@ -111,12 +114,37 @@ def _release(_: Store, sinks: Any, __: Version | None, count: int) -> None:
                 writer.write(row)
 
 
+def _change(_: Store, sink: Sink, __: Version | None, ___: int) -> None:
+    origin = Origin(f"Load_{secrets.token_hex(4)}", family="Load")
+    with loading(sink, WHOLE, origin, changes_by_key=True) as changed:
+        changed.write({"id": 3, "name": "changed", "amount": 1})
+        changed.delete(4)
+
+
+def _merge(_: Store, sink: Any, __: Version | None, count: int) -> None:
+    label = sink.dataset
+    graph = Graph([Node(label, key="id", properties={"id": int})], [Relationship("NEXT", label, label)])
+    given = [(label, (number,)) for number in range(count)]
+    given += [("NEXT", (number, number + 1)) for number in range(count - 1)]
+    settings = replace(sink.settings, rows_per_transaction=10)
+    Merge(settings, label, graph, "Merged/_all", secrets.token_hex(4)).rows(given)
+
+
+def _run_cypher(_: Store, sink: Any, __: Version | None, count: int) -> None:
+    statement = Statement(sink.dataset, f"UNWIND $rows AS row CREATE (:{sink.dataset} {{id: row.id}})", {})
+    progress = Progress(sink.settings, sink.dataset, "Created", "once")
+    Batches(statement, progress, 10).run({"id": number} for number in range(count))
+
+
 VERBS: Mapping[str, Callable[[Store, Any, Version | None, int], None]] = {
     "release": _release,
     "load": _load,
     "roll_back": _roll_back,
     "prune": _prune,
     "withdraw": _withdraw,
+    "change": _change,
+    "merge": _merge,
+    "run_cypher": _run_cypher,
 }
 
 
@@ -154,6 +182,7 @@ def run(
 def _child(to, sections, name, dataset, verb, version, count, kill) -> None:  # type: ignore[no-untyped-def]
     get_config().read_dict(sections)
     writer._RUN_ROWS = writer._PART_ROWS = writer._STEP = 10  # several parts
+    carrying._AT_ONCE = 10
     store, lock, numbers = STORES.get(name, ALL), threading.Lock(), itertools.count(1)
     try:
         sink = store.open(dataset)

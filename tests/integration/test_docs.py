@@ -2,10 +2,13 @@
 
 import re
 import secrets
+from datetime import date
 
+import luigi
 import pytest
 
-from luigi_sinks import dropping, stores
+from luigi_sinks import config, dropping, stores
+from luigi_sinks.neo4j import Neo4jSettings, connection
 
 RELEASED = [("mariadb", "arrivals"), ("elasticsearch", "late_arrivals"), ("mariadb", "hours"), ("mariadb", "days")]
 """The datasets of the page's releases."""
@@ -39,3 +42,19 @@ def test_the_commands_on_versions_work_on_each_store(page, departures, store):
         dropping.drop_dataset(stores.find(place).catalog(name), really=name)
     assert dataset not in stores.find(store).datasets()
     assert list(catalog.records()) == []
+
+
+def test_merge_statements_over_mixed_rows_are_moved_over_as_the_page_shows(page):
+    suffix = secrets.token_hex(4)
+    before, after = (block for block in page("docs/migrating.md").blocks("python") if "Authors" in block)
+    names = {}
+    for block in (before, after):
+        for word in ("Person", "Book", "library"):
+            block = block.replace(f'"{word}"', f'"{word}{suffix}"')  # noqa: PLW2901 - as each other user names them
+        exec(block, names)
+    names["ROWS"].reverse()
+    task = names["Authors"](day=date(2013, 1, 31))
+    assert luigi.build([task], local_scheduler=True, log_level="WARNING")
+    asked = f"MATCH (p:Person{suffix})-[:WROTE]->(b:Book{suffix}) RETURN p.name AS name, b.isbn AS isbn"
+    settings = config.read_connection(Neo4jSettings, "neo4j")
+    assert connection.query(settings, asked) == [{"name": "Ann", "isbn": "978-1"}]

@@ -80,6 +80,52 @@ class Graph(neo4j.CopyToGraph):
         yield "ROUTE", {"start": "JFK", "end": "JFK", "flights": 1}
 
 
+class Shared(neo4j.MergeIntoGraph):
+    day = luigi.DateParameter()
+    partition_by = ("day",)
+    graph = "network"
+    nodes = (neo4j.Node("Airport", key="faa", properties={"faa": str}),)
+
+    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield "Airport", {"faa": "JFK"}
+
+
+class Visits(neo4j.RunCypher):
+    graph = luigi.StrParameter(default="visits")
+    cypher = "UNWIND $rows AS row CREATE (:Visit {id: row.id, by: $by})"
+    rows_at_once = 100
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {"by": "us"}
+
+    def rows(self) -> list[dict[str, int]]:
+        return [{"id": 1}]
+
+
+class Changes(mariadb.CopyToTable):
+    day = luigi.DateParameter()
+    table = "airlines"
+    columns = [Column("carrier", String(2), primary_key=True)]
+    partition_by = ()
+    changes_by_key = True
+
+    def rows(self) -> list[tuple[str]]:
+        return [("UA",)]
+
+    def deletes(self) -> Iterator[str]:
+        yield "YV"
+
+
+class Query(mariadb.QueryToTable):
+    table = "carriers"
+    columns = [Column("carrier", String(2), primary_key=True)]
+    query = "SELECT DISTINCT carrier FROM {flights}"
+
+    def requires(self) -> ByAttribute:  # pyright: ignore[reportIncompatibleMethodOverride]  # as Luigi allows
+        return ByAttribute()
+
+
 class Plain(luigi.Task):
     day = luigi.DateParameter()
 

@@ -23,6 +23,7 @@ from luigi_sinks.contrib import esindex, mysqldb, sqla
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadRow, Conflict
+from luigi_sinks.neo4j import Neo4jSettings, connection
 
 
 @pytest.fixture
@@ -299,6 +300,28 @@ def test_the_history_says_how_many_outputs_are_complete(name, size):
     assert build(Dump(1), Dump(2))
     assert [source["n"] for _, source in ask_elasticsearch(name)] in ([1], [2])
     assert [Dump(number).complete() for number in (1, 2)].count(True) == (1 if size else 2)
+
+
+# Neo4j
+
+
+def test_merge_statements_over_mixed_rows_become_a_declaration(name):
+    person, article = f"Person{name}", f"Article{name}"
+    given = [(person, {"id": 1}), ("WRITESTO", {"start": 1, "end": "a"}), (article, {"doi": "a"}), (person, {"id": 2})]
+    declared = {
+        "nodes": [neo4j.Node(person, "id", {"id": int}), neo4j.Node(article, "doi", {"doi": str})],
+        "relationships": [neo4j.Relationship("WRITESTO", person, article)],
+        "rows": lambda self: given,
+    }
+    versioned = type("Merged", (neo4j.CopyToGraph,), {"graph": name, **declared})()
+    with pytest.raises(BadRow, match=r"after the first WRITESTO; .* use neo4j.MergeIntoGraph"):
+        versioned.run()
+    merged = type("Merged", (neo4j.MergeIntoGraph,), {"graph": name, **declared})()
+    assert build(merged)
+    assert merged.complete()
+    settings = config.read_connection(Neo4jSettings, "neo4j")
+    asked = f"MATCH (p:{person}) RETURN p.id AS id, COUNT {{ (p)-[:WRITESTO]->(:{article}) }} AS articles ORDER BY id"
+    assert connection.query(settings, asked) == [{"id": 1, "articles": 1}, {"id": 2, "articles": 0}]
 
 
 # What every store has

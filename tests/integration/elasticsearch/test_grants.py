@@ -23,6 +23,7 @@ from luigi_sinks.elasticsearch.marks import ElasticsearchMarks
 from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.mark import Mark
 from luigi_sinks.role_kind import RoleKind
+from luigi_sinks.testing.changing_suite import ChangingSuite
 from luigi_sinks.testing.loader_suite import LoaderSuite
 from luigi_sinks.testing.servers import elasticsearch as server
 from luigi_sinks.testing.servers import state as states
@@ -48,9 +49,11 @@ class People:
     clients: dict
     datasets: list
     names: tuple
+    takes_changes: bool = False
 
     def sink(self, role_kind, dataset):
-        return ElasticsearchSink(self.settings[role_kind], dataset, parse_schema(dataset, MAPPING, {}, "id"))
+        schema = parse_schema(dataset, MAPPING, {}, "id")
+        return ElasticsearchSink(self.settings[role_kind], dataset, schema, self.takes_changes)
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +71,15 @@ def people_apart(settings, cluster, tmp_path_factory):
         yield made
 
 
+@pytest.fixture(scope="module")
+def people_changing(settings, cluster, tmp_path_factory):
+    """Have the same, whose loads are of changes."""
+    with gathered(list(RoleKind), settings, cluster, tmp_path_factory.mktemp("secrets"), takes_changes=True) as made:
+        yield made
+
+
 @contextmanager
-def gathered(role_kinds, settings, cluster, folder):
+def gathered(role_kinds, settings, cluster, folder, *, takes_changes=False):
     """Have users, each with the role that is printed for some datasets, which do not exist yet.
 
     Users and roles are in the server's files: this server lacks a module that its own index of them needs.
@@ -95,7 +105,7 @@ def gathered(role_kinds, settings, cluster, folder):
     config = get_config()
     before = set(config.sections())
     config.read_string(sections)
-    made = People(role, found, clients, datasets, tuple(datasets))
+    made = People(role, found, clients, datasets, tuple(datasets), takes_changes)
     marked = [ElasticsearchMarks(found[RoleKind.LOADER], each) for each in made.names[:2]]
     roles = grants.roles([*(made.sink(RoleKind.LOADER, each) for each in datasets), *marked], role)
     printed = json.loads(grants.text(roles))["roles"]
@@ -223,6 +233,29 @@ class TestLoaderBesideAPublisher(TestLoader):
         return people_apart
 
 
+class TestLoaderOfChanges(ChangingSuite):
+    """It makes versions of changes beside a publisher."""
+
+    @pytest.fixture(autouse=True)
+    def _people(self, people_changing, cluster):
+        self.people, self.made = people_changing, []
+        yield
+        for dataset in self.made:
+            cluster.delete(dataset)
+
+    def make_sink(self, dataset):
+        dataset = self.people.datasets.pop()
+        self.made.append(dataset)
+        self.people.sink(RoleKind.OWNER, dataset).create()
+        return self.people.sink(RoleKind.LOADER, dataset)
+
+
+@pytest.fixture(scope="module")
+def published_changed(people_changing, cluster):
+    with one_version(people_changing, cluster) as sink:
+        yield sink
+
+
 @pytest.fixture(scope="module")
 def published(people, cluster):
     with one_version(people, cluster) as sink:
@@ -271,6 +304,13 @@ ATTEMPTS = [
 @pytest.mark.parametrize(("method", "path", "body"), ATTEMPTS)
 def test_the_server_keeps_a_loader_from_what_is_published(published, people, method, path, body):
     assert attempt(published, people, method, path, body) <= {400, 403, 409}
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ATTEMPTS)
+def test_the_server_keeps_a_loader_of_changes_from_what_is_published(
+    published_changed, people_changing, method, path, body
+):
+    assert attempt(published_changed, people_changing, method, path, body) <= {400, 403, 409}
 
 
 @pytest.mark.parametrize(

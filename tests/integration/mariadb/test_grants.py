@@ -22,6 +22,7 @@ from luigi_sinks.credentials import use
 from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, grants, guard, parse_schema
 from luigi_sinks.mariadb.store import STORE
 from luigi_sinks.role_kind import RoleKind
+from luigi_sinks.testing.changing_suite import ChangingSuite
 from luigi_sinks.testing.loader_suite import LoaderSuite, left_for_a_pruner
 from luigi_sinks.testing.suite import failing_after, rows, staged
 from luigi_sinks.version import WHOLE
@@ -178,7 +179,7 @@ class WithPruner(MariaDBSink):
             return self.pruner.change(version, become)
 
 
-class TestLoader(LoaderSuite):
+class TestLoader(ChangingSuite, LoaderSuite):
     denied = "DELETE command denied"
     refuses_another_kind_of_partitions_at_once = True
 
@@ -239,6 +240,53 @@ def test_a_loader_sets_marks_with_what_is_printed_and_changes_none(people, admin
         for statement in ("DELETE FROM {}", "UPDATE {} SET update_id = 'x'", "DROP TABLE {}"):
             with pytest.raises(mariadb.Error, match="command denied"):
                 cursor.execute(statement.format(f"{login.database}__v.{name}__mark"))
+
+
+QUERIED = """
+import luigi
+from luigi_sinks import mariadb
+from luigi_sinks.mariadb import MariaDBTarget
+from sqlalchemy import BigInteger, Column, Integer, String
+
+COLUMNS = [Column("id", Integer, primary_key=True), Column("name", String(20), nullable=False)]
+
+class Theirs(luigi.ExternalTask):
+    def output(self) -> luigi.LocalTarget:  # which is of no dataset, so that no rights to load it are printed
+        return MariaDBTarget("{theirs}", columns=COLUMNS, connection="loading", update_id="x")
+
+class Names(mariadb.QueryToTable):
+    table, connection, owner = "{table}_names", "loading", "{owner}"
+    columns = [Column("name", String(20), primary_key=True), Column("n", BigInteger)]
+    query = "SELECT name, COUNT(*) AS n FROM {{{theirs}}} GROUP BY name"
+
+    def requires(self):
+        return Theirs()
+"""
+
+
+def test_a_query_reads_what_others_loaded_with_what_is_printed(people, admin, command_of, settings, table):
+    theirs = f"{table}_theirs"
+    others = MariaDBSink(settings, theirs, parse_schema(theirs, COLUMNS[:2]))
+    load(others, WHOLE, Origin("x"), [(1, "x"), (2, "x")])
+    run = command_of(QUERIED.format(table=table, theirs=theirs, owner=people.role))
+    before, after = run("grants", "--format", "sql").output.split("-- Loader", 1)
+    execute(admin, before)
+    owner = people.settings[RoleKind.OWNER]
+    made = run("create", "--user", owner.user, "--credential", owner.credential)
+    assert made.output == f"mariadb: {table}_names is ready\n"
+    task = import_module(run.module).Names()
+    execute(admin, f"-- Loader{after}")
+    task.run()
+    assert list(task.output().rows()) == [{"name": "x", "n": 2}]
+    granted = set(after.splitlines())
+    assert {line for line in granted if theirs in line} == {
+        f"GRANT SELECT ON `{database}`.`{theirs}__{kind}` TO `{people.role}`;"
+        for database, kind in (
+            (settings.database, "head"),
+            (f"{settings.database}__v", "g1"),
+            (f"{settings.database}__v", "log"),
+        )
+    }
 
 
 def test_tasks_load_reload_and_try_again_with_what_is_printed(granted, people, luigi_sinks, caplog):

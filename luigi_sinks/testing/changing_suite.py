@@ -1,0 +1,95 @@
+"""Contract tests of a sink that makes versions of changes: subclass `ChangingSuite` beside `SinkSuite`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from luigi_sinks.checks import not_empty
+from luigi_sinks.errors import BadRow, Conflict
+from luigi_sinks.load import loading
+from luigi_sinks.sink import Sink
+from luigi_sinks.testing.transitions import ORIGIN, WHOLE
+from luigi_sinks.testing.whole_suite import rows
+from luigi_sinks.version import Version
+
+
+class ChangingSuite:
+    """Tests that a version can be made of the head and of changed rows."""
+
+    def make_sink(self, dataset: str) -> Sink:
+        """Return a sink for a dataset without loads, as for `SinkSuite`."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def changing(self) -> Sink:
+        """Return a sink for a new dataset."""
+        return self.make_sink(f"suite_{secrets.token_hex(4)}")
+
+    def test_changed_rows_replace_those_of_the_head_and_the_others_stay(self, changing: Sink) -> None:
+        first = change(changing, rows(5))
+        assert changing.record(first).base == ""
+        second = change(changing, [row(1, "new"), row(7, "more")], [3, (4,), {"id": 99}])
+        assert ids(changing, second) == {0: "name 0", 1: "new", 2: "name 2", 7: "more"}
+        assert ids(changing, first) == {number: f"name {number}" for number in range(5)}
+        record = changing.record(second)
+        assert (record.base, record.rows) == (first.id, 4)
+
+    def test_a_row_that_is_given_stays_though_its_key_is_deleted(self, changing: Sink) -> None:
+        change(changing, rows(3))
+        assert ids(changing, change(changing, [row(1, "new")], [1, 1, 2])) == {0: "name 0", 1: "new"}
+
+    def test_changes_may_be_deletes_alone_or_nothing(self, changing: Sink) -> None:
+        change(changing, rows(3))
+        assert list(ids(changing, change(changing, [], [1]))) == [0, 2]
+        assert list(ids(changing, change(changing, []))) == [0, 2]
+        assert ids(changing, change(changing, [], [0, 2], checks=())) == {}
+
+    def test_a_key_that_repeats_among_the_changes_is_refused(self, changing: Sink) -> None:
+        first = change(changing, rows(3))
+        with pytest.raises(BadRow, match="repeats the key 1 of row 1"):
+            change(changing, [row(1, "a"), row(1, "b")])
+        assert changing.head(WHOLE).version == first
+
+    def test_a_deleted_key_of_another_type_is_refused(self, changing: Sink) -> None:
+        change(changing, rows(3))
+        with pytest.raises(BadRow, match=r"row 2, field 'id'"):
+            change(changing, [], [1, "two"])
+
+    def test_changes_of_a_head_that_moved_meanwhile_are_not_published(self, changing: Sink) -> None:
+        first, _ = change(changing, rows(3)), change(changing, [row(2, "new")])
+        with pytest.raises(Conflict, match="the head moved on"), changes(changing) as writer:  # noqa: PT012 - one load
+            writer.write(row(1, "new"))
+            changing.publish(first, replacing=changing.head(WHOLE))
+        assert changing.head(WHOLE).version == first
+
+
+def row(number: int, name: str) -> dict[str, Any]:
+    """Return a row of the suite's dataset."""
+    return {"id": number, "name": name, "amount": None}
+
+
+def changes(sink: Sink, **options: Any) -> Any:
+    """Begin a load of changes."""
+    return loading(sink, WHOLE, ORIGIN, changes_by_key=True, **{"checks": (not_empty,), **options})
+
+
+def change(sink: Sink, given: Iterable[Any], deleted: Iterable[Any] = (), **options: Any) -> Version:
+    """Publish a version of the head and these changes; return it."""
+    with changes(sink, **options) as writer:
+        for each in given:
+            writer.write(each)
+        for key in deleted:
+            writer.delete(key)
+    head = sink.head(WHOLE).version
+    assert head is not None
+    return head
+
+
+def ids(sink: Sink, version: Version) -> dict[int, str]:
+    """Return the names in a version by their keys, in order."""
+    found = {each["id"]: each["name"] for each in sink.read(version)}
+    return dict(sorted(found.items()))

@@ -1,0 +1,209 @@
+"""Tables that the server makes of others, by a SELECT over the versions that these have when the task starts."""
+
+import datetime as dt
+
+import luigi
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Column, Date, Integer, Numeric, String
+
+from luigi_sinks import BadSetting, CheckFailed, Conflict, Unavailable, versions
+from luigi_sinks.events import Action, Outcome
+from luigi_sinks.listeners import listen, stop_listening
+from luigi_sinks.mariadb import CopyToTable, MariaDBStage, QueryToTable
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+
+class Flights(CopyToTable):
+    day = luigi.DateParameter()
+    table = luigi.Parameter()
+    carriers = luigi.ListParameter(default=["UA", "UA", "AA"], significant=False)
+    partition_by = ("day",)
+    connection = "tests"
+    columns = [Column("id", Integer, primary_key=True), Column("day", Date), Column("carrier", String(2))]
+
+    def rows(self):
+        return [(number, self.day, carrier) for number, carrier in enumerate(self.carriers)]
+
+
+COLUMNS = [Column("carrier", String(2), primary_key=True), Column("flights", BigInteger)]
+FIRST, SECOND = dt.date(2013, 1, 1), dt.date(2013, 1, 2)
+
+
+@pytest.fixture
+def carriers(table):
+    """Return a function that makes a task, which counts the flights of each carrier on two days by a query."""
+
+    def make(query, days=(FIRST, SECOND), columns=COLUMNS, **attributes):
+        flights = [Flights(day, table) for day in days]
+        attributes = {"requires": lambda self: flights, **attributes}
+        named = {"table": f"{table}_carriers", "columns": columns, "query": query, "connection": "tests"}
+        if isinstance(query, str):
+            named["query"] = query.replace("FLIGHTS", f"{{{table}}}")
+        return type("Carriers", (QueryToTable,), {**named, "partition_by": (), **attributes})
+
+    return make
+
+
+@pytest.fixture
+def events():
+    """What is told of reads, as (outcome, partition, version, rows)."""
+    found = []
+
+    def note(event):
+        if event.action is Action.READ:
+            found.append((event.outcome, event.version.partition, event.version.id, event.rows))
+
+    listen(note)
+    yield found
+    stop_listening(note)
+
+
+def build(task):
+    return luigi.build([task], local_scheduler=True, log_level="ERROR")
+
+
+def made(task):
+    return {row["carrier"]: row["flights"] for row in task.output().rows()}
+
+
+COUNTED = "SELECT carrier, COUNT(*) AS flights FROM FLIGHTS GROUP BY carrier"
+
+
+def test_a_query_makes_a_version_of_those_that_the_required_partitions_have(carriers, events, ask):
+    task = carriers(f"{COUNTED}; ")()
+    assert build(task)
+    assert task.complete()
+    assert made(task) == {"UA": 4, "AA": 2}
+    assert ask(f"SELECT SUM(flights) FROM {task.table}") == [(6,)]
+    heads = [each.output().record() for each in task.requires()]
+    read = [(Outcome.SUCCESS, head.version.partition, head.version.id, 3) for head in heads]
+    assert [event for event in events if event[0] is Outcome.SUCCESS][: len(read)] == read[::-1]
+
+
+def test_what_is_published_while_the_query_waits_is_not_read(carriers, table, monkeypatch):
+    for day in (FIRST, SECOND):
+        assert build(Flights(day, table))
+    fill = MariaDBStage.fill
+
+    def publish_before(stage, number, select):
+        with Flights(FIRST, table).output().open("w") as sink:
+            sink.write((1, FIRST, "B6"))
+        return fill(stage, number, select)
+
+    monkeypatch.setattr(MariaDBStage, "fill", publish_before)
+    task = carriers(COUNTED, days=[FIRST])()
+    task.run()
+    assert made(task) == {"UA": 2, "AA": 1}
+
+
+def test_an_input_that_is_dropped_while_it_is_read_is_a_conflict(carriers, table, monkeypatch):
+    flights = Flights(FIRST, table)
+    assert build(flights)
+    sink, fill = flights.output().sink(), MariaDBStage.fill
+    before = sink.head("20130101").version
+
+    def drop_after(stage, number, select):
+        count = fill(stage, number, select)
+        with flights.output().open("w") as writer:
+            writer.write((1, FIRST, "B6"))
+        versions.prune(sink, before, min_age=dt.timedelta(0))
+        return count
+
+    monkeypatch.setattr(MariaDBStage, "fill", drop_after)
+    task = carriers(COUNTED, days=[FIRST])()
+    with pytest.raises(Conflict, match=f"{before} is dropped; it has no rows to read"):
+        task.run()
+    assert not task.complete()
+
+
+def test_values_are_those_of_the_tasks_parameters(carriers):
+    query = (
+        "SELECT carrier, COUNT(*) AS flights FROM FLIGHTS f WHERE id >= :least AND '?{}' <> ' \\:a' GROUP BY carrier"
+    )
+    task = carriers(query, least=luigi.IntParameter(default=1))()
+    assert build(task)
+    assert made(task) == {"UA": 2, "AA": 2}
+
+
+def test_a_select_of_sqlalchemy_reads_the_inputs_by_their_names(carriers, table):
+    flights = sa.table(table, sa.column("id"), sa.column("carrier"))
+    query = sa.select(flights.c.carrier, sa.func.count().label("flights")).group_by(flights.c.carrier)
+    task = carriers(
+        query.where(flights.c.id.in_([0, 2]), flights.c.carrier != sa.bindparam("without")),
+        without=luigi.Parameter("AA"),
+    )
+    assert build(task())
+    assert made(task()) == {"UA": 2}
+
+
+TENTHS = [COLUMNS[0], Column("flights", Numeric(4, 1))]
+
+
+@pytest.mark.parametrize(
+    ("query", "columns", "error", "reason"),
+    [
+        (
+            "SELECT carrier, id AS flights FROM FLIGHTS",
+            COLUMNS,
+            CheckFailed,
+            "Duplicate entry .*; cast, round or",
+        ),
+        ("SELECT 'UAL' AS carrier, 1 AS flights", COLUMNS, CheckFailed, "Data too long for column 'carrier'"),
+        ("SELECT NULL AS carrier, 1 AS flights", COLUMNS, CheckFailed, "Column 'carrier' cannot be null"),
+        ("SELECT 'UA' AS carrier, 'many' AS flights", COLUMNS, CheckFailed, "Incorrect integer value: 'many'"),
+        (
+            "SELECT 'UA' AS carrier, 1.55 AS flights",
+            TENTHS,
+            CheckFailed,
+            "Data truncated for column 'flights'",
+        ),
+        ("SELECT carrier FROM FLIGHTS", COLUMNS, BadSetting, "the query gives no column 'flights'; select one"),
+        ("SELECT 'UA' AS carrier, 1 AS flights, 1 AS flight", COLUMNS, BadSetting, "'flight'; did you mean 'flights'"),
+        ("SELECT carrier, COUNT() FROM", COLUMNS, BadSetting, "MariaDB refuses the query: .*syntax"),
+        (
+            "SELECT 'UA' AS carrier, 1 AS flights FROM {other}",
+            COLUMNS,
+            BadSetting,
+            "reads 'other', which no task",
+        ),
+        ("SELECT carrier, :most AS flights FROM FLIGHTS", COLUMNS, BadSetting, "asks for the value :most, which is no"),
+        (None, COLUMNS, BadSetting, "query must be SQL text or a select"),
+    ],
+)
+def test_a_query_that_gives_wrong_rows_makes_no_version_and_says_why(carriers, query, columns, error, reason):
+    task = carriers(query, columns=columns)()
+    for each in task.requires():
+        assert build(each)
+    with pytest.raises(error, match=reason):
+        task.run()
+    assert not task.complete()
+    assert [record.state for record in task.output().sink().records()] == ["failed"]
+
+
+def test_an_input_that_readers_see_no_version_of_is_a_conflict(carriers, table):
+    with pytest.raises(Conflict, match=f"{table}/20130101 has no version that could be read; load it first"):
+        carriers(COUNTED)().run()
+
+
+@pytest.mark.parametrize("attribute", [{"rows": lambda self: []}, {"on_bad_row": "set_aside"}, {"most_bad_rows": 3}])
+def test_what_only_concerns_given_rows_is_refused(carriers, attribute):
+    with pytest.raises(luigi.parameter.ParameterException, match="the server makes the rows itself"):
+        carriers(COUNTED, **attribute)()
+
+
+def test_a_query_whose_answer_was_lost_adds_its_rows_once(carriers, monkeypatch):
+    fill, counts = MariaDBStage.fill, []
+
+    def lose_the_first_answer(stage, number, select):
+        counts.append(fill(stage, number, select))
+        if len(counts) == 1:
+            raise Unavailable("the answer was lost")
+        return counts[-1]
+
+    monkeypatch.setattr(MariaDBStage, "fill", lose_the_first_answer)
+    task = carriers(COUNTED)()
+    assert build(task)
+    assert counts == [2, 2]
+    assert made(task) == {"UA": 4, "AA": 2}
