@@ -30,6 +30,7 @@ RIGHT = {
     "get": ({}, {"_id": "1", "_source": {}}),
     "index": ({}, {"_id": "1", "result": "updated"}),
     "indices.add_block": ({}, {"acknowledged": True, "shards_acknowledged": True, "indices": []}),
+    "indices.clone": ({}, {"acknowledged": True}),
     "indices.create": ({}, {"acknowledged": True}),
     "indices.delete": ({}, {"acknowledged": True}),
     "indices.get": ({}, {"a": {"aliases": {}, "mappings": {}, "settings": {}}}),
