@@ -82,9 +82,8 @@ class VersionMachine(RuleBasedStateMachine):
         given, version = self.rows(count), new_version(self.sink.dataset, partition)
         with held(version.id) as claim:
             stage = self.sink.begin(rules.staged(version, ORIGIN, claim, schema=self.sink.declared))
-            accepted, _ = self.sink.contract.accept(self.kind, given, 1)
             todo = (
-                partial(stage.write, Part(0, self.kind, 1, accepted)),
+                partial(stage.write, Part(0, self.kind, 1, *self.sink.contract.accept(self.kind, given, 1))),
                 stage.seal,
                 partial(self.sink.change, version, rules.approve),
             )

@@ -1,6 +1,6 @@
 """Versioned loads into MariaDB. Needs the extra `mariadb` or `mariadb-wheel`.
 
-The modules that other stores do not have are `bad_rows`, `creation`, `driver`,
+The modules that other stores do not have are `bad_rows`, `carrying`, `creation`, `driver`,
 `filling`, `format_1`, `pinned` and `session`; the docstring of each says why it exists.
 """
 

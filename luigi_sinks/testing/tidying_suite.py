@@ -183,8 +183,8 @@ class Tidying:
         assert [(event.action, event.outcome, event.version, event.rows) for event in told] == [
             (Action.READ, Outcome.BEGUN, first, 0),
             (Action.READ, Outcome.BEGUN, second, 0),
-            (Action.READ, Outcome.SUCCESS, first, 3),
             (Action.READ, Outcome.SUCCESS, second, 4),
+            (Action.READ, Outcome.SUCCESS, first, 3),
         ]
 
 

@@ -21,7 +21,7 @@ def before(page, name):
     [
         ("Prices", {"day": date(2013, 1, 31)}, "connection_string: remove it"),
         ("Words", {"day": date(2013, 1, 31)}, "host, database, user: remove it"),
-        ("Stock", {"day": date(2013, 1, 31)}, r"copy: .* merge them with the rows of the head, and set partition_by"),
+        ("Stock", {"day": date(2013, 1, 31)}, r"copy: .* set changes_by_key = True and partition_by"),
         ("Reviews", {}, "host: remove it: .* http_auth: remove it"),
     ],
 )
@@ -52,5 +52,5 @@ def test_what_is_refused_next_is_said_once_the_connection_is_removed(page):
 def test_each_section_shows_a_task_before_and_after(page):
     shown = re.findall(r"^class (\w+)\(", "\n".join(page("docs/migrating.md").blocks("python")), re.MULTILINE)
     assert [name for name in shown if shown.count(name) == 2][::2] == [
-        *("Prices", "Words", "Stock", "Reviews", "Totals", "Levels", "People")
+        *("Prices", "Words", "Stock", "Reviews", "Totals", "Levels", "Authors")
     ]
