@@ -315,3 +315,9 @@ def test_what_daily_tasks_of_luigi_contrib_loaded_is_one_partition_and_none_runs
     assert daily.bulk_complete(range(5)) == [0, 1, 2]
     assert luigi.build([daily(day=3)], local_scheduler=True, no_lock=True, log_level="WARNING")
     assert count(ask, table) == ROWS + 1
+
+
+def test_nothing_is_adopted_if_there_are_no_marks_where_the_command_is_told_to_look(existing, ask, table, command):
+    ended = command("Orders", "--marks", "no_such_table")
+    assert (ended.exit_code, "is no table with the columns update_id" in ended.stderr) == (2, True)
+    assert (kind(ask, table), list(existing.of.records())) == ("BASE TABLE", [])
