@@ -48,16 +48,16 @@ def adopt(
         raise BadSetting(f"store {store.name} cannot adopt what exists; load it by a task")
     part, origin = _output(kind, found, partition)
     existing, name = store.existing(found.sink), f"{store.name}:{found.sink.dataset}"
-    answer: dict[str, Any] = {"dry_run": dry_run, "dataset": name, "partition": part}
+    existing.refuse()
+    count = _adopt_marks_of(found.sink, store, marks, dry_run=dry_run)  # first, as a rerun would not come to them
+    answer: dict[str, Any] = {"dry_run": dry_run, "dataset": name, "partition": part, "marks": count}
     if dry_run:
-        existing.refuse()
         said = [f"{name} would be adopted as partition {part}"]
     else:
         done = adoption.adopt(existing, part, origin)
         answer |= {"version": str(done.record.version), "rows": done.record.rows, "kept": done.kept}
         said = [f"{name} is adopted: {done.record.version} has {done.record.rows} rows; {done.kept}"]
-    answer["marks"] = _adopt_marks_of(found.sink, store, marks, dry_run=dry_run)
-    said += [f"{answer['marks']} marks {'would be' if dry_run else 'are'} adopted"] * (answer["marks"] > 0)
+    said += [f"{count} marks {'would be' if dry_run else 'are'} adopted"] * (count > 0)
     answers.tell(answer, "\n".join(said), json=json)
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+import sqlalchemy as sa
+
 from luigi_sinks import record as rules
 from luigi_sinks.errors import BadSetting, Conflict, Unavailable
 from luigi_sinks.mariadb import creation
@@ -87,15 +89,20 @@ class ExistingTable:
 
     def _parts(self, cursor: Any) -> Iterator[tuple[str, Sequence[Any]]]:
         """Yield a condition for the rows of each part, and its values."""
-        key = [quoted(name) for name in self.of.schema.unique.get("PRIMARY", ())]
+        names, types = self.of.schema.unique.get("PRIMARY", ()), self.of.schema.types
+        # An ENUM is sorted by its place in the list, and compared as text.
+        key = [] if any(isinstance(types[name], sa.Enum) for name in names) else list(map(quoted, names))
         columns = ", ".join(key) or "NULL"
         numbered = f"SELECT {columns}, ROW_NUMBER() OVER (ORDER BY {columns}) AS _number FROM {self._place(cursor)}"
         last = f"SELECT {columns} FROM ({numbered}) AS k WHERE _number % {_PART_ROWS} = 0 ORDER BY _number"
         ends = rows(cursor, last) if key else []
-        marks = f"({', '.join('?' * len(key))})"
+        first, marks = (key or [columns])[0], f"({', '.join('?' * len(key))})"
         for low, high in zip([None, *ends], [*ends, None], strict=True):
-            limits = [f"({columns}) > {marks}"] * (low is not None) + [f"({columns}) <= {marks}"] * (high is not None)
-            yield " AND ".join(limits) or "TRUE", [*(low or ()), *(high or ())]
+            # The server finds a range by the first column only.
+            after = [f"{first} >= ? AND ({columns}) > {marks}"] if low else []
+            until = [f"{first} <= ? AND ({columns}) <= {marks}"] if high else []
+            values = [value for end in (low, high) if end for value in (end[0], *end)]
+            yield " AND ".join([*after, *until]) or "TRUE", values
 
     def _copy_part(self, where: str, values: Sequence[Any], stage: Any, number: int) -> int:
         return self.sink.transact(self._insert, where, values, stage.version, number)

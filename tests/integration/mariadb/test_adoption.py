@@ -16,7 +16,7 @@ import luigi
 import mariadb as driver_module
 import pytest
 from luigi.configuration import get_config
-from sqlalchemy import Column, Integer, String
+from sqlalchemy import Column, Enum, Integer, String
 
 from luigi_sinks import Conflict, Origin, dropping, load, versions
 from luigi_sinks.adoption import adopt
@@ -77,6 +77,14 @@ def test_a_key_of_several_columns_and_no_key_are_copied_in_parts(settings, ask, 
         sink = MariaDBSink(settings, name, parse_schema(name, columns))
         adopt(ExistingTable(sink), WHOLE, ORIGIN)
         assert ask(f"SELECT * FROM {name} ORDER BY a, b") == before
+
+
+def test_a_key_that_is_not_sorted_as_it_is_compared_is_copied_whole(settings, ask, table, monkeypatch):
+    monkeypatch.setattr(adoption, "_PART_ROWS", 2)
+    ask(f"CREATE TABLE {table} (id ENUM('z', 'b', 'y', 'a') PRIMARY KEY)")
+    ask(f"INSERT INTO {table} VALUES ('a'), ('b'), ('y'), ('z')")
+    sink = MariaDBSink(settings, table, parse_schema(table, [Column("id", Enum("z", "b", "y", "a"), primary_key=True)]))
+    assert adopt(ExistingTable(sink), WHOLE, ORIGIN).record.rows == 4
 
 
 def read(place, table, hold, stop, found):
@@ -315,3 +323,9 @@ def test_what_daily_tasks_of_luigi_contrib_loaded_is_one_partition_and_none_runs
     assert daily.bulk_complete(range(5)) == [0, 1, 2]
     assert luigi.build([daily(day=3)], local_scheduler=True, no_lock=True, log_level="WARNING")
     assert count(ask, table) == ROWS + 1
+
+
+def test_nothing_is_adopted_if_there_are_no_marks_where_the_command_is_told_to_look(existing, ask, table, command):
+    ended = command("Orders", "--marks", "no_such_table")
+    assert (ended.exit_code, "is no table with the columns update_id" in ended.stderr) == (2, True)
+    assert (kind(ask, table), list(existing.of.records())) == ("BASE TABLE", [])
