@@ -209,18 +209,16 @@ class VersionedTarget(luigi.Target):
 
     def load(self) -> Load:
         """Return the load of a new version of this output, as `open("w")` begins it."""
-        return Load(
-            self.sink(),
-            self.partition,
-            self.origin,
-            checks=self._checks,
-            shared_with=self._shared_with,
-            older=self._older,
-            most_bad_rows=self._most_bad_rows,
-            again=self.may_load_again,
-            retention=self._retention,
-            place=config.connection_key(self.store, self.connection),
+        terms = (
+            self._checks,
+            self._shared_with,
+            self._older,
+            self._most_bad_rows,
+            self.may_load_again,
+            self._retention,
         )
+        place = config.connection_key(self.store, self.connection)
+        return Load(self.sink(), self.partition, self.origin, *terms, place=place)
 
     def rows(self) -> Iterator[Any]:
         """Return an iterator over the rows of this output's version, even if it is not the head."""

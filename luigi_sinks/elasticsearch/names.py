@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from luigi_sinks.errors import BadSetting, Conflict
-from luigi_sinks.record import Pointer
+from luigi_sinks.record import Pointer, Record
 from luigi_sinks.version import Version
 
 STAGED = "staged"
@@ -75,6 +75,11 @@ def behind(version: Version, head: Pointer) -> Version | None:
 def tag(version: Version, state: str) -> str:
     """Return the alias that says an index is STAGED or RETIRED."""
     return f"{index(version)}~{state}"
+
+
+def state_of(record: Record) -> str:
+    """Return the state of the tag that the index of a version carries, unless it is the head."""
+    return RETIRED if record.publications else STAGED
 
 
 def head(dataset: str, partition: str) -> str:
