@@ -138,13 +138,13 @@ class ElasticsearchCatalog:
     def record(self, version: Version) -> Record:
         """Return a version's record."""
         entry, sight = self.look(version)
-        return self._corrected(entry, seen(entry, sight))
+        return self._corrected(entry, sight.correct(entry.record))
 
     def change(self, version: Version, become: Transition) -> Record:
         """Replace the record by what `become` makes of it; look again whenever it has changed meanwhile."""
         for _ in range(_ATTEMPTS):
             entry, sight = self.look(version)
-            record = become(seen(entry, sight), sight.head)
+            record = become(sight.correct(entry.record), sight.head)
             if record == entry.record or self.registry.put(entry, record):
                 return record
         raise Unavailable(f"{version}: other processes keep changing its record; run this again")
@@ -157,7 +157,7 @@ class ElasticsearchCatalog:
         if version not in entries:
             raise rules.unknown(version)
         sight = self.aliases.look(version)
-        record, head = seen(entries[version], sight), sight.head
+        record, head = sight.correct(entries[version].record), sight.head
         published = self._published(record, head, replacing, by, why)
         if head.version == version:
             return self._corrected(entries[version], published)
@@ -186,7 +186,7 @@ class ElasticsearchCatalog:
         self.registry.refuse_newer()
         for _ in range(_ATTEMPTS):
             entry, sight = self.look(version)
-            record = withdrawal.unpublish(seen(entry, sight), sight.head, replacing=replacing.pointer)
+            record = withdrawal.unpublish(sight.correct(entry.record), sight.head, replacing=replacing.pointer)
             if sight.head.version != version:
                 return self._corrected(entry, record)
             empty = names.void(version, withdrawal.after(sight.head).epoch)
@@ -207,7 +207,7 @@ class ElasticsearchCatalog:
         entry, sight = self.registry.entries(version).get(version), self.aliases.look(version)
         if names.behind(version, sight.head) == version:
             raise Conflict(f"{version} is the head; its rows cannot be deleted")
-        tag = _tag(seen(entry, sight)) if entry else names.STAGED
+        tag = names.state_of(sight.correct(entry.record)) if entry else names.STAGED
         is_shown = sight.was_head and (entry is None or entry.record.state.is_open)
         is_taken = not is_shown and self.aliases.take(version, tag)
         if not is_taken:
@@ -315,7 +315,7 @@ class ElasticsearchCatalog:
         """Move the head, and the example where it follows; return False if the head moved, or the tag is gone."""
         for _ in range(_ATTEMPTS):
             example = self._example(record, sight)
-            if self.aliases.move(record.version, _tag(record), sight.head, example):
+            if self.aliases.move(record.version, names.state_of(record), sight.head, example):
                 return True
             now = self.aliases.look(record.version)
             if now.head != sight.head or self._example(record, now) == example:
@@ -366,24 +366,11 @@ def _login(settings: ElasticsearchSettings) -> Login:
     return replace(login, principal=login.principal or settings.user) if login.token else login
 
 
-def seen(entry: Entry, sight: Sight) -> Record:
-    """Return the record as the aliases have it: they also tell of a version that was the head before."""
-    record = entry.record
-    if sight.was_head and record.state.is_open:
-        record = as_pointed(record, Pointer(record.version), at=_now())
-    return as_pointed(record, sight.head, at=_now())
-
-
 def _explained(record: Record, head: Pointer, *, publication: Publication) -> Record:
     """Return the record with this publication in the place of what a reader noted of it."""
     del head
     others = (each for each in record.publications if each.epoch != publication.epoch)
     return replace(record, publications=(*others, publication))
-
-
-def _tag(record: Record) -> str:
-    """Return the tag that the index of a version carries, unless it is the head."""
-    return names.RETIRED if record.publications else names.STAGED
 
 
 def _now() -> datetime:

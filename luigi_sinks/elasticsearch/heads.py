@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import CHANGE, Rejected, ask
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import Unavailable
-from luigi_sinks.record import Pointer
+from luigi_sinks.record import Pointer, Record, as_pointed
 from luigi_sinks.version import Version
 
 _LOOKS = 20
@@ -32,6 +33,13 @@ class Sight:
     head: Pointer
     was_head: bool
     is_example: bool = False
+
+    def correct(self, record: Record) -> Record:
+        """Return the record as the aliases have it: they also tell of a version that was the head before."""
+        at = datetime.now(UTC)
+        if self.was_head and record.state.is_open:
+            record = as_pointed(record, Pointer(record.version), at=at)
+        return as_pointed(record, self.head, at=at)
 
 
 @dataclass(frozen=True)

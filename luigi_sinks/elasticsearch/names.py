@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from luigi_sinks.errors import BadSetting, Conflict
-from luigi_sinks.record import Pointer
+from luigi_sinks.record import Pointer, Record
 from luigi_sinks.version import Version
 
 STAGED = "staged"
@@ -84,6 +84,11 @@ def tag(version: Version, state: str) -> str:
 def beside(dataset: str) -> str:
     """Return the alias for readers while something else has the dataset's name: see adoption.py."""
     return f"{dataset}~next"
+
+
+def state_of(record: Record) -> str:
+    """Return the state of the tag that the index of a version carries, unless it is the head."""
+    return RETIRED if record.publications else STAGED
 
 
 def head(dataset: str, partition: str) -> str:

@@ -14,7 +14,7 @@ from luigi_sinks import record as rules
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch import cloning, creation, names, reader, writer
-from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog, seen
+from luigi_sinks.elasticsearch.catalog import ElasticsearchCatalog
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, ask
 from luigi_sinks.elasticsearch.errors import Late
 from luigi_sinks.elasticsearch.heads import Aliases
@@ -212,7 +212,7 @@ class ElasticsearchStage:
         """Refuse further writes, apply the settings for readers, count, and record the counts."""
         sink, version = self.sink, self.version
         entry, sight = sink.look(version)
-        record = rules.close(seen(entry, sight), sight.head)
+        record = rules.close(sight.correct(entry.record), sight.head)
         self._block_writes()
         self._serve()
         counts = StagedCounts(sink.count(version))

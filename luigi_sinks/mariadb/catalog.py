@@ -204,7 +204,8 @@ class MariaDBCatalog:
 
     def expose(self, record: Record, name: str) -> None:
         """Make a view of the version's rows."""
-        columns = reader.Columns.of(self.names, record, self._schema_of(record)).types
+        loaded = reader.Columns.of(self.names, record, self._schema_of(record)).found
+        columns = {column: held.stored for column, held in loaded.items()}
         run(self.settings, exposures.show, self.names, record.seq, name, columns)
 
     def hide(self, version: Version, name: str) -> None:

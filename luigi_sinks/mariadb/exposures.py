@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 from luigi_sinks.errors import BadSetting
@@ -27,10 +27,13 @@ def refuse(cursor: Any, names: Names, seq: int, name: str) -> None:
             )
 
 
-def show(cursor: Any, names: Names, seq: int, name: str, columns: Collection[str]) -> None:
-    """Make the view, with the columns that the version was loaded with. Raises what `refuse` does."""
+def show(cursor: Any, names: Names, seq: int, name: str, columns: Mapping[str, str]) -> None:
+    """Make the view, with the columns that the version was loaded with, and what the table calls them.
+
+    Raises what `refuse` does.
+    """
     refuse(cursor, names, seq, name)
-    listed = ", ".join(f"f.{quoted(column)}" for column in columns)
+    listed = ", ".join(f"f.{quoted(stored)} AS {quoted(column)}" for column, stored in columns.items())
     query = f"SELECT {listed} FROM {names.base} f WHERE f.{SEQ} = {seq}"
     view = f"{views.definer(cursor)} VIEW {qualified(names.database, name)} AS {query}"
     if not shows(cursor, names, seq, name):
