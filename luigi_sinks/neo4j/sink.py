@@ -93,9 +93,9 @@ class Neo4jSink(Neo4jCatalog):
         return self.attach(record.version)
 
     def _compare_columns(self) -> None:
-        """Compare the properties with those of the newest head. Raises BadSetting."""
+        """Compare the properties with those of the newest head, if its record keeps them. Raises BadSetting."""
         newest = registry.read_newest(self._run, self.dataset)
-        seen = columns_of(reader.kinds(self._run, newest)) if newest else {}
+        seen = columns_of(reader.kinds(self._run, newest)) if newest and newest.schema else {}
         columns.refuse(self.dataset, seen, self.graph.declared_columns, self.allow_change)
 
     def shared_key(self, version: Version) -> SharedKey | None:

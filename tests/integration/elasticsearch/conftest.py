@@ -87,8 +87,9 @@ def dataset(cluster):
 def make_sink(settings, dataset):
     """Make sinks of the dataset, by default with the mapping of the contract suite."""
 
-    def make(*, settings=settings, mapping=MAPPING, id_field="id", **index_settings):
-        return ElasticsearchSink(settings, dataset, parse_schema(dataset, mapping, index_settings, id_field))
+    def make(*, settings=settings, mapping=MAPPING, id_field="id", allow_change=(), **index_settings):
+        schema = parse_schema(dataset, mapping, index_settings, id_field)
+        return ElasticsearchSink(settings, dataset, schema, allow_change)
 
     return make
 

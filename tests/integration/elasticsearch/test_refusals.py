@@ -60,7 +60,8 @@ def test_an_index_that_is_no_version_is_named(sink, dataset, cluster, load_rows,
 
 
 def test_a_field_that_another_partition_holds_as_another_type_is_refused(make_sink, load_rows):
-    sink, other = make_sink(), make_sink(mapping={"id": {"type": "integer"}, "name": {"type": "integer"}})
+    mapping = {"id": {"type": "integer"}, "name": {"type": "integer"}}
+    sink, other = make_sink(), make_sink(mapping=mapping, allow_change=("name", "amount"))
     load_rows(sink, [{"id": 1, "name": "one"}], "201301")
     with pytest.raises(BadSetting, match="field 'name' is declared as integer, and partition 201301 holds it as keyw"):
         load_rows(other, [{"id": 2, "name": 2}], "201302")

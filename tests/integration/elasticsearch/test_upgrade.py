@@ -126,7 +126,8 @@ def test_an_owner_upgrades_without_a_load(restore, sink, catalog, cluster, datas
 
 def test_an_old_version_keeps_the_mapping_that_its_index_has(restore, make_sink, catalog, load_rows):
     restore("old_whole")
-    other = make_sink(mapping={"id": {"type": "long"}, "new": {"type": "keyword"}})
+    mapping = {"id": {"type": "long"}, "new": {"type": "keyword"}}
+    other = make_sink(mapping=mapping, allow_change=("name", "amount"))
     load_rows(other, [{"id": 1, "new": "x"}])
     old, _, dead, new = catalog.records()
     assert old.schema["mapping"]["properties"]["id"] == {"type": "integer"}
