@@ -17,18 +17,10 @@ from typing import Any, Protocol, get_args
 
 import msgspec
 
+from luigi_sinks.encoding import DirtyText, Encode, encoded, lines
 from luigi_sinks.errors import BadRow, did_you_mean
 from luigi_sinks.kept import change
 from luigi_sinks.plain import NotPlain, flat_list, is_flat, is_flat_list, plain, plainer_row
-
-_NULS = (b"\0", b"\\u0000")
-"""What NUL in text may look like once it is encoded."""
-
-Encode = Callable[[Sequence[Any]], bytes]
-"""Turns accepted rows into what a store is sent. Raises UnicodeEncodeError or TypeError for dirty text."""
-
-lines: Encode = msgspec.json.Encoder().encode_lines
-"""Encodes accepted rows as lines of JSON."""
 
 
 class WrongRow(Exception):
@@ -289,7 +281,7 @@ class Contract:
         shape = self.shapes[kind]
         try:
             accepted = shape.accept(rows)
-            return accepted, _encoded(accepted, self.encode)
+            return accepted, encoded(accepted, self.encode)
         except WrongRow as wrong:
             raise self.bad_row(first_row + wrong.index, wrong.field, wrong.reason) from None
         except msgspec.ValidationError as error:
@@ -302,7 +294,7 @@ class Contract:
 
             index, field, reason = unreadable(partial(_is_readable, shape), shape.names, rows)
             raise self.bad_row(first_row + index, field, reason) from None
-        except _DirtyText:
+        except DirtyText:
             from luigi_sinks.wrong_values import dirty_value  # noqa: PLC0415 - as above
 
             index, field, reason = dirty_value(shape, accepted)
@@ -343,23 +335,6 @@ def _is_readable(shape: Shape, row: Any) -> bool:
     except (ArithmeticError, AttributeError, TypeError, ValueError):
         return False
     return True
-
-
-class _DirtyText(Exception):
-    """A batch has text with a lone surrogate, possibly with NUL, or of a class of its own."""
-
-
-def _encoded(rows: Sequence[Any], encode: Encode) -> bytes:
-    try:
-        text = encode(rows)
-    except (UnicodeEncodeError, TypeError):
-        raise _DirtyText from None
-    if any(nul in text for nul in _NULS):
-        from luigi_sinks.wrong_values import texts  # noqa: PLC0415 - as above
-
-        if any("\0" in value for value in texts(rows)):
-            raise _DirtyText
-    return text
 
 
 def _refuse_values(field: Field, values: Iterable[Any]) -> None:

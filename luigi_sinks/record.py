@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from luigi_sinks.checks import CheckResult, StagedCounts
@@ -194,11 +194,10 @@ def staged(
     *,
     schema: Mapping[str, Any] | None = None,
     principal: str = "",
-    base: str = "",
 ) -> Record:
     """Return the first record of a version. The registry gives it its number."""
     at = datetime.now(UTC)
-    return Record(version, 0, State.STAGED, origin, claim, at, schema=schema or {}, principal=principal, base=base)
+    return Record(version, 0, State.STAGED, origin, claim, at, schema=schema or {}, principal=principal)
 
 
 def as_pointed(record: Record, head: Pointer, *, at: datetime | None = None) -> Record:
@@ -303,47 +302,6 @@ def leave(record: Record, head: Pointer) -> Record:
     """Leave the rows of an abandoned version for a pruner, as this login may not delete them."""
     del head
     return replace(record, claim=record.claim.given_up()) if record.state is State.ABANDONED else record
-
-
-def begin_drop(record: Record, head: Pointer, *, min_age: timedelta = timedelta(0)) -> Record:
-    """Block reads and publications of the version before its rows are deleted.
-
-    It must have been retired at least `min_age` ago: somebody may still read it.
-    """
-    if head.version == record.version:
-        raise Conflict(f"{record.version} is the head; it cannot be dropped")
-    if record.is_unfinished:
-        raise refused(record, "is being loaded or was interrupted; it cannot be dropped. The next load clears it")
-    if record.pinned or record.exposed:
-        kept = "pinned" if record.pinned else f"exposed as {', '.join(record.exposed)}"
-        raise Conflict(f"{record.version} is {kept}; it cannot be dropped")
-    if record.state is State.RETIRED and record.retired_at and datetime.now(UTC) < record.retired_at + min_age:
-        raise Conflict(
-            f"{record.version} was the head until {record.retired_at:%Y-%m-%d %H:%M:%S} UTC; readers may still be at "
-            f"it; prune it from {record.retired_at + min_age:%Y-%m-%d %H:%M:%S} UTC on, or now by min_age=timedelta(0)"
-        )
-    has_rows = record.state not in {State.DROPPED, State.FAILED}
-    return replace(record, state=State.DROPPING) if has_rows else record
-
-
-def end_drop(record: Record, head: Pointer) -> Record:
-    """Record that the rows are deleted."""
-    del head
-    return replace(record, state=State.DROPPED) if record.state is State.DROPPING else record
-
-
-def cancel_drop(record: Record, head: Pointer) -> Record:
-    """Return to the state before `begin_drop`, since no row could be deleted."""
-    del head
-    if record.state is not State.DROPPING:
-        return record
-    never_shown = State.SUPERSEDED if record.superseded_at else State.ABANDONED
-    return replace(record, state=State.RETIRED if record.publications else never_shown)
-
-
-def swept(record: Record, head: Pointer) -> Record:
-    """Record that nothing is left of a dead version."""
-    return end_drop(fail(record, head), head)
 
 
 def published_before(record: Record) -> Record:

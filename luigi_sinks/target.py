@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict, overload
 
 import luigi
 
-from luigi_sinks import columns, config, identity, rejects, running, settling, stores, unseen, versions
+from luigi_sinks import columns, config, identity, option_types, rejects, running, settling, stores, unseen, versions
 from luigi_sinks.checks import Check, not_empty
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import BadSetting, NoPath, did_you_mean
@@ -106,8 +106,9 @@ class VersionedTarget(luigi.Target):
     """Whether the store makes versions of the head and of changed rows."""
 
     def __init__(self, name: str, options: TargetOptions) -> None:
-        if not name:
-            raise BadSetting(f"{_described(self, options)} has no name; set table, index or graph")
+        if not name or not isinstance(name, str):
+            raise BadSetting(f"{_described(self, options)} has no name; set table, index or graph, to text")
+        option_types.refuse(f"dataset {name!r}", options)
         _refuse_ignored(name, options)
         unseen.refuse(name, "dataset")
         self.name = name

@@ -13,7 +13,7 @@ import luigi
 from luigi.parameter import ParameterException
 from luigi.task import flatten
 
-from luigi_sinks import columns, completeness, config, identity, not_honoured, rejects
+from luigi_sinks import columns, completeness, config, identity, not_honoured, option_types, rejects
 from luigi_sinks.checks import not_empty
 from luigi_sinks.errors import BadSetting, CheckFailed
 from luigi_sinks.retention import retention
@@ -170,6 +170,7 @@ class CopyTask(BulkComplete, luigi.Task):
         try:
             config.refuse_secrets()
             self._refuse_what_is_ignored()
+            option_types.refuse(self.task_family, option_types.of_task(self))
             rejects.cap(self.on_bad_row, self.most_bad_rows)
             retention(self.keep, self.min_age)
             columns.names_of(self.allow_change)

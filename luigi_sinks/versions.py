@@ -20,7 +20,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from luigi_sinks import moving, retention, settling
+from luigi_sinks import moving, removal, retention, settling
 from luigi_sinks import record as rules
 from luigi_sinks.checks import CheckResult
 from luigi_sinks.comparison import Diff
@@ -102,7 +102,7 @@ def prune(catalog: Catalog, version: Version, *, min_age: timedelta = retention.
     with telling(catalog, Action.PRUNE, version, before.origin) as told:
         told.tell(Outcome.BEGUN, rows=before.rows or 0)
         try:
-            catalog.change(version, partial(rules.begin_drop, min_age=min_age))
+            catalog.change(version, partial(removal.begin_drop, min_age=min_age))
             _delete_rows(catalog, before)
         except Forbidden as refusal:
             _cancel_drop(catalog, before, refusal)
@@ -110,7 +110,7 @@ def prune(catalog: Catalog, version: Version, *, min_age: timedelta = retention.
                 f"only a pruner may delete {version}, with its own login and luigi.cfg; `luigi-sinks grants` prints "
                 f"the rights it needs: {refusal}"
             ) from refusal
-        record = catalog.change(version, rules.end_drop)
+        record = catalog.change(version, removal.end_drop)
         told.tell(Outcome.SUCCESS)
     return record
 
@@ -285,7 +285,7 @@ def sweep_version(catalog: Catalog, version: Version) -> bool:
             told.tell(Outcome.FAILURE, error=shown)
             return False
         with suppress(Conflict):  # it has no record
-            catalog.change(version, rules.swept)
+            catalog.change(version, removal.swept)
         told.tell(Outcome.SUCCESS)
     return True
 
@@ -303,7 +303,7 @@ def _cancel_drop(catalog: Catalog, before: Record, refusal: SinkError) -> None:
     """Undo `begin_drop`, unless an earlier prune began it or some rows are deleted already."""
     try:
         if before.state is not State.DROPPING and catalog.count(before.version) == (before.rows or 0):
-            catalog.change(before.version, rules.cancel_drop)
+            catalog.change(before.version, removal.cancel_drop)
     except SinkError as error:
         refusal.add_note(f"{before.version} is still marked as being dropped ({error}); let a pruner prune it")
 

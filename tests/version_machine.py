@@ -15,7 +15,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from luigi_sinks import pruning, versions, withdrawal
+from luigi_sinks import pruning, removal, versions, withdrawal
 from luigi_sinks import record as rules
 from luigi_sinks.claim import held
 from luigi_sinks.errors import Conflict
@@ -199,7 +199,7 @@ class VersionMachine(RuleBasedStateMachine):
     @any_version
     @rule(which=which)
     def prune_that_is_killed(self, which):
-        begin = partial(rules.begin_drop, min_age=NOW)
+        begin = partial(removal.begin_drop, min_age=NOW)
         self.verb(which, Partition.begin_drop, lambda sink, version: sink.change(version, begin))
 
     @any_version

@@ -18,12 +18,12 @@ from luigi_sinks import record as rules
 from luigi_sinks import scheme, withdrawal
 from luigi_sinks.comparison import Diff, compared
 from luigi_sinks.credentials import logins
-from luigi_sinks.elasticsearch import cloning, creation, exposures, names, reader, remains, removal
-from luigi_sinks.elasticsearch.connection import CHANGE, Missing, administer, ask
+from luigi_sinks.elasticsearch import creation, exposures, names, reader, remains, removal
+from luigi_sinks.elasticsearch.connection import CHANGE, Missing, ask
 from luigi_sinks.elasticsearch.heads import Aliases, Sight
 from luigi_sinks.elasticsearch.registry import Entry, Registry
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
-from luigi_sinks.errors import Conflict, Forbidden, SinkError, Unavailable
+from luigi_sinks.errors import Conflict, SinkError, Unavailable
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Pointer, Publication, Record, Transition, as_pointed
@@ -204,38 +204,9 @@ class ElasticsearchCatalog:
         """
         self.registry.refuse_newer()
         names.check_version(self.dataset, version)
-        entry, sight = self.registry.entries(version).get(version), self.aliases.look(version)
-        if names.behind(version, sight.head) == version:
-            raise Conflict(f"{version} is the head; its rows cannot be deleted")
-        tag = names.state_of(sight.correct(entry.record)) if entry else names.STAGED
-        is_shown = sight.was_head and (entry is None or entry.record.state.is_open)
-        is_taken = not is_shown and self.aliases.take(version, tag)
-        if not is_taken:
-            sight = Aliases(self.settings.publisher, self.dataset).look(version)
-        if is_taken:
-            self._refuse_cloned(version, tag)
-        if is_shown or (not is_taken and (sight.was_head or names.behind(version, sight.head) == version)):
-            raise Conflict(
-                f"{version} was published, though its record denies it; its rows are not deleted. Read the record, "
-                "which corrects it, and run this again"
-            )
-        try:
-            administer(self.settings, lambda es: es.indices.delete(index=names.index(version), ignore_unavailable=True))
-        except Forbidden:
-            if is_taken and tag == names.RETIRED:
-                self.aliases.give_back(version, tag)
-            raise
+        loads = partial(self.unfinished, version.partition)
+        removal.delete_index(self.settings, self.aliases, version, self.registry.entries(version).get(version), loads)
         self.registry.forget_parts(version)
-
-    def _refuse_cloned(self, version: Version, tag: str) -> None:
-        """Raise Conflict, and give the tag back, if a load may be cloning the index."""
-        try:
-            cloning.refuse_held(
-                Aliases(self.settings.publisher, self.dataset), version, self.unfinished(version.partition)
-            )
-        except Conflict:
-            self.aliases.give_back(version, tag)
-            raise
 
     def remains(self, partition: str | None = None) -> list[Version]:
         """Return the dead versions of which something is left."""

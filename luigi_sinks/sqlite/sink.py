@@ -17,7 +17,8 @@ from luigi_sinks import columns, stored
 from luigi_sinks import record as rules
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.claim import LEASE
-from luigi_sinks.contract import Contract, Shape, lines
+from luigi_sinks.contract import Contract, Shape
+from luigi_sinks.encoding import lines
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Record
 from luigi_sinks.sink import Part, keyless, numbers

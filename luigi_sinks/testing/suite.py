@@ -26,7 +26,7 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from luigi_sinks import checks, dropping, exposing, versions
+from luigi_sinks import checks, dropping, exposing, removal, versions
 from luigi_sinks import record as rules
 from luigi_sinks.checks import CheckResult, StagedCounts
 from luigi_sinks.claim import Claim, held
@@ -320,8 +320,8 @@ class SinkSuite(TakingBack, Releasing, Tidying):
     def test_a_drop_that_is_cancelled_leaves_what_was_there(self, sink: Sink, state: str) -> None:
         version = STATES[state](sink)
         before = sink.record(version)
-        sink.change(version, rules.begin_drop)
-        sink.change(version, rules.cancel_drop)
+        sink.change(version, removal.begin_drop)
+        sink.change(version, removal.cancel_drop)
         assert sink.record(version) == before
 
     def test_a_record_that_denies_a_publication_is_corrected_by_the_pointer(self, sink: Sink) -> None:
@@ -354,7 +354,7 @@ class SinkSuite(TakingBack, Releasing, Tidying):
 
     def test_a_prune_that_was_interrupted_is_not_undone_by_one_that_may_not_delete(self, sink: Sink) -> None:
         first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
-        sink.change(first, rules.begin_drop)
+        sink.change(first, removal.begin_drop)
         with pytest.raises(Forbidden):
             versions.prune(MayNotDelete(sink), first, min_age=timedelta(0))
         assert sink.record(first).state is State.DROPPING
@@ -397,8 +397,8 @@ class SinkSuite(TakingBack, Releasing, Tidying):
         withdrawal = versions.withdraw(sink, first, why="wrong").withdrawn
         with pytest.raises(Conflict, match=f"{first} is retired; it is withdrawn and cannot be published"):
             versions.roll_back(sink, first)
-        sink.change(first, rules.begin_drop)
-        record = sink.change(first, rules.end_drop)
+        sink.change(first, removal.begin_drop)
+        record = sink.change(first, removal.end_drop)
         assert sink.record(first) == record
         assert (record.state, record.withdrawn, record.is_complete) == (State.DROPPED, withdrawal, False)
 
@@ -736,7 +736,7 @@ class SinkSuite(TakingBack, Releasing, Tidying):
         assert self.sweep(sink) == []
         assert self.read(sink, head) == rows(5)
 
-    @pytest.mark.parametrize("ended", [(rules.begin_drop,), (rules.begin_drop, rules.end_drop)])
+    @pytest.mark.parametrize("ended", [(removal.begin_drop,), (removal.begin_drop, removal.end_drop)])
     def test_a_sweep_ends_a_prune_that_was_interrupted(self, sink: Sink, ended: Sequence[Transition]) -> None:
         first, second = self.load(sink, rows(3)), self.load(sink, rows(5))
         for become in ended:
@@ -748,7 +748,7 @@ class SinkSuite(TakingBack, Releasing, Tidying):
 
     def test_a_sweep_ends_what_was_interrupted_after_its_last_row_was_deleted(self, sink: Sink) -> None:
         first, _ = self.load(sink, rows(3)), self.load(sink, rows(5))
-        sink.change(first, rules.begin_drop)
+        sink.change(first, removal.begin_drop)
         self.delete_rows(sink, first)
         self.sweep(sink)
         assert sink.record(first).state is State.DROPPED

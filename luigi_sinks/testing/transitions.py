@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from luigi_sinks import record as rules
-from luigi_sinks import retention, superseding, withdrawal
+from luigi_sinks import removal, retention, superseding, withdrawal
 from luigi_sinks.checks import StagedCounts
 from luigi_sinks.claim import Claim, held
 from luigi_sinks.record import Origin, Pointer, Publication, Record, Withdrawal
@@ -73,14 +73,14 @@ def superseded(sink: Sink) -> Version:
 def dropping(sink: Sink) -> Version:
     """Begin to drop a retired version, and stop there, as a crash does."""
     version = retired(sink)
-    sink.change(version, rules.begin_drop)
+    sink.change(version, removal.begin_drop)
     return version
 
 
 def dropped(sink: Sink) -> Version:
     """Record that a version was dropped."""
     version = dropping(sink)
-    sink.change(version, rules.end_drop)
+    sink.change(version, removal.end_drop)
     return version
 
 
@@ -143,9 +143,9 @@ RULES: Mapping[str, rules.Transition] = {
     "abandon": rules.abandon,
     "fail": rules.fail,
     "leave": rules.leave,
-    "begin_drop": rules.begin_drop,
-    "end_drop": rules.end_drop,
-    "cancel_drop": rules.cancel_drop,
+    "begin_drop": removal.begin_drop,
+    "end_drop": removal.end_drop,
+    "cancel_drop": removal.cancel_drop,
     "withdraw": partial(withdrawal.withdraw, withdrawal=Withdrawal(_MOMENT, "tests", "wrong")),
     "pin": retention.pin,
 }

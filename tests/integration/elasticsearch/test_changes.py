@@ -1,5 +1,6 @@
 """Versions that are made of the head and of changed documents, on a real cluster."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -65,7 +66,8 @@ class TestElasticsearchSink(ChangingSuite):
         aliases = Aliases(changing.settings, changing.dataset)
         loading = new_version(changing.dataset, WHOLE)
         with held(loading.id, changing.lease) as claim:
-            changing.registry.add(rules.staged(loading, ORIGIN, claim, schema=changing.declared, base=first.id))
+            staged = rules.staged(loading, ORIGIN, claim, schema=changing.declared)
+            changing.registry.add(replace(staged, base=first.id))
             aliases.hold(first)
             with pytest.raises(Conflict, match=f"{first} is being copied by a load; it is not deleted"):
                 versions.prune(changing, first, min_age=timedelta(0))

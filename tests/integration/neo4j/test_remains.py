@@ -2,7 +2,7 @@
 
 import pytest
 
-from luigi_sinks import Origin, load, record, versions
+from luigi_sinks import Origin, load, removal, versions
 from luigi_sinks.neo4j import Graph, Neo4jSink, Node
 
 GRAPH = Graph([Node("Left", key="id", properties={"id": int}), Node("Over", key="id", properties={"id": int})])
@@ -20,7 +20,7 @@ def test_nodes_of_a_version_whose_record_says_that_they_are_deleted_are_swept(si
     first = sink.head("_all").version
     load(sink, "_all", Origin("second"), [("Left", {"id": 2})])
     versions.sweep(sink)
-    for become in (record.begin_drop, record.end_drop):
+    for become in (removal.begin_drop, removal.end_drop):
         sink.change(first, become)
     other = {"Left": "Over", "Over": "Left"}[label]
     cypher(f"MATCH (n:{other}__v {{_version: $id}}) DETACH DELETE n", id=first.id)
@@ -32,7 +32,7 @@ def test_nodes_of_a_version_whose_record_says_that_they_are_deleted_are_swept(si
 def test_marks_are_swept_with_their_version_or_without_any_record(sink, cypher):
     first = sink.head("_all").version
     load(sink, "_all", Origin("second"), [("Left", {"id": 2})])
-    for become in (record.begin_drop, record.end_drop):
+    for become in (removal.begin_drop, removal.end_drop):
         sink.change(first, become)
     sink.delete_rows(first)
     for id_ in (first.id, f"never {sink.dataset}"):
