@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from luigi_sinks import moving, settling
 from luigi_sinks import record as rules
-from luigi_sinks.errors import BadSetting, Conflict
+from luigi_sinks.errors import BadSetting, Conflict, CredentialError, SinkError
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import telling
 from luigi_sinks.moving import Move
@@ -36,12 +36,20 @@ class Return:
 def newest(catalogs: Iterable[Catalog], name: str) -> Release:
     """Return the newest release of this name of which readers see a version.
 
-    Raises BadSetting if there is none.
+    Raises BadSetting if there is none; a dataset that cannot be read keeps no other from being found.
     """
-    records = [head.record for catalog in catalogs for head in catalog.heads().values() if head.record]
+    records, unread = list[Record](), list[str]()
+    for catalog in catalogs:
+        try:
+            records += [head.record for head in catalog.heads().values() if head.record]
+        except (SinkError, CredentialError) as error:
+            unread.append(f"; {catalog.dataset} cannot be read: {error}")
     named = [record for record in records if record.release is not None and record.release.name == name]
     if not named:
-        raise BadSetting(f"readers see no version of a release {name!r}; `luigi-sinks versions DATASET` names releases")
+        raise BadSetting(
+            f"readers see no version of a release {name!r}; `luigi-sinks versions DATASET` names releases"
+            f"{''.join(unread)}"
+        )
     release = max(named, key=lambda record: record.publications[-1].at).release
     assert release is not None
     return release

@@ -83,7 +83,7 @@ class ExistingIndex:
     @cached_property
     def sink(self) -> _Beside:
         """Makes a version of the index."""
-        return _Beside(self.of.settings, self.of.dataset, self.of.schema, self._source)
+        return _Beside(self.of.settings, self.of.dataset, self.of.schema, source=self._source)
 
     @cached_property
     def _source(self) -> str:

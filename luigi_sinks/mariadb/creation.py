@@ -105,18 +105,25 @@ def _create_guard(cursor: Any, names: Names) -> None:
     """
     found = rows(cursor, _COMMENT_OF_PROCEDURE, (names.hidden, f"{names.dataset}{guard.ALL[-1].suffix}"))
     is_current = found == [(guard.COMMENT,)]
-    held = views.columns(cursor, names)
     if not is_current:
         _create_table(cursor, names.hidden, names.open_table, guard.OPEN)
-    if set(views.columns(cursor, names, names.add_view)) != set(held):
-        create = f"{views.BRIEFLY} CREATE OR REPLACE {views.definer(cursor)} VIEW"
-        cursor.execute(f"{create} {names.add} AS {guard.view(names, [*held, SEQ])}")
+    _create_view_to_add(cursor, names)
     if not is_current:
         example = f"INSERT INTO {names.head} (`partition`, epoch) VALUES ('', 0)"  # a row that publications can lock
         cursor.execute(f"{example} ON DUPLICATE KEY UPDATE `partition` = `partition`")
         _renew_records(cursor, names)
         for statement in guard.statements(names, views.definer(cursor), again=bool(found)):
             cursor.execute(statement)
+
+
+def _create_view_to_add(cursor: Any, names: Names) -> None:
+    """Create the view that rows are added through, or replace it where the table has other columns by now."""
+    held = views.columns(cursor, names)
+    view = f"{names.add} AS {guard.view(names, [*held, SEQ])}"
+    if _kind(cursor, names.hidden, names.add_view)[0] is None:
+        cursor.execute(f"CREATE {views.definer(cursor)} VIEW IF NOT EXISTS {view}")
+    elif set(views.columns(cursor, names, names.add_view)) != set(held):
+        cursor.execute(f"{views.BRIEFLY} CREATE OR REPLACE {views.definer(cursor)} VIEW {view}")
 
 
 def _renew_records(cursor: Any, names: Names) -> None:

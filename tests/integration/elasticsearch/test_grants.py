@@ -53,7 +53,7 @@ class People:
 
     def sink(self, role_kind, dataset):
         schema = parse_schema(dataset, MAPPING, {}, "id")
-        return ElasticsearchSink(self.settings[role_kind], dataset, schema, self.takes_changes)
+        return ElasticsearchSink(self.settings[role_kind], dataset, schema, takes_changes=self.takes_changes)
 
 
 @pytest.fixture(scope="module")

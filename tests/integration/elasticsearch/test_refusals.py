@@ -39,7 +39,7 @@ def test_a_field_inside_another_is_named_by_its_path(make_sink, load_rows):
 def test_an_index_where_the_alias_should_be_is_said_and_left_alone(sink, dataset, cluster, load_rows):
     cluster("PUT", f"/{dataset}")
     with pytest.raises(
-        BadSetting, match=f"readers are to use {dataset} as an alias, but there is an index of this name. Delete"
+        BadSetting, match=f"readers are to use {dataset} as an alias, but there is an index of this name. Adopt"
     ):
         load_rows(sink, [{"id": 1}])
     assert cluster.indices(dataset) == [dataset]

@@ -225,7 +225,7 @@ def test_an_ordinary_table_in_the_way_is_left_alone(settings, table, ask):
     ask(f"CREATE TABLE {table} (id INT)")
     ask(f"INSERT INTO {table} VALUES (42)")
     sink = MariaDBSink(settings, table, parse_schema(table, [Column("id", Integer)]))
-    with pytest.raises(BadSetting, match=r"is an ordinary table.*RENAME TABLE"):
+    with pytest.raises(BadSetting, match=r"is an ordinary table.*`luigi-sinks adopt MODULE TASK`"):
         load(sink, WHOLE, ORIGIN, [(1,)])
     assert ask(f"SELECT * FROM {table}") == [(42,)]
 

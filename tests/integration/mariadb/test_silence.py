@@ -7,8 +7,6 @@ import os
 import threading
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
 
 import mariadb
 import pytest
@@ -19,7 +17,6 @@ from luigi_sinks import record as rules
 from luigi_sinks.claim import held
 from luigi_sinks.mariadb import MariaDBSink, connection, parse_schema, writer
 from luigi_sinks.mariadb.session import CommentingCursor, open_session
-from luigi_sinks.record import Publication
 from luigi_sinks.version import new_version
 from tests.parts import part
 
@@ -63,9 +60,7 @@ def seals(sink, stage, cursor):
 def publishes(sink, stage, cursor):
     stage.seal()
     sink.change(stage.version, rules.approve)
-    publication = Publication(0, datetime.now(UTC))
-    pointer = sink.head(MINE).pointer
-    sink._publish(cursor, stage.version, partial(rules.publish, replacing=pointer, publication=publication))
+    sink._publish_all(cursor, [(stage.version, sink.head(MINE))], "")
 
 
 def deletes(sink, stage, cursor):

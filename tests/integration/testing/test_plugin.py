@@ -1,5 +1,7 @@
 """The fixtures for users' tests, on real servers: the file of tests/unit/testing/test_plugin.py, unchanged."""
 
+import re
+
 import pytest
 
 from luigi_sinks import stores
@@ -19,9 +21,19 @@ def test_that_is_killed(mariadb_sink, elasticsearch_sink, neo4j_sink):
 """
 
 
+NOTING = """
+from luigi_sinks import config
+
+def pytest_runtest_teardown(item):
+    with open("namespaces", "a") as file:
+        file.write(config.common().namespace + "\\n")
+"""
+
+
 @pytest.fixture
 def run(pytester):
-    """Return a function that runs files of tests in processes of their own."""
+    """Return a function that runs files of tests in processes of their own, which note their namespaces."""
+    pytester.makeconftest(NOTING)
 
     def run(*options, **files):
         pytester.makepyfile(**files)
@@ -30,26 +42,26 @@ def run(pytester):
     return run
 
 
-def datasets():
-    return [f"{store.name}: {name}" for store in STORES for name in store.datasets()]
+def datasets(namespace):
+    return [f"{store.name}: {name}" for store in STORES for name in store.datasets() if name.startswith(namespace)]
 
 
-def test_two_workers_share_the_servers_and_leave_nothing(run):
-    before = datasets()
+def test_two_workers_share_the_servers_and_leave_nothing(run, pytester):
     result = run("-n2", test_pipeline=TESTS)
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["luigi_sinks: servers run by *"])
-    assert datasets() == before
+    noted = (pytester.path / "namespaces").read_text().split()
+    assert len(set(noted)) == 4
+    assert not [name for namespace in noted for name in datasets(namespace)]
 
 
 def test_what_a_killed_test_loaded_is_deleted_by_the_next(run):
-    before = datasets()
     result = run("-s", "test_killed.py", test_pipeline=TESTS, test_killed=KILLED)
     assert result.ret == -9
-    left = {*datasets()} - {*before}
-    assert len(left) == 3
+    (namespace,) = re.findall(r"namespace (t\w+x\d+)_flights", result.stdout.str())
+    assert len(datasets(namespace)) == 3
     run("test_pipeline.py", test_pipeline=TESTS).assert_outcomes(passed=4)
-    assert not left & {*datasets()}
+    assert not datasets(namespace)
 
 
 def test_sinks_are_logged_in_to_by_tokens_where_a_test_asks_for_an_issuer(run):
