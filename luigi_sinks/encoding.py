@@ -13,8 +13,12 @@ _NULS = (b"\0", b"\\u0000")
 Encode = Callable[[Sequence[Any]], bytes]
 """Turns accepted rows into what a store is sent. Raises UnicodeEncodeError or TypeError for dirty text."""
 
-lines: Encode = msgspec.json.Encoder().encode_lines
-"""Encodes accepted rows as lines of JSON."""
+_JSON = msgspec.json.Encoder()
+
+
+def lines(rows: Sequence[Any]) -> bytes:
+    """Encode accepted rows as lines of JSON."""
+    return _JSON.encode_lines(rows)
 
 
 class DirtyText(Exception):

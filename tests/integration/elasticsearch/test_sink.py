@@ -1,5 +1,6 @@
 """The contract suite on a real Elasticsearch."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,12 @@ TYPES = {"whole": "integer", "long": "long", "time": "date"}
 
 class TestElasticsearchSink(ColumnSuite):
     too_long = "x" * 32_767  # a keyword has no length of its own: Lucene's longest term is the limit
+
+    @pytest.fixture(autouse=True)
+    def _leaves_nothing(self, cluster: Any, sink: Sink) -> Iterator[None]:
+        """Keep the cluster small: its every change takes longer with each index."""
+        yield
+        cluster.delete(sink.dataset)
 
     def make_sink(self, dataset: str) -> Sink:
         settings = config.read_connection(ElasticsearchSettings, "elasticsearch")
