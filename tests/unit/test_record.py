@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from luigi_sinks import record as rules
-from luigi_sinks import superseding
+from luigi_sinks import removal, superseding
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Origin, Pointer, Publication
 from luigi_sinks.testing.transitions import CHANGES, REFUSALS, RULES, STATES, example, message
@@ -98,10 +98,10 @@ def test_a_withdrawn_version_is_not_complete_and_cannot_be_published():
 
 def test_a_version_that_was_left_is_dropped_as_one_that_failed():
     record, head = example("left")
-    dropping = rules.begin_drop(record, head)
-    assert rules.cancel_drop(dropping, head) == record
-    assert rules.end_drop(dropping, head).state is State.DROPPED
-    assert not rules.end_drop(dropping, head).is_complete
+    dropping = removal.begin_drop(record, head)
+    assert removal.cancel_drop(dropping, head) == record
+    assert removal.end_drop(dropping, head).state is State.DROPPED
+    assert not removal.end_drop(dropping, head).is_complete
 
 
 def test_a_version_is_superseded_only_where_readers_see_another():
@@ -114,9 +114,9 @@ def test_a_version_is_superseded_only_where_readers_see_another():
 
 def test_a_superseded_version_stays_complete_without_its_rows_and_not_once_it_is_withdrawn():
     record, head = example(State.SUPERSEDED)
-    dropping = rules.begin_drop(record, head)
-    assert rules.cancel_drop(dropping, head) == record
-    assert rules.end_drop(dropping, head).is_complete
+    dropping = removal.begin_drop(record, head)
+    assert removal.cancel_drop(dropping, head) == record
+    assert removal.end_drop(dropping, head).is_complete
     assert not replace(record, withdrawn=rules.Withdrawal(NOON)).is_complete
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import pytest
 
-from luigi_sinks import Conflict, Unavailable, load, versions
+from luigi_sinks import Conflict, Unavailable, load, removal, versions
 from luigi_sinks import record as rules
 from luigi_sinks.claim import held
 from luigi_sinks.neo4j import Graph, Neo4jSink, Node, connection, writer
@@ -390,7 +390,7 @@ def test_a_change_that_a_publication_overtakes_sees_the_new_head(sink):
         if not before:
             sink.publish(old, replacing=sink.head(WHOLE))
         before.append(head.version)
-        return rules.begin_drop(record, head)
+        return removal.begin_drop(record, head)
 
     with pytest.raises(Conflict, match="is the head"):
         sink.change(old, drop)

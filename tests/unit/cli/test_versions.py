@@ -9,8 +9,7 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
-from luigi_sinks import Origin, exposing, listen, load, stop_listening, versions
-from luigi_sinks import record as rules
+from luigi_sinks import Origin, exposing, listen, load, removal, stop_listening, versions
 from luigi_sinks.cli.app import app
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.errors import Conflict
@@ -260,7 +259,7 @@ def test_rows_that_are_missing_end_the_command_with_1(sink, three):
 
 
 def test_what_a_dead_process_left_is_healed_and_in_a_rehearsal_only_told(memory, sink, three):
-    sink.change(three[0], rules.begin_drop)
+    sink.change(three[0], removal.begin_drop)
     before = contents(memory)
     assert [each["healed"] for each in answer("verify --dry-run", ends=1)] == [False]
     assert contents(memory) == before
