@@ -197,7 +197,6 @@ def _yaml(place: Place) -> str:
         "transport.port": 0,
         "path.data": str(place.folder / "data"),
         "path.logs": str(place.folder / "logs"),
-        "cluster.max_shards_per_node": 3000,  # tests of many versions at once
         "cluster.routing.allocation.disk.threshold_enabled": False,
         "cluster.info.update.interval": "1h",  # each look at the disks takes off the blocks that tests set
         "indices.breaker.total.use_real_memory": False,  # garbage is not in use: see `java`

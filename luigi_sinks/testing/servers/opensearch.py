@@ -73,7 +73,6 @@ def _yaml(place: Place) -> str:
         "transport.port": 0,
         "path.data": str(place.folder / "data"),
         "path.logs": str(place.folder / "logs"),
-        "cluster.max_shards_per_node": 3000,  # as for Elasticsearch
         "cluster.routing.allocation.disk.threshold_enabled": False,
         "indices.breaker.total.use_real_memory": False,  # garbage is not in use: see `java`
         # As `luigi-sinks grants` wants it of a domain: without them, policies on paths can be circumvented.
