@@ -105,11 +105,14 @@ def version(text: str) -> tuple[Named, Record]:
 
 def exposed(name: str) -> tuple[Named, Record]:
     """Return the version that readers find under a name. Raises BadSetting if there is none, or several."""
-    found = [(named, record) for named in datasets() for record in named.catalog.records() if name in record.exposed]
+    unread: list[str] = []
+    found = [(named, record) for named, record in _readable(unread) if name in record.exposed]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise BadSetting(f"no version is exposed as {name!r}; `luigi-sinks versions DATASET` lists them")
+        raise BadSetting(
+            f"no version is exposed as {name!r}; `luigi-sinks versions DATASET` lists them{''.join(unread)}"
+        )
     listed = ", ".join(f"{named.name}/{record.version.partition}/{record.version.id}" for named, record in found)
     raise BadSetting(f"{name!r} is the name of several versions; put one before --drop: {listed}")
 
@@ -145,12 +148,18 @@ def _by_id(text: str) -> tuple[Named, Record]:
             f"{text!r} is not a version; give its id, such as v20261120t211605_k7f3q2, or DATASET/PARTITION/ID, as "
             "`luigi-sinks versions DATASET` prints them"
         )
-    unread = []
+    unread: list[str] = []
+    for named, record in _readable(unread):
+        if record.version.id == text:
+            return named, record
+    raise BadSetting(f"no dataset has a version {text!r}; see `luigi-sinks versions DATASET`{''.join(unread)}")
+
+
+def _readable(unread: list[str]) -> Iterator[tuple[Named, Record]]:
+    """Yield the records of all datasets; add to `unread` a clause for each dataset that cannot be read."""
     for named in datasets():
         try:
             for record in named.catalog.records():
-                if record.version.id == text:
-                    return named, record
+                yield named, record
         except (SinkError, CredentialError) as error:
             unread.append(f"; {named.name} cannot be read: {error}")
-    raise BadSetting(f"no dataset has a version {text!r}; see `luigi-sinks versions DATASET`{''.join(unread)}")
