@@ -10,8 +10,14 @@ import pytest
 from luigi_sinks import config, dropping, stores
 from luigi_sinks.neo4j import Neo4jSettings, connection
 
-RELEASED = [("mariadb", "arrivals"), ("elasticsearch", "late_arrivals"), ("mariadb", "hours"), ("mariadb", "days")]
-"""The datasets of the page's releases."""
+RELEASED = [
+    ("mariadb", "carriers"),
+    ("mariadb", "arrivals"),
+    ("elasticsearch", "late_arrivals"),
+    ("mariadb", "hours"),
+    ("mariadb", "days"),
+]
+"""Other datasets that the page loads."""
 
 
 @pytest.mark.parametrize("store", ["mariadb", "elasticsearch", "neo4j"])
