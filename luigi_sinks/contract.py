@@ -346,9 +346,9 @@ def _refuse_values(field: Field, values: Iterable[Any]) -> None:
 
 
 def _tuple_getter(names: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    """Return an itemgetter that always returns a tuple, also for one name or none."""
-    if not names:
-        return lambda _: ()
-    if len(names) == 1:
-        return lambda row: (row[names[0]],)
-    return itemgetter(*names)
+    """Return an itemgetter that always returns a tuple, also for one name or none; it can be pickled."""
+    return itemgetter(*names) if len(names) > 1 else partial(_few, names)
+
+
+def _few(names: Sequence[Any], row: Any) -> tuple[Any, ...]:
+    return tuple(row[name] for name in names)
