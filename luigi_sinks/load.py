@@ -23,7 +23,7 @@ from luigi_sinks.rejects import Rejects
 from luigi_sinks.release import Release
 from luigi_sinks.retention import Retention
 from luigi_sinks.retry import patient
-from luigi_sinks.sink import Sink, Stage
+from luigi_sinks.sink import ChangedStage, ChangingSink, Sink, Stage
 from luigi_sinks.version import WHOLE, Version, new_version
 from luigi_sinks.writer import Writer
 
@@ -186,10 +186,10 @@ class Staged:
 
     def _carry(self, base: Record, writer: Writer) -> int:
         """Add the rows of the head that were neither changed nor deleted; return how many."""
-        sink, stage = cast("Any", self.sink), cast("Any", self.stage)
+        sink, stage = cast("ChangingSink", self.sink), cast("ChangedStage", self.stage)
         with self.told.step("carry"):
             deleted, _ = sink.key_contract.accept("", writer.deleted, 1)
-            return int(stage.carry(writer.next_part, base, deleted))
+            return stage.carry(writer.next_part, base, deleted)
 
 
 def _publish(sink: Sink, version: Version, head: Head, told: Telling) -> None:

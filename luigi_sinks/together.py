@@ -28,7 +28,7 @@ def together(*targets: Loadable, release: str) -> Iterator[list[Writer]]:
 
     All versions are staged, sealed and checked first, then published in the order of the
     targets; those in one MariaDB database in one transaction. Readers of two stores can
-    see one of them some milliseconds before the other. `release` names the release, for
+    see one of them up to some tenths of a second before the other. `release` names the release, for
     `luigi-sinks rollback --release` and in the records.
 
     Raises what `luigi_sinks.loading` raises, BadSetting for targets that cannot be published together, and

@@ -7,13 +7,14 @@ allocated, and others wait behind them. So the source carries an alias meanwhile
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import Missing, Rejected, administer
 from luigi_sinks.elasticsearch.heads import Aliases
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadSetting, Conflict
+from luigi_sinks.record import Record
 from luigi_sinks.version import Version
 
 _FOR_CHANGES = {
@@ -52,7 +53,7 @@ def clone(settings: ElasticsearchSettings, aliases: Aliases, base: Version, vers
             ) from rejected
 
 
-def refuse_held(aliases: Aliases, version: Version, loads: Any) -> None:
+def refuse_held(aliases: Aliases, version: Version, loads: Iterable[Record]) -> None:
     """Raise Conflict if a load that is at work may be cloning the version's index; one that died holds nothing."""
     if aliases.is_held(version) and any(
         record.is_unfinished and record.base == version.id and record.claim.is_live(record.version.id)

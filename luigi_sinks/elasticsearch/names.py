@@ -165,9 +165,7 @@ def check_free(dataset: str, indices: Iterable[str]) -> None:
     """Raise BadSetting if the dataset's name stands for other indices than those of its versions."""
     others = sorted(each for each in indices if not each.startswith(f"{dataset}~"))
     if others == [dataset]:
-        raise taken(
-            dataset, "there is an index of this name. Adopt it by `luigi-sinks adopt MODULE TASK`, or delete it"
-        )
+        raise taken(dataset, f"there is an index of this name. {_ADOPT}, or delete it")
     if others:
         raise taken(
             dataset,

@@ -167,11 +167,8 @@ class MariaDBStage:
 
     def _fill(self, cursor: Any, number: int, select: Select) -> int:
         rules.accept_rows(*self.sink.registry.lock(cursor, self.version, "LOCK IN SHARE MODE"))
-        found = rows(
-            cursor, f"SELECT row_count FROM {self.sink.names.parts} WHERE seq = ? AND number = ?", (self.seq, number)
-        )
-        for (count,) in found:
-            return int(count)
+        if (before := self._rows_of(cursor, number)) is not None:
+            return before
         self.sink.registry.open(cursor, self.seq)
         count = filling.fill(cursor, self.sink.names, self.sink.schema, self.seq, select)
         cursor.execute(
