@@ -96,8 +96,20 @@ def loading(  # noqa: PLR0913 - each option stands for itself
     what they saw before, except that a version may be published whose publication ended
     in Unavailable; the same load may be run again, and finds it.
     """
-    terms = (checks, shared_with, older, most_bad_rows, again, changes_by_key, retention, listeners)
-    with writing(Load(sink, partition, origin, *terms)) as writer:
+    load = Load(
+        sink,
+        partition,
+        origin,
+        checks=checks,
+        shared_with=shared_with,
+        older=older,
+        most_bad_rows=most_bad_rows,
+        again=again,
+        changes_by_key=changes_by_key,
+        retention=retention,
+        listeners=listeners,
+    )
+    with writing(load) as writer:
         yield writer
 
 

@@ -65,6 +65,12 @@ _OF_VERSIONS = (
 )
 _BY_PARAMETERS = "remove it: the parameters of the task identify what it does"
 
+_OF_MEMBERS = (
+    *("checks", "shared_with", "keep", "min_age", "older", "on_bad_row", "most_bad_rows", "allow_change"),
+    *("changes_by_key", "rows", "docs", "deletes", "partition_by"),
+)
+"""What each member of a release says for itself."""
+
 _NO_CHANGES = (
     "remove it: no version of a graph is made of changes; give all rows, or use neo4j.MergeIntoGraph, which merges "
     "them into a graph in place"
@@ -97,6 +103,15 @@ def refuse(task: luigi.Task, base: Any, store: str, partition_by: Collection[str
         listed = "; ".join(f"{', '.join(names)}: {way_out.format(store=store)}" for way_out, names in found.items())
         others = _RENAME if any(_is_parameter(task, name) for names in found.values() for name in names) else ""
         raise BadSetting(f"{task.task_family} has attributes that would be ignored. {listed}{others}")
+
+
+def refuse_of_members(task: luigi.Task) -> None:
+    """Raise BadSetting for what a task says about rows that its members load; a parameter may be for them."""
+    if found := [name for name in _OF_MEMBERS if hasattr(task, name) and not _is_parameter(task, name)]:
+        raise BadSetting(
+            f"{task.task_family} has attributes that would be ignored. {', '.join(found)}: set it in the tasks that "
+            "members() returns, which load the rows"
+        )
 
 
 def configures(name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import luigi
 from luigi.parameter import ParameterException
 
+from luigi_sinks import not_honoured, option_types
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.target import VersionedTarget
 from luigi_sinks.task import BulkComplete, CopyTask, setting
@@ -47,6 +48,11 @@ class ReleaseTask(BulkComplete, luigi.Task):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # untyped in Luigi
+        try:
+            not_honoured.refuse_of_members(self)
+            option_types.refuse(self.task_family, option_types.of_task(self))
+        except BadSetting as error:
+            raise ParameterException(str(error)) from None
         if not self.release or not isinstance(self.release, str):
             raise ParameterException(
                 f"{self.task_family}: release = {self.release!r} must be a name, such as 'nightly'"

@@ -8,12 +8,11 @@ step that gives the alias its name; searches that run at that moment may get sta
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from luigi_sinks.elasticsearch import creation, names
+from luigi_sinks.elasticsearch import cloning, creation, names
 from luigi_sinks.elasticsearch.connection import CHANGE, Rejected, administer, ask
 from luigi_sinks.elasticsearch.schema import field_types, parse_schema
 from luigi_sinks.elasticsearch.sink import ElasticsearchSink, ElasticsearchStage
@@ -21,15 +20,6 @@ from luigi_sinks.errors import BadSetting, Conflict, Unavailable
 from luigi_sinks.version import Version
 
 _log = logging.getLogger("luigi_sinks")
-
-_CLONED: Mapping[str, Any] = {
-    "index.hidden": True,
-    "index.blocks.write": None,
-    "index.number_of_replicas": 0,
-    "index.default_pipeline": "_none",
-    "index.final_pipeline": "_none",
-}
-"""The settings of the clone, beside those of the index."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +47,16 @@ class _Cloning(ElasticsearchStage):
 
     def create_index(self) -> None:
         """Let the other index take no more writes, and clone it."""
-        source, index = self.sink.source, names.index(self.version)
-        settings, aliases = dict(_CLONED), {self._alias: {"is_hidden": True}}
+        source = self.sink.source
         _log.warning("index %s takes no writes from now on; if you give this up, set index.blocks.write: null", source)
         answer = administer(self.sink.settings, lambda es: es.indices.add_block(index=source, block="write"))
         if not answer["acknowledged"]:
             raise Unavailable(f"{source}: not all shards confirmed the write block; run this again")
         administer(self.sink.settings, lambda es: es.indices.refresh(index=source))
         try:
-            administer(
-                self.sink.settings,
-                lambda es: es.indices.clone(index=source, target=index, settings=settings, aliases=aliases),
-            )
+            cloning.copy_files(self.sink.settings, source, names.index(self.version), self._alias)
         except Rejected as rejected:
-            if rejected.kind != "resource_already_exists_exception":  # by a call whose answer was lost
-                raise BadSetting(f"index {source} cannot be cloned: {rejected.reason}") from rejected
+            raise BadSetting(f"index {source} cannot be cloned: {rejected.reason}") from rejected
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.record import Record
 from luigi_sinks.version import Version
 
-_FOR_CHANGES = {
+_CLONED = {
     "blocks.write": None,
     "hidden": True,
     "refresh_interval": "-1",
@@ -37,20 +37,31 @@ def clone(settings: ElasticsearchSettings, aliases: Aliases, base: Version, vers
     if not aliases.stands(base):
         aliases.release(base)
         raise Conflict(f"{base} is being deleted, and {version} cannot be made of it; run this again")
-    source, target, tagged = names.index(base), names.index(version), {alias: {"is_hidden": True}}
+    source = names.index(base)
     try:
-        administer(
-            settings,
-            lambda es: es.indices.clone(index=source, target=target, settings=_FOR_CHANGES, aliases=tagged),
-        )
+        copy_files(settings, source, names.index(version), alias)
     except Missing:
         raise Conflict(f"{base} was deleted, and {version} cannot be made of it; run this again") from None
     except Rejected as rejected:
+        raise BadSetting(
+            f"index {version.dataset!r}: the cluster does not clone {source}: {rejected.reason}; load the whole "
+            "without changes_by_key"
+        ) from rejected
+
+
+def copy_files(settings: ElasticsearchSettings, source: str, target: str, alias: str) -> None:
+    """Have the cluster make an index of one that takes no writes, unless it exists; it is written through the alias.
+
+    Raises Missing if there is no source, and Rejected if the cluster refuses.
+    """
+    aliases = {alias: {"is_hidden": True}}
+    try:
+        administer(
+            settings, lambda es: es.indices.clone(index=source, target=target, settings=_CLONED, aliases=aliases)
+        )
+    except Rejected as rejected:
         if rejected.kind != "resource_already_exists_exception":  # by a call whose answer was lost
-            raise BadSetting(
-                f"index {version.dataset!r}: the cluster does not clone {source}: {rejected.reason}; load the whole "
-                "without changes_by_key"
-            ) from rejected
+            raise
 
 
 def refuse_held(aliases: Aliases, version: Version, loads: Iterable[Record]) -> None:

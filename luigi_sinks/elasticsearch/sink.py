@@ -86,8 +86,9 @@ class ElasticsearchSink(ElasticsearchCatalog):
         """Make or upgrade the registry.
 
         Raises BadSetting if the dataset's name is taken, or if a load of `partition` would
-        give a field another type than the head of another partition has, or change the
-        fields of the newest head otherwise than `luigi_sinks.columns` permits.
+        give a field another type than the head of another partition has. Only if `partition`
+        is given are the fields compared with those of the newest head, too: BadSetting for
+        a change that `luigi_sinks.columns` does not permit.
         """
         registry, dataset = self.registry, self.dataset
         found = creation.look(self.settings, f"{self._shown_as},{registry.index}")

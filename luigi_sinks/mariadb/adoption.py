@@ -17,14 +17,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from luigi_sinks import record as rules
 from luigi_sinks.errors import BadSetting, Conflict, Unavailable
 from luigi_sinks.mariadb import creation
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.names import Names, qualified, quoted
+from luigi_sinks.mariadb.query import Select
 from luigi_sinks.mariadb.reflection import reflect
 from luigi_sinks.mariadb.schema import SEQ
-from luigi_sinks.mariadb.sink import MariaDBSink
+from luigi_sinks.mariadb.sink import MariaDBSink, MariaDBStage
 from luigi_sinks.retry import retry_unavailable
 from luigi_sinks.version import Version
 
@@ -104,20 +104,10 @@ class ExistingTable:
             values = [value for end in (low, high) if end for value in (end[0], *end)]
             yield " AND ".join([*after, *until]) or "TRUE", values
 
-    def _copy_part(self, where: str, values: Sequence[Any], stage: Any, number: int) -> int:
-        return self.sink.transact(self._insert, where, values, stage.version, number)
-
-    def _insert(self, cursor: Any, where: str, values: Sequence[Any], version: Version, number: int) -> int:
-        """Copy the rows and mark the part in one transaction."""
-        record, head = self.sink.registry.lock(cursor, version, "LOCK IN SHARE MODE")
-        seq, names = rules.accept_rows(record, head).seq, self.sink.names
-        self.sink.registry.open(cursor, seq)
+    def _copy_part(self, where: str, values: Sequence[Any], stage: MariaDBStage, number: int) -> int:
         columns = ", ".join(map(quoted, self.of.schema.types))
-        query = f"SELECT {columns}, {seq} FROM {self._place(cursor)} WHERE {where}"
-        cursor.execute(f"INSERT INTO {names.add} ({columns}, {SEQ}) {query}", values)
-        count = int(cursor.rowcount)
-        cursor.execute(f"INSERT INTO {names.parts} (seq, number, row_count) VALUES (?, ?, ?)", (seq, number, count))
-        return count
+        query = f"SELECT {columns} FROM {run(self.of.settings, self._place)} WHERE {where}"
+        return stage.fill(number, Select(query, values, {}))
 
     def equals(self, version: Version) -> bool:
         """Tell whether a version has as many rows as the table, with the same checksum."""

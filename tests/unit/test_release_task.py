@@ -143,3 +143,15 @@ class Alone(Firsts):
 def test_a_copy_task_with_a_release_is_refused_with_the_way_out():
     with pytest.raises(ParameterException, match=r"release: remove it: a task publishes alone\. Return the task from"):
         Alone(until=3)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"owner": 5}, "^Nightly: owner = 5 must be a NAME of"),
+        ({"keep": 2, "rows": lambda self: ()}, "keep, rows: set it in the tasks that members"),
+    ],
+)
+def test_what_a_release_would_not_honour_is_refused(attributes, message):
+    with pytest.raises(ParameterException, match=message):
+        type("Nightly", (Nightly,), attributes)(until=1)
