@@ -64,26 +64,35 @@ _held: dict[str, dict[int, Pieces]] = {kind: {} for kind in _HELD}
 _used: dict[int, int] = {}
 _clock = count()
 
-_change = object()
-_all: tuple[object, Pieces] = (_change, {})
-"""The pieces of all secrets, and the change that they were put together after: another thread may hold one meanwhile.
+_index: dict[int, set[tuple[int, int]]] = {}
+"""The pieces of all secrets together, which threads add to: no lock, as a fork could leave it held for ever.
 
-No lock, as a fork could leave it held for ever.
+Who holds a secret puts it into `_held` first, and who replaces the index looks there
+afterwards, so none is missed. Pieces of forgotten secrets stay until it is replaced.
 """
+
+_SLACK: Final = 64
+_forgotten = count(1)
+"""How many secrets were forgotten; after each 64 of them the index is made anew."""
 
 
 def hold(*secrets: str | None, public: Iterable[str] = (), kind: str = "token") -> None:
     """Remove these secrets from now on. `public` are texts that contain parts of them, and stay as they are."""
-    global _change  # noqa: PLW0603 - the secrets of a process
     said, known = "\n".join(public).translate(_FOLDED), _held[kind]
     for secret in filter(None, secrets):
         _used[hash(secret)] = next(_clock)
-        known[hash(secret)] = _pieces(secret, said)
+        before, pieces = known.get(hash(secret)), _pieces(secret, said)
+        known[hash(secret)] = pieces
+        if before is None:
+            _add(pieces)
+        elif before != pieces:  # another part of it is public
+            _make_index()
         while len(known) > _HELD[kind]:
             oldest = min(list(known), key=lambda each: _used.get(each, -1))
             known.pop(oldest, None)
             _used.pop(oldest, None)
-    _change = object()
+            if next(_forgotten) % _SLACK == 0:
+                _make_index()
 
 
 def use(secret: str, *, kind: str = "token") -> bool:
@@ -96,7 +105,7 @@ def use(secret: str, *, kind: str = "token") -> bool:
 
 def redacted(text: str) -> str:
     """Return the text without any secret. Where an escape hides one, the escapes are resolved in the whole text."""
-    if not _known():
+    if not _index:
         return text
     safe = _marked(text)
     for _ in range(_DEPTH):
@@ -189,17 +198,33 @@ def _cut(form: str) -> Iterable[str]:
     return [form] if last < _STEP - 1 else [form[at : at + _PIECE] for at in (*range(0, last, _STEP), last)]
 
 
-def _known() -> Pieces:
-    global _all  # noqa: PLW0603 - as in `hold`
-    change, known = _all
-    if change is not _change:
-        change, merged = _change, defaultdict[int, set[tuple[int, int]]](set)
-        for pieces in [each for kind in _held.values() for each in list(kind.values())]:
-            for start, found in pieces.items():
-                merged[start] |= found
-        known = dict(merged)
-        _all = change, known
-    return known
+def _add(pieces: Pieces) -> None:
+    """Add a secret's pieces to the index: to the next one too, if it was replaced meanwhile."""
+    index = None
+    while index is not _index:
+        index = _index
+        _merge(pieces, index)
+
+
+def _make_index() -> None:
+    global _index  # noqa: PLW0603 - of the secrets of a process
+    merged = {id(pieces): pieces for pieces in _all_held()}
+    index: dict[int, set[tuple[int, int]]] = {}
+    for pieces in merged.values():
+        _merge(pieces, index)
+    _index = index
+    for pieces in _all_held():
+        if id(pieces) not in merged:
+            _add(pieces)
+
+
+def _merge(pieces: Pieces, index: dict[int, set[tuple[int, int]]]) -> None:
+    for start, found in pieces.items():
+        index.setdefault(start, set()).update(found)
+
+
+def _all_held() -> list[Pieces]:
+    return [pieces for kind in _held.values() for pieces in list(kind.values())]
 
 
 def _marked(text: str) -> str:
@@ -235,9 +260,9 @@ def _decoded(run: str) -> Iterator[str]:
 
 def _found(folded: str) -> Iterator[tuple[int, int]]:
     """Yield where pieces of secrets begin and end."""
-    known = _known()
-    for at in [at for at in range(len(folded) - _SHORTEST + 1) if hash(folded[at : at + _SHORTEST]) in known]:
-        for length, piece in known[hash(folded[at : at + _SHORTEST])]:
+    index = _index
+    for at in [at for at in range(len(folded) - _SHORTEST + 1) if hash(folded[at : at + _SHORTEST]) in index]:
+        for length, piece in list(index[hash(folded[at : at + _SHORTEST])]):
             if hash(folded[at : at + length]) == piece:
                 yield at, at + length
 

@@ -20,7 +20,7 @@ def _own_configuration() -> Iterator[None]:
 def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave no secret of a test to be removed from what the next one says; many are ordinary words."""
     monkeypatch.setattr(redaction, "_held", {kind: dict(known) for kind, known in redaction._held.items()})
-    monkeypatch.setattr(redaction, "_change", object())
+    monkeypatch.setattr(redaction, "_index", {start: set(found) for start, found in redaction._index.items()})
 
 
 @pytest.fixture

@@ -21,11 +21,10 @@ PASSWORD = f'+/={base64.b64encode(hashlib.sha512(b"one").digest()).decode()}/%+=
 
 @pytest.fixture(autouse=True)
 def holding(monkeypatch):
-    """Hold one secret, and forget it after the test."""
+    """Hold one secret only, until the test ends."""
     monkeypatch.setattr(redaction, "_held", {kind: {} for kind in redaction._held})
+    monkeypatch.setattr(redaction, "_index", {})
     redaction.hold(PASSWORD)
-    yield
-    redaction._change = object()
 
 
 def escaped_as_by_net(text):
@@ -246,7 +245,34 @@ def test_a_secret_that_comes_while_another_thread_puts_the_pieces_together_is_re
             return super().items()
 
     redaction._held["token"][0] = Interrupted()
-    redaction._change = object()
-    redacted("anything")
-    del redaction._held["token"][0]
+    redaction._make_index()
     assert redacted(f"sent {late}") == f"sent {MARK}"
+
+
+def test_a_secret_is_held_in_both_indices_if_one_is_replaced_while_it_comes(monkeypatch):
+    late, merge = secrets.token_urlsafe(40), redaction._merge
+
+    def merge_and_replace(pieces, index):
+        merge(pieces, index)
+        if index is redaction._index and not replaced:
+            replaced.append(index)
+            redaction._index = {}
+
+    replaced = []
+    monkeypatch.setattr(redaction, "_merge", merge_and_replace)
+    redaction.hold(late)
+    assert redacted(f"sent {late}") == f"sent {MARK}"
+
+
+def test_what_is_said_to_be_public_later_stays():
+    token = secrets.token_urlsafe(40)
+    redaction.hold(token)
+    redaction.hold(token, public=[f"user {token[:30]}"])
+    assert redacted(f"as {token[:30]}") == f"as {token[:30]}"
+    assert token[20:] not in redacted(f"sent {token}")
+
+
+def test_a_secret_that_is_held_again_and_again_costs_no_new_index(monkeypatch):
+    monkeypatch.setattr(redaction, "_make_index", None)
+    for _ in range(3):
+        redaction.hold(PASSWORD)

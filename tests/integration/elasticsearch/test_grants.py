@@ -8,7 +8,7 @@ import json
 import secrets
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -51,6 +51,14 @@ class People:
     names: tuple
     takes_changes: bool = False
 
+    @contextmanager
+    def dataset(self, cluster):
+        """Name a dataset that is not there, and leave nothing of it; a role for more names is slower."""
+        name = self.datasets.pop()
+        yield name
+        cluster.delete(name)
+        self.datasets.insert(0, name)
+
     def sink(self, role_kind, dataset):
         schema = parse_schema(dataset, MAPPING, {}, "id")
         return ElasticsearchSink(self.settings[role_kind], dataset, schema, takes_changes=self.takes_changes)
@@ -85,7 +93,7 @@ def gathered(role_kinds, settings, cluster, folder, *, takes_changes=False):
     Users and roles are in the server's files: this server lacks a module that its own index of them needs.
     """
     role = f"team_{secrets.token_hex(4)}"
-    datasets = [f"es_{secrets.token_hex(4)}" for _ in range(300)]
+    datasets = [f"es_{secrets.token_hex(4)}" for _ in range(60)]
     found, clients, hashes = {}, {}, {}
     sections = f"[luigi_sinks.owner.{role}]\nelasticsearch_role = {role}\n"
     for role_kind in role_kinds:
@@ -167,9 +175,8 @@ def may(client, index, privilege):
 @pytest.fixture
 def dataset(people, cluster):
     """Name a dataset that was never loaded, and leave nothing of it."""
-    name = people.datasets.pop()
-    yield name
-    cluster.delete(name)
+    with people.dataset(cluster) as name:
+        yield name
 
 
 @pytest.fixture
@@ -180,14 +187,20 @@ def sink(people, dataset):
 
 
 class TestLoader(LoaderSuite):
+    """It does all that it must beside a publisher, whose login publishes."""
+
     denied = "indices:admin/delete"
     too_long = "x" * 32_767
 
     @pytest.fixture
-    def sink(self, people, dataset):
-        self.people = people
-        people.sink(RoleKind.OWNER, dataset).create()
-        return self.make_sink(dataset)
+    def people(self, people_apart):
+        return people_apart
+
+    @pytest.fixture
+    def sink(self, people, cluster):
+        with ExitStack() as made:
+            self.people, self.new = people, lambda: made.enter_context(people.dataset(cluster))
+            yield self.another()
 
     def make_sink(self, dataset):
         return self.people.sink(RoleKind.LOADER, dataset)
@@ -198,8 +211,8 @@ class TestLoader(LoaderSuite):
     def datasets(self, sink):
         return datasets(sink.settings)
 
-    def another(self, sink):
-        dataset = self.people.datasets.pop()
+    def another(self, sink=None):
+        dataset = self.new()
         self.people.sink(RoleKind.OWNER, dataset).create()
         return self.make_sink(dataset)
 
@@ -234,12 +247,23 @@ def test_a_publisher_exposes_and_a_loader_without_one_does_not(published_apart, 
     exposing.hide(published_apart, version, name)
 
 
-class TestLoaderBesideAPublisher(TestLoader):
-    """It does the same where a publisher does the rest for it."""
+def test_a_loader_without_a_publisher_publishes_and_takes_back_itself(sink):
+    first, second = (load_rows(sink, count) for count in (3, 4))
+    versions.roll_back(sink, first)
+    assert (sink.head(WHOLE).version, len(list(sink.read(first)))) == (first, 3)
+    third = load_rows(sink, 5)
+    versions.withdraw(sink, third, why="doubled")
+    assert sink.head(WHOLE).version == first
+    with pytest.raises(ZeroDivisionError):
+        load(sink, WHOLE, Origin("Load_1"), failing_after(5_000))
+    states = {record.version: record.state for record in sink.records()}
+    assert [states[version] for version in (first, second, third)] == [State.PUBLISHED, State.RETIRED, State.RETIRED]
+    assert sink.publisher == sink.login
 
-    @pytest.fixture
-    def people(self, people_apart):
-        return people_apart
+
+def load_rows(sink, count):
+    load(sink, WHOLE, Origin("Load_1"), rows(count))
+    return sink.head(WHOLE).version
 
 
 class TestLoaderOfChanges(ChangingSuite):
@@ -247,14 +271,12 @@ class TestLoaderOfChanges(ChangingSuite):
 
     @pytest.fixture(autouse=True)
     def _people(self, people_changing, cluster):
-        self.people, self.made = people_changing, []
-        yield
-        for dataset in self.made:
-            cluster.delete(dataset)
+        with ExitStack() as made:
+            self.people, self.new = people_changing, lambda: made.enter_context(people_changing.dataset(cluster))
+            yield
 
     def make_sink(self, dataset):
-        dataset = self.people.datasets.pop()
-        self.made.append(dataset)
+        dataset = self.new()
         self.people.sink(RoleKind.OWNER, dataset).create()
         return self.people.sink(RoleKind.LOADER, dataset)
 
@@ -280,12 +302,11 @@ def published_apart(people_apart, cluster):
 @contextmanager
 def one_version(people, cluster):
     """Have a dataset with one version, which nobody's attempts change."""
-    dataset = people.datasets.pop()
-    people.sink(RoleKind.OWNER, dataset).create()
-    sink = people.sink(RoleKind.LOADER, dataset)
-    load(sink, WHOLE, Origin("Load_1"), rows(3))
-    yield sink
-    cluster.delete(dataset)
+    with people.dataset(cluster) as dataset:
+        people.sink(RoleKind.OWNER, dataset).create()
+        sink = people.sink(RoleKind.LOADER, dataset)
+        load(sink, WHOLE, Origin("Load_1"), rows(3))
+        yield sink
 
 
 WRITES = [
