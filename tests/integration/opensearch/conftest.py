@@ -129,6 +129,14 @@ def known_key(place, become, monkeypatch):
 @pytest.fixture(autouse=True)
 def settings(place):
     """Say in luigi's configuration how OpenSearch is reached."""
+    with configured(place) as found:
+        yield found
+    PROVIDER.forget()
+
+
+@contextlib.contextmanager
+def configured(place):
+    """Have the sections of luigi.cfg for OpenSearch."""
     known = {"host": "127.0.0.1", "port": place.port, "tls_ca": place.ca, "credential": "signing"}
     sections = {
         SECTION: {"product": "opensearch", **known},
@@ -138,7 +146,6 @@ def settings(place):
     yield config.read_connection(ElasticsearchSettings, "elasticsearch", "opensearch")
     for name in sections:
         get_config().remove_section(name)
-    PROVIDER.forget()
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from luigi_sinks.testing.servers.signature_relay import Relay
 from luigi_sinks.testing.suite import failing_after, rows, staged
 from luigi_sinks.version import WHOLE, new_version
 from tests.integration.elasticsearch.conftest import restore  # noqa: F401 - a fixture
-from tests.integration.opensearch.conftest import Caller
+from tests.integration.opensearch.conftest import Caller, configured
 from tests.integration.opensearch.test_templates import template  # noqa: F401 - a fixture
 from tests.parts import part
 
@@ -112,14 +112,32 @@ def people(request):
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(autouse=True)
-def _assuming(people, settings, known_key, monkeypatch):
-    """Be what AWS says of a container, and assume the roles of AWS from there."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name)
-    for name, value in servers.AWS.variables(states.find().place(servers.AWS)).items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture(autouse=True, scope="module")
+def known_key():
+    """Be what AWS says of a container, for all tests: to assume a role takes a tenth of a second."""
+    servers.up(["aws"])
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+            patch.setenv(name, "/dev/null")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        for name, value in servers.AWS.variables(states.find().place(servers.AWS)).items():
+            patch.setenv(name, value)
+        PROVIDER.forget()
+        yield
     PROVIDER.forget()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def settings(place):
+    """Say in luigi's configuration how OpenSearch is reached."""
+    with configured(place) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _assuming(people, settings):
+    """Assume the roles of AWS."""
     people.settings = {kind: replace(settings, credential=kind.role(people.role)) for kind in people.kinds}
     if publisher := people.settings.get(RoleKind.PUBLISHER):
         loader = replace(people.settings[RoleKind.LOADER], publish_credential=publisher.credential)
