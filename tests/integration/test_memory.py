@@ -17,8 +17,11 @@ MORE = (MANY - FEW) * TEXT // 3
 """Who keeps all rows needs three times as much for the others."""
 
 EVERY = os.environ.get("LUIGI_SINKS_KILLS") == "every"
-LARGE_TEXT, LARGE, LIMIT = 200_000, *((2_500, 400_000_000) if EVERY else (600, 300_000_000))
-"""Bytes of a large row, how many of them, and how many bytes of memory a load of them takes at most."""
+LARGE_TEXT, LARGE, LIMIT = 200_000, 2_500 if EVERY else 1_000, 400_000_000
+"""Bytes of a large row, how many of them, and how many bytes of memory a load of them takes at most.
+
+Who keeps the rows and what is sent of them needs 100 MB and twice the rows' size.
+"""
 
 
 @pytest.fixture(scope="module")
