@@ -12,14 +12,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from luigi_sinks import record as rules
 from luigi_sinks import scheme, withdrawal
 from luigi_sinks.comparison import Diff, compared
-from luigi_sinks.credentials import logins
 from luigi_sinks.elasticsearch import creation, exposures, names, reader, remains, removal
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, ask
+from luigi_sinks.elasticsearch.dataset import ElasticsearchDataset, login_of
 from luigi_sinks.elasticsearch.heads import Aliases, Sight
 from luigi_sinks.elasticsearch.registry import Entry, Registry
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
@@ -44,7 +44,7 @@ def datasets(settings: ElasticsearchSettings) -> list[str]:
 
 
 @dataclass(frozen=True)
-class ElasticsearchCatalog:
+class ElasticsearchCatalog(ElasticsearchDataset):
     """One dataset: an alias for its readers, an index for each version, a hidden registry.
 
     - `settings`: the connection, see `ElasticsearchSettings`.
@@ -58,28 +58,10 @@ class ElasticsearchCatalog:
 
     """
 
-    store: ClassVar[str] = "elasticsearch"
-
-    settings: ElasticsearchSettings
-    dataset: str
-
-    def __post_init__(self) -> None:
-        names.check_dataset(self.dataset)
-
-    @property
-    def location(self) -> Location:
-        """Where the dataset is, by its name in OpenLineage."""
-        return Location(f"{self.settings.product}://{self.settings.address}", self.dataset)
-
-    @property
-    def login(self) -> Login:
-        """The login that loads and reads; empty before the first call."""
-        return _login(self.settings)
-
     @property
     def publisher(self) -> Login:
         """The login that publishes and drops; empty before the first call."""
-        return _login(self.settings.publisher)
+        return login_of(self.settings.publisher)
 
     @property
     def _shown_as(self) -> str:
@@ -95,11 +77,6 @@ class ElasticsearchCatalog:
     def registry(self) -> Registry:
         """The history."""
         return Registry(self.settings, self.dataset)
-
-    @property
-    def patience(self) -> float:
-        """For how many seconds a call is retried while the store is unavailable."""
-        return self.settings.patience
 
     @property
     def database(self) -> Location:
@@ -329,12 +306,6 @@ class ElasticsearchCatalog:
         except SinkError as error:
             _log.debug("%s: its record is corrected in memory only: %s", record.version, error)
             return record
-
-
-def _login(settings: ElasticsearchSettings) -> Login:
-    """Return the login in use; for a password, the settings name the user."""
-    login = logins.last(settings)
-    return replace(login, principal=login.principal or settings.user) if login.token else login
 
 
 def _explained(record: Record, head: Pointer, *, publication: Publication) -> Record:

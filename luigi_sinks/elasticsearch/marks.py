@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
-from luigi_sinks.credentials import logins
 from luigi_sinks.elasticsearch import creation, names, reader
 from luigi_sinks.elasticsearch.connection import CHANGE, Missing, ask
+from luigi_sinks.elasticsearch.dataset import ElasticsearchDataset
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
 from luigi_sinks.errors import BadSetting, Forbidden, Unavailable
-from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.mark import FORMAT, Mark, OldMark, digest, refuse_newer
 
@@ -31,7 +30,7 @@ _MAPPING: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True)
-class ElasticsearchMarks:
+class ElasticsearchMarks(ElasticsearchDataset):
     """The marks under one name of a cluster.
 
     Example:
@@ -40,40 +39,15 @@ class ElasticsearchMarks:
 
     """
 
-    store: ClassVar[str] = "elasticsearch"
-
-    settings: ElasticsearchSettings
-    dataset: str
-
-    def __post_init__(self) -> None:
-        """Refuse a name that no index can have."""
-        names.check_dataset(self.dataset)
-
     @property
     def index(self) -> str:
         """The index that they are kept in."""
         return names.marks(self.dataset)
 
     @property
-    def location(self) -> Location:
-        """Where the marks are, by its name in OpenLineage."""
-        return Location(f"{self.settings.product}://{self.settings.address}", self.dataset)
-
-    @property
-    def login(self) -> Login:
-        """The login that the cluster knows this process by; empty before the first call."""
-        login = logins.last(self.settings)
-        return replace(login, principal=login.principal or self.settings.user) if login.token else login
-
-    @property
     def publisher(self) -> Login:
         """Return `login`: who loads may set marks."""
         return self.login
-
-    @property
-    def patience(self) -> float:
-        """For how many seconds a call is retried while the store is unavailable."""
-        return self.settings.patience
 
     def create(self) -> None:
         """Make the index, unless it is there."""

@@ -7,17 +7,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from luigi_sinks import record as rules
 from luigi_sinks import withdrawal
 from luigi_sinks.comparison import Diff, compared
-from luigi_sinks.credentials import logins
 from luigi_sinks.errors import BadSetting, Conflict, SinkError
-from luigi_sinks.location import Location
-from luigi_sinks.login import Login
 from luigi_sinks.mariadb import comparing, creation, exposures, format_1, reader, remains, removal
 from luigi_sinks.mariadb.connection import rows, run, transact
+from luigi_sinks.mariadb.dataset import MariaDBDataset
 from luigi_sinks.mariadb.errors import FORBIDDEN, NO_SUCH_TABLE, suppressing
 from luigi_sinks.mariadb.names import Names, hidden
 from luigi_sinks.mariadb.registry import COMMENT, OldFormat, Registry
@@ -35,7 +33,7 @@ _DELETED_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True)
-class MariaDBCatalog:
+class MariaDBCatalog(MariaDBDataset):
     """The versions of one dataset of a database, opened by its name alone.
 
     `dataset` is the table's name as readers use it. Calls raise what
@@ -49,35 +47,10 @@ class MariaDBCatalog:
 
     """
 
-    store: ClassVar[str] = "mariadb"
-
-    settings: MariaDBSettings
-    dataset: str
-
     @cached_property
     def names(self) -> Names:
         """The names of its tables."""
         return Names(self.settings.database, self.dataset)
-
-    @property
-    def location(self) -> Location:
-        """Where the dataset is, by its name in OpenLineage."""
-        return Location(f"mysql://{self.settings.address}", f"{self.settings.database}.{self.dataset}")
-
-    @property
-    def login(self) -> Login:
-        """The login that the server knows this process by; empty before the first call."""
-        return logins.last(self.settings)
-
-    @property
-    def publisher(self) -> Login:
-        """Return `login`: one login loads and publishes."""
-        return self.login
-
-    @property
-    def patience(self) -> float:
-        """For how many seconds a call is retried while the store is unavailable."""
-        return self.settings.patience
 
     @property
     def database(self) -> MariaDBSettings:

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any
 
 import mariadb
 
-from luigi_sinks.credentials import logins
 from luigi_sinks.errors import BadSetting, Forbidden, SinkError
-from luigi_sinks.location import Location
-from luigi_sinks.login import Login
 from luigi_sinks.mariadb.connection import rows, run
+from luigi_sinks.mariadb.dataset import MariaDBDataset
 from luigi_sinks.mariadb.errors import ABSENT, FORBIDDEN, NO_SUCH_TABLE, suppressing
 from luigi_sinks.mariadb.names import Names, check_name, qualified, quoted, refuse_schema
 from luigi_sinks.mariadb.session import open_session
@@ -40,7 +38,7 @@ _USERS_OWN = (
 
 
 @dataclass(frozen=True)
-class MariaDBMarks:
+class MariaDBMarks(MariaDBDataset):
     """The marks under one name of a database.
 
     Example:
@@ -49,11 +47,6 @@ class MariaDBMarks:
         'flights.orders'
 
     """
-
-    store: ClassVar[str] = "mariadb"
-
-    settings: MariaDBSettings
-    dataset: str
 
     def __post_init__(self) -> None:
         """Refuse a name that no table can have, or that is one with its schema."""
@@ -64,26 +57,6 @@ class MariaDBMarks:
     def names(self) -> Names:
         """The names of its table."""
         return Names(self.settings.database, self.dataset)
-
-    @property
-    def location(self) -> Location:
-        """Where the marks are, by its name in OpenLineage."""
-        return Location(f"mysql://{self.settings.address}", f"{self.settings.database}.{self.dataset}")
-
-    @property
-    def login(self) -> Login:
-        """The login that the server knows this process by; empty before the first call."""
-        return logins.last(self.settings)
-
-    @property
-    def publisher(self) -> Login:
-        """Return `login`."""
-        return self.login
-
-    @property
-    def patience(self) -> float:
-        """For how many seconds a call is retried while the store is unavailable."""
-        return self.settings.patience
 
     def create(self, role: str = "") -> None:
         """Make the table, as the role if there is one, unless it is there."""

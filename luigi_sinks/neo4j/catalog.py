@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from luigi_sinks import record as rules
 from luigi_sinks import withdrawal
 from luigi_sinks.comparison import Diff, compared
-from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Conflict
 from luigi_sinks.location import Location
-from luigi_sinks.login import Login
 from luigi_sinks.neo4j import connection, example, exposures, reader, registry, remains, removal, writer
 from luigi_sinks.neo4j.connection import Run
+from luigi_sinks.neo4j.dataset import Neo4jDataset
 from luigi_sinks.neo4j.schema import NodeKind
 from luigi_sinks.neo4j.settings import Neo4jSettings
 from luigi_sinks.record import Head, Publication, Record, Transition
@@ -29,7 +28,7 @@ def datasets(settings: Neo4jSettings) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Neo4jCatalog:
+class Neo4jCatalog(Neo4jDataset):
     """The versions of one dataset: its heads, its history and its rows.
 
     `settings` say how to reach the database, `dataset` is the name that readers use.
@@ -43,34 +42,6 @@ class Neo4jCatalog:
         'flights'
 
     """
-
-    store: ClassVar[str] = "neo4j"
-
-    settings: Neo4jSettings
-    dataset: str
-
-    @property
-    def location(self) -> Location:
-        """Where the dataset is, by its name in OpenLineage."""
-        return Location(
-            f"neo4j://{self.settings.address.partition('://')[2]}", f"{self.settings.database}.{self.dataset}"
-        )
-
-    @property
-    def login(self) -> Login:
-        """The login that the server knows this process by; the user of the settings if the token names none."""
-        last = logins.last(self.settings)
-        return replace(last, principal=last.principal or self.settings.user) if last.token else last
-
-    @property
-    def publisher(self) -> Login:
-        """Return `login`: one login loads and publishes."""
-        return self.login
-
-    @property
-    def patience(self) -> float:
-        """For how many seconds a call is retried while the store is unavailable."""
-        return self.settings.patience
 
     @property
     def database(self) -> Location:

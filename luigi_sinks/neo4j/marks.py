@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
 
-from luigi_sinks.credentials import logins
-from luigi_sinks.location import Location
-from luigi_sinks.login import Login
 from luigi_sinks.mark import FORMAT, Mark, digest, refuse_newer
 from luigi_sinks.neo4j import connection, creation
+from luigi_sinks.neo4j.dataset import Neo4jDataset
 from luigi_sinks.neo4j.names import check_dataset
-from luigi_sinks.neo4j.settings import Neo4jSettings
 
 LABEL = "_SinkMark"
 
@@ -28,46 +24,19 @@ ON CREATE SET m.update_id = each.update_id, m.mark = each.mark, m.format = $form
 
 
 @dataclass(frozen=True)
-class Neo4jMarks:
+class Neo4jMarks(Neo4jDataset):
     """The marks under one name of a database.
 
     Example:
+        >>> from luigi_sinks.neo4j import Neo4jSettings
         >>> Neo4jMarks(Neo4jSettings("db.internal", "neo4j_token"), "airports").dataset
         'airports'
 
     """
 
-    store: ClassVar[str] = "neo4j"
-
-    settings: Neo4jSettings
-    dataset: str
-
     def __post_init__(self) -> None:
         """Refuse names that mislead."""
         check_dataset(self.dataset)
-
-    @property
-    def location(self) -> Location:
-        """Where the marks are, by its name in OpenLineage."""
-        return Location(
-            f"neo4j://{self.settings.address.partition('://')[2]}", f"{self.settings.database}.{self.dataset}"
-        )
-
-    @property
-    def login(self) -> Login:
-        """The login that the server knows this process by; the user of the settings if the token names none."""
-        last = logins.last(self.settings)
-        return replace(last, principal=last.principal or self.settings.user) if last.token else last
-
-    @property
-    def publisher(self) -> Login:
-        """Return `login`."""
-        return self.login
-
-    @property
-    def patience(self) -> float:
-        """For how many seconds a call is retried while the store is unavailable."""
-        return self.settings.patience
 
     def create(self) -> None:
         """Make the constraint by which an output has one mark."""
