@@ -119,4 +119,7 @@ def _modified(stored: Stored) -> str:
 
 
 def _alter(cursor: Any, names: Names, clauses: Sequence[str]) -> None:
-    cursor.execute(f"ALTER TABLE {names.base} {', '.join(clauses)}, ALGORITHM = INSTANT")
+    statement = f"ALTER TABLE {names.base} {', '.join(clauses)}, ALGORITHM = INSTANT"
+    if "?" in statement:  # driver 1.1 takes some that are quoted for placeholders
+        statement = f"EXECUTE IMMEDIATE CONVERT(X'{statement.encode().hex()}' USING utf8mb4)"
+    cursor.execute(statement)
