@@ -75,7 +75,7 @@ def rows(case: str) -> list[Any]:
     return dicts
 
 
-def in_mariadb(fields: Fields, dataset: str) -> Any:
+def in_mariadb(fields: Fields, dataset: str, **options: Any) -> Any:
     """Return a target that is a table."""
     import sqlalchemy as sa
     from sqlalchemy.dialects.mysql import DATETIME
@@ -84,10 +84,10 @@ def in_mariadb(fields: Fields, dataset: str) -> Any:
 
     types = {int: sa.Integer, float: sa.Double, str: sa.String(20), datetime: DATETIME(fsp=6)}
     columns = [sa.Column(name, types.get(kind, sa.JSON), primary_key=name == "id") for name, kind in fields.items()]
-    return MariaDBTarget(dataset, columns=columns, update_id="all")
+    return MariaDBTarget(dataset, columns=columns, update_id="all", **options)
 
 
-def in_elasticsearch(fields: Fields, dataset: str) -> Any:
+def in_elasticsearch(fields: Fields, dataset: str, **options: Any) -> Any:
     """Return a target that is an index."""
     from luigi_sinks.elasticsearch import ElasticsearchTarget
 
@@ -97,10 +97,10 @@ def in_elasticsearch(fields: Fields, dataset: str) -> Any:
         mapping["codes"] = {"type": "integer"}
         place = {"name": "keyword", "floor": "integer", "near": "keyword", "open": "boolean"}
         mapping["place"] = {"properties": {name: {"type": kind} for name, kind in place.items()}}
-    return ElasticsearchTarget(dataset, mapping=mapping, id_field="id", update_id="all")
+    return ElasticsearchTarget(dataset, mapping=mapping, id_field="id", update_id="all", **options)
 
 
-def in_neo4j(fields: Fields, dataset: str) -> Any:
+def in_neo4j(fields: Fields, dataset: str, **options: Any) -> Any:
     """Return a target that is a graph of one kind of node. A dict's values become properties."""
     from luigi_sinks.neo4j import Neo4jTarget, Node
 
@@ -108,10 +108,10 @@ def in_neo4j(fields: Fields, dataset: str) -> Any:
     if "place" in types:
         del types["place"]
         types |= {"tags": list[str], "codes": list[int]}
-    return Neo4jTarget(dataset, nodes=[Node("Bench", key="id", properties=types)], update_id="all")
+    return Neo4jTarget(dataset, nodes=[Node("Bench", key="id", properties=types)], update_id="all", **options)
 
 
-TARGETS: Mapping[str, Callable[[Fields, str], Any]] = {
+TARGETS: Mapping[str, Callable[..., Any]] = {
     "sqlite": in_mariadb,
     "mariadb": in_mariadb,
     "elasticsearch": in_elasticsearch,
