@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from luigi_sinks.sink import Sink
@@ -17,6 +18,9 @@ class Existing(Protocol):
 
     def refuse(self) -> None:
         """Raise BadSetting if there is nothing to adopt, or nothing that can be adopted as it is declared."""
+
+    def lost(self) -> Sequence[str]:
+        """Return what its versions will not have, such as "trigger audit"; readers see the same rows without it."""
 
     def copy(self, writer: Any) -> None:
         """Write all its rows to a load, a part at a time, within the store where that can do so."""

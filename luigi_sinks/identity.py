@@ -123,6 +123,11 @@ def _without_values(family: str, task_id: str) -> str:
     return f"{family}_{task_id.rpartition('_')[2]}"
 
 
+def adopted_id(family: str) -> str:
+    """Return the id of what was adopted as a whole, though tasks of the family load parts of it."""
+    return f"{family}, adopted"
+
+
 def update_id_of(task: luigi.Task, partition_by: str | Sequence[str] | None = None) -> str:
     """Return what identifies the output of a task: its id, of which a secret parameter's value is left out."""
     if not _secret(task, named(partition_by)):

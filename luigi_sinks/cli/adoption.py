@@ -49,14 +49,16 @@ def adopt(
     part, origin = _output(kind, found, partition)
     existing, name = store.existing(found.sink), f"{store.name}:{found.sink.dataset}"
     existing.refuse()
+    lost = existing.lost()
     count = _adopt_marks_of(found.sink, store, marks, dry_run=dry_run)  # first, as a rerun would not come to them
-    answer: dict[str, Any] = {"dry_run": dry_run, "dataset": name, "partition": part, "marks": count}
+    answer: dict[str, Any] = {"dry_run": dry_run, "dataset": name, "partition": part, "marks": count, "lost": lost}
     if dry_run:
         said = [f"{name} would be adopted as partition {part}"]
     else:
         done = adoption.adopt(existing, part, origin)
         answer |= {"version": str(done.record.version), "rows": done.record.rows, "kept": done.kept}
         said = [f"{name} is adopted: {done.record.version} has {done.record.rows} rows; {done.kept}"]
+    said += [f"its versions {'would not' if dry_run else 'do not'} have: {', '.join(lost)}"] * bool(lost)
     said += [f"{count} marks {'would be' if dry_run else 'are'} adopted"] * (count > 0)
     answers.tell(answer, "\n".join(said), json=json)
 
@@ -92,7 +94,7 @@ def _output(kind: type[luigi.Task], found: modules.Dataset, partition: str) -> t
         raise BadSetting(f"--partition {partition}: {found.family} has no partition_by; remove the option")
     if any(each.significant or not each.has_task_value(found.family, name) for name, each in kind.get_params()):
         by = identity.named(getattr(kind, "partition_by", None))
-        origin = Origin(f"{found.family}, adopted", partition_by=by, family=found.family, owner=found.owner)
+        origin = Origin(identity.adopted_id(found.family), partition_by=by, family=found.family, owner=found.owner)
         return found.partition or partition or "adopted", origin
     (target,) = (each for each in flatten(kind().output()) if isinstance(each, VersionedTarget))
     return target.partition, target.origin

@@ -8,6 +8,7 @@ step that gives the alias its name; searches that run at that moment may get sta
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -95,6 +96,10 @@ class ExistingIndex:
                     f"{declared.get(field, 'nothing')}; declare what is there, as `luigi-sinks declare "
                     f"elasticsearch:{self.of.dataset}` prints it"
                 )
+
+    def lost(self) -> Sequence[str]:
+        """Return nothing: its versions have all of it."""
+        return ()
 
     def copy(self, writer: Any) -> None:
         """Count what was cloned when the version was staged."""

@@ -23,7 +23,7 @@ from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.names import Names, qualified, quoted
 from luigi_sinks.mariadb.query import Select
 from luigi_sinks.mariadb.reflection import reflect
-from luigi_sinks.mariadb.schema import SEQ
+from luigi_sinks.mariadb.schema import SEQ, parse_schema
 from luigi_sinks.mariadb.sink import MariaDBSink, MariaDBStage
 from luigi_sinks.retry import retry_unavailable
 from luigi_sinks.version import Version
@@ -31,6 +31,8 @@ from luigi_sinks.version import Version
 _PART_ROWS = 100_000
 _CACHED = 0.25
 """Seconds after which INNODB_TRX shows what is there: the server keeps an answer for 0.1 s."""
+
+_OTHER_NUMBERS = "SELECT 1 FROM {1} WHERE {0} NOT IN (0, 1) LIMIT 1"
 
 _REFERRING = """
 SELECT CONCAT(TABLE_NAME, '.', CONSTRAINT_NAME) FROM information_schema.REFERENTIAL_CONSTRAINTS
@@ -70,17 +72,35 @@ class ExistingTable:
         table, names = self._table(cursor), self.of.names
         found = reflect(cursor, names.database, table)
         there, declared = found.table.columns.keys(), list(self.of.schema.columns)
+        way_out = f"declare what is there, as `luigi-sinks declare mariadb:{names.dataset}` prints it"
         if sorted(there) != sorted(declared) or len(found.unknown) > 0:
             raise BadSetting(
-                f"{names.view} has the columns {[*there, *found.unknown]}, and the task declares {declared}; declare "
-                f"what is there, as `luigi-sinks declare mariadb:{names.dataset}` prints it"
+                f"{names.view} has the columns {[*there, *found.unknown]}, and the task declares {declared}; {way_out}"
             )
+        schemas = (parse_schema(names.dataset, found.table), self.of.schema)
+        found_layout, declared_layout = (creation.layout_of(cursor, names.database, each) for each in schemas)
+        if unlike := list(found_layout.unlike(declared_layout)):
+            raise BadSetting(f"{names.view}: {'; '.join(unlike)}. Versions would have what is declared; {way_out}")
         for (key,) in rows(cursor, _REFERRING, (names.database, table)):
             raise BadSetting(f"{names.view}: the foreign key {key} refers to it, and none can refer to a view; drop it")
         if creation.is_table(cursor, names.database, self._kept):
             raise BadSetting(
                 f"{qualified(names.database, self._kept)} is there, and the table will need this name; rename it"
             )
+
+        for name, kind in self.of.schema.types.items():
+            if isinstance(kind, sa.Boolean) and rows(cursor, _OTHER_NUMBERS.format(quoted(name), self._place(cursor))):
+                raise BadSetting(
+                    f"{names.view}: column {name!r} is declared as Boolean, and has numbers that are neither 0 nor 1; "
+                    "declare it as TINYINT"
+                )
+
+    def lost(self) -> Sequence[str]:
+        """Return what no declaration can say."""
+        return run(self.of.settings, self._lost)
+
+    def _lost(self, cursor: Any) -> Sequence[str]:
+        return reflect(cursor, self.of.names.database, self._table(cursor)).undeclared
 
     def copy(self, writer: Any) -> None:
         """Copy its rows in the server, in parts by its primary key."""

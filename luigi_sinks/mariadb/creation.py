@@ -61,7 +61,7 @@ def prepare(
             with _owners_work(names):
                 was_old, seen = _create_missing(cursor, names, schema, partition)
             with _refusing_columns(names):
-                declared = _declared(cursor, names, schema)
+                declared = layout_of(cursor, names.hidden, schema)
             if seen.takes(declared) and _is_registered(cursor, names, schema, partition, record, seen, was_old=was_old):
                 return
             with _owners_work(names), _refusing_columns(names):
@@ -313,9 +313,9 @@ def _refusing_columns(names: Names) -> Iterator[None]:
         raise
 
 
-def _declared(cursor: Any, names: Names, schema: Schema) -> Layout:
+def layout_of(cursor: Any, database: str, schema: Schema) -> Layout:
     """Return the columns as the server writes them, for which it creates a temporary table."""
-    table = qualified(names.hidden, "_declared")
+    table = qualified(database, "_declared")
     cursor.execute(f"CREATE OR REPLACE TEMPORARY TABLE {table} {schema.body()}")
     try:
         return layout.read(cursor, table, schema)

@@ -35,6 +35,7 @@ _LINE = re.compile(
 )
 """A column as SHOW CREATE TABLE has it."""
 
+_KEY = re.compile(r"KEY `(?:[^`]|``)*`")
 _ESCAPED = re.compile(r"''|\\(.)", re.DOTALL)
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "Z": "\x1a"}
 
@@ -81,6 +82,11 @@ class Stored:
         said = comment.replace("\\", r"\\").replace("'", "''")
         nulls = "" if self.is_computed else " NULL" if self.is_nullable else " NOT NULL"
         return f"{quoted(self.name)} {self.type}{nulls}{self.default} COMMENT '{said}'"
+
+    @property
+    def said(self) -> str:
+        """Its type, and whether it can be NULL."""
+        return f"{self.type}{'' if self.is_nullable or self.is_computed else ' NOT NULL'}"
 
     @property
     def unloaded(self) -> Stored:
@@ -145,6 +151,16 @@ class Layout:
         """Return the columns of the table that hold a column of readers, oldest first."""
         return sorted((each for each in self.stored if each.mark.column == column), key=lambda each: each.mark.since)
 
+    def unlike(self, declared: Layout) -> Iterator[str]:
+        """Yield in what the declared columns and keys differ, a clause each; how keys are called does not matter."""
+        for name in sorted({*self.shown, *declared.shown}):
+            here, there = (each.shown[name].said if name in each.shown else "not there" for each in (self, declared))
+            if here != there:
+                yield f"column {name!r} is {here}, and is declared as {there}"
+        here_keys, there_keys = ({_nameless(line) for line in each.keys.values()} for each in (self, declared))
+        yield from (f"{key} is not declared" for key in sorted(here_keys - there_keys))
+        yield from (f"{key} is declared, and not there" for key in sorted(there_keys - here_keys))
+
     def takes(self, declared: Layout) -> bool:
         """Whether rows of the declared columns can be loaded as it is."""
         return (
@@ -185,6 +201,11 @@ def read(cursor: Any, table: str, schema: Schema) -> Layout:
     options = {option: option for option in schema.options if option.casefold() in last.casefold().split()}
     keys = {"`".join(line.split("`")[:2]): line for line in lines if not line.startswith("`")}
     return Layout(tuple(_stored(lines)), keys | options)
+
+
+def _nameless(key: str) -> str:
+    """Return the line of a key without its name, and without the number of the version that each key begins with."""
+    return _KEY.sub("KEY", key).replace(f"({quoted(SEQ)},", "(")
 
 
 def _stored(lines: Sequence[str]) -> Iterator[Stored]:

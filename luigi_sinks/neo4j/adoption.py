@@ -7,7 +7,7 @@ to them later is no part of the version.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,10 @@ class ExistingNodes:
         heads = (head.version for head in self.sink.heads().values())
         if any(not self.equals(version) for version in heads if version):
             raise BadSetting(f"graph {self.sink.dataset!r} has versions already, and there is nothing to adopt")
+
+    def lost(self) -> Sequence[str]:
+        """Return nothing: its versions have all of it."""
+        return ()
 
     def copy(self, writer: Any) -> None:
         """Write all rows to a load, nodes first."""

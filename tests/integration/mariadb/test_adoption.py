@@ -16,7 +16,7 @@ import luigi
 import mariadb as driver_module
 import pytest
 from luigi.configuration import get_config
-from sqlalchemy import Column, Enum, Integer, String
+from sqlalchemy import Boolean, Column, Enum, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
 
 from luigi_sinks import Conflict, Origin, dropping, load, versions
 from luigi_sinks.adoption import adopt
@@ -71,10 +71,10 @@ def test_a_key_of_several_columns_and_no_key_are_copied_in_parts(settings, ask, 
         ask(f"CREATE TABLE {name} (a INT NOT NULL, b VARCHAR(9) NOT NULL, {key})")
         ask(f"INSERT INTO {name} SELECT seq DIV 7, CONCAT(seq MOD 7, 'x') FROM seq_1_to_300")
         is_key = "PRIMARY" in key
-        columns = [Column("a", Integer, nullable=False), Column("b", String(9), nullable=False, primary_key=is_key)]
-        columns[0].primary_key = is_key
+        columns = [Column("a", Integer, nullable=False), Column("b", String(9), nullable=False)]
+        declared = Table(name, MetaData(), *columns, PrimaryKeyConstraint("b", "a") if is_key else Index("k", "b"))
         before = ask(f"SELECT * FROM {name} ORDER BY a, b")
-        sink = MariaDBSink(settings, name, parse_schema(name, columns))
+        sink = MariaDBSink(settings, name, parse_schema(name, declared))
         adopt(ExistingTable(sink), WHOLE, ORIGIN)
         assert ask(f"SELECT * FROM {name} ORDER BY a, b") == before
 
@@ -106,6 +106,8 @@ def read(place, table, hold, stop, found):
                 seen[str(error)] += 1
             if hold:
                 cursor.execute("ROLLBACK")
+            if seen.total() == 1:
+                found.send("reading")
             longest = max(longest, time.monotonic() - start)
     found.send((hold, seen, longest))
 
@@ -125,7 +127,9 @@ def test_readers_see_the_same_rows_all_the_time(settings, ask, table, times):
             readers.append((ours, processes.Process(target=read, args=(place, name, hold, stop, theirs))))
         for _, process in readers:
             process.start()
-        time.sleep(1.5)
+        for ours, _ in readers:
+            assert ours.recv() == "reading"
+        time.sleep(0.5)
         adopt(ExistingTable(MariaDBSink(settings, name, parse_schema(name, COLUMNS))), WHOLE, ORIGIN)
         time.sleep(1.5)
         stop.set()
@@ -244,6 +248,21 @@ def killed_at(number, act):
             "none can refer to a view; drop it",
         ),
         ("CREATE TABLE {0} (id INT PRIMARY KEY, name VARCHAR(20)); CREATE TABLE {0}__old (id INT)", "rename it"),
+        ("CREATE TABLE {0} (id INT PRIMARY KEY, name VARCHAR(20), KEY k (name))", r"KEY \(`name`\) is not declared"),
+        (
+            "CREATE TABLE {0} (id INT PRIMARY KEY, name VARCHAR(20) UNIQUE)",
+            r"UNIQUE KEY \(`name`\) is not declared\. .*; declare what is there",
+        ),
+        ("CREATE TABLE {0} (id INT, name VARCHAR(20))", r"PRIMARY KEY \(`id`\) is declared, and not there"),
+        (
+            "CREATE TABLE {0} (id INT PRIMARY KEY, name VARCHAR(20) NOT NULL)",
+            r"'name' is varchar\(20\) NOT NULL, and is declared as varchar\(20\)\.",
+        ),
+        (
+            "CREATE TABLE {0} (id INT PRIMARY KEY, name VARCHAR(20)) COLLATE utf8mb4_bin",
+            "'name' is .*utf8mb4_bin, and is declared as varchar",
+        ),
+        ("CREATE TABLE {0} (id BIGINT PRIMARY KEY, name VARCHAR(20))", "'id' is bigint.*, and is declared as int"),
     ],
 )
 def test_what_cannot_be_adopted_is_refused_and_stays(settings, ask, table, ddl, refusal):
@@ -254,6 +273,25 @@ def test_what_cannot_be_adopted_is_refused_and_stays(settings, ask, table, ddl, 
         adopt(ExistingTable(MariaDBSink(settings, table, parse_schema(table, COLUMNS))), WHOLE, ORIGIN)
     assert kind(ask, table) == before
     assert list(MariaDBCatalog(settings, table).records()) == []
+
+
+def test_numbers_that_are_neither_true_nor_false_are_not_adopted_as_such(settings, ask, table):
+    ask(f"CREATE TABLE {table} (id INT PRIMARY KEY, ok TINYINT(1))")
+    ask(f"INSERT INTO {table} VALUES (1, 1), (2, NULL), (3, 2)")
+    columns = [Column("id", Integer, primary_key=True), Column("ok", Boolean)]
+    existing = ExistingTable(MariaDBSink(settings, table, parse_schema(table, columns)))
+    with pytest.raises(BadSetting, match="'ok' is declared as Boolean, and has numbers that are neither 0 nor 1"):
+        adopt(existing, WHOLE, ORIGIN)
+    ask(f"DELETE FROM {table} WHERE ok = 2")
+    assert adopt(existing, WHOLE, ORIGIN).record.rows == 2
+
+
+def test_what_versions_do_not_have_is_told(settings, ask, table, command):
+    ask(f"CREATE TABLE {table} (id INT PRIMARY KEY DEFAULT 5, name VARCHAR(20)) ENGINE=Aria")
+    existing = ExistingTable(MariaDBSink(settings, table, parse_schema(table, COLUMNS)))
+    assert existing.lost() == ("engine Aria", "DEFAULT 5 of column 'id'; rows give its value")
+    said = command("Orders", "--dry-run").stdout
+    assert said.endswith("its versions would not have: engine Aria, DEFAULT 5 of column 'id'; rows give its value\n")
 
 
 def test_a_load_of_a_table_that_is_there_names_the_command(existing):
@@ -323,6 +361,13 @@ def test_what_daily_tasks_of_luigi_contrib_loaded_is_one_partition_and_none_runs
     assert daily.bulk_complete(range(5)) == [0, 1, 2]
     assert luigi.build([daily(day=3)], local_scheduler=True, no_lock=True, log_level="WARNING")
     assert count(ask, table) == ROWS + 1
+    with pytest.raises(Conflict, match=r"adopted, and readers would see them\s+twice. Withdraw that version first"):
+        daily(day=1, rerun="again").run()
+    assert count(ask, table) == ROWS + 1
+    versions.withdraw(existing.of, existing.of.head("adopted").version)
+    assert daily.bulk_complete(range(5)) == [3]
+    daily(day=1).run()
+    assert (daily.bulk_complete(range(5)), count(ask, table)) == ([1, 3], 2)
 
 
 def test_nothing_is_adopted_if_there_are_no_marks_where_the_command_is_told_to_look(existing, ask, table, command):
