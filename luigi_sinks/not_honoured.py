@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -88,6 +89,9 @@ _OF_BASES: Mapping[str, Mapping[str, str]] = {
 }
 """What the base class of some tasks has, and a task must not replace."""
 
+_ALMOST = 0.9
+"""Names of which so large a share is the same, such as partiton_by and partition_by, may be meant as one."""
+
 _RENAME = "; if it means something else, name it in partition_by, or give it another name"
 
 
@@ -137,7 +141,16 @@ def _ignored_of_class(kind: type[Any], base: type[Any], partition_by: frozenset[
     for name, way_out in _OF_BASES.get(base.__name__, {}).items():
         if inspect.getattr_static(kind, name, None) is not inspect.getattr_static(base, name, None):
             found.append((name, way_out))
-    return found
+    return [*found, *_misspelled(kind, base)]
+
+
+def _misspelled(kind: type[Any], base: type[Any]) -> Iterator[tuple[str, str]]:
+    """Yield attributes that are almost called as one that tasks have; a name that only lacks an s is another word."""
+    known = [name for name in dir(base) if not name.startswith("_")]
+    for name in {name for each in kind.__mro__ if each not in base.__mro__ for name in vars(each)}:
+        for close in get_close_matches(name, known, 1, _ALMOST) if name not in known else ():
+            if close.rstrip("s") != name.rstrip("s"):
+                yield name, f"if it means {close}, write that; else give it another name"
 
 
 def _is_set(value: Any) -> bool:

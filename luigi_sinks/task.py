@@ -201,7 +201,13 @@ class CopyTask(BulkComplete, luigi.Task):
 
         Does nothing if another process completed the task after Luigi found it incomplete.
         """
-        with self.output().open("w") as sink:
+        output: Any = self.output()
+        if not isinstance(output, VersionedTarget):
+            raise BadSetting(
+                f"{self.task_family}: output() returns a {type(output).__name__}, into which rows() are not loaded; "
+                "remove it, and leave other outputs to a task that requires this one"
+            )
+        with output.open("w") as sink:
             if not sink.is_complete:
                 self.write_to(sink)
 

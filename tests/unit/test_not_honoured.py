@@ -284,3 +284,21 @@ def test_a_backfill_may_end_as_superseded_complete_and_not_shown(memory):
 def test_another_word_for_older_is_refused():
     with pytest.raises(BadSetting, match="older = 'supersede' is unknown; did you mean 'superseded'"):
         mariadb.MariaDBTarget("rates", columns=Rates.columns, update_id="x", older="supersede")
+
+
+@pytest.mark.parametrize(("base", "body"), STORES)
+def test_an_attribute_that_is_almost_called_as_one_of_a_task_is_refused(base, body):
+    said = refusal_of(base, body, partiton_by=())
+    assert "partiton_by: if it means partition_by, write that; else give it another name" in said
+
+
+@pytest.mark.parametrize(("base", "body"), STORES)
+def test_other_words_are_the_users_own(base, body, memory):
+    task_of(base, body, column="item", mappings=1, reader=2, my_table="x", partition_by=())()
+
+
+@pytest.mark.parametrize(("base", "body"), STORES)
+def test_an_output_that_rows_cannot_be_loaded_into_is_refused(base, body, memory, tmp_path):
+    task = task_of(base, body, partition_by=(), output=lambda self: luigi.LocalTarget(tmp_path / "done"))()
+    with pytest.raises(BadSetting, match=r"Items: output\(\) returns a LocalTarget, into which rows\(\) are not loaded"):
+        task.run()
