@@ -300,5 +300,5 @@ def test_other_words_are_the_users_own(base, body, memory):
 @pytest.mark.parametrize(("base", "body"), STORES)
 def test_an_output_that_rows_cannot_be_loaded_into_is_refused(base, body, memory, tmp_path):
     task = task_of(base, body, partition_by=(), output=lambda self: luigi.LocalTarget(tmp_path / "done"))()
-    with pytest.raises(BadSetting, match=r"Items: output\(\) returns a LocalTarget, into which rows\(\) are not loaded"):
+    with pytest.raises(BadSetting, match=r"output\(\) returns a LocalTarget, into which rows\(\) are not loaded"):
         task.run()
