@@ -23,9 +23,11 @@ from luigi_sinks.version import WHOLE
 from tests.integration.opensearch.test_grants import (  # noqa: F401 - fixtures
     _assuming,
     caller,
+    known_key,
     other,
     people_apart,
     published,
+    settings,
 )
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

@@ -161,9 +161,9 @@ def test_who_shows_a_certificate_of_the_proxys_authority_loads(store, member):
 def test_who_shows_none_or_one_of_another_authority_is_refused(store, stranger):
     kind, said = store.refusal
     with pytest.raises(kind, match=said):
-        load_rows(store, store.sink(patience=1), 1)
+        load_rows(store, store.sink(patience=0), 1)  # the first answer, as a busy machine may give none to the next
     with pytest.raises(kind, match=said):
-        load_rows(store, store.sink(stranger, patience=1), 1)
+        load_rows(store, store.sink(stranger, patience=0), 1)
 
 
 def test_a_rotated_certificate_is_used_without_a_restart_of_ours(store, rotate, member):

@@ -16,7 +16,7 @@ from test_pipeline import *
 
 def test_that_is_killed(mariadb_sink, elasticsearch_sink, neo4j_sink):
     build(Search(month=MONTH))
-    print("namespace", mariadb_sink.catalog("flights").dataset)
+    print("namespace", mariadb_sink.catalog("flights").dataset, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
