@@ -87,9 +87,9 @@ def reflect(cursor: Any, database: str, name: str) -> Reflection:
     return Reflection(table, tuple(undeclared), tuple(each.name for each in found if each.type is None))
 
 
-def _options(created_with: str) -> tuple[dict[str, str], list[str]]:
+def _options(created_with: str) -> tuple[dict[str, Any], list[str]]:
     """Return the options of a table that can be declared, and those that cannot, from what it was created with."""
-    kept: dict[str, str] = {}
+    kept: dict[str, Any] = {}
     others: list[str] = []
     for found in _OPTION.finditer(created_with):
         name, value = found[1].casefold(), found[2] or ""
