@@ -161,6 +161,8 @@ def is_marker(task: type[luigi.Task]) -> bool:
 
 def _named_targets(output: Any) -> Iterator[type[Any]]:
     """Yield the classes of our targets that a function names, as `Marker` or `mariadb.Marker`."""
+    if not inspect.isfunction(output):
+        return
     names = output.__code__.co_names
     found = [output.__globals__.get(name) for name in names]
     for module in filter(inspect.ismodule, list(found)):
