@@ -25,7 +25,7 @@ help:  ## list these targets
 demo: $(VENV)/example $(if $(filter servers,$(SINKS)),start)  ## load the flights into three stores, and show what is safe about it
 	$(RUN) examples/flights/demo.py --sinks $(SINKS)
 
-start: $(VENV)/servers
+start: $(VENV)/servers  ## start the servers of the demo, which log in by tokens
 	$(SERVERS) install --passwordless
 	$(SERVERS) up --passwordless
 

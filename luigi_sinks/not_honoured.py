@@ -25,6 +25,10 @@ _METADATA = "declare these columns in `columns`, and give their values in rows()
 _INDEX = "remove it: each version gets an index of its own, made from `mapping` and `settings`"
 _OLD = "luigi_sinks.contrib.{} honour it: take the base class from there, or give it another name if rows() reads it"
 _OLD_INDEX = _OLD.format("esindex").replace("honour it", "takes it").replace("rows()", "docs()")
+_MARKS = (
+    "remove it: the record of each version says which output it is. `luigi-sinks adopt-marks NAME` takes over the "
+    "marks that a table or index of this name has"
+)
 _ROUND = (
     "do this in rows(), or in a task that requires this one; nothing needs clearing, as each version replaces its "
     "partition"
@@ -33,6 +37,11 @@ _ROUND = (
 WAYS_OUT: Mapping[str, str] = {
     **dict.fromkeys(("connection_string", "host", "port", "database", "user", "engine", "connect_args"), _CONNECTION),
     "extra_elasticsearch_args": _CONNECTION,
+    "use_ssl": (
+        "remove it: TLS is on, except for a loopback address without tls_ca; see [luigi_sinks.{store}] in luigi.cfg"
+    ),
+    **dict.fromkeys(("marker_table", "marker_index", "marker_doc_type"), _MARKS),
+    "queue_type": "remove it: rows are sent in parts, one after another; or give it another name if rows() reads it",
     **dict.fromkeys(("password", "http_auth"), _SECRET),
     "schema": "remove it: a schema is a database; connection = 'NAME' selects a section of luigi.cfg with it",
     "reflect": "remove it, and declare `columns`: each row is checked against them",

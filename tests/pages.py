@@ -21,6 +21,8 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"# ([\w.]+\.(?:py|cfg|toml))\n")
 _ID = re.compile(r"v\d{8}t\d{6}_[a-z2-7]{6}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
+_OTHER = re.compile(r"^(principal +|took +|published +.* by ).*", re.MULTILINE)
+"""What `show` prints of the user and the machine."""
 
 
 class Page:
@@ -30,7 +32,7 @@ class Page:
     that file; other Python is run here, in one namespace a page. Of a block of `sh` the
     lines are run that call python; a block of `bash` is not run, as it needs a server. The
     commands of a `console` block are run here. A `text` block after one that was run must
-    be what it printed; versions' ids and times may differ.
+    be what it printed; versions' ids, times, and the user may differ.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -88,7 +90,7 @@ def _command(line: str) -> str:
 
 
 def _comparable(text: str) -> str:
-    return _TIME.sub("TIME", _ID.sub("ID", text))
+    return _OTHER.sub(r"\1OTHER", _TIME.sub("TIME", _ID.sub("ID", text)))
 
 
 @pytest.fixture

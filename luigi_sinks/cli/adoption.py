@@ -68,9 +68,15 @@ def _task(module: str, task: str) -> type[luigi.Task]:
     if (folder := config.common().local) is not None:
         raise BadSetting(f"[{config.ROOT}] local = {folder} is set, and all that is in its files was loaded by tasks")
     sys.path[:0] = [] if "" in sys.path else [""]
-    known = {kind.__name__: kind for kind in modules.tasks(module)}
+    known = {kind.__name__: kind for kind in modules.tasks(module) if not issubclass(kind, luigi.ExternalTask)}
+    loading = [name for name, kind in known.items() if not modules.is_marker(kind)]
     if task not in known:
-        raise BadSetting(f"module {module!r} defines no task {task!r} that loads; {did_you_mean(task, known)}")
+        raise BadSetting(f"module {module!r} defines no task {task!r} that loads; {did_you_mean(task, loading)}")
+    if task not in loading:
+        raise BadSetting(
+            f"{task} is complete by a Marker, which has no rows, so there is nothing to adopt; "
+            "`luigi-sinks adopt-marks` takes over the marks that luigi.contrib set for such tasks"
+        )
     return known[task]
 
 
@@ -78,10 +84,15 @@ def _dataset(task: type[luigi.Task]) -> modules.Dataset:
     """Return the dataset of a task, which has to be one, and the same for all parameters."""
     try:
         found = [each for each in modules.datasets(task) if hasattr(each.sink, "contract")]
-    except (modules.SkippedDataset, modules.UnresolvedOutput) as reason:
+    except modules.SkippedDataset as reason:
         raise BadSetting(
             f"{task.task_family}: its dataset is not known before the task is made: {reason}; adopt it by a subclass "
             "that declares it"
+        ) from None
+    except modules.UnresolvedOutput:
+        raise BadSetting(
+            f"{task.task_family}: its dataset is not known before the task is made: its output() may depend on "
+            "parameters; adopt it by a task that declares it, such as a subclass of mariadb.CopyToTable"
         ) from None
     if len(found) != 1:
         raise BadSetting(f"{task.task_family} has {len(found)} outputs in stores; adopt each by a task of its own")

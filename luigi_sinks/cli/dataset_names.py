@@ -85,9 +85,8 @@ def find(text: str) -> Named:
         known = {f"{each.key}:{dataset}": (each, dataset) for each in connections() for dataset in _asked(each, text)}
         fitting = [full for full, (_, dataset) in known.items() if dataset == text]
     if not fitting:
-        raise BadSetting(
-            f"there is no dataset {text!r}; {did_you_mean(text, [*known, *(each for _, each in known.values())])}"
-        )
+        names = known if name else dict.fromkeys(dataset for _, dataset in known.values())
+        raise BadSetting(f"there is no dataset {text!r}; {did_you_mean(text, names)}")
     if len(fitting) > 1:
         raise BadSetting(f"there are several datasets {text!r}; name one of {', '.join(fitting)}")
     connection, dataset = known[fitting[0]]

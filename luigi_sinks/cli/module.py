@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -142,6 +143,35 @@ def datasets(task: type[luigi.Task]) -> list[Dataset]:
     if granted := getattr(task, "_granted", None):
         return [_changed_in_place(task, granted)]
     return [_of_target(task, target) for target in _targets(task)]
+
+
+def is_marker(task: type[luigi.Task]) -> bool:
+    """Tell whether the outputs of a task are Markers, which have no rows, as far as that is known before it is made.
+
+    Where `output()` needs values of parameters, the classes of ours that its code names are looked at.
+    """
+    if issubclass(task, CopyTask):
+        return False
+    try:
+        found: list[type[Any]] = [type(each) for each in _targets(task)]
+    except (SinkError, UnresolvedOutput):
+        found = list(_named_targets(inspect.unwrap(task.output)))
+    return bool(found) and all(issubclass(each, Marker) for each in found)
+
+
+def _named_targets(output: Any) -> Iterator[type[Any]]:
+    """Yield the classes of our targets that a function names, as `Marker` or `mariadb.Marker`."""
+    if not inspect.isfunction(output):
+        return
+    names = output.__code__.co_names
+    found = [output.__globals__.get(name) for name in names]
+    for module in filter(inspect.ismodule, list(found)):
+        for name in names:
+            with suppress(Exception):  # of a module's own __getattr__
+                found.append(getattr(module, name))
+    for value in found:
+        if inspect.isclass(value) and issubclass(value, (VersionedTarget, Marker)):
+            yield value
 
 
 def _may_load(kind: type) -> TypeGuard[type[luigi.Task]]:

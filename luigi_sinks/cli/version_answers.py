@@ -153,7 +153,7 @@ def _lines(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for check in answer["checks"]:
         yield "check", f"{check['name']}: {'passed' if check['passed'] else check['message'] or 'failed'}"
     for path, value in _flat(answer["schema"]):
-        yield "schema", f"{path} = {value}"
+        yield "schema", "" if value in {None, ""} else f"{path} = {value}"
     for each in answer["schema_difference"]:
         yield "differs", f"{each['path']}: {each['here']} here, {each['head']} in the head"
 

@@ -89,6 +89,12 @@ class ExistingIndex:
         settings = creation.chosen(found["settings"]).items()  # with a block, if this goes on with an adoption
         parse_schema(self._source, mapping, {name: value for name, value in settings if name != "blocks.write"}, "")
         there, declared = field_types(mapping["properties"]), field_types(self.of.schema.properties)
+        if (by := self.of.schema.id_field) and by not in there:
+            raise BadSetting(
+                f"index {self._source}: its documents have no field {by!r}, which is the id_field. Adopt it without "
+                f"{by!r} in mapping and without id_field, and set both before the next load; adopted documents keep "
+                f"their _id, and have no {by!r}"
+            )
         for field in sorted(there.keys() | declared.keys()):
             if there.get(field) != declared.get(field):
                 raise BadSetting(

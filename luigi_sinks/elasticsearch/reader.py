@@ -49,7 +49,8 @@ def shared_id(
             among = ",".join(map(names.index, others[first : first + at_once]))
             answer = ask(settings, partial(_first, index=among, query=query), within=CHANGE)
             for hit in answer["hits"]["hits"]:
-                return (hit["_source"][field],), names.version(hit["_index"])
+                # Documents of an index that was adopted may have no such field.
+                return (hit["_source"].get(field, hit["_id"]),), names.version(hit["_index"])
     return None
 
 

@@ -43,6 +43,7 @@ def as_python(table: sa.Table) -> str:
     lines = [repr(table.name), "MetaData()", *map(_column, table.columns), *_primary(table)]
     lines += [f"UniqueConstraint({_names(each)}, name={each.name!r})" for each in unique]
     lines += [_index(each) for each in sorted(table.indexes, key=lambda each: str(each.name))]
+    lines += [f"{name}={value!r}" for name, value in sorted(table.dialect_kwargs.items())]
     body = "".join(f"    {line},\n" for line in lines)
     return f"{_imports(table, body)}\n\ntable = {table.name!r}\ncolumns = Table(\n{body})"
 

@@ -17,7 +17,8 @@ from luigi_sinks.mariadb.names import MARKED
 _OURS = ("mysql", "mariadb")
 _CHARSETS = ("charset", "character_set", "default_charset", "default_character_set")
 _COLLATIONS = ("collate", "collation", "default_collate", "default_collation")
-_ROW_FORMATS = ("dynamic", "compact", "redundant")
+ROW_FORMATS = ("dynamic", "compact", "redundant")
+"""Those that a table of versions may have."""
 
 
 def table_options(columns: Any) -> Mapping[str, str]:
@@ -30,12 +31,12 @@ def table_options(columns: Any) -> Mapping[str, str]:
         text = str(value)
         if name in _COLLATIONS and re.fullmatch("[A-Za-z0-9_]+", text):
             found["collation"] = text
-        elif name == "row_format" and text.casefold() in _ROW_FORMATS:
+        elif name == "row_format" and text.casefold() in ROW_FORMATS:
             found["row_format"] = text.upper()
         elif not ((name == "engine" and text.casefold() == "innodb") or (name in _CHARSETS and text == "utf8mb4")):
             raise BadSetting(
                 f"option {name} = {text} is not supported; versions lie in InnoDB, in utf8mb4, and a row_format of "
-                f"{', '.join(_ROW_FORMATS)} or a collation may be chosen. Remove it"
+                f"{', '.join(ROW_FORMATS)} or a collation may be chosen. Remove it"
             )
     return found
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -13,7 +14,8 @@ from sqlalchemy.dialects import mysql
 
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.mariadb.connection import rows
-from luigi_sinks.mariadb.names import qualified
+from luigi_sinks.mariadb.names import qualified, quoted
+from luigi_sinks.mariadb.options import ROW_FORMATS
 from luigi_sinks.mariadb.types import codec
 
 _COLUMNS = """
@@ -26,7 +28,7 @@ LEFT JOIN information_schema.CHECK_CONSTRAINTS k
 WHERE c.TABLE_SCHEMA = ? AND c.TABLE_NAME = ? ORDER BY c.ORDINAL_POSITION"""
 
 _KEYS = """
-SELECT INDEX_NAME, NON_UNIQUE, INDEX_TYPE, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS
+SELECT INDEX_NAME, NON_UNIQUE, INDEX_TYPE, COLUMN_NAME, SUB_PART, COLLATION FROM information_schema.STATISTICS
 WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"""
 
 _RULES = """
@@ -38,7 +40,13 @@ UNION ALL SELECT CONCAT('check ', CONSTRAINT_NAME, ': ', CHECK_CLAUSE)
 UNION ALL SELECT CONCAT('trigger ', TRIGGER_NAME) FROM information_schema.TRIGGERS
   WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ? ORDER BY 1"""
 
+_TABLE = """
+SELECT ENGINE, CREATE_OPTIONS, TABLE_COMMENT FROM information_schema.TABLES
+WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND TABLE_TYPE = 'BASE TABLE'"""
+
 _KIND = re.compile(r"(?P<word>\w+)(?:\((?P<given>.*)\))?(?P<unsigned> unsigned)?(?P<zerofill> zerofill)?")
+_OPTION = re.compile(r"([\w`]+)(?:=('(?:[^']|'')*'|\S+))?")
+_BOOLEAN = "tinyint(1)"
 _MEMBER = re.compile(r"'((?:[^']|'')*)'")
 
 
@@ -54,21 +62,52 @@ class Reflection:
 def reflect(cursor: Any, database: str, name: str) -> Reflection:
     """Return what a table is. Raises BadSetting if there is no ordinary table of this name."""
     place = (database, name)
-    query = "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
-    engines = rows(cursor, f"{query} AND TABLE_TYPE = 'BASE TABLE'", place)
-    if not engines:
+    tables = rows(cursor, _TABLE, place)
+    if not tables:
         raise BadSetting(f"{qualified(*place)} is not an ordinary table, or is hidden from this login")
-    found = [_Column(*row) for row in rows(cursor, _COLUMNS, place)]
+    ((engine, created_with, comment),) = tables
+    kept, not_kept = _options(created_with)
+    found = list(_columns(cursor, place))
     keys = {name: list(parts) for name, parts in groupby(rows(cursor, _KEYS, place), lambda row: row[0])}
+    descending = [(key, row[3]) for key, parts in keys.items() for row in parts if row[5] == "D"]
     primary = [row[3] for row in keys.pop("PRIMARY", ())]
-    table = sa.Table(name, sa.MetaData(), *(each.declared(primary) for each in found if each.type is not None))
+    columns = (each.declared(primary) for each in found if each.type is not None)
+    table = sa.Table(name, sa.MetaData(), *columns, **kept)
     if primary:
         table.append_constraint(sa.PrimaryKeyConstraint(*primary))  # whose order may be another than the columns'
-    undeclared = [f"engine {engine}" for (engine,) in engines if engine != "InnoDB"]
+    undeclared = [f"engine {engine}"] if engine != "InnoDB" else []
+    undeclared += [f"option {option} of the table" for option in not_kept]
+    undeclared += [f"comment {comment!r} of the table; readers use a view, which has none"] if comment else []
     undeclared += [reason for column in found for reason in column.undeclared()]
     undeclared += [reason for key, parts in keys.items() for reason in _add_key(table, key, parts)]
+    undeclared += [f"DESC of column {column!r} in key {key}; the key is ascending" for key, column in descending]
     undeclared += [rule for (rule,) in rows(cursor, _RULES, place * 3)]
     return Reflection(table, tuple(undeclared), tuple(each.name for each in found if each.type is None))
+
+
+def _options(created_with: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the options of a table that can be declared, and those that cannot, from what it was created with."""
+    kept: dict[str, Any] = {}
+    others: list[str] = []
+    for found in _OPTION.finditer(created_with):
+        name, value = found[1].casefold(), found[2] or ""
+        if name == "row_format" and value.casefold() in ROW_FORMATS:
+            kept["mariadb_row_format"] = value.upper()
+        else:
+            others.append(found[0])
+    return kept, others
+
+
+def _columns(cursor: Any, place: tuple[str, str]) -> Iterator[_Column]:
+    """Yield the columns; a TINYINT(1) is a Boolean if it holds no other value than 0 and 1."""
+    found = [_Column(*row) for row in rows(cursor, _COLUMNS, place)]
+    asked = [each for each in found if each.kind == _BOOLEAN]
+    numbers: set[str] = set()
+    if asked:
+        values = ", ".join(f"COALESCE(MAX({quoted(each.name)} NOT IN (0, 1)), 0)" for each in asked)
+        ((*answers,),) = rows(cursor, f"SELECT {values} FROM {qualified(*place)}")  # noqa: S608 - names are quoted
+        numbers = {each.name for each, is_number in zip(asked, answers, strict=True) if is_number}
+    yield from (replace(each, kind="tinyint") if each.name in numbers else each for each in found)
 
 
 def _add_key(table: sa.Table, name: str, parts: Sequence[tuple[Any, ...]]) -> Iterator[str]:
@@ -121,6 +160,8 @@ class _Column:
             yield f"column {self.name!r} of type {self.kind}, which rows cannot have"
         elif self.kind.startswith("timestamp"):
             yield f"TIMESTAMP of column {self.name!r}, which shifts with each session's time zone; it becomes DATETIME"
+        if "zerofill" in self.kind and self.type is not None:
+            yield f"ZEROFILL of column {self.name!r}, which the driver cannot read back"
         if "auto_increment" in self.extra:
             yield f"AUTO_INCREMENT of column {self.name!r}; rows give its value"
         if self.default not in {None, "NULL"}:
@@ -133,12 +174,14 @@ def _type(kind: str, collation: str | None) -> Any:
     """Return the type that a column's text means, None for one that SQLAlchemy does not know in MariaDB's sense."""
     found = _KIND.fullmatch(kind)
     word, given = (found["word"], found["given"] or "") if found else ("", "")
-    if kind == "tinyint(1)":
+    is_unsigned = bool(found and found["unsigned"])
+    if kind == _BOOLEAN:
         return sa.Boolean()
     if word in _WHOLE:
         plain, exact = _WHOLE[word]
-        unsigned, zerofill = (bool(found and found[name]) for name in ("unsigned", "zerofill"))
-        return plain() if plain and not unsigned else exact(unsigned=unsigned, zerofill=zerofill)
+        return plain() if plain and not is_unsigned else exact(unsigned=is_unsigned)
+    if word in _UNSIGNED and is_unsigned:
+        return _UNSIGNED[word](*_numbers(given))
     if word in _MEMBERS:
         members = [each.replace("''", "'") for each in _MEMBER.findall(given)]
         return mysql.ENUM(*members, collation=collation) if collation else sa.Enum(*members)
@@ -158,6 +201,12 @@ _WHOLE: Mapping[str, tuple[Any, Any]] = {
     "int": (sa.Integer, mysql.INTEGER),
     "bigint": (sa.BigInteger, mysql.BIGINT),
 }
+_UNSIGNED: Mapping[str, Callable[..., Any]] = {
+    "decimal": partial(mysql.DECIMAL, unsigned=True),
+    "float": lambda *given: None if given else mysql.FLOAT(unsigned=True),
+    "double": lambda *given: None if given else mysql.DOUBLE(unsigned=True),
+}
+"""Numbers with fractions that cannot be negative."""
 _MEMBERS = {"enum"}
 _TEXTS: Mapping[str, Callable[..., Any]] = {
     "char": sa.CHAR,

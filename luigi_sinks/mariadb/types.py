@@ -97,9 +97,15 @@ def _(kind: sa.Boolean) -> Codec:
 def _(kind: Any) -> Codec:
     if getattr(kind, "scale", None) is not None:
         raise BadSetting(f"{kind!r} rounds what it is given; use Double or Numeric")
+    is_unsigned = getattr(kind, "unsigned", False)
     if kind.__visit_name__ in {"float", "FLOAT"} and (kind.precision or 0) <= _SINGLE_PRECISION:
-        return Codec(int | _between(_LARGEST_SINGLE), refuse=_is_rounded)
-    return Codec(_between(_LARGEST_DOUBLE))
+        whole: Any = Annotated[int, Meta(ge=0)] if is_unsigned else int
+        return Codec(whole | _up_to(_LARGEST_SINGLE, is_unsigned), refuse=_is_rounded)
+    return Codec(_up_to(_LARGEST_DOUBLE, is_unsigned))
+
+
+def _up_to(largest: float, is_unsigned: bool) -> Any:
+    return Annotated[float, Meta(ge=0 if is_unsigned else -largest, le=largest)]
 
 
 def _is_rounded(value: float) -> str | None:
@@ -111,10 +117,6 @@ def _is_rounded(value: float) -> str | None:
     except OverflowError:
         kept = None
     return None if kept == value else "is an int that FLOAT, of 24 bits, cannot hold; declare Double or BigInteger"
-
-
-def _between(largest: float) -> Any:
-    return Annotated[float, Meta(ge=-largest, le=largest)]
 
 
 @codec.register(sa.Numeric)

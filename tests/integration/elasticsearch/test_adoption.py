@@ -12,8 +12,9 @@ from functools import partial
 import pytest
 import urllib3
 
-from luigi_sinks import BadSetting, Origin, load, versions
+from luigi_sinks import BadSetting, CheckFailed, Origin, load, versions
 from luigi_sinks.adoption import adopt
+from luigi_sinks.checks import unique_across_partitions
 from luigi_sinks.elasticsearch import ElasticsearchCatalog, ElasticsearchSink
 from luigi_sinks.elasticsearch.adoption import ExistingIndex
 from luigi_sinks.elasticsearch.declaration import declare
@@ -183,6 +184,24 @@ def test_a_name_of_several_indices_or_of_none_is_refused(existing, dataset):
 def test_a_load_of_an_index_that_is_there_names_the_command(existing, dataset):
     with pytest.raises(BadSetting, match="Adopt it by `luigi-sinks adopt MODULE TASK`, or delete it"):
         load(existing(dataset).of, WHOLE, ORIGIN, [{"id": 1}])
+
+
+def test_an_index_whose_documents_have_no_field_for_their_id_is_adopted_without_one(cluster, settings, dataset):
+    cluster("PUT", f"/{dataset}", {"mappings": {"properties": {"name": MAPPING["name"]}}})
+    cluster("PUT", f"/{dataset}/_doc/7?refresh=true", {"name": "old"})
+    with_id = {"id": {"type": "keyword"}, "name": MAPPING["name"]}
+    by_id = ElasticsearchSink(settings, dataset, parse_schema(dataset, with_id, {}, "id"))
+    without = ElasticsearchSink(settings, dataset, parse_schema(dataset, {"name": MAPPING["name"]}, {}, ""))
+    with pytest.raises(
+        BadSetting, match=r"have no field 'id', which is the id_field\. Adopt it without 'id' in mapping"
+    ):
+        adopt(ExistingIndex(by_id), "adopted", ORIGIN)
+    adopt(ExistingIndex(without), "adopted", ORIGIN)
+    load(by_id, "a", ORIGIN, [{"id": "new", "name": "new"}])
+    hits = cluster("GET", f"/{dataset}/_search")["hits"]["hits"]
+    assert {hit["_id"]: hit["_source"] for hit in hits} == {"7": {"name": "old"}, "new": {"id": "new", "name": "new"}}
+    with pytest.raises(CheckFailed, match=r"adopted/v.* has id = '7' too, so readers would see that key twice"):
+        load(by_id, "b", ORIGIN, [{"id": "7", "name": "again"}], checks=(unique_across_partitions,))
 
 
 TASK = """

@@ -63,6 +63,8 @@ KINDS = {
     "text_latin1": (mysql.TEXT(charset="latin1"), st.text(LATIN)),
     "integer_wide": (mysql.INTEGER(display_width=3), integers(32)),
     "decimal_unsigned": (mysql.DECIMAL(9, 2, unsigned=True), st.decimals(0, 9_999_999, places=2)),
+    "float_unsigned": (mysql.FLOAT(unsigned=True), SINGLES.map(abs)),
+    "double_unsigned": (mysql.DOUBLE(unsigned=True), DOUBLES.map(abs)),
     "char": (sa.CHAR(12), TEXTS.filter(lambda text: len(text) <= 12 and not text.endswith(" "))),
     "text": (sa.Text(), TEXTS),
     "text_of_length": (sa.Text(300), TEXTS.filter(lambda text: len(text) <= 300)),

@@ -8,6 +8,7 @@ from luigi_sinks.cli.app import app
 TASKS = """
 import luigi
 from luigi_sinks import mariadb, elasticsearch
+from luigi_sinks.mariadb import Marker as Mark
 from sqlalchemy import Column, Integer
 
 class Orders(mariadb.CopyToTable):
@@ -15,6 +16,25 @@ class Orders(mariadb.CopyToTable):
 
 class Chosen(mariadb.CopyToTable):
     table, columns, partition_by = luigi.Parameter(), Orders.columns, ()
+
+class Totals(luigi.Task):
+    day = luigi.DateParameter()
+    def output(self):
+        return mariadb.Marker("totals", task=self)
+
+class Yearly(luigi.Task):
+    year = luigi.IntParameter()
+    def output(self):
+        return Mark("yearly", task=self)
+
+class Feed(luigi.ExternalTask):
+    def output(self):
+        return luigi.LocalTarget("feed.csv")
+
+class Daily(luigi.Task):
+    day = luigi.DateParameter()
+    def output(self):
+        return mariadb.MariaDBTarget("orders", columns=Orders.columns, task=self, partition_by="day")
 
 class Two(luigi.Task):
     def output(self):
@@ -52,6 +72,17 @@ def run(luigi_cfg, monkeypatch, tmp_path):
     ("words", "refusal"),
     [
         (("Orderz",), "module 'adopted_loads' defines no task 'Orderz' that loads; did you mean 'Orders'"),
+        (("Nope",), "defines no task 'Nope' that loads; known are: Chosen, Daily, Orders, Two\n"),
+        (("Feed",), "defines no task 'Feed' that loads; known are: Chosen, Daily, Orders, Two\n"),
+        (
+            ("Totals",),
+            "Totals is complete by a Marker, which has no rows, so there is nothing to adopt; `luigi-sinks adopt-m",
+        ),
+        (("Yearly",), "Yearly is complete by a Marker"),
+        (
+            ("Daily",),
+            "its output() may depend on parameters; adopt it by a task that declares it, such as a subclass of",
+        ),
         (("Two",), "Two has 2 outputs in stores; adopt each by a task of its own"),
         (
             ("Chosen",),

@@ -97,6 +97,15 @@ def test_a_connection_with_a_name_is_named(memory, three):
 
 def test_a_dataset_that_is_not_there_is_named_with_the_closest_one(three):
     assert "there is no dataset 'flihgts'; did you mean 'flights'?" in run("versions flihgts", ends=2)
+    assert "did you mean 'mariadb:flights'?" in run("versions mariadb:flihgts", ends=2)
+
+
+def test_each_dataset_is_named_once_where_none_is_close(memory, three):
+    loaded(sink_of(memory, "airports"), (1, "JFK"))
+    loaded(sink_of(memory, "airports", store="neo4j"), (1, "JFK"))
+    assert "no dataset 'x'; known are: airports, flights\n" in run("versions x", ends=2)
+    shown = run("versions neo4j:nothing", ends=2)
+    assert "no dataset 'neo4j:nothing'; known are: neo4j:airports\n" in shown
 
 
 def test_a_version_is_found_by_its_id_and_by_its_whole_name(three):
@@ -178,6 +187,7 @@ def test_a_version_is_shown_with_all_that_is_known_of_it(sink, three):
     assert [check["name"] for check in found["checks"]] == ["complete", "not_empty"]
     assert found["schema"] == {"": {"id": "int", "carrier": "str"}, "_keys": {"": ["id"]}}
     shown = run(f"show {first.id}")
+    assert not [line for line in shown.splitlines() if line.endswith(("=", "= "))]
     for text in ("of the wrong month", "month=2013-01", "check        complete: passed", "schema       id = int"):
         assert text in shown, text
 
