@@ -41,7 +41,6 @@ WAYS_OUT: Mapping[str, str] = {
         "remove it: TLS is on, except for a loopback address without tls_ca; see [luigi_sinks.{store}] in luigi.cfg"
     ),
     **dict.fromkeys(("marker_table", "marker_index", "marker_doc_type"), _MARKS),
-    "queue_type": "remove it: rows are sent in parts, one after another; or give it another name if rows() reads it",
     **dict.fromkeys(("password", "http_auth"), _SECRET),
     "schema": "remove it: a schema is a database; connection = 'NAME' selects a section of luigi.cfg with it",
     "reflect": "remove it, and declare `columns`: each row is checked against them",

@@ -29,7 +29,7 @@ FORMAT = 1
 
 _TEXT = r"'(?:''|\\.|[^'\\])*'"
 _LINE = re.compile(
-    rf"`(?P<name>(?:[^`]|``)*)` (?P<type>.*?)(?P<required> NOT NULL)?(?P<default> DEFAULT (?:{_TEXT}|[-+.\w]+))?"
+    rf"`(?P<name>(?:[^`]|``)*)` (?P<type>.*?)(?P<required> NOT NULL)?(?P<default> DEFAULT (?:[bx]?{_TEXT}|[-+.\w]+))?"
     rf"(?: COMMENT (?P<comment>{_TEXT}))?(?P<json> CHECK \(json_valid\(.*\)\))?",
     re.DOTALL,
 )

@@ -55,7 +55,6 @@ def refusal_of(base, body, **attributes):
         ("marker_index", "updates", "`luigi-sinks adopt-marks NAME` takes over the marks"),
         ("marker_doc_type", "entry", "`luigi-sinks adopt-marks NAME` takes over the marks"),
         ("use_ssl", True, "TLS is on, except for a loopback address without tls_ca"),
-        ("queue_type", "thread", "rows are sent in parts, one after another"),
         ("update_id", "the first", "the task's id identifies its output"),
         ("update_id", lambda self: "the first", "the task's id identifies its output"),
         ("update_id", property(lambda self: "the first"), "the task's id identifies its output"),
