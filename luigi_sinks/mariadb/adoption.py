@@ -32,8 +32,6 @@ _PART_ROWS = 100_000
 _CACHED = 0.25
 """Seconds after which INNODB_TRX shows what is there: the server keeps an answer for 0.1 s."""
 
-_OTHER_NUMBERS = "SELECT 1 FROM {1} WHERE {0} NOT IN (0, 1) LIMIT 1"
-
 _REFERRING = """
 SELECT CONCAT(TABLE_NAME, '.', CONSTRAINT_NAME) FROM information_schema.REFERENTIAL_CONSTRAINTS
 WHERE UNIQUE_CONSTRAINT_SCHEMA = ? AND REFERENCED_TABLE_NAME = ?"""
@@ -87,13 +85,6 @@ class ExistingTable:
             raise BadSetting(
                 f"{qualified(names.database, self._kept)} is there, and the table will need this name; rename it"
             )
-
-        for name, kind in self.of.schema.types.items():
-            if isinstance(kind, sa.Boolean) and rows(cursor, _OTHER_NUMBERS.format(quoted(name), self._place(cursor))):
-                raise BadSetting(
-                    f"{names.view}: column {name!r} is declared as Boolean, and has numbers that are neither 0 nor 1; "
-                    "declare it as TINYINT"
-                )
 
     def lost(self) -> Sequence[str]:
         """Return what no declaration can say."""
