@@ -6,20 +6,22 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from luigi_sinks import pruning, removal, versions, withdrawal
+from luigi_sinks import pruning, removal, stores, versions, withdrawal
 from luigi_sinks import record as rules
+from luigi_sinks.adoption import adopt
 from luigi_sinks.claim import held
-from luigi_sinks.errors import Conflict
+from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.events import Action, Event
+from luigi_sinks.existing import Existing
 from luigi_sinks.load import load, loading
 from luigi_sinks.record import Withdrawal
 from luigi_sinks.retention import Retention
@@ -343,6 +345,60 @@ class VersionMachine(RuleBasedStateMachine):
 
     def is_registered(self, version: Version) -> bool:
         return any(record.version == version for record in self.sink.records(partition=version.partition))
+
+
+class StoreMachine(VersionMachine):
+    """A dataset on a real store: it may begin by an adoption, and readers ask for it by its name."""
+
+    @initialize(
+        partition=st.sampled_from(["", "a", "b"]),
+        count=counts,
+        ends_at=st.sampled_from(["", "begin", "copy", "equals", "give_way"]),
+    )
+    def adopt(self, partition, count, ends_at):
+        """Let the dataset begin by a load, or by rows that users made; an adoption that ends too early is run again."""
+        if not partition:
+            return
+        given = self.rows(count)
+        with self.items.unmanaged(self.sink, given):
+            if ends_at == "begin":
+                self.begin(self.existing.sink, new_version(self.sink.dataset, partition))
+            elif ends_at:
+                with pytest.raises(ZeroDivisionError):
+                    adopt(_Failing(self.existing, ends_at), partition, ORIGIN)
+            adopted = adopt(self.existing, partition, ORIGIN)
+        *failed, version = (record.version for record in self.sink.records())
+        assert (len(failed), version) == (ends_at in {"begin", "copy", "equals"}, adopted.record.version)
+        for each in failed:
+            self.model[partition].begin(Known(each, given, State.FAILED))
+        self.model[partition].load(Known(version, given, State.VALIDATED))
+
+    @rule(partition=partitions)
+    def adopt_again(self, partition):
+        """Once loads or an adoption made the dataset, there is nothing left to adopt, nor before."""
+        with pytest.raises(BadSetting):
+            adopt(self.existing, partition, ORIGIN)
+
+    @invariant()
+    def who_asks_by_the_name_of_the_dataset_sees_the_rows_of_all_heads(self):
+        if self.was_published:
+            expected = sum(len(part.head.rows) for part in self.model.values() if part.head)
+            assert self.items.shown(self.sink) == expected
+
+    @property
+    def existing(self) -> Existing:
+        return stores.find(self.sink.store).existing(self.sink)
+
+
+@dataclass(frozen=True)
+class _Failing:
+    """What can be adopted, but one of its methods fails."""
+
+    existing: Existing
+    method: str
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.existing, name) if name != self.method else lambda *_: 1 / 0
 
 
 def _failing(given: Iterable[Any]) -> Iterator[Any]:

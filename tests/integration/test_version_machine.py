@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.items import ITEMS
-from tests.version_machine import VersionMachine
+from tests.version_machine import StoreMachine
 
 EXAMPLES = int(os.environ.get("LUIGI_SINKS_EXAMPLES", "2"))
 FEW = settings(
@@ -19,4 +19,4 @@ FEW = settings(
 @pytest.mark.parametrize("store", ITEMS)
 @pytest.mark.timeout(3_600)
 def test_any_order_of_loads_crashes_and_verbs_leaves_what_the_model_says(store):
-    run_state_machine_as_test(partial(VersionMachine, ITEMS[store]), settings=FEW)
+    run_state_machine_as_test(partial(StoreMachine, ITEMS[store]), settings=FEW)
