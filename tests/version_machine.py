@@ -48,7 +48,7 @@ partitions = st.sampled_from(["a", "b"])
 counts = st.integers(1, 4)
 which = st.integers(0, 30)
 labels = st.sampled_from(["", "corrected"])
-declarations = st.dictionaries(st.sampled_from(COLUMNS), st.sampled_from([*VALUES]))
+declarations = st.fixed_dictionaries({}, optional=dict.fromkeys(COLUMNS, st.sampled_from([*VALUES])))
 any_version = precondition(lambda machine: machine.all)
 published = precondition(lambda machine: machine.was_published)
 no_load_is_lost = precondition(
@@ -77,6 +77,12 @@ class VersionMachine(RuleBasedStateMachine):
         allowed = [f"{self.kind}.{name}" if self.kind else name for name in COLUMNS]
         self.columns = {name: kind for name, kind in columns.items() if kind in self.items.types}
         self.sink = self.items.with_columns(self.sink, *allowed, **self.columns)
+
+    @no_load_is_lost
+    @rule(partition=partitions, count=counts, columns=declarations)
+    def load_with_other_columns(self, partition, count, columns):
+        self.declare(columns)
+        self.load(partition, count, "")
 
     # Loads
 
