@@ -6,49 +6,83 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from luigi_sinks import pruning, removal, versions, withdrawal
+from luigi_sinks import pruning, removal, stores, versions, withdrawal
 from luigi_sinks import record as rules
+from luigi_sinks.adoption import adopt
 from luigi_sinks.claim import held
-from luigi_sinks.errors import Conflict
+from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.events import Action, Event
+from luigi_sinks.existing import Existing
 from luigi_sinks.load import load, loading
 from luigi_sinks.record import Withdrawal
 from luigi_sinks.retention import Retention
-from luigi_sinks.sink import Part, Sink
+from luigi_sinks.sink import Part, Sink, Stage
 from luigi_sinks.testing.suite import run_together
 from luigi_sinks.testing.transitions import ORIGIN
 from luigi_sinks.testing.whole_suite import rows
 from luigi_sinks.verification import verify
 from luigi_sinks.version import State, Version, new_version
 from luigi_sinks.writer import Writer
-from tests.version_model import ENDING, Known, Partition
+from tests.items import Items
+from tests.version_model import ENDING, UNFINISHED, Known, Partition
 
 NOW = timedelta(0)
+COLUMNS = ("weight", "height")
+VALUES = {
+    "whole": lambda number: number,
+    "optional": lambda number: number if number % 2 else None,
+    "long": lambda number: number + 2**40,
+}
+"""The values of a column, by its type."""
 
 partitions = st.sampled_from(["a", "b"])
 counts = st.integers(1, 4)
 which = st.integers(0, 30)
 labels = st.sampled_from(["", "corrected"])
+declarations = st.fixed_dictionaries({}, optional=dict.fromkeys(COLUMNS, st.sampled_from([*VALUES])))
 any_version = precondition(lambda machine: machine.all)
+published = precondition(lambda machine: machine.was_published)
+no_load_is_lost = precondition(
+    lambda machine: machine.was_published or not any(known.state in UNFINISHED for known in machine.all)
+)
+"""Until something is published, MariaDB makes a table again for other columns, and loads of all partitions fail."""
 
 
 class VersionMachine(RuleBasedStateMachine):
-    """`open_sink` opens a dataset by its name; `kind` is the kind of its rows."""
+    """`columns` are those that `sink` declares beside the first ones, by their types."""
 
-    def __init__(self, open_sink: Callable[[str], Sink], kind: str = "") -> None:
+    def __init__(self, items: Items) -> None:
         super().__init__()
-        self.sink, self.kind = open_sink(f"machine_{secrets.token_hex(4)}"), kind
+        self.items, self.kind = items, items.kind
+        self.sink = items.open(f"machine_{secrets.token_hex(4)}")
         self.model: dict[str, Partition] = defaultdict(Partition)
+        self.columns: dict[str, str] = {}
         self.start = 0
+
+    # Columns
+
+    @no_load_is_lost
+    @rule(columns=declarations)
+    def declare(self, columns):
+        """Declare other columns, in place of those so far: from the next load on they come, go and change."""
+        allowed = [f"{self.kind}.{name}" if self.kind else name for name in COLUMNS]
+        self.columns = {name: kind for name, kind in columns.items() if kind in self.items.types}
+        self.sink = self.items.with_columns(self.sink, *allowed, **self.columns)
+
+    @no_load_is_lost
+    @rule(partition=partitions, count=counts, columns=declarations)
+    def load_with_other_columns(self, partition, count, columns):
+        self.declare(columns)
+        self.load(partition, count, "")
 
     # Loads
 
@@ -80,15 +114,14 @@ class VersionMachine(RuleBasedStateMachine):
     def load_that_is_killed(self, partition, count, steps):
         """Write rows, seal, approve: a crash comes after some of these, and its process is gone."""
         given, version = self.rows(count), new_version(self.sink.dataset, partition)
-        with held(version.id) as claim:
-            stage = self.sink.begin(rules.staged(version, ORIGIN, claim, schema=self.sink.declared))
-            todo = (
-                partial(stage.write, Part(0, self.kind, 1, *self.sink.contract.accept(self.kind, given, 1))),
-                stage.seal,
-                partial(self.sink.change, version, rules.approve),
-            )
-            for step in todo[:steps]:
-                step()
+        stage = self.begin(self.sink, version)
+        todo = (
+            partial(stage.write, Part(0, self.kind, 1, *self.sink.contract.accept(self.kind, given, 1))),
+            stage.seal,
+            partial(self.sink.change, version, rules.approve),
+        )
+        for step in todo[:steps]:
+            step()
         state = (State.STAGED, State.STAGED, State.SEALED, State.VALIDATED)[steps]
         self.model[partition].begin(Known(version, given, state))
 
@@ -120,6 +153,16 @@ class VersionMachine(RuleBasedStateMachine):
             with pytest.raises(Conflict, match="is being loaded by pid"):
                 self.load_rows(partition, self.rows(1), [])
         self.model[partition].load(Known(events[0].version, given, State.VALIDATED))
+
+    @published
+    @rule(count=counts, columns=declarations)
+    def load_while_another_one_changes_columns(self, count, columns):
+        given, events = self.rows(count), list[Event]()
+        with loading(self.sink, "a", ORIGIN, listeners=(events.append,)) as writer:
+            self.write(writer, given)
+            self.declare(columns)
+            self.load("b", count, "")
+        self.model["a"].load(Known(events[0].version, given, State.VALIDATED))
 
     @rule(partition=partitions, count=counts)
     def two_loads_at_once(self, partition, count):
@@ -238,6 +281,7 @@ class VersionMachine(RuleBasedStateMachine):
         for known in self.all:
             if known.has_rows:
                 assert self.sink.count(known.version) == len(known.rows), known
+                assert self.read(known.version) == known.rows, known
 
     def teardown(self):
         """Whatever happened, what is withdrawn can be taken from readers, and the rest be put in order."""
@@ -252,6 +296,10 @@ class VersionMachine(RuleBasedStateMachine):
     @property
     def all(self) -> list[Known]:
         return [known for part in self.model.values() for known in part.versions]
+
+    @property
+    def was_published(self) -> bool:
+        return any(part.epoch for part in self.model.values())
 
     def pick(self, which: int) -> tuple[str, Partition, Known]:
         found = [(name, part, known) for name, part in sorted(self.model.items()) for known in part.versions]
@@ -269,9 +317,17 @@ class VersionMachine(RuleBasedStateMachine):
                 act(self.sink, known.version)
 
     def rows(self, count: int) -> list[Any]:
-        """Return rows that no other load has; a graph's `amount` may not be None."""
+        """Return rows that no other load has, with the columns that are declared now."""
         self.start += count
-        return [{**row, "amount": row["amount"] or 0.0} for row in rows(count, start=self.start - count)]
+        return [
+            {**row, **{name: VALUES[kind](row["id"]) for name, kind in self.columns.items()}}
+            for row in rows(count, start=self.start - count)
+        ]
+
+    def begin(self, sink: Sink, version: Version) -> Stage:
+        """Open a stage, as a process does that is gone then."""
+        with held(version.id) as claim:
+            return sink.begin(rules.staged(version, ORIGIN, claim, schema=self.sink.declared))
 
     def joined(self, given: Iterable[Any]) -> Iterator[Any]:
         """Return rows in the form in which users give them."""
@@ -295,6 +351,60 @@ class VersionMachine(RuleBasedStateMachine):
 
     def is_registered(self, version: Version) -> bool:
         return any(record.version == version for record in self.sink.records(partition=version.partition))
+
+
+class StoreMachine(VersionMachine):
+    """A dataset on a real store: it may begin by an adoption, and readers ask for it by its name."""
+
+    @initialize(
+        partition=st.sampled_from(["", "a", "b"]),
+        count=counts,
+        ends_at=st.sampled_from(["", "begin", "copy", "equals", "give_way"]),
+    )
+    def adopt(self, partition, count, ends_at):
+        """Let the dataset begin by a load, or by rows that users made; an adoption that ends too early is run again."""
+        if not partition:
+            return
+        given = self.rows(count)
+        with self.items.unmanaged(self.sink, given):
+            if ends_at == "begin":
+                self.begin(self.existing.sink, new_version(self.sink.dataset, partition))
+            elif ends_at:
+                with pytest.raises(ZeroDivisionError):
+                    adopt(_Failing(self.existing, ends_at), partition, ORIGIN)
+            adopted = adopt(self.existing, partition, ORIGIN)
+        *failed, version = (record.version for record in self.sink.records())
+        assert (len(failed), version) == (ends_at in {"begin", "copy", "equals"}, adopted.record.version)
+        for each in failed:
+            self.model[partition].begin(Known(each, given, State.FAILED))
+        self.model[partition].load(Known(version, given, State.VALIDATED))
+
+    @rule(partition=partitions)
+    def adopt_again(self, partition):
+        """Once loads or an adoption made the dataset, there is nothing left to adopt, nor before."""
+        with pytest.raises(BadSetting):
+            adopt(self.existing, partition, ORIGIN)
+
+    @invariant()
+    def who_asks_by_the_name_of_the_dataset_sees_the_rows_of_all_heads(self):
+        if self.was_published:
+            expected = sum(len(part.head.rows) for part in self.model.values() if part.head)
+            assert self.items.shown(self.sink) == expected
+
+    @property
+    def existing(self) -> Existing:
+        return stores.find(self.sink.store).existing(self.sink)
+
+
+@dataclass(frozen=True)
+class _Failing:
+    """What can be adopted, but one of its methods fails."""
+
+    existing: Existing
+    method: str
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.existing, name) if name != self.method else lambda *_: 1 / 0
 
 
 def _failing(given: Iterable[Any]) -> Iterator[Any]:

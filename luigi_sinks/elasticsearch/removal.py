@@ -62,7 +62,8 @@ def delete_index(
         if sight.was_head or names.behind(version, sight.head) == version:
             raise _denied(version)
     try:
-        administer(settings, lambda es: es.indices.delete(index=names.index(version), ignore_unavailable=True))
+        with suppress(Missing):  # another process deleted it after the server had looked
+            administer(settings, lambda es: es.indices.delete(index=names.index(version), ignore_unavailable=True))
     except Forbidden:
         if is_taken and tag == names.RETIRED:
             aliases.give_back(version, tag)

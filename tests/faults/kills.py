@@ -21,17 +21,14 @@ from typing import Any
 import neo4j
 import urllib3
 from luigi.configuration import get_config
-from sqlalchemy import Column, Double, Integer, String
 
-from luigi_sinks import Origin, config, load, loading, versions, writer
-from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink, names
+from luigi_sinks import Origin, load, loading, versions, writer
+from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import ask
 from luigi_sinks.elasticsearch.pool import open_pool
-from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.load import Load
-from luigi_sinks.mariadb import MariaDBSettings, MariaDBSink, carrying, connection, driver
-from luigi_sinks.mariadb import parse_schema as parse_columns
-from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node, Relationship
+from luigi_sinks.mariadb import carrying, connection, driver
+from luigi_sinks.neo4j import Graph, Node, Relationship
 from luigi_sinks.neo4j.connection import query
 from luigi_sinks.neo4j.merge import Merge
 from luigi_sinks.neo4j.progress import Progress
@@ -39,6 +36,7 @@ from luigi_sinks.neo4j.user_cypher import Batches, Statement
 from luigi_sinks.sink import Sink
 from luigi_sinks.together import loading_together
 from luigi_sinks.version import WHOLE, State, Version
+from tests.items import ITEMS
 
 BEFORE, AFTER, LATE = "before", "after", "late"
 LONGEST = 30
@@ -221,14 +219,6 @@ def _die() -> None:
     threading.Event().wait()  # for the signal
 
 
-MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
-
-
-def _elasticsearch(dataset: str) -> Sink:
-    settings = config.read_connection(ElasticsearchSettings, "elasticsearch")
-    return ElasticsearchSink(settings, dataset, parse_schema(dataset, MAPPING, {}, "id"))
-
-
 def _requests() -> Iterable[tuple[Any, str]]:
     return [(urllib3.HTTPConnectionPool, "urlopen")]
 
@@ -245,16 +235,10 @@ def _request_again(sink: Any, request: Sequence[Any]) -> None:
     open_pool(sink.settings).urlopen(method, url, body, headers, timeout=30, retries=False)
 
 
-ITEM = Node("Item", key="id", properties={"id": int, "name": str, "amount": float})
-
 _HELD = """
 MATCH (n) WHERE n:Item__v OR n:_SinkBatch WITH DISTINCT coalesce(n._version, n.version) AS id
 WHERE id IS NOT NULL // as it is while another test deletes the node
 AND NOT EXISTS { MATCH (v:_SinkVersion {id: id}) WHERE v.dataset <> $dataset } RETURN id"""
-
-
-def _neo4j(dataset: str) -> Sink:
-    return Neo4jSink(config.read_connection(Neo4jSettings, "neo4j"), dataset, Graph([ITEM]))
 
 
 def _queries() -> Iterable[tuple[Any, str]]:
@@ -266,12 +250,6 @@ def _queries() -> Iterable[tuple[Any, str]]:
 
 def _nodes(sink: Any) -> set[str]:
     return {row["id"] for row in query(sink.settings, _HELD, dataset=sink.dataset)}
-
-
-def _mariadb(dataset: str) -> Sink:
-    settings = config.read_connection(MariaDBSettings, "mariadb")
-    columns = [Column("id", Integer, primary_key=True), Column("name", String(20)), Column("amount", Double)]
-    return MariaDBSink(settings, dataset, parse_columns(dataset, columns))
 
 
 def _statements() -> Iterable[tuple[Any, str]]:
@@ -287,9 +265,9 @@ def _seqs(sink: Any) -> set[str]:
 
 
 STORES: Mapping[str, Store] = {
-    "neo4j": Store(_neo4j, _queries, _nodes, kind="Item"),
-    "elasticsearch": Store(_elasticsearch, _requests, _indices, _request_again),
-    "mariadb": Store(_mariadb, _statements, _seqs),
+    "neo4j": Store(ITEMS["neo4j"].open, _queries, _nodes, kind=ITEMS["neo4j"].kind),
+    "elasticsearch": Store(ITEMS["elasticsearch"].open, _requests, _indices, _request_again),
+    "mariadb": Store(ITEMS["mariadb"].open, _statements, _seqs),
 }
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.faults.kills import STORES
-from tests.version_machine import VersionMachine
+from tests.items import ITEMS
+from tests.version_machine import StoreMachine
 
 EXAMPLES = int(os.environ.get("LUIGI_SINKS_EXAMPLES", "2"))
 FEW = settings(
@@ -16,7 +16,7 @@ FEW = settings(
 )
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", ITEMS)
 @pytest.mark.timeout(3_600)
 def test_any_order_of_loads_crashes_and_verbs_leaves_what_the_model_says(store):
-    run_state_machine_as_test(partial(VersionMachine, STORES[store].open, STORES[store].kind), settings=FEW)
+    run_state_machine_as_test(partial(StoreMachine, ITEMS[store]), settings=FEW)

@@ -1,5 +1,7 @@
 """What no record accounts for in Elasticsearch, and how it goes."""
 
+from datetime import timedelta
+
 from luigi_sinks import Origin, load, record, versions
 from luigi_sinks.claim import held
 from luigi_sinks.elasticsearch import ElasticsearchSink
@@ -28,6 +30,16 @@ def test_an_index_that_is_created_after_its_load_failed_is_swept(settings, datas
     assert versions.sweep(sink) == [version]
     assert cluster.indices(f"{dataset}~_all") == [f"{dataset}~_all~{head.id}"]
     assert versions.sweep(sink) == []
+
+
+def test_an_index_that_another_process_deletes_at_the_same_moment_is_gone(settings, dataset, cluster, proxy):
+    sink = sink_of(proxy.settings, dataset)
+    old, head = load_rows(sink), load_rows(sink)
+    index, missing = f"{dataset}~_all~{old.id}", {"type": "index_not_found_exception", "reason": "no such index"}
+    proxy.before("DELETE", index, lambda: cluster.delete(index))
+    proxy.refuse(404, lambda method, path, _: method == "DELETE" and index in path, body={"error": missing})
+    assert versions.prune(sink, old, min_age=timedelta(0)).state == "dropped"
+    assert cluster.indices(f"{dataset}~_all") == [f"{dataset}~_all~{head.id}"]
 
 
 def test_an_index_that_no_record_knows_is_swept_unless_readers_see_it(settings, dataset, cluster):

@@ -1,22 +1,16 @@
 """The contract suite on a real Elasticsearch."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from luigi_sinks import config
-from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
 from luigi_sinks.elasticsearch.connection import ask
-from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.elasticsearch.store import STORE
 from luigi_sinks.sink import Catalog, Sink
 from luigi_sinks.testing.columns_suite import ColumnSuite
 from luigi_sinks.version import Version
-
-MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
-TYPES = {"whole": "integer", "long": "long", "time": "date"}
+from tests.items import ITEMS
 
 
 class TestElasticsearchSink(ColumnSuite):
@@ -29,14 +23,10 @@ class TestElasticsearchSink(ColumnSuite):
         cluster.delete(sink.dataset)
 
     def make_sink(self, dataset: str) -> Sink:
-        settings = config.read_connection(ElasticsearchSettings, "elasticsearch")
-        return ElasticsearchSink(settings, dataset, parse_schema(dataset, MAPPING, {}, "id"))
+        return ITEMS["elasticsearch"].open(dataset)
 
     def with_columns(self, sink: Any, *allow_change: str, **columns: str | None) -> Sink:
-        added = {name: {"type": TYPES[kind]} for name, kind in columns.items() if kind}
-        return replace(
-            sink, schema=parse_schema(sink.dataset, {**MAPPING, **added}, {}, "id"), allow_change=allow_change
-        )
+        return ITEMS["elasticsearch"].with_columns(sink, *allow_change, **columns)
 
     def catalog(self, sink: Sink) -> Catalog:
         return STORE.catalog(sink.dataset)
@@ -46,7 +36,7 @@ class TestElasticsearchSink(ColumnSuite):
         return STORE.datasets()
 
     def shown(self, sink: Sink) -> int:
-        return ask(sink.settings, lambda es: es.count(index=sink.dataset))["count"]
+        return ITEMS["elasticsearch"].shown(sink)
 
     def shown_as(self, sink: Sink, version: Version, name: str) -> int:
         del version

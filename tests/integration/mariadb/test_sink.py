@@ -1,19 +1,10 @@
-from dataclasses import replace
-
 import pytest
-from sqlalchemy import BigInteger, Column, Date, Double, Integer, String
 
 from luigi_sinks.mariadb import MariaDBCatalog, MariaDBSink, parse_schema
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.store import STORE
 from luigi_sinks.testing.columns_suite import ColumnSuite
-
-COLUMNS = [
-    Column("id", Integer, primary_key=True),
-    Column("name", String(20), nullable=False),
-    Column("amount", Double),
-]
-TYPES = {"whole": Integer, "long": BigInteger, "time": Date}
+from tests.items import COLUMNS, ITEMS
 
 
 class TestMariaDBSink(ColumnSuite):
@@ -27,8 +18,7 @@ class TestMariaDBSink(ColumnSuite):
         return MariaDBSink(self.settings, dataset, parse_schema(dataset, COLUMNS))
 
     def with_columns(self, sink, *allow_change, **columns):
-        added = [Column(name, TYPES[kind], nullable=False) for name, kind in columns.items() if kind]
-        return replace(sink, schema=parse_schema(sink.dataset, [*COLUMNS, *added]), allow_change=allow_change)
+        return ITEMS["mariadb"].with_columns(sink, *allow_change, **columns)
 
     def catalog(self, sink):
         return MariaDBCatalog(self.settings, sink.dataset)
@@ -37,8 +27,7 @@ class TestMariaDBSink(ColumnSuite):
         return STORE.list_datasets(self.settings)
 
     def shown(self, sink):
-        ((count,),) = run(self.settings, rows, f"SELECT COUNT(*) FROM {sink.names.view}")
-        return count
+        return ITEMS["mariadb"].shown(sink)
 
     def shown_as(self, sink, version, name):
         ((count,),) = run(self.settings, rows, f"SELECT COUNT(*) FROM `{self.settings.database}`.`{name}`")

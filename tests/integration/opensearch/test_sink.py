@@ -1,7 +1,6 @@
 """The contract suite on a real OpenSearch, each request signed."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +13,7 @@ from luigi_sinks.elasticsearch.store import STORE
 from luigi_sinks.sink import Catalog, Sink
 from luigi_sinks.testing.columns_suite import ColumnSuite
 from luigi_sinks.version import Version
-
-MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"type": "double"}}
-TYPES = {"whole": "integer", "long": "long", "time": "date"}
+from tests.items import ITEMS, MAPPING
 
 
 class TestOpenSearchSink(ColumnSuite):
@@ -33,10 +30,7 @@ class TestOpenSearchSink(ColumnSuite):
         return ElasticsearchSink(settings, dataset, parse_schema(dataset, MAPPING, {}, "id"))
 
     def with_columns(self, sink: Any, *allow_change: str, **columns: str | None) -> Sink:
-        added = {name: {"type": TYPES[kind]} for name, kind in columns.items() if kind}
-        return replace(
-            sink, schema=parse_schema(sink.dataset, {**MAPPING, **added}, {}, "id"), allow_change=allow_change
-        )
+        return ITEMS["elasticsearch"].with_columns(sink, *allow_change, **columns)
 
     def catalog(self, sink: Sink) -> Catalog:
         return STORE.catalog(sink.dataset, "opensearch")
@@ -46,7 +40,7 @@ class TestOpenSearchSink(ColumnSuite):
         return STORE.datasets("opensearch")
 
     def shown(self, sink: Sink) -> int:
-        return ask(sink.settings, lambda es: es.count(index=sink.dataset))["count"]
+        return ITEMS["elasticsearch"].shown(sink)
 
     def shown_as(self, sink: Sink, version: Version, name: str) -> int:
         del version
