@@ -163,9 +163,9 @@ class Releasing:
     def test_a_name_that_a_dataset_has_is_refused(self: Suite, sink: Sink) -> None:
         version, other = self.load(sink, rows(3)), self.another(sink)
         self.load(other, rows(2))
-        for name in (sink.dataset, other.dataset):
+        for name in (sink.dataset, other.dataset, None, ""):
             with pytest.raises(BadSetting, match=f"{name}.* (is taken|cannot name a version)"):
-                self.expose(sink, version, name)
+                self.expose(sink, version, name)  # type: ignore[arg-type]  # which is refused
         assert sink.record(version).exposed == ()
 
     def test_an_exposed_version_is_kept_and_its_dataset_too(self: Suite, sink: Sink) -> None:
