@@ -53,9 +53,9 @@ def expose(catalog: Catalog, version: Version, name: str) -> Record:
 
 def refuse(catalog: Catalog, record: Record, name: str) -> None:
     """Raise what keeps a version from being exposed under a name."""
-    unseen.refuse(name, "name")
-    if not name.strip() or name == catalog.dataset:
+    if not isinstance(name, str) or not name.strip() or name == catalog.dataset:
         raise BadSetting(f"{catalog.dataset}: {name!r} cannot name a version of it; choose another name")
+    unseen.refuse(name, "name")
     retention.expose(record, Pointer(), name=name)
     catalog.refuse_name(record.version, name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,11 +61,29 @@ def publish_again(catalog: Catalog, record: Record, why: str, head: Head | None 
     return record
 
 
-def withdraw(catalog: Catalog, version: Version, why: str, *, instead: Version | None = None) -> Record:
-    """Declare a version wrong, then move the head if it is there: to `instead`, else to the newest sound version.
+def withdraw(catalog: Catalog, version: Version, why: str) -> Record:
+    """Declare a version wrong, then move the head if it is there: to the newest sound version.
 
     If there is none, readers see nothing.
     """
+    return _withdraw(catalog, version, why, lambda sound: sound)
+
+
+def take_back(catalog: Catalog, version: Version, why: str, *, before: Version | None) -> Record:
+    """Declare a version wrong, then give readers, if they see it, what they saw `before`: None for nothing.
+
+    If that cannot be published any more, they see the newest sound version.
+    """
+    return _withdraw(
+        catalog,
+        version,
+        why,
+        lambda sound: sorted(sound, key=lambda record: record.version != before) if before else (),
+    )
+
+
+def _withdraw(catalog: Catalog, version: Version, why: str, rank: Callable[[list[Record]], Iterable[Record]]) -> Record:
+    """Declare a version wrong, then move the head if it is there, to the first of what `rank` makes of sound ones."""
     before = catalog.record(version)
     with telling(catalog, Action.WITHDRAW, version, before.origin) as told:
         told.tell(Outcome.BEGUN, rows=before.rows or 0)
@@ -73,8 +91,9 @@ def withdraw(catalog: Catalog, version: Version, why: str, *, instead: Version |
         mark = Withdrawal(datetime.now(UTC), by, why)
         catalog.change(version, partial(withdrawal.withdraw, withdrawal=mark))
         while (head := catalog.head(version.partition)).version == version:
+            sound = withdrawal.sound(catalog.records(partition=version.partition), besides=version)
             try:
-                _replace_withdrawn(catalog, version, head, instead, why, told)
+                _replace_withdrawn(catalog, version, head, rank(sound), why, told)
             except Conflict:
                 if catalog.head(version.partition) == head:
                     raise
@@ -83,12 +102,11 @@ def withdraw(catalog: Catalog, version: Version, why: str, *, instead: Version |
 
 
 def _replace_withdrawn(
-    catalog: Catalog, version: Version, head: Head, instead: Version | None, why: str, told: Telling
+    catalog: Catalog, version: Version, head: Head, others: Iterable[Record], why: str, told: Telling
 ) -> None:
-    """Publish what readers are to see instead of a withdrawn head, or nothing."""
+    """Publish the first of the others that is whole instead of a withdrawn head, or nothing."""
     reason = f"{version.id} is withdrawn: {why}" if why else f"{version.id} is withdrawn"
-    others = withdrawal.sound(catalog.records(partition=version.partition), besides=version)
-    for other in sorted(others, key=lambda record: record.version != instead):
+    for other in others:
         try:
             publish_again(catalog, other, reason, head)
         except CheckFailed as changed:

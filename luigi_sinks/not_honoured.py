@@ -153,11 +153,14 @@ def _ignored_of_class(kind: type[Any], base: type[Any], partition_by: frozenset[
 
 
 def _misspelled(kind: type[Any], base: type[Any]) -> Iterator[tuple[str, str]]:
-    """Yield attributes that are almost called as one that tasks have; a name that only lacks an s is another word."""
-    known = [name for name in dir(base) if not name.startswith("_")]
+    """Yield attributes that are almost called as an option of ours.
+
+    A name that begins with another letter, or only lacks an s, is another word.
+    """
+    known = {name for each in base.__mro__ if each.__module__.startswith("luigi_sinks.") for name in vars(each)}
     for name in {name for each in kind.__mro__ if each not in base.__mro__ for name in vars(each)}:
-        for close in get_close_matches(name, known, 1, _ALMOST) if name not in known else ():
-            if close.rstrip("s") != name.rstrip("s"):
+        for close in get_close_matches(name, known, 1, _ALMOST) if not hasattr(base, name) else ():
+            if close[0] == name[0] != "_" and close.rstrip("s") != name.rstrip("s"):
                 yield name, f"if it means {close}, write that; else give it another name"
 
 

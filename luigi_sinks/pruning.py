@@ -39,9 +39,9 @@ class Plan:
 def plan_prune(catalog: Catalog, policy: Retention, *, partition: str | None = None) -> Plan:
     """Return what `prune_all` would delete now. Changes nothing.
 
-    Never planned are a head, a pinned version, the base of another version, a version
-    that is being loaded or that was the head less than `policy.min_age` ago, and the
-    newest `policy.keep` of each partition. `partition` limits the plan to one.
+    Never planned are a head, a pinned version, a version that is being loaded or from which
+    a load is made, one that was the head less than `policy.min_age` ago, and the newest
+    `policy.keep` of each partition. `partition` limits the plan to one.
 
     Example:
         >>> from datetime import timedelta

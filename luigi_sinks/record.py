@@ -12,7 +12,7 @@ one, compares and swaps; it adds no rule of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -302,6 +302,12 @@ def leave(record: Record, head: Pointer) -> Record:
     """Leave the rows of an abandoned version for a pruner, as this login may not delete them."""
     del head
     return replace(record, claim=record.claim.given_up()) if record.state is State.ABANDONED else record
+
+
+def bases(records: Iterable[Record]) -> set[str]:
+    """Return the ids of the versions that loads at work are made from; one that ended needs its base no more."""
+    at_work = (each for each in records if each.is_unfinished and each.claim.is_live(each.version.id))
+    return {record.base for record in at_work if record.base}
 
 
 def published_before(record: Record) -> Record:

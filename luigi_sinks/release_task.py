@@ -80,7 +80,12 @@ class ReleaseTask(BulkComplete, luigi.Task):
                 member.write_to(writer)
 
     def _members(self) -> Iterator[CopyTask]:
-        for member in self.members():
+        members: Any = self.members()
+        if not isinstance(members, Iterable):
+            raise BadSetting(
+                f"{self.task_family}.members() returned one {type(members).__name__}; return a list of tasks"
+            )
+        for member in members:
             if not isinstance(member, CopyTask) or type(member).run is not CopyTask.run:
                 raise BadSetting(
                     f"{self.task_family}: {member} cannot be in release {self.release}, since it is not loaded by its "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 
 from luigi_sinks import moving, settling
 from luigi_sinks import record as rules
@@ -13,7 +15,7 @@ from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import telling
 from luigi_sinks.moving import Move
 from luigi_sinks.record import Head, Record
-from luigi_sinks.release import Release
+from luigi_sinks.release import Member, Release
 from luigi_sinks.settling import Found
 from luigi_sinks.sink import Catalog
 from luigi_sinks.version import Version
@@ -34,31 +36,45 @@ class Return:
 
 
 def newest(catalogs: Iterable[Catalog], name: str) -> Release:
-    """Return the newest release of this name of which readers see a version.
+    """Return the release of this name that was published last, even if it was taken back since.
 
-    Raises BadSetting if there is none; a dataset that cannot be read keeps no other from being found.
+    One that failed half way does not count. Reads the histories. Raises BadSetting if there
+    is none; a dataset that cannot be read keeps no other from being found.
     """
-    records, unread = list[Record](), list[str]()
+    known, unread = defaultdict[tuple[Member, ...], list[Record]](list), list[str]()
     for catalog in catalogs:
         try:
-            records += [head.record for head in catalog.heads().values() if head.record]
+            for record in catalog.records():
+                if record.release is not None and record.release.name == name:
+                    known[record.release.members].append(record)
         except (SinkError, CredentialError) as error:
             unread.append(f"; {catalog.dataset} cannot be read: {error}")
-    named = [record for record in records if record.release is not None and record.release.name == name]
-    if not named:
+    published = {at: members for members, records in known.items() if (at := _published_at(records))}
+    if not published:
         raise BadSetting(
-            f"readers see no version of a release {name!r}; `luigi-sinks versions DATASET` names releases"
-            f"{''.join(unread)}"
+            f"no release {name!r} was published; `luigi-sinks versions DATASET` names releases{''.join(unread)}"
         )
-    release = max(named, key=lambda record: record.publications[-1].at).release
-    assert release is not None
-    return release
+    return Release(name, published[max(published)])
+
+
+def _published_at(records: Sequence[Record]) -> datetime | None:
+    """Return when the last version of a release was first published; None if the release failed, or is not begun."""
+    if any(not record.publications and not record.is_unsettled for record in records):
+        return None
+    return max((record.published_at for record in records if record.published_at), default=None)
 
 
 def plan_roll_back(release: Release) -> list[Return]:
     """Return what `roll_back` would do now. Changes nothing, and raises what `roll_back` does."""
-    heads = [(each, each.catalog.head(each.version.partition)) for each in settling.found(release)]
-    newer = [f"{head.version} instead of {each.member}" for each, head in heads if _is_newer(each, head)]
+    members = settling.found(release)
+    for each in members:
+        rules.published_before(each.record)
+    heads = [(each, each.catalog.head(each.version.partition)) for each in members]
+    newer = [
+        f"{head.version or 'nothing'} instead of {each.member}"
+        for each, head in heads
+        if head.version not in {each.version, each.member.before}
+    ]
     if newer:
         raise Conflict(
             f"release {release.name}: readers see {', '.join(newer)}, published since; nothing was changed. Roll the "
@@ -71,7 +87,8 @@ def roll_back(release: Release, *, why: str = "") -> list[Return]:
     """Give readers what the versions of a release replaced; return what was done.
 
     A version that replaced nothing is withdrawn, so its output is incomplete again; the
-    others stay complete. What is in one MariaDB database moves in one transaction.
+    others stay complete. What is in one MariaDB database moves in one transaction. Where
+    readers see already what a version replaced, nothing is done.
 
     Raises Conflict, and changes nothing, if one of them was replaced since, or if what it
     replaced cannot be published; CheckFailed if that lost rows. If it is interrupted, run it again.
@@ -85,14 +102,8 @@ def roll_back(release: Release, *, why: str = "") -> list[Return]:
         moving.publish_together(moves, why=reason, action=Action.ROLLBACK)
     for each in plan:
         if each.before is None:
-            moving.withdraw(each.found.catalog, each.version, reason)
+            moving.take_back(each.found.catalog, each.version, reason, before=None)
     return plan
-
-
-def _is_newer(each: Found, head: Head) -> bool:
-    """Tell whether the head is neither the version nor, after a rollback that was interrupted, what it replaced."""
-    is_back = (head.version, head.epoch) == (each.member.before, each.member.epoch + 2)
-    return head.version != each.version and not is_back
 
 
 def _return(each: Found, head: Head) -> Return:

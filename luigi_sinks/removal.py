@@ -1,14 +1,21 @@
-"""The transitions of a version whose rows are deleted."""
+"""The rules by which the rows of a version are deleted: pure, as in `record`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from luigi_sinks import record as rules
 from luigi_sinks.errors import Conflict
 from luigi_sinks.record import Pointer, Record
-from luigi_sinks.version import State
+from luigi_sinks.version import State, Version
+
+
+def refuse_base(version: Version, loads: Iterable[Record]) -> None:
+    """Raise Conflict if a load at work is made from the version."""
+    if version.id in rules.bases(loads):
+        raise Conflict(f"{version} is being copied by a load; it is not deleted. Run this again when that has ended")
 
 
 def begin_drop(record: Record, head: Pointer, *, min_age: timedelta = timedelta(0)) -> Record:

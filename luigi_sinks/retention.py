@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from luigi_sinks import record as rules
 from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.record import Pointer, Record
-from luigi_sinks.version import DEAD, State
+from luigi_sinks.version import State
 
 MIN_AGE = timedelta(hours=1)
 """How long a version is kept after readers saw it last, unless another time is set: somebody may still read it."""
@@ -86,12 +87,12 @@ def hide(record: Record, head: Pointer, *, name: str) -> Record:
 
 
 def to_drop(records: Iterable[Record], policy: Retention) -> list[Record]:
-    """Return the versions whose rows go, oldest first: never a head, a pin, the base of another one, or a load.
+    """Return the versions whose rows go, oldest first: never a head, a pin, or a load and its base.
 
     Withdrawn versions do not count among those that are kept, as they are never published again.
     """
     known = list(records)
-    bases = {record.base for record in known if record.state not in DEAD}
+    bases = rules.bases(known)
     by_partition: dict[str, list[Record]] = defaultdict(list)
     for record in known:
         if record.state in _WITH_ROWS:

@@ -97,7 +97,7 @@ def take_back(members: Sequence[Found], why: str) -> None:
     """Withdraw what was published of a release, and give readers what they saw before; the last one first."""
     for each in reversed(members):
         if each.record.publications:
-            moving.withdraw(each.catalog, each.version, why, instead=each.member.before)
+            moving.take_back(each.catalog, each.version, why, before=each.member.before)
     _mark((each.catalog, each.version) for each in members)
 
 

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import luigi
@@ -19,8 +19,8 @@ from luigi_sinks.errors import BadSetting, CheckFailed
 from luigi_sinks.retention import retention
 from luigi_sinks.target import TargetOptions, VersionedTarget
 
-_started_iterators: WeakKeyDictionary[luigi.Task, Any] = WeakKeyDictionary()
-"""The iterators that an earlier attempt in this process began to read."""
+_started_iterators: WeakKeyDictionary[luigi.Task, dict[str, Any]] = WeakKeyDictionary()
+"""The iterators that an earlier attempt in this process began to read, by the methods that returned them."""
 
 
 def setting(default: Any = None) -> Any:
@@ -215,7 +215,7 @@ class CopyTask(BulkComplete, luigi.Task):
         """Write `rows()`, and with `changes_by_key` what `deletes()` returns, to a writer of a load."""
         for row in self.fresh_rows():
             writer.write(row)
-        for key in self.deletes() if self.changes_by_key else ():
+        for key in _fresh(self, "deletes", "keys") if self.changes_by_key else ():
             writer.delete(key)
 
     def _refuse_what_is_ignored(self) -> None:
@@ -260,20 +260,35 @@ class CopyTask(BulkComplete, luigi.Task):
 
 def fresh_rows(task: Any) -> Iterable[Any]:
     """Return what `rows()` of a task returns. Raises CheckFailed for what would not be all rows."""
-    rows: Iterable[Any] | None = task.rows()
-    if rows is None:
-        raise CheckFailed(f"{task.task_family}.rows() returned None; yield the rows, or return an iterable of them")
-    if isinstance(rows, (Mapping, str)):
-        kind = type(rows).__name__
-        raise CheckFailed(f"{task.task_family}.rows() returned one {kind}; return a list of rows, or yield them")
-    if _started_iterators.get(task) is rows:
+    return _fresh(task, "rows", "rows")
+
+
+def _fresh(task: Any, method: str, what: str) -> Iterable[Any]:
+    """Return what a method returns. Raises CheckFailed for what is no iterable, or was begun; `what` it is made of."""
+    found: Any = getattr(task, method)()
+    said = f"{task.task_family}.{method}() returned"
+    if found is None:
+        raise CheckFailed(f"{said} None; yield the {what}, or return an iterable of them")
+    if isinstance(found, (Mapping, str)) or not _is_iterable(found):
+        raise CheckFailed(f"{said} one {type(found).__name__}; return a list of {what}, or yield them")
+    started = _started_iterators.setdefault(task, {})
+    if started.get(method) is found:
         raise CheckFailed(
-            f"{task.task_family}.rows() returned an iterator that an earlier attempt began to read, so rows "
-            "would be missing. Return a new iterator in each call"
+            f"{said} an iterator that an earlier attempt began to read, so {what} would be missing. Return a new "
+            "iterator in each call"
         )
-    if iter(rows) is rows:
-        _started_iterators[task] = rows
-    return rows
+    if iter(found) is found:
+        started[method] = found
+    return cast("Iterable[Any]", found)
+
+
+def _is_iterable(value: Any) -> bool:
+    """Tell whether `iter()` takes a value, also by its __getitem__."""
+    try:
+        iter(value)
+    except TypeError:
+        return False
+    return True
 
 
 def named_partition(task: luigi.Task) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from luigi_sinks import settling, unseen
 from luigi_sinks.errors import BadSetting
@@ -15,6 +15,7 @@ from luigi_sinks.version import Version, new_version
 from luigi_sinks.writer import Writer
 
 
+@runtime_checkable
 class Loadable(Protocol):
     """What tells how a new version of it is loaded, as each target of this package does."""
 
@@ -43,6 +44,12 @@ def together(*targets: Loadable, release: str) -> Iterator[list[Writer]]:
             to_delays.write({"id": 1, "minutes": 7})
 
     """
+    for target in targets:
+        if isinstance(target, type) or not isinstance(target, Loadable):
+            raise BadSetting(
+                f"release {release!r}: together was given one {type(target).__name__}, which is not a target; pass "
+                "each target by itself, as in together(flights, delays, release='nightly')"
+            )
     with loading_together([target.load() for target in targets], release) as writers:
         yield writers
 
@@ -77,9 +84,9 @@ def _move(staged: Staged, found: Found) -> Move:
 
 def _refuse(loads: Sequence[Load], name: str) -> None:
     """Raise BadSetting for loads that cannot be published together."""
-    unseen.refuse(name, "release")
-    if not name or not loads:
+    if not isinstance(name, str) or not name or not loads:
         raise BadSetting("a release needs a name, and at least one target; give both")
+    unseen.refuse(name, "release")
     seen: set[tuple[object, str]] = set()
     for load in loads:
         place = (load.sink.location, load.partition)

@@ -92,16 +92,18 @@ def prune(catalog: Catalog, version: Version, *, min_age: timedelta = retention.
     A version that was the head less than `min_age` ago is kept, as readers may be at it:
     an hour, unless you set another time; timedelta(0) deletes at once.
 
-    Raises Conflict if the version is too young, the head, pinned or being loaded,
+    Raises Conflict if the version is too young, the head, pinned, being loaded, or copied by a load,
     CredentialError as `roll_back` does, and Forbidden for a login that may not delete. A prune that was
     interrupted leaves the version `dropping`; prune it again.
     """
     _check("prune", version)
-    catalog = _looked_at(catalog, version)
+    catalog = patient(catalog)
+    loads = settling.settle(catalog, version.partition)
     before = catalog.record(version)
     with telling(catalog, Action.PRUNE, version, before.origin) as told:
         told.tell(Outcome.BEGUN, rows=before.rows or 0)
         try:
+            removal.refuse_base(version, loads)
             catalog.change(version, partial(removal.begin_drop, min_age=min_age))
             _delete_rows(catalog, before)
         except Forbidden as refusal:

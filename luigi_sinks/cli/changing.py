@@ -154,6 +154,7 @@ def _roll_back_release(name: str, why: str, *, dry_run: bool, json: bool) -> Non
     shown = {each.version: str(each.before.version) if each.before else None for each in plan}
     is_, see = ("would be", "would see") if dry_run else ("is", "see")
     lines = [f"{places[version]} {is_} taken back; readers {see} {shown[version] or 'nothing'}" for version in shown]
+    lines = lines or [f"release {name} was taken back already; nothing {'would be' if dry_run else 'is'} changed"]
     taken = [{"version": places[version], "head": head} for version, head in shown.items()]
     answers.tell({"dry_run": dry_run, "release": name, "versions": taken}, "\n".join(lines), json=json)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from luigi_sinks import removal
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import Missing, Rejected, administer
 from luigi_sinks.elasticsearch.heads import Aliases
@@ -66,8 +67,5 @@ def copy_files(settings: ElasticsearchSettings, source: str, target: str, alias:
 
 def refuse_held(aliases: Aliases, version: Version, loads: Iterable[Record]) -> None:
     """Raise Conflict if a load that is at work may be cloning the version's index; one that died holds nothing."""
-    if aliases.is_held(version) and any(
-        record.is_unfinished and record.base == version.id and record.claim.is_live(record.version.id)
-        for record in loads
-    ):
-        raise Conflict(f"{version} is being copied by a load; it is not deleted. Run this again when that has ended")
+    if aliases.is_held(version):
+        removal.refuse_base(version, loads)

@@ -70,15 +70,17 @@ class ExistingTable:
         table, names = self._table(cursor), self.of.names
         found = reflect(cursor, names.database, table)
         there, declared = found.table.columns.keys(), list(self.of.schema.columns)
-        way_out = f"declare what is there, as `luigi-sinks declare mariadb:{names.dataset}` prints it"
         if sorted(there) != sorted(declared) or len(found.unknown) > 0:
             raise BadSetting(
-                f"{names.view} has the columns {[*there, *found.unknown]}, and the task declares {declared}; {way_out}"
+                f"{names.view} has the columns {[*there, *found.unknown]}, and the task declares {declared}; "
+                f"{self._way_out}"
             )
         schemas = (parse_schema(names.dataset, found.table), self.of.schema)
         found_layout, declared_layout = (creation.layout_of(cursor, names.database, each) for each in schemas)
         if unlike := list(found_layout.unlike(declared_layout)):
-            raise BadSetting(f"{names.view}: {'; '.join(unlike)}. Versions would have what is declared; {way_out}")
+            raise BadSetting(
+                f"{names.view}: {'; '.join(unlike)}. Versions would have what is declared; {self._way_out}"
+            )
         for (key,) in rows(cursor, _REFERRING, (names.database, table)):
             raise BadSetting(f"{names.view}: the foreign key {key} refers to it, and none can refer to a view; drop it")
         if creation.is_table(cursor, names.database, self._kept):
@@ -118,7 +120,8 @@ class ExistingTable:
     def _copy_part(self, where: str, values: Sequence[Any], stage: MariaDBStage, number: int) -> int:
         columns = ", ".join(map(quoted, self.of.schema.types))
         query = f"SELECT {columns} FROM {run(self.of.settings, self._place)} WHERE {where}"
-        return stage.fill(number, Select(query, values, {}))
+        way_out = f"correct it there, or {self._way_out}"
+        return stage.fill(number, Select(query, values, {}, "the table that is adopted", way_out))
 
     def equals(self, version: Version) -> bool:
         """Tell whether a version has as many rows as the table, with the same checksum."""
@@ -175,6 +178,10 @@ class ExistingTable:
         """Return the table's name now: another one between the RENAME and the comparison that follows it."""
         is_swapped = creation.is_table(cursor, self.of.names.database, self._unsure)
         return self._unsure if is_swapped else self.of.dataset
+
+    @property
+    def _way_out(self) -> str:
+        return f"declare what is there, as `luigi-sinks declare mariadb:{self.of.dataset}` prints it"
 
     @property
     def _unsure(self) -> str:

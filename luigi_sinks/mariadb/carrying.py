@@ -78,7 +78,7 @@ class Carrying:
             f" AND NOT EXISTS (SELECT 1 FROM {self.names.base} n WHERE n.{SEQ} = {self.seq} AND {same})"
             f" AND NOT EXISTS (SELECT 1 FROM {self._deleted} n WHERE n.{SEQ} = {self.base} AND {same})"
         )
-        return Select(text, [*low, *high], {})
+        return Select(text, [*low, *high], {}, "the head", "load all rows, without changes_by_key")
 
     def _held(self, column: str) -> str:
         return f"h.{quoted(self.held[column])}" if column in self.held else "NULL"

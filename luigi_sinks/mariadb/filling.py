@@ -15,8 +15,6 @@ from luigi_sinks.mariadb.names import Names, quoted
 from luigi_sinks.mariadb.query import Select
 from luigi_sinks.mariadb.schema import SEQ, Schema
 
-_WAY_OUT = "cast, round or filter it in the query, or declare another column"
-
 
 def refuse_other_columns(cursor: Any, contract: Contract, select: Select) -> None:
     """Raise BadSetting unless the query gives the columns that the table has, in any order."""
@@ -36,17 +34,16 @@ def refuse_other_columns(cursor: Any, contract: Contract, select: Select) -> Non
 
 
 def fill(cursor: Any, names: Names, schema: Schema, seq: int, select: Select) -> int:
-    """Add what the query gives to a version; return how many rows. Raises CheckFailed for a row that does not fit."""
+    """Add what a SELECT gives to a version; return how many rows. Raises CheckFailed for a row that does not fit."""
     targets = ", ".join([*(quoted(schema.stored_name(name)) for name in schema.codecs), SEQ])
     asked = ", ".join([*(f"q.{quoted(name)}" for name in schema.codecs), str(seq)])
-    with _refused(CheckFailed, f"table {names.dataset!r}: the query gives a row that was refused", _WAY_OUT):
+    said = f"table {names.dataset!r}: {select.giver} gives a"
+    with _refused(CheckFailed, f"{said} row that was refused", select.way_out):
         cursor.execute(f"INSERT INTO {names.add} ({targets}) {select.of(asked)}", select.values)
     count = int(cursor.rowcount)
     if cursor.warnings:  # a value was changed to fit
         reason = "; ".join(text for _, _, text in cursor.connection.show_warnings() or ())
-        raise CheckFailed(
-            f"table {names.dataset!r}: the query gives a value that would be changed: {reason}; {_WAY_OUT}"
-        )
+        raise CheckFailed(f"{said} value that would be changed: {reason}; {select.way_out}")
     return count
 
 

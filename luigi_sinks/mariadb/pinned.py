@@ -35,15 +35,15 @@ def pin(query: Query, address: str, inputs: Iterable[Any], reading: ExitStack) -
 
 def _source(query: Query, address: str, targets: Sequence[MariaDBTarget], reading: ExitStack) -> str:
     """Return the SELECT of one version for each of the targets, whose partitions may be the same."""
-    sinks = {target.partition: target.open_sink() for target in targets}
-    places = {(sink.settings.address, sink.settings.database) for sink in sinks.values()}
+    opened = [(target.partition, target.open_sink()) for target in targets]
+    places = {(sink.settings.address, sink.settings.database) for _, sink in opened}
     if len(places) > 1 or address not in (server for server, _ in places):
         raise BadSetting(
             f"table {query.table!r}: the inputs for {targets[0].name!r} are in {_listed(places)}, and the server at "
             f"{address} answers the query; read one database of this server, or load a copy into it first"
         )
-    records = [reading.enter_context(reading_head(sink, partition)) for partition, sink in sinks.items()]
-    sink = next(iter(sinks.values()))
+    records = [reading.enter_context(reading_head(sink, partition)) for partition, sink in dict(opened).items()]
+    _, sink = opened[0]
     found = run(sink.settings, layout.read, sink.names.base, sink.schema)
     return views.of_versions(sink.names, found.selected, [record.seq for record in records])
 

@@ -22,11 +22,16 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Select:
-    """A SELECT as SQL with a mark `?` for each of the values, and what it reads: a SELECT for each table's name."""
+    """A SELECT as SQL with a mark `?` for each of the values, and what it reads: a SELECT for each table's name.
+
+    An error about a row says that `giver` gives it, and what to do about it, the `way_out`.
+    """
 
     text: str
     values: Sequence[Any]
     sources: Mapping[str, str]
+    giver: str = "the query"
+    way_out: str = "cast, round or filter it in the query, or declare another column"
 
     def of(self, columns: str) -> str:
         """Return the statement that asks it for columns, which are prefixed with `q`."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from luigi_sinks import pruning, versions
 from luigi_sinks.checks import not_empty
 from luigi_sinks.errors import BadRow, Conflict
 from luigi_sinks.load import loading
-from luigi_sinks.sink import Sink
+from luigi_sinks.retention import Retention
+from luigi_sinks.sink import Catalog, Sink
 from luigi_sinks.testing.transitions import ORIGIN, WHOLE
 from luigi_sinks.testing.whole_suite import rows
 from luigi_sinks.version import Version
@@ -65,6 +68,34 @@ class ChangingSuite:
             writer.write(row(1, "new"))
             changing.publish(first, replacing=changing.head(WHOLE))
         assert changing.head(WHOLE).version == first
+
+    def test_versions_that_others_were_made_from_are_pruned(self, changing: Sink) -> None:
+        made = [change(changing, rows(3)), *(change(changing, [row(number, "new")]) for number in range(3))]
+        pruner = self.pruner(changing)
+        plan = pruning.plan_prune(pruner, Retention(2, timedelta(0)))
+        assert plan.versions == made[:2]
+        assert pruning.prune_all(pruner, plan) == made[:2]
+        assert ids(changing, made[2]) == {0: "new", 1: "new", 2: "name 2"}
+        assert ids(changing, made[3]) == {0: "new", 1: "new", 2: "new"}
+        assert ids(changing, change(changing, [], [0])) == {1: "new", 2: "new"}
+
+    def test_what_a_load_is_made_from_is_kept_until_that_has_ended(self, changing: Sink) -> None:
+        made = [change(changing, rows(count)) for count in (3, 4, 5)]
+        changing.publish(made[0], replacing=changing.head(WHOLE))
+        pruner, policy = self.pruner(changing), Retention(2, timedelta(0))
+        with pytest.raises(Conflict, match="the head moved on"), changes(changing) as writer:  # noqa: PT012 - one load
+            writer.write(row(1, "new"))
+            changing.publish(made[2], replacing=changing.head(WHOLE))
+            changing.publish(made[1], replacing=changing.head(WHOLE))
+            assert pruning.plan_prune(pruner, policy).drops == ()
+            with pytest.raises(Conflict, match=f"{made[0]} is being copied by a load; it is not deleted"):
+                versions.prune(pruner, made[0], min_age=timedelta(0))
+        assert ids(changing, made[0]) == {number: f"name {number}" for number in range(3)}
+        assert [each.version for each in pruning.plan_prune(pruner, policy).drops] == [made[0]]
+
+    def pruner(self, sink: Sink) -> Catalog:
+        """Return the dataset's catalog for a login that may delete."""
+        return sink
 
 
 def row(number: int, name: str) -> dict[str, Any]:

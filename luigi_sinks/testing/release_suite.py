@@ -15,6 +15,7 @@ from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.load import Load
 from luigi_sinks.release import Member, Release
+from luigi_sinks.releases import Return
 from luigi_sinks.sink import Sink
 from luigi_sinks.testing.transitions import ORIGIN, WHOLE
 from luigi_sinks.testing.whole_suite import Suite, rows
@@ -78,8 +79,7 @@ class Releasing:
         before = both[0].head(WHOLE).version
         release(self, both, "nightly")
         made = [sink.head(WHOLE).version for sink in both]
-        found = releases.newest([self.catalog(sink) for sink in both], "nightly")
-        told = self.told(lambda: releases.roll_back(found, why="wrong"))
+        told = self.told(lambda: taken_back(self, both, "nightly", why="wrong"))
         assert [sink.head(WHOLE).version for sink in both] == [before, None]
         assert self.head_record(both[0]).publications[-1].why == "release nightly is rolled back: wrong"
         done = [(event.action, event.version) for event in told if event.outcome is Outcome.SUCCESS]
@@ -89,10 +89,57 @@ class Releasing:
     def test_a_release_is_not_rolled_back_where_another_version_came_since(self: Suite, both: Sequence[Sink]) -> None:
         release(self, both, "nightly")
         newer = self.load(both[1], rows(4))
-        found = releases.newest([self.catalog(sink) for sink in both], "nightly")
         with pytest.raises(Conflict, match=f"readers see {newer} instead of .*, published since; nothing was changed"):
-            releases.roll_back(found)
+            taken_back(self, both, "nightly")
         assert both[0].head(WHOLE).epoch == 2
+
+    def test_a_release_that_was_taken_back_stays_so_if_that_is_run_again(self: Suite, both: Sequence[Sink]) -> None:
+        before = both[0].head(WHOLE).version
+        release(self, both, "monthly")
+        good = [sink.head(WHOLE).version for sink in both]
+        for name, expected in (("nightly", good), ("monthly", [before, None])):
+            if name == "nightly":
+                release(self, both, name)
+            assert len(taken_back(self, both, name)) == 2
+            assert taken_back(self, both, name) == []
+            assert [sink.head(WHOLE).version for sink in both] == expected
+        assert [self.shown(sink) for sink in both] == [3, 0]
+
+    def test_of_two_releases_of_a_name_the_first_is_not_taken_back_after_the_second(
+        self: Suite, both: Sequence[Sink]
+    ) -> None:
+        release(self, both, "nightly")
+        good = [sink.head(WHOLE).version for sink in both]
+        release(self, both, "nightly")
+        assert [each.before and each.before.version for each in taken_back(self, both, "nightly")] == good
+        assert taken_back(self, both, "nightly") == []
+        assert [sink.head(WHOLE).version for sink in both] == good
+        assert [self.head_record(sink).is_complete for sink in both] == [True, True]
+        release(self, both, "nightly")
+        assert len(taken_back(self, both, "nightly")) == 2
+
+    @pytest.mark.parametrize("is_withdrawn", [False, True])
+    def test_a_rollback_of_a_release_that_was_interrupted_goes_on(
+        self: Suite, both: Sequence[Sink], is_withdrawn: bool
+    ) -> None:
+        release(self, both, "nightly")
+        good = [sink.head(WHOLE).version for sink in both]
+        release(self, both, "nightly")
+        if is_withdrawn:
+            versions.withdraw(both[0], self.head_record(both[0]).version)
+        else:
+            versions.roll_back(both[0], good[0])  # type: ignore[arg-type]  # it was published
+        assert [each.found.catalog.dataset for each in taken_back(self, both, "nightly")] == [both[1].dataset]
+        assert [sink.head(WHOLE).version for sink in both] == good
+
+    def test_a_release_that_failed_is_not_the_newest(self: Suite, both: Sequence[Sink]) -> None:
+        before = both[0].head(WHOLE).version
+        release(self, both, "nightly")
+        made = half_published(self, both)
+        both[1].change(made[1], rules.abandon)
+        self.sweep(both[0])
+        assert len(taken_back(self, both, "nightly")) == 2
+        assert [sink.head(WHOLE).version for sink in both] == [before, None]
 
     def test_a_version_is_shown_beside_the_head_until_its_name_is_removed(self: Suite, sink: Sink) -> None:
         first, name = self.load(sink, rows(3)), self.beside(sink)
@@ -116,9 +163,9 @@ class Releasing:
     def test_a_name_that_a_dataset_has_is_refused(self: Suite, sink: Sink) -> None:
         version, other = self.load(sink, rows(3)), self.another(sink)
         self.load(other, rows(2))
-        for name in (sink.dataset, other.dataset):
+        for name in (sink.dataset, other.dataset, None, ""):
             with pytest.raises(BadSetting, match=f"{name}.* (is taken|cannot name a version)"):
-                self.expose(sink, version, name)
+                self.expose(sink, version, name)  # type: ignore[arg-type]  # which is refused
         assert sink.record(version).exposed == ()
 
     def test_an_exposed_version_is_kept_and_its_dataset_too(self: Suite, sink: Sink) -> None:
@@ -151,6 +198,11 @@ def release(suite: Suite, sinks: Sequence[Sink], name: str) -> None:
         for sink, writer in zip(sinks, writers, strict=True):
             for row in suite.given(sink, rows(5)):
                 writer.write(row)
+
+
+def taken_back(suite: Suite, sinks: Sequence[Sink], name: str, **options: str) -> list[Return]:
+    """Take the newest release of a name back, as the command does; return what was done."""
+    return releases.roll_back(releases.newest([suite.catalog(sink) for sink in sinks], name), **options)
 
 
 def half_published(suite: Suite, sinks: Sequence[Sink], *, published: int = 1) -> list[Version]:

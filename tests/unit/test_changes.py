@@ -8,7 +8,7 @@ import pytest
 from luigi.parameter import ParameterException
 from sqlalchemy import Column, Date, Integer, String
 
-from luigi_sinks import BadSetting, elasticsearch, mariadb, neo4j
+from luigi_sinks import BadSetting, CheckFailed, elasticsearch, mariadb, neo4j
 from luigi_sinks.contract import Contract
 from luigi_sinks.sqlite import SQLiteSink
 from luigi_sinks.testing.changing_suite import ChangingSuite
@@ -55,6 +55,32 @@ def test_each_task_changes_what_the_one_before_made():
     found = sorted(tuple(row.values()) for row in task.output().rows())
     assert found == [(FIRST, 2, "new"), (SECOND, 0, "of 2")]
     assert [record.rows for record in task.output().sink().records()] == [2, 2]
+
+
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        (None, "returned None; yield the keys, or return an iterable of them"),
+        ("ab", "returned one str; return a list of keys, or yield them"),
+        ({"day": FIRST, "id": 1}, "returned one dict; return a list of keys"),
+        (5, "returned one int; return a list of keys"),
+    ],
+)
+def test_deletes_that_are_no_keys_are_refused_with_an_explanation(keys, reason):
+    Changed(batch=1).run()
+    with pytest.raises(CheckFailed, match=rf"Wrong.deletes\(\) {reason}"):
+        type("Wrong", (Changed,), {"deletes": lambda self: keys, "shared_with": ("Changed",)})(batch=2).run()
+
+
+@pytest.mark.usefixtures("memory")
+def test_deletes_that_were_partly_read_are_refused():
+    Changed(batch=1).run()
+    keys = iter([(FIRST, 1), "one", (FIRST, 2)])
+    task = type("Begun", (Changed,), {"deletes": lambda self: keys, "shared_with": ("Changed",)})(batch=2)
+    for reason in ("values for 2 fields", "an earlier attempt began to read, so keys would be missing"):
+        with pytest.raises(CheckFailed, match=reason):
+            task.run()
 
 
 @pytest.mark.usefixtures("memory")

@@ -298,7 +298,7 @@ def test_an_attribute_that_is_almost_called_as_one_of_a_task_is_refused(base, bo
 
 @pytest.mark.parametrize(("base", "body"), STORES)
 def test_other_words_are_the_users_own(base, body, memory):
-    task_of(base, body, column="item", mappings=1, reader=2, my_table="x", partition_by=())()
+    task_of(base, body, column="item", mappings=1, folder=2, completed=3, my_table="x", partition_by=())()
 
 
 @pytest.mark.parametrize(("base", "body"), STORES)

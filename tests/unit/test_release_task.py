@@ -155,3 +155,11 @@ def test_a_copy_task_with_a_release_is_refused_with_the_way_out():
 def test_what_a_release_would_not_honour_is_refused(attributes, message):
     with pytest.raises(ParameterException, match=message):
         type("Nightly", (Nightly,), attributes)(until=1)
+
+
+@pytest.mark.parametrize("members", [None, Firsts(until=3)])
+def test_members_that_are_no_tasks_are_refused_with_an_explanation(members):
+    task = type("Wrong", (Nightly,), {"members": lambda self: members})(until=3)
+    for act in (task.requires, task.output, task.complete, task.run):
+        with pytest.raises(BadSetting, match=rf"Wrong.members\(\) returned one {type(members).__name__}; return"):
+            act()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from luigi_sinks.claim import held
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.record import Withdrawal
 from luigi_sinks.retention import Retention, retention, to_drop
@@ -47,11 +48,13 @@ def test_what_readers_saw_a_moment_ago_is_kept():
     assert dropped(*history(4, retired_at=NOW - timedelta(hours=2)), hours=3) == []
 
 
-def test_the_base_of_a_version_is_kept_while_that_has_rows():
+def test_the_base_of_a_version_is_kept_while_that_is_loaded():
     first, second, *rest = history(5)
-    assert dropped(first, second, *rest[:-1], replace(rest[-1], base=first.version.id)) == [2, 3]
-    gone = replace(record(6, State.DROPPED), base=second.version.id)
-    assert dropped(first, second, *rest, gone) == [1, 2, 3]
+    assert dropped(first, second, *rest[:-1], replace(rest[-1], base=first.version.id)) == [1, 2, 3]
+    loading = record(6, State.STAGED, base=first.version.id)
+    with held(loading.version.id) as claim:
+        assert dropped(first, second, *rest, replace(loading, claim=claim)) == [2, 3]
+    assert dropped(first, second, *rest, replace(loading, claim=claim)) == [1, 2, 3]
 
 
 def test_pinned_versions_are_kept_and_withdrawn_ones_are_not():

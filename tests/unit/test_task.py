@@ -208,7 +208,7 @@ class TestRuns:
         assert not build(Forgetful(DAY))
         assert "rows() returned None" in caplog.text
 
-    @pytest.mark.parametrize("row", [{"id": 1, "name": "one"}, "one"])
+    @pytest.mark.parametrize("row", [{"id": 1, "name": "one"}, "one", 5])
     def test_one_row_instead_of_several_is_refused_with_an_explanation(self, caplog, row):
         class Lonely(Daily):
             def rows(self):

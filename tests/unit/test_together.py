@@ -284,7 +284,16 @@ def test_a_record_cannot_draw_other_datasets_into_its_release():
     assert head(delays()).record.is_complete
 
 
+@pytest.mark.parametrize("target", [5, None, "flights", Target, [flights]])
+def test_what_is_no_target_is_refused_by_name(target):
+    refusal = f"release 'nightly': together was given one {type(target).__name__}, which is not a target; pass"
+    with pytest.raises(BadSetting, match=refusal), together(target, release="nightly"):
+        pass
+
+
 def test_a_release_needs_a_name_and_targets_of_different_outputs():
+    with pytest.raises(BadSetting, match="needs a name"), together(flights(), release=None):
+        pass
     with pytest.raises(BadSetting, match="needs a name, and at least one target"), together(release="nightly"):
         pass
     with pytest.raises(BadSetting, match="needs a name"), together(flights(), release=""):

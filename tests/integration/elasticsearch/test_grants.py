@@ -280,6 +280,9 @@ class TestLoaderOfChanges(ChangingSuite):
         self.people.sink(RoleKind.OWNER, dataset).create()
         return self.people.sink(RoleKind.LOADER, dataset)
 
+    def pruner(self, sink):
+        return ElasticsearchCatalog(self.people.settings[RoleKind.PRUNER], sink.dataset)
+
 
 @pytest.fixture(scope="module")
 def published_changed(people_changing, cluster):

@@ -16,7 +16,7 @@ import luigi
 import mariadb as driver_module
 import pytest
 from luigi.configuration import get_config
-from sqlalchemy import Boolean, Column, Enum, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
+from sqlalchemy import JSON, Boolean, Column, Enum, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
 
 from luigi_sinks import Conflict, Origin, dropping, load, versions
 from luigi_sinks.adoption import adopt
@@ -284,6 +284,21 @@ def test_numbers_that_are_neither_true_nor_false_are_not_adopted_as_such(setting
         adopt(existing, WHOLE, ORIGIN)
     ask(f"DELETE FROM {table} WHERE ok = 2")
     assert adopt(existing, WHOLE, ORIGIN).record.rows == 2
+
+
+def test_a_row_that_the_server_does_not_take_again_is_named_as_one_of_the_table(settings, ask, table):
+    ask(f"CREATE TABLE {table} (id INT PRIMARY KEY, doc JSON)")
+    ask("SET check_constraint_checks = 0")
+    ask(f"INSERT INTO {table} VALUES (1, '[]'), (2, 'no JSON')")
+    columns = [Column("id", Integer, primary_key=True), Column("doc", JSON)]
+    existing = ExistingTable(MariaDBSink(settings, table, parse_schema(table, columns)))
+    with pytest.raises(CheckFailed) as caught:
+        adopt(existing, WHOLE, ORIGIN)
+    assert f"table '{table}': the table that is adopted gives a row that was refused: CONSTRAINT `" in str(caught.value)
+    assert f"; correct it there, or declare what is there, as `luigi-sinks declare mariadb:{table}`" in str(
+        caught.value
+    )
+    assert count(ask, table) == 2
 
 
 def test_what_versions_do_not_have_is_told(settings, ask, table, command):

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from sqlalchemy import VARBINARY, Column, Date, Double, Integer, String
 
-from luigi_sinks import Unavailable
+from luigi_sinks import CheckFailed, Unavailable
 from luigi_sinks.mariadb import MariaDBSink, MariaDBStage, carrying, parse_schema
 from luigi_sinks.testing.changing_suite import ChangingSuite, change, ids
 from luigi_sinks.testing.suite import rows
@@ -58,6 +58,16 @@ def test_keys_of_several_columns_are_copied_in_ranges_of_any_size(settings, tabl
     found = {tuple(row.values())[:3]: row["n"] for row in sink.read(version)}
     kept = {key: int(key == keys[0]) for key in keys if key not in {keys[5], keys[11]}}
     assert found == {**kept, (days[1], "C", b""): 1}
+
+
+def test_a_row_of_the_head_that_does_not_fit_is_named_as_one_of_it(settings, table):
+    change(MariaDBSink(settings, table, parse_schema(table, COLUMNS)), rows(3))
+    shorter = parse_schema(table, [COLUMNS[0], Column("name", String(3), nullable=False), COLUMNS[2]])
+    refusal = (
+        "the head gives a row that was refused: Data too long for column .*; load all rows, without changes_by_key"
+    )
+    with pytest.raises(CheckFailed, match=refusal):
+        change(MariaDBSink(settings, table, shorter, allow_change=("name",)), [])
 
 
 def test_a_key_that_the_collation_takes_for_equal_is_the_same_key(settings, table):

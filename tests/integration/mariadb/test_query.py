@@ -187,6 +187,17 @@ def test_an_input_that_readers_see_no_version_of_is_a_conflict(carriers, table):
         carriers(COUNTED)().run()
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_inputs_of_one_name_in_two_databases_are_refused(carriers, table, settings, section, order):
+    known = {name: value for name, value in vars(settings).items() if value is not None}
+    section("mariadb.elsewhere", **{**known, "database": "elsewhere"})
+    elsewhere = type("Elsewhere", (Flights,), {"connection": "elsewhere"})
+    inputs = [Flights(FIRST, table), elsewhere(FIRST, table)][::order]
+    assert build(Flights(FIRST, table))
+    with pytest.raises(BadSetting, match=f"the inputs for '{table}' are in elsewhere at .* and {settings.database} at"):
+        carriers(COUNTED, requires=lambda self: inputs)().run()
+
+
 @pytest.mark.parametrize("attribute", [{"rows": lambda self: []}, {"on_bad_row": "set_aside"}, {"most_bad_rows": 3}])
 def test_what_only_concerns_given_rows_is_refused(carriers, attribute):
     with pytest.raises(luigi.parameter.ParameterException, match="the server makes the rows itself"):

@@ -408,7 +408,17 @@ def test_a_release_is_taken_back_as_a_whole(nightly, rehearsed):
     assert (flights.head("_all").version, delays.head("_all").version) == (first.version, None)
     assert flights.head("_all").record.publications[-1].why == "release nightly is rolled back: of the wrong day"
     assert [flights.record(second.version).is_complete, delays.record(only.version).is_complete] == [True, False]
-    assert "readers see no version of a release 'nightly'" in run("rollback --release nightly", ends=2)
+
+
+def test_a_release_is_taken_back_once(nightly):
+    flights, delays = nightly
+    good = flights.head("_all").version, delays.head("_all").version
+    release_of(*nightly)
+    run("rollback --release nightly")
+    assert answer("rollback --release nightly --dry-run")["versions"] == []
+    assert run("rollback --release nightly") == "release nightly was taken back already; nothing is changed\n"
+    assert (flights.head("_all").version, delays.head("_all").version) == good
+    assert all(record.is_complete for sink in nightly for record in sink.records())
 
 
 @pytest.mark.parametrize("mode", ["", "--dry-run"])
@@ -446,7 +456,7 @@ def test_of_two_releases_of_a_name_the_newest_is_taken_back(nightly):
 def test_rollback_takes_a_version_or_a_release(nightly):
     assert "Give a VERSION to publish, or --release NAME" in run("rollback", ends=2)
     assert "Give a VERSION" in run("rollback v20261120t211605_k7f3q2 --release nightly", ends=2)
-    assert "no version of a release 'weekly'" in run("rollback --release weekly", ends=2)
+    assert "no release 'weekly' was published" in run("rollback --release weekly", ends=2)
 
 
 def test_show_and_versions_name_the_release(nightly):
