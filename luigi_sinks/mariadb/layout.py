@@ -78,7 +78,7 @@ class Stored:
         """What declares it, in ALTER TABLE."""
         comment = self.comment
         if self.mark != Mark(self.name):
-            comment = f"{MARKED}{FORMAT} {msgspec.json.encode(self.mark).decode()} {comment}".rstrip()
+            comment = f"{MARKED}{FORMAT} {msgspec.json.encode(self.mark).decode()}{f' {comment}' if comment else ''}"
         said = comment.replace("\\", r"\\").replace("'", "''")
         nulls = "" if self.is_computed else " NULL" if self.is_nullable else " NOT NULL"
         return f"{quoted(self.name)} {self.type}{nulls}{self.default} COMMENT '{said}'"
@@ -197,7 +197,7 @@ _SEQ = f"`f`.{quoted(SEQ)}"
 def read(cursor: Any, table: str, schema: Schema) -> Layout:
     """Return the layout of a table as the server tells it; of its options, those that the schema declares."""
     ((_, statement),) = rows(cursor, f"SHOW CREATE TABLE {table}")
-    *lines, last = (line.strip().rstrip(",") for line in statement.splitlines()[1:])
+    *lines, last = (line.strip().rstrip(",") for line in statement.split("\n")[1:])
     options = {option: option for option in schema.options if option.casefold() in last.casefold().split()}
     keys = {"`".join(line.split("`")[:2]): line for line in lines if not line.startswith("`")}
     return Layout(tuple(_stored(lines)), keys | options)

@@ -202,6 +202,31 @@ def test_names_and_comments_that_need_quotes_change_too(declare, shown):
     assert [value for (value,) in shown()] == ["[1]"]
 
 
+AWKWARD = ["in euros ", "\t", "a\u2028b", "a\x0bb", "a\x85b", "a\x1cb", "a\r\nb", "x" * 800]
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_a_column_with_any_comment_comes_changes_and_goes(declare, shown, text):
+    loaded(declare(), ())
+    name = "\\" * 64
+    loaded(declare(Column(name, Integer, comment=text)), (1,))
+    loaded(declare(Column(name, BigInteger, comment=text)), (2**40,))
+    loaded(changed := declare(Column(name, BigInteger, comment=text[1:])), (2**40,))
+    loaded(changed, (3,))
+    loaded(declare(allow_change=(name,)), ())
+    assert shown() == [()]
+
+
+@pytest.mark.parametrize("text", [text for text in AWKWARD if text == text.rstrip(" ")])
+def test_an_enum_with_any_member_changes_and_goes(declare, shown, text):
+    loaded(declare(Column("c", mysql.ENUM("p", text), nullable=False)), (text,))
+    loaded(declare(Column("c", mysql.ENUM("p", text, "q"), nullable=False)), ("q",))
+    loaded(declare(Column("c", mysql.ENUM("q", text), nullable=False), allow_change=("c",)), (text,))
+    assert shown() == [(text,)]
+    loaded(declare(allow_change=("c",)), ())
+    assert shown() == [()]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
