@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from luigi_sinks.columns import Column, Columns, kind_of
-from luigi_sinks.errors import SinkError
+from luigi_sinks.errors import Conflict, SinkError
 from luigi_sinks.mariadb.connection import rows
 from luigi_sinks.mariadb.names import MARKED, quoted
 from luigi_sinks.mariadb.schema import COMPUTED, IN_KEY, READ_BY_COMPUTED, SEQ, Schema
@@ -150,6 +150,24 @@ class Layout:
     def history(self, column: str) -> list[Stored]:
         """Return the columns of the table that hold a column of readers, oldest first."""
         return sorted((each for each in self.stored if each.mark.column == column), key=lambda each: each.mark.since)
+
+    def holding(self, column: str, number: int) -> Stored | None:
+        """Return the column of the table that holds a column of readers in a version; None if that does not have it."""
+        *_, last = (None, *(each for each in self.history(column) if each.mark.since <= number))
+        return last if last and (last.mark.until is None or number < last.mark.until) else None
+
+    def held_before(self, loaded: Mapping[str, str], number: int) -> dict[str, str]:
+        """Return what the table calls columns in an older version, as far as that has them.
+
+        `loaded` maps them to what it calls them now, by which they are found: readers may
+        know them by other names by now. Raises Conflict for a column that they no longer know.
+        """
+        columns = {each.name: each.mark.column for each in self.stored}
+        for name, stored in loaded.items():
+            if not columns[stored]:
+                raise Conflict(f"column {name!r} was dropped meanwhile, and another one has its name; load again")
+        found = {name: self.holding(columns[stored], number) for name, stored in loaded.items()}
+        return {name: stored.name for name, stored in found.items() if stored}
 
     def unlike(self, declared: Layout) -> Iterator[str]:
         """Yield in what the declared columns and keys differ, a clause each; how keys are called does not matter."""

@@ -12,7 +12,7 @@ from luigi_sinks import record as rules
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import Conflict
-from luigi_sinks.mariadb import creation, filling, reader
+from luigi_sinks.mariadb import creation, filling, layout, reader
 from luigi_sinks.mariadb.bad_rows import refusal, stored_key
 from luigi_sinks.mariadb.carrying import Carrying
 from luigi_sinks.mariadb.catalog import MariaDBCatalog
@@ -143,7 +143,12 @@ class MariaDBStage:
         the server does not understand, and CheckFailed for a row that the columns do not take.
         """
         run(self.sink.settings, filling.refuse_other_columns, self.sink.contract, select)
-        return self.sink.transact(self._fill, number, select)
+        return self.sink.transact(self._fill_all, number, select)
+
+    def _fill_all(self, cursor: Any, number: int, select: Select) -> int:
+        count = self._fill(cursor, number, select, filling.QUERY)
+        filling.refuse_none(cursor, self.sink.names, self.sink.schema, self.seq, filling.QUERY)
+        return count
 
     def carry(self, number: int, base: Record, deleted: Sequence[Any]) -> int:
         """Copy the rows of `base` that were neither changed nor deleted, some at a time; return how many.
@@ -153,24 +158,27 @@ class MariaDBStage:
         return run(self.sink.settings, self._carry, number, base, deleted)
 
     def _carry(self, cursor: Any, number: int, base: Record, deleted: Sequence[Any]) -> int:
-        held = reader.held_names(self.sink.names, base.schema, self.sink.schema)
-        carrying = Carrying(self.sink.names, self.sink.schema, base.seq, self.seq, held)
+        names, schema = self.sink.names, self.sink.schema
+        loaded = {name: schema.stored_name(name) for name in schema.codecs}
+        held = layout.read(cursor, names.base, schema).held_before(loaded, base.seq)
+        carrying = Carrying(names, schema, base.seq, self.seq, held)
         carrying.note_deleted(cursor, deleted)
         count = 0
         for part, select in enumerate(carrying.selects(cursor), number):
             cursor.execute("START TRANSACTION")
-            count += self._fill(cursor, part, select)
+            count += self._fill(cursor, part, select, filling.HEAD)
             cursor.execute("COMMIT")
         carrying.forget_deleted(cursor)
+        filling.refuse_none(cursor, names, schema, self.seq, filling.HEAD)
         rules.readable(self.sink.registry.record(cursor, base.version))
         return count
 
-    def _fill(self, cursor: Any, number: int, select: Select) -> int:
+    def _fill(self, cursor: Any, number: int, select: Select, source: filling.Source) -> int:
         rules.accept_rows(*self.sink.registry.lock(cursor, self.version, "LOCK IN SHARE MODE"))
         if (before := self._rows_of(cursor, number)) is not None:
             return before
         self.sink.registry.open(cursor, self.seq)
-        count = filling.fill(cursor, self.sink.names, self.sink.schema, self.seq, select)
+        count = filling.fill(cursor, self.sink.names, self.sink.schema, self.seq, select, source)
         cursor.execute(
             f"INSERT INTO {self.sink.names.parts} (seq, number, row_count) VALUES (?, ?, ?)", (self.seq, number, count)
         )

@@ -6,22 +6,18 @@ from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import VARBINARY, Column, Date, Double, Integer, String
+from sqlalchemy import VARBINARY, Column, Date, Integer, String
 from sqlalchemy.dialects import mysql
 
 from luigi_sinks import Unavailable
 from luigi_sinks.mariadb import MariaDBSink, MariaDBStage, carrying, parse_schema
-from luigi_sinks.testing.changing_suite import ChangingSuite, change, ids
+from luigi_sinks.testing.changing_suite import ChangingColumnSuite, change, ids
 from luigi_sinks.testing.suite import rows
-
-COLUMNS = [
-    Column("id", Integer, primary_key=True),
-    Column("name", String(20), nullable=False),
-    Column("amount", Double),
-]
+from tests.changed_tables import ChangedTables
+from tests.integration.mariadb.test_sink import COLUMNS, with_columns
 
 
-class TestMariaDBSink(ChangingSuite):
+class TestMariaDBSink(ChangingColumnSuite):
     @pytest.fixture(autouse=True)
     def _settings(self, settings, monkeypatch):
         self.settings = settings
@@ -29,6 +25,8 @@ class TestMariaDBSink(ChangingSuite):
 
     def make_sink(self, dataset):
         return MariaDBSink(self.settings, dataset, parse_schema(dataset, COLUMNS))
+
+    with_columns = staticmethod(with_columns)
 
     def test_a_copy_whose_answer_was_lost_is_made_once(self, changing, monkeypatch):
         change(changing, rows(7))
@@ -43,6 +41,11 @@ class TestMariaDBSink(ChangingSuite):
         monkeypatch.setattr(MariaDBStage, "carry", lose_the_first_answer)
         assert list(ids(changing, change(changing, [{"id": 3, "name": "x", "amount": 1}], [0]))) == [1, 2, 3, 4, 5, 6]
         assert counts == [5, 5]
+
+
+@pytest.mark.usefixtures("settings")
+class TestTables(ChangedTables):
+    connection = "tests"
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 7, 50_000])

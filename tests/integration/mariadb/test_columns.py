@@ -256,6 +256,24 @@ def test_what_is_in_a_key_or_computed_cannot_change(declare, shown, before, afte
     assert shown() == as_shown
 
 
+def test_readers_see_what_they_saw_where_rows_cannot_be_kept(declare, shown):
+    first = loaded(declare(Column("a", sa.Double)), (1.5,))
+    other = declare(Column("a", Integer), Column("b", Integer), allow_change=("a",))
+    with pytest.raises(BadSetting, match=rf"rows of {first} cannot be kept: column 'a' is double there, and int"):
+        load(other, WHOLE, ORIGIN, [(1, 1, 1)], changes_by_key=True)
+    assert shown() == [(1.5,)]
+
+
+def test_changes_that_began_before_a_rename_keep_the_values(declare, shown):
+    plain = declare(Column("name", String(20)))
+    label = declare(Column("label", String(20), info={"renamed_from": "name"}), allow_change=("label",))
+    load(plain, "north", ORIGIN, [(0, "a"), (1, "b")])
+    with loading(plain, "north", ORIGIN, changes_by_key=True) as late:
+        load(label, "south", ORIGIN, [(2, "c")])
+        late.write((1, "new"))
+    assert sorted(shown()) == [("a",), ("c",), ("new",)]
+
+
 def test_a_load_that_began_before_the_change_is_published_as_it_was_written(declare, shown):
     narrow, wide = declare(Column("a", Integer, nullable=False)), declare(Column("a", BigInteger), Column("b", Integer))
     load(narrow, "north", ORIGIN, [(0, 1)])

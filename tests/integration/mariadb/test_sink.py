@@ -16,6 +16,11 @@ COLUMNS = [
 TYPES = {"whole": Integer, "long": BigInteger, "time": Date}
 
 
+def with_columns(sink, *allow_change, **columns):
+    added = [Column(name, TYPES[kind], nullable=False) for name, kind in columns.items() if kind]
+    return replace(sink, schema=parse_schema(sink.dataset, [*COLUMNS, *added]), allow_change=allow_change)
+
+
 class TestMariaDBSink(ColumnSuite):
     refuses_another_kind_of_partitions_at_once = True
 
@@ -26,9 +31,7 @@ class TestMariaDBSink(ColumnSuite):
     def make_sink(self, dataset):
         return MariaDBSink(self.settings, dataset, parse_schema(dataset, COLUMNS))
 
-    def with_columns(self, sink, *allow_change, **columns):
-        added = [Column(name, TYPES[kind], nullable=False) for name, kind in columns.items() if kind]
-        return replace(sink, schema=parse_schema(sink.dataset, [*COLUMNS, *added]), allow_change=allow_change)
+    with_columns = staticmethod(with_columns)
 
     def catalog(self, sink):
         return MariaDBCatalog(self.settings, sink.dataset)
