@@ -32,6 +32,14 @@ COLUMNS = {"id": Column("INTEGER", fixed="is in a key"), "name": Column("VARCHAR
 TYPES = {"whole": ("INTEGER", int), "long": ("BIGINT", int), "time": ("DATE", str)}
 
 
+def with_columns(sink: Any, *allow_change: str, **columns: str | None) -> SQLiteSink:
+    added = {name: TYPES[kind] for name, kind in columns.items() if kind}
+    fields = (*SHAPE.fields, *(Field(name, kind) for name, (_, kind) in added.items()))
+    contract = Contract(sink.dataset, {"": replace(SHAPE, fields=fields)})
+    declared = COLUMNS | {name: Column(text) for name, (text, _) in added.items()}
+    return replace(sink, contract=contract, stood_in_for=declared, allow_change=allow_change)
+
+
 class TestSQLiteSink(ColumnSuite):
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
@@ -40,12 +48,7 @@ class TestSQLiteSink(ColumnSuite):
     def make_sink(self, dataset: str) -> SQLiteSink:
         return SQLiteSink(self.folder, "memory", dataset, Contract(dataset, {"": SHAPE}), COLUMNS)
 
-    def with_columns(self, sink: Any, *allow_change: str, **columns: str | None) -> SQLiteSink:
-        added = {name: TYPES[kind] for name, kind in columns.items() if kind}
-        fields = (*SHAPE.fields, *(Field(name, kind) for name, (_, kind) in added.items()))
-        contract = Contract(sink.dataset, {"": replace(SHAPE, fields=fields)})
-        declared = COLUMNS | {name: Column(text) for name, (text, _) in added.items()}
-        return replace(sink, contract=contract, stood_in_for=declared, allow_change=allow_change)
+    with_columns = staticmethod(with_columns)
 
     def catalog(self, sink: Any) -> SQLiteCatalog:
         return SQLiteCatalog(self.folder, "memory", sink.dataset)
