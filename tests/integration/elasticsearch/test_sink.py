@@ -19,6 +19,11 @@ MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}, "amount": {"t
 TYPES = {"whole": "integer", "long": "long", "time": "date"}
 
 
+def with_columns(sink: Any, *allow_change: str, **columns: str | None) -> Sink:
+    added = {name: {"type": TYPES[kind]} for name, kind in columns.items() if kind}
+    return replace(sink, schema=parse_schema(sink.dataset, {**MAPPING, **added}, {}, "id"), allow_change=allow_change)
+
+
 class TestElasticsearchSink(ColumnSuite):
     too_long = "x" * 32_767  # a keyword has no length of its own: Lucene's longest term is the limit
 
@@ -32,11 +37,7 @@ class TestElasticsearchSink(ColumnSuite):
         settings = config.read_connection(ElasticsearchSettings, "elasticsearch")
         return ElasticsearchSink(settings, dataset, parse_schema(dataset, MAPPING, {}, "id"))
 
-    def with_columns(self, sink: Any, *allow_change: str, **columns: str | None) -> Sink:
-        added = {name: {"type": TYPES[kind]} for name, kind in columns.items() if kind}
-        return replace(
-            sink, schema=parse_schema(sink.dataset, {**MAPPING, **added}, {}, "id"), allow_change=allow_change
-        )
+    with_columns = staticmethod(with_columns)
 
     def catalog(self, sink: Sink) -> Catalog:
         return STORE.catalog(sink.dataset)
