@@ -7,12 +7,14 @@ another name, or holds other values, the task must allow it by the column's name
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from luigi_sinks.errors import BadSetting
 from luigi_sinks.record import Head, Record
+from luigi_sinks.version import Version
 
 Kind = Literal["added", "dropped", "renamed", "widened", "narrowed", "retyped", "fixed"]
 
@@ -49,6 +51,9 @@ class Column:
 
 
 Columns = Mapping[str, Column]
+
+LOAD_WHOLE = "load the whole once, without changes_by_key"
+"""The way out where rows of the head do not fit the columns of today."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,27 @@ def refuse(dataset: str, before: Columns, after: Columns, allowed: Collection[st
             )
 
 
+def refuse_to_keep(version: Version, before: Columns, after: Columns, required: Collection[str] = ()) -> None:
+    """Raise BadSetting for the first column that cannot take over what the rows of a version have.
+
+    `before` are the version's columns under the names that they have in `after`, and
+    `required` those that must have a value.
+    """
+    for name, column in after.items():
+        if reason := _not_kept(before.get(name), column, is_required=name in required):
+            raise BadSetting(
+                f"dataset {version.dataset!r}: rows of {version} cannot be kept: column {name!r} {reason}; {LOAD_WHOLE}"
+            )
+
+
+def _not_kept(old: Column | None, new: Column, *, is_required: bool) -> str:
+    if old is None:
+        return "must have a value, and has none there" if is_required else ""
+    if old.type == new.type or kind_of(old.type, new.type) == "widened":
+        return ""
+    return f"is {old.type} there, and {new.type}, as declared, does not hold all of its values"
+
+
 def kind_of(before: str, after: str) -> Kind:
     """Return what a column becomes whose type was `before` and is `after`, which differ."""
     if _holds(after, before):
@@ -136,6 +162,24 @@ def renamed(before: Columns, after: Columns) -> dict[str, str]:
     return {name: old for name, old in found.items() if old in before and old not in after}
 
 
+def former_names(history: Sequence[Columns]) -> dict[str, str]:
+    """Return what the columns of the last of some declarations are called in the first; those in between may rename.
+
+    A column that has the former name of another one is not in the first.
+
+    Example:
+        >>> history = [{"a": Column("INT")}, {"b": Column("INT", renamed_from="a")}, {"b": Column("INT")}]
+        >>> former_names(history)
+        {'b': 'a'}
+
+    """
+    found = {name: name for name in history[-1]}
+    for before, after in reversed(list(pairwise(history))):
+        old = renamed(before, after)
+        found = {name: old.get(was, was) for name, was in found.items() if was in old or was not in old.values()}
+    return found
+
+
 def _changes(before: Columns, after: Columns) -> Iterator[Change]:
     old_names = renamed(before, after)
     for name, column in after.items():
@@ -159,6 +203,8 @@ def _holds(wide: str, narrow: str) -> bool:
     (word, inner, rest), (other, others_inner, others_rest) = map(_parsed, (wide, narrow))
     if rest != others_rest:
         return False
+    if word == other == "binary":  # a shorter value would be padded
+        return inner == others_inner
     if word == other == "enum":
         return set(_MEMBER.findall(others_inner)) <= set(_MEMBER.findall(inner))
     ladder, rank = _PLACES.get(word, (word, 0))

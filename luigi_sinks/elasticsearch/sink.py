@@ -200,9 +200,14 @@ class ElasticsearchStage:
         """
         sink, version = self.sink, self.version
         if base.schema != sink.declared:
+            found = creation.look(sink.settings, names.index(base.version)).values()
+            before = columns_of(
+                {name: each for body in found for name, each in body["mappings"].get("properties", {}).items()}
+            )
+            changes = [f": {change}" for change in columns.changes(before, sink.schema.declared_columns)]
             raise BadSetting(
-                f"index {sink.dataset!r}: {base.version} has another mapping or other settings than are declared, and "
-                "changes keep those of the head; load the whole once, without changes_by_key"
+                f"index {sink.dataset!r}: {base.version} has another mapping or other settings than are declared"
+                f"{''.join(changes[:1])}. Changes keep those of the head; {columns.LOAD_WHOLE}"
             )
         aliases = Aliases(sink.settings.publisher, sink.dataset)
         cloning.clone(sink.settings, aliases, base.version, version, self._alias)

@@ -21,7 +21,7 @@ from luigi_sinks.errors import BadSetting, Conflict, Unavailable
 from luigi_sinks.mariadb import creation
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.names import Names, qualified, quoted
-from luigi_sinks.mariadb.query import Select
+from luigi_sinks.mariadb.query import Select, Source
 from luigi_sinks.mariadb.reflection import reflect
 from luigi_sinks.mariadb.schema import SEQ, parse_schema
 from luigi_sinks.mariadb.sink import MariaDBSink, MariaDBStage
@@ -121,7 +121,7 @@ class ExistingTable:
         columns = ", ".join(map(quoted, self.of.schema.types))
         query = f"SELECT {columns} FROM {run(self.of.settings, self._place)} WHERE {where}"
         way_out = f"correct it there, or {self._way_out}"
-        return stage.fill(number, Select(query, values, {}, "the table that is adopted", way_out))
+        return stage.fill(number, Select(query, values, {}, Source("the table that is adopted gives", way_out)))
 
     def equals(self, version: Version) -> bool:
         """Tell whether a version has as many rows as the table, with the same checksum."""

@@ -10,7 +10,8 @@ from typing import Any
 from luigi_sinks.errors import SinkError
 from luigi_sinks.mariadb.connection import rows
 from luigi_sinks.mariadb.names import Names, qualified, quoted
-from luigi_sinks.mariadb.query import Select
+from luigi_sinks.mariadb.query import HEAD, Select
+from luigi_sinks.mariadb.reader import Column
 from luigi_sinks.mariadb.schema import SEQ, Schema
 from luigi_sinks.mariadb.writer import encode, send
 
@@ -62,10 +63,12 @@ class Carrying:
 
     def _last_of_range(self, cursor: Any, after: Sequence[Any]) -> Sequence[Any]:
         """Return the last key of the range that follows a key; nothing if it is the last range."""
-        listed, (greater, values) = ", ".join(self._key), self._bound(">=", "", after)
+        types = [Column(self.schema.described[name]["type"]) for name in self.schema.unique["PRIMARY"]]
+        asked = [each.reading.select.format(f"h.{name}") for each, name in zip(types, self._key, strict=True)]
+        greater, values = self._bound(">=", "", after)
         query = (
-            f"SELECT {listed} FROM {self.names.base} h WHERE {SEQ} = {self.base}{greater}"
-            f" ORDER BY {listed} LIMIT 1 OFFSET {_AT_ONCE - 1}"
+            f"SELECT {', '.join(asked)} FROM {self.names.base} h WHERE h.{SEQ} = {self.base}{greater}"
+            f" ORDER BY {', '.join(f'h.{name}' for name in self._key)} LIMIT 1 OFFSET {_AT_ONCE - 1}"
         )
         return next(iter(rows(cursor, query, values)), ())
 
@@ -78,7 +81,7 @@ class Carrying:
             f" AND NOT EXISTS (SELECT 1 FROM {self.names.base} n WHERE n.{SEQ} = {self.seq} AND {same})"
             f" AND NOT EXISTS (SELECT 1 FROM {self._deleted} n WHERE n.{SEQ} = {self.base} AND {same})"
         )
-        return Select(text, [*low, *high], {}, "the head", "load all rows, without changes_by_key")
+        return Select(text, [*low, *high], {}, HEAD)
 
     def _held(self, column: str) -> str:
         return f"h.{quoted(self.held[column])}" if column in self.held else "NULL"

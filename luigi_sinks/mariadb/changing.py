@@ -26,6 +26,7 @@ from luigi_sinks.mariadb.names import LONGEST, Names
 from luigi_sinks.mariadb.registry import Registry
 from luigi_sinks.mariadb.schema import Schema
 from luigi_sinks.mariadb.views import BRIEFLY
+from luigi_sinks.record import Record
 
 
 def change(cursor: Any, names: Names, schema: Schema, declared: Layout, allowed: Collection[str]) -> None:
@@ -33,7 +34,7 @@ def change(cursor: Any, names: Names, schema: Schema, declared: Layout, allowed:
 
     Raises BadSetting for a change of keys, and as `luigi_sinks.columns.refuse` does.
     """
-    wanted = {name: replace(each, renamed_from=schema.renamed.get(name, "")) for name, each in declared.columns.items()}
+    wanted = _wanted(schema, declared)
     admitted = partial(_admitted, cursor, names, schema, declared.keys, wanted, allowed)
     admitted()
     Registry(names).complete(cursor, reader.existing_schema(cursor, names))
@@ -48,6 +49,24 @@ def change(cursor: Any, names: Names, schema: Schema, declared: Layout, allowed:
                 _alter(cursor, names, [_modified(held.ended(number))])
         for name, stored in declared.shown.items():
             _hold(cursor, names, found, name, stored, number)
+
+
+def refuse_to_keep(base: Record, schema: Schema, found: Layout, declared: Layout) -> None:
+    """Raise BadSetting as `luigi_sinks.columns.refuse_to_keep` does, of a version in a table that may change yet."""
+    wanted = _wanted(schema, declared)
+    former = columns.renamed(found.columns, wanted)
+    holding = {name: found.holding(former.get(name, name), base.seq) for name in schema.codecs}
+    columns.refuse_to_keep(
+        base.version,
+        {name: columns.Column(stored.type) for name, stored in holding.items() if stored},
+        {name: wanted[name] for name in schema.codecs},
+        [name for name, stored in declared.shown.items() if not stored.is_nullable],
+    )
+
+
+def _wanted(schema: Schema, declared: Layout) -> columns.Columns:
+    """Return the declared columns with their former names."""
+    return {name: replace(each, renamed_from=schema.renamed.get(name, "")) for name, each in declared.columns.items()}
 
 
 @contextmanager

@@ -51,9 +51,9 @@ def prepare(
 
     Where loads had other columns, changes the tables in place, or drops and creates them
     again if no version was published. Raises BadSetting for a change that is not possible
-    or not allowed, see `luigi_sinks.columns`, or if the dataset has another kind of
-    partitions, Conflict if such a load is running, and Forbidden if this login is not
-    permitted to create or change what is needed.
+    or not allowed, or if rows of the record's base cannot be kept, see `luigi_sinks.columns`,
+    or if the dataset has another kind of partitions, Conflict if such a load is running, and
+    Forbidden if this login is not permitted to create or change what is needed.
     """
     _refuse_a_missing_database(cursor, names)
     for _ in range(_TRIES):
@@ -62,6 +62,9 @@ def prepare(
                 was_old, seen = _create_missing(cursor, names, schema, partition)
             with _refusing_columns(names):
                 declared = layout_of(cursor, names.hidden, schema)
+            if record is not None and record.base:
+                base = Registry(names).record(cursor, replace(record.version, id=record.base))
+                changing.refuse_to_keep(base, schema, seen, declared)
             if seen.takes(declared) and _is_registered(cursor, names, schema, partition, record, seen, was_old=was_old):
                 return
             with _owners_work(names), _refusing_columns(names):

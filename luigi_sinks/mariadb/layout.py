@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from luigi_sinks.columns import Column, Columns, kind_of
-from luigi_sinks.errors import SinkError
+from luigi_sinks.errors import Conflict, SinkError
 from luigi_sinks.mariadb.connection import rows
 from luigi_sinks.mariadb.names import MARKED, quoted
 from luigi_sinks.mariadb.schema import COMPUTED, IN_KEY, READ_BY_COMPUTED, SEQ, Schema
@@ -78,7 +78,7 @@ class Stored:
         """What declares it, in ALTER TABLE."""
         comment = self.comment
         if self.mark != Mark(self.name):
-            comment = f"{MARKED}{FORMAT} {msgspec.json.encode(self.mark).decode()} {comment}".rstrip()
+            comment = f"{MARKED}{FORMAT} {msgspec.json.encode(self.mark).decode()}{f' {comment}' if comment else ''}"
         said = comment.replace("\\", r"\\").replace("'", "''")
         nulls = "" if self.is_computed else " NULL" if self.is_nullable else " NOT NULL"
         return f"{quoted(self.name)} {self.type}{nulls}{self.default} COMMENT '{said}'"
@@ -151,6 +151,24 @@ class Layout:
         """Return the columns of the table that hold a column of readers, oldest first."""
         return sorted((each for each in self.stored if each.mark.column == column), key=lambda each: each.mark.since)
 
+    def holding(self, column: str, number: int) -> Stored | None:
+        """Return the column of the table that holds a column of readers in a version; None if that does not have it."""
+        *_, last = (None, *(each for each in self.history(column) if each.mark.since <= number))
+        return last if last and (last.mark.until is None or number < last.mark.until) else None
+
+    def held_before(self, loaded: Mapping[str, str], number: int) -> dict[str, str]:
+        """Return what the table calls columns in an older version, as far as that has them.
+
+        `loaded` maps them to what it calls them now, by which they are found: readers may
+        know them by other names by now. Raises Conflict for a column that they no longer know.
+        """
+        columns = {each.name: each.mark.column for each in self.stored}
+        for name, stored in loaded.items():
+            if not columns[stored]:
+                raise Conflict(f"column {name!r} was dropped meanwhile, and another one has its name; load again")
+        found = {name: self.holding(columns[stored], number) for name, stored in loaded.items()}
+        return {name: stored.name for name, stored in found.items() if stored}
+
     def unlike(self, declared: Layout) -> Iterator[str]:
         """Yield in what the declared columns and keys differ, a clause each; how keys are called does not matter."""
         for name in sorted({*self.shown, *declared.shown}):
@@ -197,7 +215,7 @@ _SEQ = f"`f`.{quoted(SEQ)}"
 def read(cursor: Any, table: str, schema: Schema) -> Layout:
     """Return the layout of a table as the server tells it; of its options, those that the schema declares."""
     ((_, statement),) = rows(cursor, f"SHOW CREATE TABLE {table}")
-    *lines, last = (line.strip().rstrip(",") for line in statement.splitlines()[1:])
+    *lines, last = (line.strip().rstrip(",") for line in statement.split("\n")[1:])
     options = {option: option for option in schema.options if option.casefold() in last.casefold().split()}
     keys = {"`".join(line.split("`")[:2]): line for line in lines if not line.startswith("`")}
     return Layout(tuple(_stored(lines)), keys | options)

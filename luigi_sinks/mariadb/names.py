@@ -15,6 +15,9 @@ HIDDEN = "__v"
 MARKED = "luigi_sinks column "
 """Begins the comment of a column that the table holds under another name, or for some versions only."""
 
+LONGEST_COMMENT = 800
+"""Characters of a column's comment: of MariaDB's 1,024, `MARKED` and what follows it may need 204."""
+
 _ALLOWED = re.compile("[\x01-\ud7ff\ue000-\uffff]+")
 
 
@@ -148,6 +151,17 @@ def check_name(name: str, what: str, suffix: str = "") -> None:
         raise BadSetting(f"{what} {name!r} has {len(name)} characters; MariaDB takes at most {longest}{room}")
     if not _ALLOWED.fullmatch(name) or name.endswith(" "):
         raise BadSetting(f"{what} {name!r}: MariaDB does not allow this name; use letters, digits and _")
+
+
+def beyond(text: str) -> str:
+    """Return the first character for which the server's descriptions of tables have a question mark; empty if none.
+
+    Example:
+        >>> beyond("Zürich"), beyond("Zürich 🛫")
+        ('', '🛫')
+
+    """
+    return next((char for char in text if char > "\uffff"), "")
 
 
 def refuse_schema(table: str, schema: str | None = None) -> None:

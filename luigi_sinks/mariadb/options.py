@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.mariadb.names import MARKED
+from luigi_sinks.mariadb.names import LONGEST_COMMENT, MARKED, beyond
 
 _OURS = ("mysql", "mariadb")
 _CHARSETS = ("charset", "character_set", "default_charset", "default_character_set")
@@ -51,10 +51,7 @@ def refuse_column_options(columns: Sequence[sa.Column[Any]]) -> None:
             )
         if column.key != column.name:
             raise BadSetting(f"column {column.name!r}: rows have its name and not key = {column.key!r}; remove the key")
-        if str(column.comment or "").startswith(MARKED):
-            raise BadSetting(
-                f"column {column.name!r}: its comment begins with {MARKED!r}, which is reserved; change it"
-            )
+        _refuse_comment(column.name, column.comment or "")
         if column.system:
             raise BadSetting(f"column {column.name!r}: a system column cannot be loaded; leave it out")
         if column.primary_key and column.nullable:
@@ -64,6 +61,18 @@ def refuse_column_options(columns: Sequence[sa.Column[Any]]) -> None:
             raise BadSetting(f"column {column.name!r}: declare the type that with_variant names for MariaDB itself")
         if getattr(column.type, "zerofill", False):  # Connector/Python 2.0.0rc2 fails on zeros in front
             raise BadSetting(f"column {column.name!r}: zerofill numbers cannot be read back by the driver; remove it")
+
+
+def _refuse_comment(column: str, comment: str) -> None:
+    if comment.startswith(MARKED):
+        raise BadSetting(f"column {column!r}: its comment begins with {MARKED!r}, which is reserved; change it")
+    if len(comment) > LONGEST_COMMENT:
+        raise BadSetting(
+            f"column {column!r}: its comment has {len(comment)} characters; at most {LONGEST_COMMENT} leave room for "
+            "what is noted there when the column changes. Shorten it"
+        )
+    if replaced := beyond(comment):
+        raise BadSetting(f"column {column!r}: MariaDB keeps ? for {replaced} in a comment; remove it")
 
 
 def former_names(columns: Sequence[sa.Column[Any]]) -> dict[str, str]:

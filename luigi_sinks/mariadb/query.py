@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 from sqlalchemy.sql import visitors
 
+from luigi_sinks.columns import LOAD_WHOLE
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.mariadb.names import quoted
 
@@ -21,17 +22,25 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
-class Select:
-    """A SELECT as SQL with a mark `?` for each of the values, and what it reads: a SELECT for each table's name.
+class Source:
+    """Where rows come from, in words: the subject of a sentence about one of them, and what to do about it."""
 
-    An error about a row says that `giver` gives it, and what to do about it, the `way_out`.
-    """
+    gives: str
+    way_out: str
+
+
+QUERY = Source("the query gives", "cast, round or filter it in the query, or declare another column")
+HEAD = Source("the head has", LOAD_WHOLE)
+
+
+@dataclass(frozen=True)
+class Select:
+    """A SELECT as SQL with a mark `?` for each of the values, and what it reads: a SELECT for each table's name."""
 
     text: str
     values: Sequence[Any]
     sources: Mapping[str, str]
-    giver: str = "the query"
-    way_out: str = "cast, round or filter it in the query, or declare another column"
+    source: Source = QUERY
 
     def of(self, columns: str) -> str:
         """Return the statement that asks it for columns, which are prefixed with `q`."""

@@ -16,7 +16,7 @@ import msgspec
 from luigi_sinks.errors import SinkError
 from luigi_sinks.mariadb.connection import rows, stream
 from luigi_sinks.mariadb.names import Names, quoted
-from luigi_sinks.mariadb.schema import SEQ, Schema
+from luigi_sinks.mariadb.schema import SEQ
 from luigi_sinks.mariadb.settings import MariaDBSettings
 from luigi_sinks.record import Record
 
@@ -122,13 +122,6 @@ def stored_names(names: Names, schema: Mapping[str, Any]) -> dict[str, str]:
         return msgspec.convert(schema.get("stored", {}), dict[str, str])
     except msgspec.ValidationError as error:
         raise SinkError(f"table {names.dataset!r}: the names in the record cannot be read: {error}") from None
-
-
-def held_names(names: Names, before: Mapping[str, Any], schema: Schema) -> dict[str, str]:
-    """Return what the table calls the columns of a schema in a version of another schema, as far as that has them."""
-    found, stored = _columns(names, before), stored_names(names, before)
-    former = {name: name if name in found else schema.renamed.get(name, name) for name in schema.codecs}
-    return {name: stored.get(old, old) for name, old in former.items() if old in found}
 
 
 def _columns(names: Names, schema: Mapping[str, Any]) -> dict[str, Column]:

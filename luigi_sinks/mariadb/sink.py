@@ -12,13 +12,13 @@ from luigi_sinks import record as rules
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.contract import Contract
 from luigi_sinks.errors import Conflict
-from luigi_sinks.mariadb import creation, filling, reader
+from luigi_sinks.mariadb import creation, filling, layout, reader
 from luigi_sinks.mariadb.bad_rows import refusal, stored_key
 from luigi_sinks.mariadb.carrying import Carrying
 from luigi_sinks.mariadb.catalog import MariaDBCatalog
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.names import quoted
-from luigi_sinks.mariadb.query import Select
+from luigi_sinks.mariadb.query import HEAD, Select
 from luigi_sinks.mariadb.schema import SEQ, Schema
 from luigi_sinks.mariadb.writer import encode, send
 from luigi_sinks.record import Record
@@ -143,7 +143,12 @@ class MariaDBStage:
         the server does not understand, and CheckFailed for a row that the columns do not take.
         """
         run(self.sink.settings, filling.refuse_other_columns, self.sink.contract, select)
-        return self.sink.transact(self._fill, number, select)
+        return self.sink.transact(self._fill_all, number, select)
+
+    def _fill_all(self, cursor: Any, number: int, select: Select) -> int:
+        count = self._fill(cursor, number, select)
+        filling.refuse_none(cursor, self.sink.names, self.sink.schema, self.seq, select.source)
+        return count
 
     def carry(self, number: int, base: Record, deleted: Sequence[Any]) -> int:
         """Copy the rows of `base` that were neither changed nor deleted, some at a time; return how many.
@@ -153,8 +158,10 @@ class MariaDBStage:
         return run(self.sink.settings, self._carry, number, base, deleted)
 
     def _carry(self, cursor: Any, number: int, base: Record, deleted: Sequence[Any]) -> int:
-        held = reader.held_names(self.sink.names, base.schema, self.sink.schema)
-        carrying = Carrying(self.sink.names, self.sink.schema, base.seq, self.seq, held)
+        names, schema = self.sink.names, self.sink.schema
+        loaded = {name: schema.stored_name(name) for name in schema.codecs}
+        held = layout.read(cursor, names.base, schema).held_before(loaded, base.seq)
+        carrying = Carrying(names, schema, base.seq, self.seq, held)
         carrying.note_deleted(cursor, deleted)
         count = 0
         for part, select in enumerate(carrying.selects(cursor), number):
@@ -162,6 +169,7 @@ class MariaDBStage:
             count += self._fill(cursor, part, select)
             cursor.execute("COMMIT")
         carrying.forget_deleted(cursor)
+        filling.refuse_none(cursor, names, schema, self.seq, HEAD)
         rules.readable(self.sink.registry.record(cursor, base.version))
         return count
 

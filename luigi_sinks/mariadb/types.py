@@ -22,6 +22,7 @@ from msgspec import Meta
 
 from luigi_sinks.errors import BadSetting, NotInstalled
 from luigi_sinks.kept import as_json
+from luigi_sinks.mariadb.names import beyond
 
 try:
     import sqlalchemy as sa
@@ -198,6 +199,8 @@ def _(kind: sa.Enum) -> Codec:
     for member in kind.enums:
         if member.endswith(" "):
             raise BadSetting(f"MariaDB cuts the spaces at the end of the Enum's {member!r}; remove them, or use String")
+        if replaced := beyond(member):
+            raise BadSetting(f"MariaDB shows ? for {replaced} in an Enum, so it cannot change later; use String")
         if charset not in {"", "utf8mb4"} and not member.isascii():
             raise BadSetting(f"MariaDB may store ? for the Enum's {member!r} in {charset}; declare charset='utf8mb4'")
     return Codec(Literal[tuple(kind.enums)], spell=_awkward_text)

@@ -262,9 +262,12 @@ class SQLiteCatalog:
         db.execute("INSERT OR REPLACE INTO example VALUES (?, ?)", (self.dataset, example.seq))
 
     def _records(self, where: str, *values: str) -> list[Record]:
-        query = f"{_SELECT} WHERE r.dataset = ? AND {where} ORDER BY r.seq"
         with self._snapshot() as db:
-            return [_seen(*found) for found in db.execute(query, (self.dataset, *values))]
+            return self._records_in(db, where, *values)
+
+    def _records_in(self, db: sqlite3.Connection, where: str, *values: Any) -> list[Record]:
+        query = f"{_SELECT} WHERE r.dataset = ? AND {where} ORDER BY r.seq"
+        return [_seen(*found) for found in db.execute(query, (self.dataset, *values))]
 
     def _record(self, db: sqlite3.Connection, version: Version) -> Record:
         found = db.execute(f"{_SELECT} WHERE r.dataset = ? AND r.id = ?", (self.dataset, version.id)).fetchone()

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.claim import LEASE
 from luigi_sinks.contract import Contract, Shape
 from luigi_sinks.encoding import lines
-from luigi_sinks.errors import Conflict
+from luigi_sinks.errors import BadRow, CheckFailed, Conflict
 from luigi_sinks.record import Record
 from luigi_sinks.sink import Part, keyless, numbers
 from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
@@ -76,11 +76,16 @@ class SQLiteSink(SQLiteCatalog):
         return {f"{kind}.{name}" if kind else str(name): text for kind, name, text in found}
 
     def begin(self, record: Record) -> SQLiteStage:
-        """Register the version and open its stage. Raises BadSetting for columns that cannot change so."""
+        """Register the version and open its stage.
+
+        Raises BadSetting for columns that cannot change so, or that do not hold the rows of the record's base.
+        """
         version = record.version
         values = (self.dataset, version.partition, version.id, record.origin.update_id, record.state)
         with self.transaction() as db:
             self._compare_columns(db)
+            if record.base:
+                self._refuse_to_keep(db, self._record(db, replace(version, id=record.base)))
             db.execute(
                 "INSERT OR IGNORE INTO record (dataset, partition, id, update_id, state, body)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
@@ -90,8 +95,19 @@ class SQLiteSink(SQLiteCatalog):
 
     def _compare_columns(self, db: sqlite3.Connection) -> None:
         newest = columns.newest(self._heads(db).values())
-        seen = msgspec.convert(newest.schema.get(COLUMNS, {}) if newest else {}, dict[str, columns.Column])
+        seen = _columns_of(newest) if newest else {}
         columns.refuse(self.dataset, seen, self.stood_in_for, self.allow_change)
+
+    def _refuse_to_keep(self, db: sqlite3.Connection, base: Record) -> None:
+        seen, former = _columns_of(base), self._former_names(db, base)
+        before = {name: seen[was] for name, was in former.items() if was in seen}
+        columns.refuse_to_keep(base.version, before, self.stood_in_for)
+
+    def _former_names(self, db: sqlite3.Connection, base: Record) -> Mapping[str, str]:
+        """Return what the columns are called in a version, by the loads since."""
+        loads = map(_columns_of, self._records_in(db, "r.seq >= ?", base.seq))
+        declared = self.stood_in_for or dict.fromkeys(self.contract.shapes[""].names, columns.Column(""))
+        return columns.former_names([*filter(None, loads), declared])
 
     def shared_key(self, version: Version) -> SharedKey | None:
         """Return a key of the sealed version that the head of another partition has too."""
@@ -155,17 +171,27 @@ class SQLiteStage:
         return counted
 
     def carry(self, number: int, base: Record, deleted: Sequence[Any]) -> int:
-        """Copy the rows of `base` that were neither changed nor deleted; return how many."""
+        """Copy the rows of `base` that were neither changed nor deleted; return how many.
+
+        Raises CheckFailed for a row that does not fit, BadRow for one that was written with a unique key of such a row.
+        """
         shape = self.sink.contract.shapes[""]
         with self.sink.transaction() as db:
             self.sink.change_in(db, self.version, rules.accept_rows)
             db.execute("DELETE FROM part WHERE id = ? AND number >= ?", (self.version.id, number))
-            changed = {key for _, key in self.sink._keys(db, {"": shape}, self.version)}  # noqa: SLF001 - its stage
-            gone = changed.union(map(shape.of_key.key_of, deleted))
+            gone = set(map(shape.of_key.key_of, deleted))
+            taken: dict[tuple[str, ...], dict[Any, int]] = {unique: {} for unique in shape.unique}
+            for _, _, row_numbers, rows in self._parts(db):
+                gone.update(map(shape.key_of, rows))
+                for unique, seen in taken.items():
+                    self._check_unique(seen, unique, row_numbers, map(shape.as_given, rows))
+            former = self.sink._former_names(db, base)  # noqa: SLF001 - its stage
             query = "SELECT number, body FROM part WHERE id = ? ORDER BY number"
             count = 0
             for place, body in db.execute(query, (base.version.id,)).fetchall():
-                kept = [row for row in _as_declared(base, shape, body) if shape.key_of(row) not in gone]
+                kept = self._kept(base, former, gone, body)
+                for unique, seen in taken.items():
+                    self._refuse_taken(seen, unique, base, map(shape.as_given, kept))
                 self._insert(db, Part(number + place, "", 1, kept, lines(kept)))
                 count += len(kept)
         return count
@@ -174,18 +200,47 @@ class SQLiteStage:
         values = (self.version.id, part.number, part.kind, part.first_row, len(part.rows), 0, _listed(part.text))
         db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, json.dumps(part.gaps)))
 
-    def _check(self, db: sqlite3.Connection) -> None:
+    def _kept(self, base: Record, former: Mapping[str, str], gone: Collection[Any], body: bytes) -> Sequence[Any]:
+        """Return the rows of a part of another version that stay, with None in fields that are new since."""
+        shape = self.sink.contract.shapes[""]
+        names, rows_type = typed(base.schema.get(""))
+        try:
+            rows = decode(body, rows_type if names else shape.rows_type)
+            if names:
+                were: list[Any] = list(map(former.get, shape.names))
+                rows = [tuple(map(dict(zip(names, row, strict=True)).get, were)) for row in rows]
+            kept, _ = self.sink.contract.accept("", [row for row in rows if shape.key_of(row) not in gone], 1)
+        except BadRow as error:
+            raise _not_kept(base, f"field {error.field!r}, as declared, does not take its value") from None
+        except msgspec.ValidationError as error:
+            raise _not_kept(base, str(error)) from None
+        return kept
+
+    def _refuse_taken(
+        self, taken: Mapping[Any, int], fields: Sequence[str], base: Record, rows: Iterable[Mapping[str, Any]]
+    ) -> None:
+        for row in rows:
+            key = tuple(row[field] for field in fields)
+            if key in taken:
+                why = f", which stays of {base.version}"
+                raise self.sink.contract.duplicate(taken[key], fields, key, why=why)
+
+    def _parts(self, db: sqlite3.Connection) -> Iterator[tuple[int, str, Sequence[int], Sequence[Any]]]:
+        """Yield the number and the kind of each part, with the numbers of its rows, and these."""
         parts = db.execute(
             "SELECT number, kind, first_row, gaps FROM part WHERE id = ? ORDER BY number", (self.version.id,)
         ).fetchall()
-        keys: dict[str, dict[Any, int]] = {kind: {} for kind in self.sink.contract.shapes}
-        others: dict[tuple[str, ...], dict[Any, int]] = defaultdict(dict)
         for number, kind, first_row, gaps in parts:
             place = (self.version.id, number)
             ((body,),) = db.execute("SELECT body FROM part WHERE id = ? AND number = ?", place)
+            rows = decode(body, keys_type(self.sink.contract.shapes[kind]))
+            yield number, kind, list(islice(numbers(first_row, json.loads(gaps or "[]")), len(rows))), rows
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        keys: dict[str, dict[Any, int]] = {kind: {} for kind in self.sink.contract.shapes}
+        others: dict[tuple[str, ...], dict[Any, int]] = defaultdict(dict)
+        for number, kind, row_numbers, rows in self._parts(db):
             shape = self.sink.contract.shapes[kind]
-            rows = decode(body, keys_type(shape))
-            row_numbers = list(islice(numbers(first_row, json.loads(gaps or "[]")), len(rows)))
             self._check_keys(keys[kind], shape, row_numbers, rows)
             for unique in shape.unique:
                 self._check_unique(others[unique], unique, row_numbers, map(shape.as_given, rows))
@@ -228,13 +283,13 @@ class SQLiteStage:
         return [row for index, row in enumerate(rows) if index not in dangling] if dangling else rows
 
 
-def _as_declared(base: Record, shape: Shape, body: bytes) -> Sequence[Any]:
-    """Return the rows of a part of another version, with None in fields that are new since."""
-    names, rows_type = typed(base.schema.get(""))
-    if names in {(), shape.names}:
-        rows: Sequence[Any] = decode(body, keys_type(shape))
-        return rows
-    return [tuple(map(dict(zip(names, row, strict=True)).get, shape.names)) for row in decode(body, rows_type)]
+def _columns_of(record: Record) -> columns.Columns:
+    """Return the columns of a version in the words of the store that is stood in for, if its load knew them."""
+    return msgspec.convert(record.schema.get(COLUMNS, {}), dict[str, columns.Column])
+
+
+def _not_kept(base: Record, reason: str) -> CheckFailed:
+    return CheckFailed(f"{base.version}: a row cannot be kept: {reason}; {columns.LOAD_WHOLE}")
 
 
 def _listed(text: bytes) -> bytes:

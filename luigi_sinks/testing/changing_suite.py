@@ -11,8 +11,8 @@ import pytest
 
 from luigi_sinks import pruning, versions
 from luigi_sinks.checks import not_empty
-from luigi_sinks.errors import BadRow, Conflict
-from luigi_sinks.load import loading
+from luigi_sinks.errors import BadRow, BadSetting, Conflict, SinkError
+from luigi_sinks.load import load, loading
 from luigi_sinks.retention import Retention
 from luigi_sinks.sink import Catalog, Sink
 from luigi_sinks.testing.transitions import ORIGIN, WHOLE
@@ -96,6 +96,34 @@ class ChangingSuite:
     def pruner(self, sink: Sink) -> Catalog:
         """Return the dataset's catalog for a login that may delete."""
         return sink
+
+
+class ChangingColumnSuite(ChangingSuite):
+    """Tests what becomes of the rows of a head whose columns are declared otherwise now."""
+
+    def with_columns(self, sink: Sink, *allow_change: str, **columns: str | None) -> Sink:
+        """Return the sink with other columns, as for `ColumnSuite`."""
+        raise NotImplementedError
+
+    @pytest.mark.parametrize("kind", ["time", "whole"])
+    def test_rows_that_a_type_does_not_hold_are_not_kept(self, changing: Sink, kind: str) -> None:
+        wide = self.with_columns(changing, weight="long")
+        first = change(wide, [{**each, "weight": 2**40} for each in rows(3)])
+        other = self.with_columns(changing, "weight", weight=kind)
+        with pytest.raises(BadSetting, match=r"'weight'.*load the whole once, without changes_by_key"):
+            change(other, [])
+        assert other.head(WHOLE).version == first
+        assert [each["weight"] for each in other.read(first)] == [2**40] * 3
+        value = {"time": "2026-01-02", "whole": 7}[kind]
+        load(other, WHOLE, ORIGIN, [{**each, "weight": value} for each in rows(3)])
+        assert ids(other, change(other, [{**row(1, "new"), "weight": value}], [0])) == {1: "new", 2: "name 2"}
+
+    def test_rows_without_a_value_that_they_must_have_are_not_kept(self, changing: Sink) -> None:
+        first = change(changing, rows(3))
+        wider = self.with_columns(changing, weight="whole")
+        with pytest.raises(SinkError, match=r"'weight'.*load the whole once, without changes_by_key"):
+            change(wider, [{**row(1, "new"), "weight": 1}])
+        assert wider.head(WHOLE).version == first
 
 
 def row(number: int, name: str) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from sqlalchemy import Column, Date, Integer, String
 from luigi_sinks import BadSetting, CheckFailed, elasticsearch, mariadb, neo4j
 from luigi_sinks.contract import Contract
 from luigi_sinks.sqlite import SQLiteSink
-from luigi_sinks.testing.changing_suite import ChangingSuite
+from luigi_sinks.testing.changing_suite import ChangingColumnSuite
+from tests.changed_tables import ChangedTables
+from tests.unit import test_sqlite
 from tests.unit.test_sqlite import SHAPE
 
 COLUMNS = [
@@ -22,13 +24,20 @@ COLUMNS = [
 FIRST, SECOND = date(2013, 1, 1), date(2013, 1, 2)
 
 
-class TestSQLiteSink(ChangingSuite):
+class TestSQLiteSink(ChangingColumnSuite):
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
         self.folder = tmp_path
 
     def make_sink(self, dataset: str) -> SQLiteSink:
-        return SQLiteSink(self.folder, "memory", dataset, Contract(dataset, {"": SHAPE}))
+        return SQLiteSink(self.folder, "memory", dataset, Contract(dataset, {"": SHAPE}), test_sqlite.COLUMNS)
+
+    with_columns = staticmethod(test_sqlite.with_columns)
+
+
+@pytest.mark.usefixtures("memory")
+class TestLocalTables(ChangedTables):
+    pass
 
 
 class Changed(mariadb.CopyToTable):

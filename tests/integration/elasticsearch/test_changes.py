@@ -13,11 +13,12 @@ from luigi_sinks.elasticsearch import ElasticsearchSink, cloning, names
 from luigi_sinks.elasticsearch.heads import Aliases
 from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.elasticsearch.sink import ElasticsearchStage
-from luigi_sinks.testing.changing_suite import ChangingSuite, change, ids
+from luigi_sinks.testing.changing_suite import ChangingColumnSuite, change, ids
 from luigi_sinks.testing.suite import rows
 from luigi_sinks.testing.transitions import ORIGIN
 from luigi_sinks.version import WHOLE, new_version
 from tests.integration.elasticsearch.conftest import MAPPING
+from tests.items import ITEMS
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -26,13 +27,15 @@ def _nothing_is_left(cluster):
     cluster.delete("suite_")
 
 
-class TestElasticsearchSink(ChangingSuite):
+class TestElasticsearchSink(ChangingColumnSuite):
     @pytest.fixture(autouse=True)
     def _settings(self, settings, cluster):
         self.settings, self.cluster = settings, cluster
 
     def make_sink(self, dataset, **settings):
         return ElasticsearchSink(self.settings, dataset, parse_schema(dataset, MAPPING, settings, "id"))
+
+    with_columns = staticmethod(ITEMS["elasticsearch"].with_columns)
 
     def test_readers_see_the_changed_documents_and_no_alias_is_left(self, changing):
         first, second = change(changing, rows(3)), change(changing, [], [0])

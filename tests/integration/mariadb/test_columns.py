@@ -202,6 +202,31 @@ def test_names_and_comments_that_need_quotes_change_too(declare, shown):
     assert [value for (value,) in shown()] == ["[1]"]
 
 
+AWKWARD = ["in euros ", "\t", "a\u2028b", "a\x0bb", "a\x85b", "a\x1cb", "a\r\nb", "x" * 800]
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_a_column_with_any_comment_comes_changes_and_goes(declare, shown, text):
+    loaded(declare(), ())
+    name = "\\" * 64
+    loaded(declare(Column(name, Integer, comment=text)), (1,))
+    loaded(declare(Column(name, BigInteger, comment=text)), (2**40,))
+    loaded(changed := declare(Column(name, BigInteger, comment=text[1:])), (2**40,))
+    loaded(changed, (3,))
+    loaded(declare(allow_change=(name,)), ())
+    assert shown() == [()]
+
+
+@pytest.mark.parametrize("text", [text for text in AWKWARD if text == text.rstrip(" ")])
+def test_an_enum_with_any_member_changes_and_goes(declare, shown, text):
+    loaded(declare(Column("c", mysql.ENUM("p", text), nullable=False)), (text,))
+    loaded(declare(Column("c", mysql.ENUM("p", text, "q"), nullable=False)), ("q",))
+    loaded(declare(Column("c", mysql.ENUM("q", text), nullable=False), allow_change=("c",)), (text,))
+    assert shown() == [(text,)]
+    loaded(declare(allow_change=("c",)), ())
+    assert shown() == [()]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
@@ -229,6 +254,24 @@ def test_what_is_in_a_key_or_computed_cannot_change(declare, shown, before, afte
     with pytest.raises(BadSetting, match=said):
         loaded(declare(*after, allow_change=("b", "c")), (2,))
     assert shown() == as_shown
+
+
+def test_readers_see_what_they_saw_where_rows_cannot_be_kept(declare, shown):
+    first = loaded(declare(Column("a", sa.Double)), (1.5,))
+    other = declare(Column("a", Integer), Column("b", Integer), allow_change=("a",))
+    with pytest.raises(BadSetting, match=rf"rows of {first} cannot be kept: column 'a' is double there, and int"):
+        load(other, WHOLE, ORIGIN, [(1, 1, 1)], changes_by_key=True)
+    assert shown() == [(1.5,)]
+
+
+def test_changes_that_began_before_a_rename_keep_the_values(declare, shown):
+    plain = declare(Column("name", String(20)))
+    label = declare(Column("label", String(20), info={"renamed_from": "name"}), allow_change=("label",))
+    load(plain, "north", ORIGIN, [(0, "a"), (1, "b")])
+    with loading(plain, "north", ORIGIN, changes_by_key=True) as late:
+        load(label, "south", ORIGIN, [(2, "c")])
+        late.write((1, "new"))
+    assert sorted(shown()) == [("a",), ("c",), ("new",)]
 
 
 def test_a_load_that_began_before_the_change_is_published_as_it_was_written(declare, shown):

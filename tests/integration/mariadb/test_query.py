@@ -71,6 +71,27 @@ def made(task):
 COUNTED = "SELECT carrier, COUNT(*) AS flights FROM FLIGHTS GROUP BY carrier"
 
 
+@pytest.mark.parametrize(
+    ("before", "value"),
+    [([], ""), ([Column("must", Integer)], ", NULL AS must"), ([Column("must", String(9))], ", 'x' AS must")],
+)
+def test_a_changed_column_that_must_have_a_value_gets_one(carriers, before, value):
+    query = COUNTED.replace(" FROM", "{} FROM")
+    assert build(carriers(query.format(value), columns=[*COLUMNS, *before])())
+
+    def change(given):
+        columns = [*COLUMNS, Column("must", Integer, nullable=False)]
+        task = carriers(query.format(f", {given} AS must"), columns=columns, allow_change="must")()
+        task.run()
+        return [row["must"] for row in task.output().rows()]
+
+    with pytest.raises(CheckFailed, match=r"the query gives a row without a value for 'must', which must have one"):
+        change("IF(carrier = 'AA', NULL, 5)")
+    with pytest.raises(CheckFailed, match=r"integer value: 'y' for column .*`must` at row 1"):
+        change("'y'")
+    assert change("5") == [5, 5]
+
+
 def test_a_query_makes_a_version_of_those_that_the_required_partitions_have(carriers, events, ask):
     task = carriers(f"{COUNTED}; ")()
     assert build(task)
