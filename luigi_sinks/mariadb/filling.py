@@ -22,7 +22,7 @@ def refuse_other_columns(cursor: Any, contract: Contract, select: Select) -> Non
     """Raise BadSetting unless the query gives the columns that the table has, in any order."""
     wanted = contract.shapes[""].names
     with _refused(BadSetting, f"table {contract.dataset!r}: MariaDB refuses the query", "correct it"):
-        cursor.execute(f"{select.of('q.*')} LIMIT 0", select.values)
+        select.execute(cursor, "q.*", after="LIMIT 0")
     given = [name for name, *_ in cursor.description]
     cursor.fetchall()
     for name in given:
@@ -40,7 +40,7 @@ def fill(cursor: Any, names: Names, schema: Schema, seq: int, select: Select) ->
     targets = ", ".join([*(quoted(schema.stored_name(name)) for name in schema.codecs), SEQ])
     asked = ", ".join([*(f"q.{quoted(name)}" for name in schema.codecs), str(seq)])
     with _refused(CheckFailed, f"table {names.dataset!r}: the query gives a row that was refused", _WAY_OUT):
-        cursor.execute(f"INSERT INTO {names.add} ({targets}) {select.of(asked)}", select.values)
+        select.execute(cursor, asked, before=f"INSERT INTO {names.add} ({targets})")
     count = int(cursor.rowcount)
     if cursor.warnings:  # a value was changed to fit
         reason = "; ".join(text for _, _, text in cursor.connection.show_warnings() or ())
