@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import mariadb
 
 from luigi_sinks.contract import Contract
-from luigi_sinks.errors import BadSetting, CheckFailed, SinkError, did_you_mean
-from luigi_sinks.mariadb.errors import is_refusal
+from luigi_sinks.errors import BadSetting, CheckFailed, did_you_mean
+from luigi_sinks.mariadb.errors import NO_DATABASE, NULL_REFUSED, is_refusal
+from luigi_sinks.mariadb.fitting import Fit, Given, fit
 from luigi_sinks.mariadb.names import Names, quoted
 from luigi_sinks.mariadb.query import Select
 from luigi_sinks.mariadb.schema import SEQ, Schema
+from luigi_sinks.wrong_values import shown
 
 _WAY_OUT = "cast, round or filter it in the query, or declare another column"
+_NAMING = (
+    "the query reads a table without its database: name inputs in braces, others as database.table, and write WITH "
+    "before the first SELECT only"
+)
 
 
 def refuse_other_columns(cursor: Any, contract: Contract, select: Select) -> None:
     """Raise BadSetting unless the query gives the columns that the table has, in any order."""
     wanted = contract.shapes[""].names
-    with _refused(BadSetting, f"table {contract.dataset!r}: MariaDB refuses the query", "correct it"):
-        select.execute(cursor, "q.*", after="LIMIT 0")
-    given = [name for name, *_ in cursor.description]
-    cursor.fetchall()
+    try:
+        given = _described(cursor, select)
+    except mariadb.Error as error:
+        if not is_refusal(error):
+            raise
+        way_out = _NAMING if error.errno == NO_DATABASE else "correct it"
+        raise BadSetting(f"table {contract.dataset!r}: MariaDB refuses the query: {error}; {way_out}") from error
     for name in given:
         if name not in wanted:
             raise BadSetting(
@@ -35,27 +43,60 @@ def refuse_other_columns(cursor: Any, contract: Contract, select: Select) -> Non
             raise BadSetting(f"table {contract.dataset!r}: the query gives no column {name!r}; select one, as {name}")
 
 
+def misfit(cursor: Any, schema: Schema, select: Select) -> str:
+    """Return the first value that a column would not keep, and why; empty if the columns keep all.
+
+    Example: column 'at' the value '25:30:00', which is no time of a day
+    """
+    fits = _fits(cursor, schema, select)
+    if not fits:
+        return ""
+    asked = [f"CONVERT(q.{quoted(name)} USING utf8mb4), {each.kept}" for name, each in fits.items()]
+    select.execute(cursor, ", ".join(asked), after=f"WHERE NOT ({_all(fits)}) LIMIT 1")
+    for row in cursor.fetchall():
+        for (name, each), value, is_kept in zip(fits.items(), row[::2], row[1::2], strict=True):
+            if not is_kept:
+                return f"column {name!r} the value {shown(value)}, which {each.otherwise}"
+    return ""
+
+
 def fill(cursor: Any, names: Names, schema: Schema, seq: int, select: Select) -> int:
-    """Add what the query gives to a version; return how many rows. Raises CheckFailed for a row that does not fit."""
+    """Add what the query gives to a version; return how many rows. Raises CheckFailed for a row that does not fit.
+
+    A row with a value that its column would not keep gets no number of a version, which the server refuses.
+    """
+    place = f"table {names.dataset!r}: the query gives"
     targets = ", ".join([*(quoted(schema.stored_name(name)) for name in schema.codecs), SEQ])
-    asked = ", ".join([*(f"q.{quoted(name)}" for name in schema.codecs), str(seq)])
-    with _refused(CheckFailed, f"table {names.dataset!r}: the query gives a row that was refused", _WAY_OUT):
-        select.execute(cursor, asked, before=f"INSERT INTO {names.add} ({targets})")
-    count = int(cursor.rowcount)
-    if cursor.warnings:  # a value was changed to fit
-        reason = "; ".join(text for _, _, text in cursor.connection.show_warnings() or ())
-        raise CheckFailed(
-            f"table {names.dataset!r}: the query gives a value that would be changed: {reason}; {_WAY_OUT}"
-        )
-    return count
-
-
-@contextmanager
-def _refused(kind: type[SinkError], what: str, way_out: str) -> Iterator[None]:
-    """Turn what the server refuses for every login into an error with a way out."""
+    number = f"IF({_all(_fits(cursor, schema, select))}, {seq}, NULL)"
+    asked = ", ".join([*(f"q.{quoted(name)}" for name in schema.codecs), number])
     try:
-        yield
+        select.execute(cursor, asked, before=f"INSERT INTO {names.add} ({targets})")
     except mariadb.Error as error:
         if not is_refusal(error):
             raise
-        raise kind(f"{what}: {error}; {way_out}") from error
+        found = misfit(cursor, schema, select) if error.errno == NULL_REFUSED and f"'{SEQ}'" in str(error) else ""
+        raise CheckFailed(f"{place} {found or f'a row that was refused: {error}'}; {_WAY_OUT}") from error
+    count = int(cursor.rowcount)
+    if cursor.warnings:  # a value was changed to fit
+        reason = "; ".join(text for _, _, text in cursor.connection.show_warnings() or ())
+        raise CheckFailed(f"{place} a value that would be changed: {reason}; {_WAY_OUT}")
+    return count
+
+
+def _described(cursor: Any, select: Select) -> Mapping[str, Given]:
+    """Return the columns that a query gives."""
+    select.execute(cursor, "q.*", after="LIMIT 0")
+    found = {name: Given(type_, scale) for name, type_, _, _, _, scale, *_ in cursor.description}
+    cursor.fetchall()
+    return found
+
+
+def _fits(cursor: Any, schema: Schema, select: Select) -> Mapping[str, Fit]:
+    """Return what is to be tested, by columns."""
+    given = _described(cursor, select)
+    found = {name: fit(kind, given[name], f"q.{quoted(name)}") for name, kind in schema.types.items()}
+    return {name: each for name, each in found.items() if each}
+
+
+def _all(fits: Mapping[str, Fit]) -> str:
+    return " AND ".join(each.kept for each in fits.values()) or "TRUE"
