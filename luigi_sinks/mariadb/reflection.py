@@ -38,7 +38,10 @@ UNION ALL SELECT CONCAT('check ', CONSTRAINT_NAME, ': ', CHECK_CLAUSE)
   FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ? AND TABLE_NAME = ?
   AND CHECK_CLAUSE NOT LIKE 'json_valid(%'
 UNION ALL SELECT CONCAT('trigger ', TRIGGER_NAME) FROM information_schema.TRIGGERS
-  WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ? ORDER BY 1"""
+  WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ?
+UNION SELECT CONCAT('PARTITION BY ', PARTITION_METHOD, ' (', COALESCE(PARTITION_EXPRESSION, ''), ')')
+  FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND PARTITION_METHOD IS NOT NULL
+ORDER BY 1"""
 
 _KIND = re.compile(r"(?P<word>\w+)(?:\((?P<given>.*)\))?(?P<unsigned> unsigned)?(?P<zerofill> zerofill)?")
 _MEMBER = re.compile(r"'((?:[^']|'')*)'")
@@ -62,14 +65,17 @@ def reflect(cursor: Any, database: str, name: str) -> Reflection:
         raise BadSetting(f"{qualified(*place)} is not an ordinary table, or is hidden from this login")
     found = [_Column(*row) for row in rows(cursor, _COLUMNS, place)]
     keys = {name: list(parts) for name, parts in groupby(rows(cursor, _KEYS, place), lambda row: row[0])}
-    primary = [row[3] for row in keys.pop("PRIMARY", ())]
+    parts = keys.pop("PRIMARY", [])
+    cut = [f"{row[3]}({row[4]})" for row in parts if row[4]]
+    primary = [] if cut else [row[3] for row in parts]
     table = sa.Table(name, sa.MetaData(), *(each.declared(primary) for each in found if each.type is not None))
     if primary:
         table.append_constraint(sa.PrimaryKeyConstraint(*primary))  # whose order may be another than the columns'
     undeclared = [f"engine {engine}" for (engine,) in engines if engine != "InnoDB"]
+    undeclared += [f"PRIMARY KEY with only the beginning of columns: {', '.join(cut)}"] if cut else []
     undeclared += [reason for column in found for reason in column.undeclared()]
     undeclared += [reason for key, parts in keys.items() for reason in _add_key(table, key, parts)]
-    undeclared += [rule for (rule,) in rows(cursor, _RULES, place * 3)]
+    undeclared += [rule for (rule,) in rows(cursor, _RULES, place * 4)]
     return Reflection(table, tuple(undeclared), tuple(each.name for each in found if each.type is None))
 
 
@@ -129,6 +135,8 @@ class _Column:
             yield f"DEFAULT {self.default} of column {self.name!r}; rows give its value"
         if "on update" in self.extra:
             yield f"ON UPDATE of column {self.name!r}; rows give its value"
+        if "INVISIBLE" in self.extra:
+            yield f"INVISIBLE of column {self.name!r}; readers see it"
 
 
 def _type(kind: str, collation: str | None) -> Any:
