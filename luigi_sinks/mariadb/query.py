@@ -41,10 +41,13 @@ class Select:
         """Execute the statement that asks it for columns, which are prefixed with `q`.
 
         The server itself looks for marks in the text: a driver may take some in literals and comments for such.
+        Bytes are written in hex, as the driver 1.1 would prepare the statement for them.
         """
         statement = f"{before} SELECT {columns} FROM (\n{self._with_sources}\n) q {after}".strip()  # noqa: S608 - quoted
-        using = f" USING {', '.join('?' * len(self.values))}" if self.values else ""
-        cursor.execute(f"EXECUTE IMMEDIATE ?{using}", (statement, *self.values))
+        marks = [f"X'{value.hex()}'" if isinstance(value, bytes) else "?" for value in self.values]
+        given = [value for value in self.values if not isinstance(value, bytes)]
+        using = f" USING {', '.join(marks)}" if marks else ""
+        cursor.execute(f"EXECUTE IMMEDIATE ?{using}", (statement, *given))
 
     @property
     def _with_sources(self) -> str:

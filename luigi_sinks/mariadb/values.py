@@ -1,7 +1,8 @@
 """The values that are given to the driver.
 
 It writes each into the statement: text in quotes, and an object that it does not know as that says of itself,
-which the server would compute as SQL.
+which the server would compute as SQL. Dates are given as text: for them the driver 1.1 prepares the statement,
+which is not possible for all.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ def bindable(value: Any, what: str = "a value of a statement") -> Any:
             return float(value)  # those of other libraries say of themselves what they are
         case Decimal() if value.is_finite():
             return Decimal(format(value, "f"))
-        case date() | time() if getattr(value, "tzinfo", None) is None:
-            return value
-        case timedelta() | UUID():
-            return str(value) if isinstance(value, UUID) else _duration(value)
+        case timedelta():
+            return _duration(value)
+        case UUID() | date() | time() if getattr(value, "tzinfo", None) is None:
+            return str(value)
     raise BadSetting(
         f"{what} is of type {type(value).__name__}, and no value of MariaDB; give text, a finite number, or a date or "
         "time without a time zone"
