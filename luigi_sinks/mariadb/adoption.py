@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from luigi_sinks.errors import BadSetting, Conflict, Unavailable
-from luigi_sinks.mariadb import creation
+from luigi_sinks.mariadb import creation, filling
 from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.names import Names, qualified, quoted
 from luigi_sinks.mariadb.query import Select, Source
@@ -63,7 +63,7 @@ class ExistingTable:
         return _Beside(self.of.settings, self.of.dataset, self.of.schema)
 
     def refuse(self) -> None:
-        """Raise BadSetting for what is no ordinary table, has other columns, or is referred to by foreign keys."""
+        """Raise BadSetting for what is no ordinary table, has other columns or odd values, or is referred to."""
         run(self.of.settings, self._refuse)
 
     def _refuse(self, cursor: Any) -> None:
@@ -87,6 +87,8 @@ class ExistingTable:
             raise BadSetting(
                 f"{qualified(names.database, self._kept)} is there, and the table will need this name; rename it"
             )
+        if changed := filling.misfit(cursor, self.of.schema, self._rows(self._place(cursor))):
+            raise BadSetting(f"{names.view} has in {changed}; correct it, or declare a type that keeps it")
 
     def lost(self) -> Sequence[str]:
         """Return what no declaration can say."""
@@ -118,10 +120,13 @@ class ExistingTable:
             yield " AND ".join([*after, *until]) or "TRUE", values
 
     def _copy_part(self, where: str, values: Sequence[Any], stage: MariaDBStage, number: int) -> int:
+        return stage.fill(number, self._rows(run(self.of.settings, self._place), where, values))
+
+    def _rows(self, place: str, where: str = "TRUE", values: Sequence[Any] = ()) -> Select:
         columns = ", ".join(map(quoted, self.of.schema.types))
-        query = f"SELECT {columns} FROM {run(self.of.settings, self._place)} WHERE {where}"
         way_out = f"correct it there, or {self._way_out}"
-        return stage.fill(number, Select(query, values, {}, Source("the table that is adopted gives", way_out)))
+        query = f"SELECT {columns} FROM {place} WHERE {where}"
+        return Select(query, values, {}, Source("the table that is adopted gives", way_out))
 
     def equals(self, version: Version) -> bool:
         """Tell whether a version has as many rows as the table, with the same checksum."""

@@ -18,6 +18,10 @@ NO_SUCH_TABLE = 1146
 ABSENT = {NO_SUCH_TABLE, 1054}
 """A table or a column is not there."""
 NOT_A_VIEW = 1347
+NO_DATABASE = 1046
+"""A table is named without its database."""
+NULL_REFUSED = 1048
+"""A column is given NULL and cannot have it."""
 DUPLICATE_KEY = 1062
 VALUE_TOO_LARGE = 1301
 """A function's result is larger than max_allowed_packet."""

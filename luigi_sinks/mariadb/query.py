@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - names are quoted, values are bound
 """The user's SELECT that makes a version of others: which tables it reads, and how it reads one version of each."""
 
 from __future__ import annotations
@@ -16,9 +15,19 @@ from sqlalchemy.sql import visitors
 from luigi_sinks.columns import LOAD_WHOLE
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.mariadb.names import quoted
+from luigi_sinks.mariadb.values import bindable
 
 _DIALECT = MariaDBDialect(paramstyle="qmark")
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+_COMMENT = r"(?:--(?!\S)|\#)[^\n]*|/\*.*?\*/"
+_TOKEN = re.compile(
+    rf"""'(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" | `[^`]*` | {_COMMENT} | \{{(?P<table>\w+)\}} | :(?P<value>\w+)""",
+    re.DOTALL | re.VERBOSE,
+)
+"""What a text is searched for; literals, names in backticks and comments stay as they are."""
+
+_WITH = re.compile(rf"(?:\s|{_COMMENT})*WITH\b(?:(?:\s|{_COMMENT})*RECURSIVE\b)?", re.DOTALL | re.IGNORECASE)
+"""How a text begins that has common table expressions of its own."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +51,27 @@ class Select:
     sources: Mapping[str, str]
     source: Source = QUERY
 
-    def of(self, columns: str) -> str:
-        """Return the statement that asks it for columns, which are prefixed with `q`."""
+    def execute(self, cursor: Any, columns: str, *, before: str = "", after: str = "") -> None:
+        """Execute the statement that asks it for columns, which are prefixed with `q`.
+
+        The server itself looks for marks in the text: a driver may take some in literals and comments for such.
+        Bytes are written in hex, as the driver 1.1 would prepare the statement for them.
+        """
+        statement = f"{before} SELECT {columns} FROM (\n{self._with_sources}\n) q {after}".strip()  # noqa: S608 - quoted
+        marks = [f"X'{value.hex()}'" if isinstance(value, bytes) else "?" for value in self.values]
+        given = [value for value in self.values if not isinstance(value, bytes)]
+        using = f" USING {', '.join(marks)}" if marks else ""
+        cursor.execute(f"EXECUTE IMMEDIATE ?{using}", (statement, *given))
+
+    @property
+    def _with_sources(self) -> str:
+        """The text, before whose own common table expressions those of the sources come, as it sees no others."""
         named = ", ".join(f"{quoted(table)} AS ({source})" for table, source in self.sources.items())
-        return f"{f'WITH {named} ' * bool(named)}SELECT {columns} FROM (\n{self.text}\n) q"
+        if not named:
+            return self.text
+        if opening := _WITH.match(self.text):
+            return f"{opening[0]} {named}, {self.text[opening.end() :]}"
+        return f"WITH {named} {self.text}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +89,7 @@ class Query:
     def tables(self) -> list[str]:
         """The tables that it reads, by their names. Raises BadSetting for what is no query."""
         if isinstance(self.given, str):
-            found = _PLACEHOLDER.findall(self.given)
+            found = [each["table"] for each in _TOKEN.finditer(self.given) if each["table"]]
         elif isinstance(self.given, (sa.Select, sa.CompoundSelect)):
             found = [str(each.name) for each in visitors.iterate(self.given) if isinstance(each, sa.TableClause)]
         else:
@@ -73,22 +99,36 @@ class Query:
     def bind(self, sources: Mapping[str, str], params: Mapping[str, Any]) -> Select:
         """Return the query with `params` for its values, and with each table standing for a SELECT of `sources`.
 
-        Raises BadSetting for a value without a parameter.
+        Raises BadSetting for a value without a parameter, or whose parameter is no value of MariaDB.
         """
-        text, values = self._compiled(params)
+        text, named = self._of_text(params) if isinstance(self.given, str) else self._of_select(params)
+        values = [bindable(value, f"table {self.table!r}: the query's value :{name}") for name, value in named]
         return Select(text, values, {table: sources[table] for table in self.tables})
 
-    def _compiled(self, params: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
-        clause = self.given
-        if isinstance(clause, str):
-            clause = sa.text(_PLACEHOLDER.sub(lambda found: quoted(found[1]), clause.strip().rstrip(";")))
-        marks = (each for each in visitors.iterate(clause) if isinstance(each, sa.BindParameter) and each.required)
-        wanted = [each.key for each in marks]
-        if unknown := [name for name in wanted if name not in params]:
-            raise BadSetting(
-                f"table {self.table!r}: the query asks for the value :{unknown[0]}, which is no parameter of the task; "
-                f"{did_you_mean(unknown[0], params)}. Write a colon that names no value as \\:"
-            )
-        compiled = clause.compile(dialect=_DIALECT)
-        expanded = compiled.construct_expanded_state({name: params[name] for name in wanted})
-        return expanded.statement, expanded.positional_parameters
+    def _of_text(self, params: Mapping[str, Any]) -> tuple[str, list[tuple[str, Any]]]:
+        """Return the text with marks, and the values for them with their names."""
+        values: list[tuple[str, Any]] = []
+
+        def placed(found: re.Match[str]) -> str:
+            if found["table"]:
+                return quoted(found["table"])
+            if found["value"]:
+                values.append((found["value"], self._value(found["value"], params)))
+                return "?"
+            return found[0]
+
+        return _TOKEN.sub(placed, self.given.strip().rstrip(";")), values
+
+    def _of_select(self, params: Mapping[str, Any]) -> tuple[str, list[tuple[str, Any]]]:
+        marks = (each for each in visitors.iterate(self.given) if isinstance(each, sa.BindParameter) and each.required)
+        compiled = self.given.compile(dialect=_DIALECT)
+        expanded = compiled.construct_expanded_state({each.key: self._value(each.key, params) for each in marks})
+        return expanded.statement, list(zip(expanded.positiontup, expanded.positional_parameters, strict=True))
+
+    def _value(self, name: str, params: Mapping[str, Any]) -> Any:
+        if name in params:
+            return params[name]
+        raise BadSetting(
+            f"table {self.table!r}: the query asks for the value :{name}, which is no parameter of the task; "
+            f"{did_you_mean(name, params)}"
+        )

@@ -77,7 +77,7 @@ class Columns:
                 except _MISFITS as error:
                     raise SinkError(
                         f"{self.record.version}: column {name!r} does not hold {self.found[name].type}, as its record "
-                        f"says ({error}); the record was edited by hand: load the version again"
+                        f"says ({error}); load the version again"
                     ) from None
         return row
 
@@ -135,6 +135,8 @@ def _columns(names: Names, schema: Mapping[str, Any]) -> dict[str, Column]:
 
 
 def _time_of_day(found: timedelta) -> time:
+    if found // timedelta(days=1):
+        raise ValueError(f"{found} is no time of a day")
     return (datetime.min + found).time()  # noqa: DTZ901 - no date is meant
 
 

@@ -38,7 +38,10 @@ UNION ALL SELECT CONCAT('check ', CONSTRAINT_NAME, ': ', CHECK_CLAUSE)
   FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ? AND TABLE_NAME = ?
   AND CHECK_CLAUSE NOT LIKE 'json_valid(%'
 UNION ALL SELECT CONCAT('trigger ', TRIGGER_NAME) FROM information_schema.TRIGGERS
-  WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ? ORDER BY 1"""
+  WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ?
+UNION SELECT CONCAT('PARTITION BY ', PARTITION_METHOD, ' (', COALESCE(PARTITION_EXPRESSION, ''), ')')
+  FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND PARTITION_METHOD IS NOT NULL
+ORDER BY 1"""
 
 _TABLE = """
 SELECT ENGINE, CREATE_OPTIONS, TABLE_COMMENT FROM information_schema.TABLES
@@ -70,7 +73,9 @@ def reflect(cursor: Any, database: str, name: str) -> Reflection:
     found = list(_columns(cursor, place))
     keys = {name: list(parts) for name, parts in groupby(rows(cursor, _KEYS, place), lambda row: row[0])}
     descending = [(key, row[3]) for key, parts in keys.items() for row in parts if row[5] == "D"]
-    primary = [row[3] for row in keys.pop("PRIMARY", ())]
+    parts = keys.pop("PRIMARY", [])
+    cut = [f"{row[3]}({row[4]})" for row in parts if row[4]]
+    primary = [] if cut else [row[3] for row in parts]
     columns = (each.declared(primary) for each in found if each.type is not None)
     table = sa.Table(name, sa.MetaData(), *columns, **kept)
     if primary:
@@ -78,10 +83,11 @@ def reflect(cursor: Any, database: str, name: str) -> Reflection:
     undeclared = [f"engine {engine}"] if engine != "InnoDB" else []
     undeclared += [f"option {option} of the table" for option in not_kept]
     undeclared += [f"comment {comment!r} of the table; readers use a view, which has none"] if comment else []
+    undeclared += [f"PRIMARY KEY with only the beginning of columns: {', '.join(cut)}"] if cut else []
     undeclared += [reason for column in found for reason in column.undeclared()]
     undeclared += [reason for key, parts in keys.items() for reason in _add_key(table, key, parts)]
     undeclared += [f"DESC of column {column!r} in key {key}; the key is ascending" for key, column in descending]
-    undeclared += [rule for (rule,) in rows(cursor, _RULES, place * 3)]
+    undeclared += [rule for (rule,) in rows(cursor, _RULES, place * 4)]
     return Reflection(table, tuple(undeclared), tuple(each.name for each in found if each.type is None))
 
 
@@ -168,6 +174,8 @@ class _Column:
             yield f"DEFAULT {self.default} of column {self.name!r}; rows give its value"
         if "on update" in self.extra:
             yield f"ON UPDATE of column {self.name!r}; rows give its value"
+        if "INVISIBLE" in self.extra:
+            yield f"INVISIBLE of column {self.name!r}; readers see it"
 
 
 def _type(kind: str, collation: str | None) -> Any:

@@ -23,6 +23,7 @@ from luigi_sinks.mariadb.driver import Cursor, connect
 from luigi_sinks.mariadb.errors import NO_SUCH_ROLE, explained, refuses_login
 from luigi_sinks.mariadb.names import quoted
 from luigi_sinks.mariadb.settings import MariaDBSettings
+from luigi_sinks.mariadb.values import bindable
 from luigi_sinks.mariadb.watchdog import watched
 from luigi_sinks.running import Running, current
 
@@ -53,7 +54,7 @@ class CommentingCursor(Cursor):  # type: ignore[misc]  # the driver has no types
     def execute(self, statement: str, data: Sequence[Any] = (), buffered: bool | None = None) -> None:
         """Execute one statement. It may take twice the statement_timeout as a whole, then its connection is lost."""
         with watched(self.connection, _allowed[self.connection]):
-            super().execute(f"{statement} {_comment(current())}", data, buffered)
+            super().execute(f"{statement} {_comment(current())}", list(map(bindable, data)), buffered)
 
 
 def open_session(settings: MariaDBSettings) -> Any:

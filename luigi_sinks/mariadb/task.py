@@ -63,14 +63,16 @@ class QueryToTable(CopyToTable):
     while it runs. Lineage records exactly these versions as read. Each column of the table
     is taken from the column of this name that the query gives.
 
-    `:since` in the query is the value of the task's parameter `since`. In place of text, a
-    select of SQLAlchemy may be given, whose tables have the names of those of the inputs.
-    A table that is not in braces is read as the server has it, and is not recorded.
+    `:since` in the query is the value of the task's parameter `since`: text, a number, a date,
+    a time or a duration. In place of text, a select of SQLAlchemy may be given, whose tables
+    have the names of those of the inputs. A table that is not in braces is read as the server
+    has it, and is not recorded.
 
     `run()` raises what that of `CopyToTable` does; BadSetting for a query that the server
     does not understand, that gives other columns, or reads what is no input; Conflict if
     readers see no version of an input, or it is dropped meanwhile; and CheckFailed for a
-    row that the columns do not take. The query must end within `statement_timeout`.
+    row that the columns do not take, or a value that they would not keep as it is. The
+    query must end within `statement_timeout`.
 
     Example:
         class Carriers(mariadb.QueryToTable):

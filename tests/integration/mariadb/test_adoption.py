@@ -16,7 +16,21 @@ import luigi
 import mariadb as driver_module
 import pytest
 from luigi.configuration import get_config
-from sqlalchemy import JSON, Boolean, Column, Enum, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Enum,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Time,
+)
 
 from luigi_sinks import Conflict, Origin, dropping, load, versions
 from luigi_sinks.adoption import adopt
@@ -275,14 +289,36 @@ def test_what_cannot_be_adopted_is_refused_and_stays(settings, ask, table, ddl, 
     assert list(MariaDBCatalog(settings, table).records()) == []
 
 
-def test_numbers_that_are_neither_true_nor_false_are_not_adopted_as_such(settings, ask, table):
-    ask(f"CREATE TABLE {table} (id INT PRIMARY KEY, ok TINYINT(1))")
-    ask(f"INSERT INTO {table} VALUES (1, 1), (2, NULL), (3, 2)")
-    columns = [Column("id", Integer, primary_key=True), Column("ok", Boolean)]
+@pytest.mark.parametrize(
+    ("type_", "ddl", "good", "value", "reason"),
+    [
+        (Time(), "TIME", "23:59:59", "25:30:00", "'25:30:00', which is no time of a day in whole seconds"),
+        (Time(), "TIME", "23:59:59", "-01:00:00", "'-01:00:00', which is no time of a day in whole seconds"),
+        (Date(), "DATE", "2012-02-29", "0000-00-00", "'0000-00-00', which is no date of the calendar"),
+        (Date(), "DATE", "2012-02-29", "2013-02-00", "'2013-02-00', which is no date of the calendar"),
+        (Date(), "DATE", "2012-02-29", "2013-02-31", "'2013-02-31', which is no date of the calendar"),
+        (Date(), "DATE", "2012-02-29", "0000-01-01", "'0000-01-01', which is no date of the calendar"),
+        (
+            DateTime(),
+            "DATETIME",
+            "9999-12-31 23:59:59",
+            "0000-00-00 00:00:00",
+            "'0000-00-00 00:00:00', which is no time of the calendar in whole seconds",
+        ),
+        (JSON(), "JSON", '["1E400", 1e308]', '{"1E400": [-12E398]}', "which has a number that no float can hold"),
+        (JSON(), "JSON", "-1.7976931348623157e308", "1" * 400, "which has a number that no float can hold"),
+    ],
+)
+def test_values_that_would_be_read_as_others_are_not_adopted(settings, ask, table, type_, ddl, good, value, reason):
+    ask("SET SESSION sql_mode = 'ALLOW_INVALID_DATES'")
+    ask(f"CREATE TABLE {table} (id INT PRIMARY KEY, x {ddl})")
+    ask(f"INSERT INTO {table} VALUES (1, ?), (2, NULL), (3, ?)", good, value)
+    columns = [Column("id", Integer, primary_key=True), Column("x", type_)]
     existing = ExistingTable(MariaDBSink(settings, table, parse_schema(table, columns)))
-    with pytest.raises(BadSetting, match=r"column 'ok' is tinyint\(4\), and is declared as bool"):
+    with pytest.raises(BadSetting, match=f"has in column 'x' the value .*{reason}; correct it, or declare a type that"):
         adopt(existing, WHOLE, ORIGIN)
-    ask(f"DELETE FROM {table} WHERE ok = 2")
+    assert kind(ask, table) == "BASE TABLE"
+    ask(f"DELETE FROM {table} WHERE id = 3")
     assert adopt(existing, WHOLE, ORIGIN).record.rows == 2
 
 
@@ -301,12 +337,39 @@ def test_a_row_that_the_server_does_not_take_again_is_named_as_one_of_the_table(
     assert count(ask, table) == 2
 
 
+def test_numbers_that_are_neither_true_nor_false_are_not_adopted_as_such(settings, ask, table):
+    ask(f"CREATE TABLE {table} (id INT PRIMARY KEY, ok TINYINT(1))")
+    ask(f"INSERT INTO {table} VALUES (1, 1), (2, NULL), (3, 2)")
+    columns = [Column("id", Integer, primary_key=True), Column("ok", Boolean)]
+    existing = ExistingTable(MariaDBSink(settings, table, parse_schema(table, columns)))
+    with pytest.raises(BadSetting, match=r"column 'ok' is tinyint\(4\), and is declared as bool"):
+        adopt(existing, WHOLE, ORIGIN)
+    ask(f"DELETE FROM {table} WHERE ok = 2")
+    assert adopt(existing, WHOLE, ORIGIN).record.rows == 2
+
+
 def test_what_versions_do_not_have_is_told(settings, ask, table, command):
     ask(f"CREATE TABLE {table} (id INT PRIMARY KEY DEFAULT 5, name VARCHAR(20)) ENGINE=MyISAM")
     existing = ExistingTable(MariaDBSink(settings, table, parse_schema(table, COLUMNS)))
     assert existing.lost() == ("engine MyISAM", "DEFAULT 5 of column 'id'; rows give its value")
     said = command("Orders", "--dry-run").stdout
     assert said.endswith("its versions would not have: engine MyISAM, DEFAULT 5 of column 'id'; rows give its value\n")
+
+
+def test_a_hidden_column_partitions_and_a_key_of_the_beginning_of_texts_are_told(settings, ask, table):
+    body = "id INT NOT NULL, name VARCHAR(20) NOT NULL, more INT INVISIBLE, PRIMARY KEY (id, name(5))"
+    ask(f"CREATE TABLE {table} ({body}) PARTITION BY HASH (id) PARTITIONS 2")
+    columns = [Column("id", Integer, nullable=False), Column("name", String(20), nullable=False)]
+    columns += [Column("more", Integer)]
+    existing = ExistingTable(MariaDBSink(settings, table, parse_schema(table, columns)))
+    assert existing.lost() == (
+        "PRIMARY KEY with only the beginning of columns: name(5)",
+        "INVISIBLE of column 'more'; readers see it",
+        "PARTITION BY HASH (`id`)",
+    )
+    ask(f"INSERT INTO {table} (id, name, more) VALUES (1, 'a', 2)")
+    assert adopt(existing, WHOLE, ORIGIN).record.rows == 1
+    assert ask(f"SELECT * FROM {table}") == [(1, "a", 2)]
 
 
 def test_a_load_of_a_table_that_is_there_names_the_command(existing):

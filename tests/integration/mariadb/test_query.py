@@ -1,11 +1,29 @@
 """Tables that the server makes of others, by a SELECT over the versions that these have when the task starts."""
 
 import datetime as dt
+import enum
+from pathlib import Path
 
 import luigi
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Date, Integer, Numeric, String
+from sqlalchemy import (
+    BINARY,
+    CHAR,
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Enum,
+    Float,
+    Integer,
+    Numeric,
+    String,
+    Time,
+)
 
 from luigi_sinks import BadSetting, CheckFailed, Conflict, Unavailable, versions
 from luigi_sinks.events import Action, Outcome
@@ -159,6 +177,143 @@ def test_a_select_of_sqlalchemy_reads_the_inputs_by_their_names(carriers, table)
     assert made(task()) == {"UA": 2}
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "f.carrier <> ' :least' AND id >= :least",
+        "f.carrier <> 'it''s :least \\\\' AND id >= :least",
+        r"f.carrier <> '\':least' AND id >= :least",
+        'f.carrier <> "{other} ""?"" :least" AND id >= :least',
+        "f.carrier RLIKE '^[A-Z]{2}$' AND id >= :least -- :least, it's {other}",
+        "f.carrier <> '' # :least, it's {other}\n AND id >= :least",
+        "f.carrier <> '' /* :least, it's {other}? */ AND id >= :least",
+        "f.`carrier` <> (SELECT `:least` FROM (SELECT '?' AS `:least`) o) AND id >= :least",
+        "5--1 = 6 AND id >= :least",
+    ],
+)
+def test_text_in_quotes_and_comments_is_left_alone(carriers, condition):
+    query = f"SELECT carrier, COUNT(*) AS flights FROM FLIGHTS f WHERE {condition}\n GROUP BY carrier"
+    task = carriers(query, least=luigi.IntParameter(default=1))()
+    assert build(task)
+    assert made(task) == {"UA": 2, "AA": 2}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "WITH a AS (SELECT * FROM FLIGHTS) SELECT carrier, COUNT(*) AS flights FROM a GROUP BY carrier",
+        """/* all */ with/**/recursive n AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM n WHERE n < 9),
+        a AS (SELECT carrier FROM FLIGHTS JOIN n ON n = id) SELECT carrier, COUNT(*) AS flights FROM a GROUP BY 1""",
+        """(SELECT carrier, COUNT(*) AS flights FROM FLIGHTS WHERE carrier = 'UA' GROUP BY 1) UNION ALL
+        (SELECT carrier, COUNT(*) AS flights FROM FLIGHTS WHERE carrier <> 'UA' GROUP BY 1)""",
+    ],
+)
+def test_common_table_expressions_read_the_inputs(carriers, query):
+    task = carriers(query)()
+    assert build(task)
+    assert made(task) == {"UA": 4, "AA": 2}
+
+
+def test_a_common_table_expression_of_sqlalchemy_reads_the_inputs(carriers, table):
+    flights = sa.select(sa.table(table, sa.column("carrier"))).cte("a")
+    query = sa.select(flights.c.carrier, sa.func.count().label("flights")).group_by(flights.c.carrier)
+    task = carriers(query)()
+    assert build(task)
+    assert made(task) == {"UA": 4, "AA": 2}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "name"),
+    [
+        (luigi.DateIntervalParameter(default=luigi.date_interval.Month(2013, 1)), "Month"),
+        (luigi.PathParameter(default=Path("(SELECT 1)")), "PosixPath"),
+        (luigi.EnumParameter(enum=enum.Enum("Side", "left"), default=None), "Side"),
+        (luigi.DictParameter(default={"a": 1}), "FrozenOrderedDict"),
+        (luigi.ListParameter(default=[1, 2]), "tuple"),
+        (luigi.FloatParameter(default=float("inf")), "float"),
+    ],
+)
+def test_a_parameter_that_is_no_value_of_sql_is_refused_by_its_name_and_type(carriers, parameter, name):
+    given = {} if name != "Side" else {"least": parameter._enum.left}
+    task = carriers("SELECT 'UA' AS carrier, CONCAT(:least) AS flights", least=parameter)(**given)
+    for each in task.requires():
+        assert build(each)
+    with pytest.raises(BadSetting, match=f"value :least is of type {name}, and no value of MariaDB; give text, a"):
+        task.run()
+
+
+def test_durations_and_texts_are_values_as_they_are(carriers):
+    columns = [Column("carrier", String(20), primary_key=True), Column("flights", String(20))]
+    task = carriers(
+        "SELECT :text AS carrier, :late AS flights",
+        columns=columns,
+        text=luigi.Parameter("it's ? \\ :late"),
+        late=luigi.TimeDeltaParameter(dt.timedelta(hours=-30, microseconds=5)),
+    )()
+    assert build(task)
+    assert made(task) == {"it's ? \\ :late": "-29:59:59.999995"}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "reason"),
+    [
+        ("1.567", Integer, "'1.567', which would be rounded"),
+        ("2.5e0", Integer, "'2.5', which would be rounded"),
+        ("'2.5'", Integer, "'2.5', which would be rounded"),
+        ("123456789", Float, "'123456789', which is a whole number that FLOAT would round"),
+        ("9007199254740993", Double, "'9007199254740993', which is a whole number that DOUBLE would round"),
+        ("SUM(9007199254740993)", Double, "'9007199254740993', which is a whole number that DOUBLE would round"),
+        ("'ab  '", CHAR(20), "'ab  ', which ends in a space, which CHAR does not keep"),
+        ("'x'", BINARY(3), "'x', which is not 3 bytes long, and would be padded"),
+        ("TIMESTAMP'2020-01-01 00:00:00.6'", DateTime, "which is no time of the calendar in whole seconds"),
+        ("'10:00:00.6'", Time, "'10:00:00.6', which is no time of a day in whole seconds"),
+        ("5", Boolean, "'5', which is neither 0 nor 1 .*keeps it."),
+        ("0.4", Boolean, "'0.4', which is neither 0 nor 1 .*keeps it."),
+        ("'0000-00-00'", Date, "'0000-00-00', which is no date of the calendar"),
+        ("TIME'10:00:00'", Date, "'10:00:00', which is no date of the calendar"),
+        ("TIME'10:00:00'", DateTime, "'10:00:00', which is no time of the calendar in whole seconds"),
+        ("TIME'25:30:00'", Time, "'25:30:00', which is no time of a day in whole seconds"),
+        ("TIME'-10:00:00'", Time, "'-10:00:00', which is no time of a day in whole seconds"),
+        ("2", Enum("a", "b"), "'2', which is none of the Enum's texts"),
+        ("'A'", Enum("a", "b"), "'A', which is none of the Enum's texts"),
+        ('\'{"a": "x\\\\"", "b": -123e+0307}\'', JSON, "which has a number that no float can hold"),
+        ("CONCAT(REPEAT('1', 212), 'e99')", JSON, "which has a number that no float can hold"),
+        ("'[1e309]'", JSON, r"'\[1e309\]', which has a number that no float can hold"),
+    ],
+)
+def test_a_value_that_would_be_read_as_another_makes_no_version(carriers, value, kind, reason):
+    columns = [Column("carrier", String(2), primary_key=True), Column("x", kind)]
+    task = carriers(f"SELECT 'AA' AS carrier, NULL AS x UNION ALL SELECT 'UA', {value}", columns=columns)()
+    for each in task.requires():
+        assert build(each)
+    with pytest.raises(CheckFailed, match=f"the query gives column 'x' the value .*{reason}; cast, round or filter it"):
+        task.run()
+    assert not task.complete()
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "read"),
+    [
+        ("2.0", Integer, 2),
+        ("COUNT(*)", Integer, 1),
+        ("AVG(1) / 3", Double, 0.33333333),
+        ("16777217e0", Float, 16777216.0),
+        ("CAST(9007199254740993 AS DOUBLE)", Double, 9007199254740992.0),
+        ("1 = 1", Boolean, True),
+        ("NULL", Boolean, None),
+        ("''", CHAR(3), ""),
+        ("'9:05'", Time, dt.time(9, 5)),
+        ("'2012-02-29'", DateTime, dt.datetime(2012, 2, 29)),
+        ("""'["1e999", 1.7976931348623157e308]'""", JSON, ["1e999", 1.7976931348623157e308]),
+    ],
+)
+def test_a_value_that_is_kept_is_taken_in_another_form(carriers, value, kind, read):
+    columns = [Column("carrier", String(2), primary_key=True), Column("x", kind)]
+    task = carriers(f"SELECT 'UA' AS carrier, {value} AS x", columns=columns)()
+    assert build(task)
+    assert list(task.output().rows()) == [{"carrier": "UA", "x": read}]
+
+
 TENTHS = [COLUMNS[0], Column("flights", Numeric(4, 1))]
 
 
@@ -190,6 +345,12 @@ TENTHS = [COLUMNS[0], Column("flights", Numeric(4, 1))]
             "reads 'other', which no task",
         ),
         ("SELECT carrier, :most AS flights FROM FLIGHTS", COLUMNS, BadSetting, "asks for the value :most, which is no"),
+        (
+            "SELECT * FROM (WITH a AS (SELECT * FROM FLIGHTS) SELECT carrier, id AS flights FROM a) b",
+            COLUMNS,
+            BadSetting,
+            "No database selected.*; the query reads a table without its database: name inputs in braces, .* WITH",
+        ),
         (None, COLUMNS, BadSetting, "query must be SQL text or a select"),
     ],
 )

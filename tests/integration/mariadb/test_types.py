@@ -1,6 +1,8 @@
 """Every type of column keeps what it is given, or refuses it: on the real server."""
 
 from base64 import b64decode
+from dataclasses import replace
+from datetime import time
 from decimal import Decimal
 from operator import itemgetter
 
@@ -12,7 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import mysql
 
 from luigi_sinks import Origin, load
+from luigi_sinks.errors import SinkError
+from luigi_sinks.load import loading
 from luigi_sinks.mariadb import MariaDBSink, parse_schema
+from luigi_sinks.mariadb.query import Select
 
 ORIGIN = Origin("types")
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -108,3 +113,27 @@ def test_what_every_type_is_given_is_what_is_read(every_kind, rows):
     numbered = [{"id": number, **row} for number, row in enumerate(rows)]
     load(every_kind, "_all", ORIGIN, numbered, checks=(), listeners=())
     assert sorted(every_kind.read(every_kind.head("_all").version), key=itemgetter("id")) == numbered
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(rows=ROWS)
+def test_what_every_type_is_given_is_kept_by_a_copy_within_the_server(every_kind, rows):
+    numbered = [{"id": number, **row} for number, row in enumerate(rows)]
+    load(every_kind, "_all", ORIGIN, numbered, checks=(), listeners=())
+    copied = replace(every_kind, dataset="every_kind_copied")
+    select = Select(f"SELECT * FROM {every_kind.names.view}", (), {})
+    with loading(copied, "_all", ORIGIN, checks=(), listeners=()) as writer:
+        writer.make_part(lambda stage, number: stage.fill(number, select))
+    assert sorted(copied.read(copied.head("_all").version), key=itemgetter("id")) == numbered
+
+
+@pytest.mark.parametrize("kept", ["25:30:00", "-00:00:01", "24:00:00"])
+def test_a_time_that_is_no_time_of_a_day_is_not_read_as_another(settings, ask, table, kept):
+    columns = [sa.Column("id", sa.Integer, primary_key=True), sa.Column("at", sa.Time)]
+    sink = MariaDBSink(settings, table, parse_schema(table, columns))
+    load(sink, "_all", ORIGIN, [(1, time(5)), (2, None)])
+    ask(f"UPDATE {sink.names.base} SET at = ? WHERE id = 1", kept)
+    with pytest.raises(
+        SinkError, match=r"column 'at' does not hold TIME, .* \(.* is no time of a day\); load the vers"
+    ):
+        list(sink.read(sink.head("_all").version))
