@@ -99,7 +99,7 @@ def _options(created_with: str) -> tuple[dict[str, Any], list[str]]:
         name, value = found[1].casefold(), found[2] or ""
         if name == "row_format" and value.casefold() in ROW_FORMATS:
             kept["mariadb_row_format"] = value.upper()
-        else:
+        elif name != "partitioned":  # `_RULES` tells by what
             others.append(found[0])
     return kept, others
 
