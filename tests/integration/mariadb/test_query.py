@@ -278,6 +278,7 @@ def test_durations_and_texts_are_values_as_they_are(carriers):
         ("'A'", Enum("a", "b"), "'A', which is none of the Enum's texts"),
         ('\'{"a": "x\\\\"", "b": -123e+0307}\'', JSON, "which has a number that no float can hold"),
         ("CONCAT(REPEAT('1', 212), 'e99')", JSON, "which has a number that no float can hold"),
+        ("'1.8e308'", JSON, "'1.8e308', which has a number that no float can hold"),
         ("'[1e309]'", JSON, r"'\[1e309\]', which has a number that no float can hold"),
     ],
 )
@@ -304,6 +305,8 @@ def test_a_value_that_would_be_read_as_another_makes_no_version(carriers, value,
         ("''", CHAR(3), ""),
         ("'9:05'", Time, dt.time(9, 5)),
         ("'2012-02-29'", DateTime, dt.datetime(2012, 2, 29)),
+        ("'-1.7976931348623157e308'", JSON, -1.7976931348623157e308),
+        ("""'{"1e999": 1e38}'""", JSON, {"1e999": 1e38}),
         ("""'["1e999", 1.7976931348623157e308]'""", JSON, ["1e999", 1.7976931348623157e308]),
     ],
 )
