@@ -1,4 +1,6 @@
-"""A process that reads a view again and again, as a dashboard would, and prints what it saw when its input ends.
+"""A process that reads a view again and again, as a dashboard would.
+
+It prints a line once it has read, and what it saw when its input ends.
 
 Each version has the same number of rows, all with the same `v`, of which `w` is the text: anything else is wrong.
 """
@@ -57,6 +59,9 @@ def main(login, view, rows, hold):
         reads, longest = reads + 1, max(longest, took)
         if fault:
             wrong[fault] += 1
+        if reads == 1:
+            sys.stdout.write("reading\n")
+            sys.stdout.flush()
     sys.stdout.write(json.dumps({"hold": hold, "reads": reads, "wrong": dict(wrong), "longest": longest}))
 
 

@@ -48,6 +48,9 @@ _KEEPS_ROWS = {"2.0.0rc1", "2.0.0rc2"}
 _CONNECT = 10
 """Seconds to connect, if no option says so: the driver's own default."""
 
+_IS_LOADED = "it is already loaded"
+"""What Connector/C says of a plugin that two threads load at the same moment."""
+
 _MANY_ROWS = 100_000
 
 _PLUGINS = (
@@ -65,7 +68,17 @@ def connect(**options: Any) -> Any:
     """
     plugins = _plugins() if _KIND == "binary" else {}
     given = {**plugins, **_authorities(options), **options}
-    return _within(2 * options.get("connect_timeout", _CONNECT), lambda: mariadb.connect(**given))
+    return _within(2 * options.get("connect_timeout", _CONNECT), lambda: _logged_in(given))
+
+
+def _logged_in(options: dict[str, Any]) -> Any:
+    """Return a new connection; try once more if another thread has just loaded the plugin that this one needs."""
+    try:
+        return mariadb.connect(**options)
+    except mariadb.Error as error:
+        if _IS_LOADED not in str(error):
+            raise
+        return mariadb.connect(**options)
 
 
 def _within(seconds: float, connect: Callable[[], Any]) -> Any:

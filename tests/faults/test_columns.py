@@ -78,6 +78,7 @@ def readers(sink, reports):
         for each in asked
     ]
     try:
+        assert [each.stdout.readline() for each in started] == ["reading\n"] * len(started)
         yield
         reports += [json.loads(each.communicate("end\n", timeout=60)[0]) for each in started]
     finally:

@@ -148,6 +148,19 @@ def test_a_driver_that_was_compiled_here_knows_where_the_plugins_are(system, tol
     }
 
 
+def test_a_plugin_that_another_thread_loads_at_the_same_moment_is_no_error(monkeypatch):
+    answers = iter([mariadb.OperationalError("Plugin dialog could not be loaded: it is already loaded"), "connection"])
+
+    def connect(**options):
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(mariadb, "connect", connect)
+    assert driver.connect(host="127.0.0.1") == "connection"
+
+
 def test_a_system_without_authorities_is_told_to_name_some(told, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", "/nothing/here")
     monkeypatch.setenv("SSL_CERT_DIR", "/nothing/here")
