@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from luigi_sinks import stored
-from luigi_sinks.errors import BadSetting, Forbidden, SinkError
+from luigi_sinks.errors import BadSetting, Forbidden, SinkError, Unavailable
 from luigi_sinks.neo4j import connection, exposures
 from luigi_sinks.neo4j.errors import EXISTS, QueryRefused
 from luigi_sinks.neo4j.names import SUFFIX, VERSION, quoted
@@ -51,7 +52,10 @@ REGISTRY = (
 _FOUND = """
 SHOW INDEXES YIELD name, state, type, labelsOrTypes, properties, owningConstraint
 RETURN name, labelsOrTypes[0] AS label, coalesce(properties, []) AS properties,
-       owningConstraint IS NOT NULL AS is_unique, state = 'ONLINE' AND type = 'RANGE' AS is_ready"""
+       owningConstraint IS NOT NULL AS is_unique, state, state = 'ONLINE' AND type = 'RANGE' AS is_ready"""
+
+_LOOK = 0.05
+"""Seconds from one look at the state of indexes to the next."""
 
 _USES = "MATCH (v:_SinkVersion) WHERE $label IN v.labels AND NOT v.state IN $unused RETURN v.record AS record"
 _UNUSED = [State.ABANDONED, State.FAILED, State.DROPPING, State.DROPPED]
@@ -115,8 +119,7 @@ def _needs_owner(settings: Neo4jSettings, dataset: str) -> Iterator[None]:
 
 def _create_missing(settings: Neo4jSettings, wanted: Sequence[Index], found: Sequence[Mapping[str, Any]]) -> None:
     """Create indexes, which other processes may be creating too, and wait until they serve."""
-    ready = [(row["label"], tuple(row["properties"]), row["is_unique"]) for row in found if row["is_ready"]]
-    missing = [each for each in wanted if (each.label, each.properties, each.is_unique) not in ready]
+    missing = _not_ready(wanted, found)
     taken = {row["name"]: (row["label"], tuple(row["properties"])) for row in found}
     for index in missing:
         label, properties = taken.get(index.name, (index.label, index.properties))
@@ -126,8 +129,30 @@ def _create_missing(settings: Neo4jSettings, wanted: Sequence[Index], found: Seq
                 "drop it, or give it another name"
             )
         _create(settings, index)
-    if missing:
-        connection.long_query(settings, "CALL db.awaitIndexes($seconds)", seconds=int(settings.step_timeout))
+    _wait_for(settings, missing)
+
+
+def _not_ready(wanted: Sequence[Index], found: Sequence[Mapping[str, Any]]) -> list[Index]:
+    """Return the indexes that do not serve yet."""
+    ready = [(row["label"], tuple(row["properties"]), row["is_unique"]) for row in found if row["is_ready"]]
+    return [each for each in wanted if (each.label, each.properties, each.is_unique) not in ready]
+
+
+def _wait_for(settings: Neo4jSettings, wanted: Sequence[Index]) -> None:
+    """Wait until indexes serve. Raises BadSetting for one that failed, and Unavailable after the step_timeout.
+
+    `db.awaitIndexes` would wait for those of others, too, and meanwhile hold locks that the others wait for.
+    """
+    end = time.monotonic() + settings.step_timeout
+    while wanted and (waiting := _not_ready(wanted, found := connection.query(settings, _FOUND))):
+        if failed := [row["name"] for row in found if row["state"] == "FAILED" and row["label"] == waiting[0].label]:
+            raise BadSetting(f"{settings.address}: the index {failed[0]!r} failed; drop it, and run this again")
+        if time.monotonic() > end:
+            raise Unavailable(
+                f"{settings.address}: the index {waiting[0].name!r} does not serve after step_timeout = "
+                f"{settings.step_timeout:g} s; see SHOW INDEXES"
+            )
+        time.sleep(_LOOK)
 
 
 def _create(settings: Neo4jSettings, index: Index) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 from luigi_sinks.errors import SinkError
@@ -30,6 +31,10 @@ MIGRATIONS: Mapping[int, Sequence[str]] = {
 
 FORMAT = max(MIGRATIONS)
 
+_PATIENCE, _LOOK = 300, 0.05
+"""Seconds in which all indexes serve, and from one look at them to the next."""
+
+_NOT_READY = "SHOW INDEXES YIELD name, state WHERE name STARTS WITH 'lineage_' AND state <> 'ONLINE' RETURN name"
 _FOUND_FORMAT = f"MATCH (n:{TURN} {{key: 'turn'}}) RETURN n.format AS format"
 _SET_FORMAT = f"""
 MERGE (n:{TURN} {{key: 'turn'}})
@@ -48,5 +53,14 @@ def prepare(run: Run) -> None:
     for format_ in range(written + 1, FORMAT + 1):
         for statement in MIGRATIONS[format_]:
             run(statement)
-        run("CALL db.awaitIndexes(300)")
+        _wait_for_indexes(run)
         run(_SET_FORMAT, format=format_)
+
+
+def _wait_for_indexes(run: Run) -> None:
+    """Wait until the indexes serve; `db.awaitIndexes` would wait for those of others too, and hold locks meanwhile."""
+    end = time.monotonic() + _PATIENCE
+    while waiting := run(_NOT_READY):
+        if time.monotonic() > end:
+            raise SinkError(f"the index {waiting[0]['name']!r} does not serve after {_PATIENCE} s; see SHOW INDEXES")
+        time.sleep(_LOOK)

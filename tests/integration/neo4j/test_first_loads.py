@@ -1,6 +1,7 @@
 """A first load that failed freezes nothing: the corrected graph loads."""
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -94,3 +95,19 @@ def test_rows_that_a_constraint_cannot_be_created_for_are_named(of_key, settings
     load(other, WHOLE, ORIGIN, rows(label, (1, "one"), (1, "two")))
     with pytest.raises(BadSetting, match="cannot be created, as rows of another load or dataset are in the way"):
         load(of_key("id"), WHOLE, ORIGIN, rows(label, (1, "one")))
+
+
+@pytest.mark.timeout(120)
+def test_a_graph_and_a_constraint_of_others_that_are_made_at_once_do_not_wait_for_each_other(settings, cypher, label):
+    big = f"{label}Big"
+    cypher(f"UNWIND range(1, 200000) AS n CREATE (:{big} {{id: n}})")
+    state = f"SHOW INDEXES YIELD state, labelsOrTypes AS labels WHERE labels = ['{big}'] RETURN state"
+    with ThreadPoolExecutor(1) as thread:
+        other = thread.submit(cypher, f"CREATE CONSTRAINT FOR (n:{big}) REQUIRE n.id IS UNIQUE")
+        while not (states := cypher(state)):
+            assert not other.done()
+        assert states == [("POPULATING",)]
+        Neo4jSink(settings, label.lower(), Graph([Node(label, key="id", properties={"id": int})])).create()
+        other.result(60)
+    assert cypher(state) == [("ONLINE",)]
+    cypher(f"MATCH (n:{big}) DELETE n")
