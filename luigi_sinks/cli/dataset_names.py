@@ -42,6 +42,17 @@ class Connection:
         store, _, name = self.key.partition(".")
         return patient(stores.find(store).catalog(dataset, name))
 
+    def catalogs(self) -> Iterator[tuple[str, Catalog]]:
+        """Open all of its datasets, one after another, but for those that are dropped meanwhile."""
+        for name in self.datasets():
+            try:
+                catalog = self.catalog(name)
+            except BadSetting:
+                if name in self.datasets():
+                    raise
+            else:
+                yield name, catalog
+
 
 @dataclass(frozen=True)
 class Named:
@@ -67,8 +78,8 @@ def connections() -> list[Connection]:
 def datasets() -> Iterator[Named]:
     """Yield every dataset of every connection."""
     for connection in connections():
-        for name in connection.datasets():
-            yield Named(f"{connection.key}:{name}", connection.catalog(name))
+        for name, catalog in connection.catalogs():
+            yield Named(f"{connection.key}:{name}", catalog)
 
 
 def find(text: str) -> Named:

@@ -10,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from luigi_sinks import Origin, exposing, listen, load, removal, stop_listening, versions
+from luigi_sinks.cli import dataset_names
 from luigi_sinks.cli.app import app
 from luigi_sinks.contract import Contract, Field, TupleShape
-from luigi_sinks.errors import Conflict
+from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.load import Load
 from luigi_sinks.retention import Retention
 from luigi_sinks.sqlite import SQLiteSink
@@ -529,3 +530,16 @@ def test_listeners_are_told_of_names(sink, three):
         ("hide", "begun", three[0]),
         ("hide", "success", three[0]),
     ]
+
+
+def test_a_dataset_that_is_dropped_while_all_are_opened_is_passed_over(three, monkeypatch):
+    listed, catalog = [["flights", "gone"], ["flights"]], dataset_names.Connection.catalog
+
+    def opened(connection, name):
+        if name == "gone":
+            raise BadSetting("mariadb has no dataset 'gone'")
+        return catalog(connection, name)
+
+    monkeypatch.setattr(dataset_names.Connection, "datasets", lambda connection: listed.pop(0))
+    monkeypatch.setattr(dataset_names.Connection, "catalog", opened)
+    assert [named.name for named in dataset_names.datasets()] == ["mariadb:flights"]
