@@ -55,14 +55,10 @@ class Adoptable(VersionedTarget):
     def rows(self) -> Iterator[Any]:
         """Return an iterator over the rows of this output's version; an output that was adopted has none here."""
         if self.record() is None and self._is_adopted():
-            whole = self._adopted_whole()
+            if whole := self._adopted_whole():
+                raise FileNotFoundError(f"{self}: luigi.contrib loaded it; its rows are among those of {whole.version}")
             raise FileNotFoundError(
-                f"{self}: luigi.contrib loaded it, so its rows are in "
-                + (
-                    f"{whole.version}, with those of others"
-                    if whole
-                    else "the table or index of that time, and not in "
-                    "a version; to load it into one, run its task with --rerun LABEL"
-                )
+                f"{self}: luigi.contrib loaded it, so its rows are in the table or index of that time, and not in a "
+                "version; to load it into one, run its task with --rerun LABEL"
             )
         return super().rows()

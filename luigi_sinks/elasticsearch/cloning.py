@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from luigi_sinks import removal
+from luigi_sinks.columns import LOAD_WHOLE
 from luigi_sinks.elasticsearch import names
 from luigi_sinks.elasticsearch.connection import Missing, Rejected, administer
 from luigi_sinks.elasticsearch.heads import Aliases
@@ -45,8 +46,7 @@ def clone(settings: ElasticsearchSettings, aliases: Aliases, base: Version, vers
         raise Conflict(f"{base} was deleted, and {version} cannot be made of it; run this again") from None
     except Rejected as rejected:
         raise BadSetting(
-            f"index {version.dataset!r}: the cluster does not clone {source}: {rejected.reason}; load the whole "
-            "without changes_by_key"
+            f"index {version.dataset!r}: the cluster does not clone {source}: {rejected.reason}; {LOAD_WHOLE}"
         ) from rejected
 
 

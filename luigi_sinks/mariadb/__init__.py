@@ -1,8 +1,8 @@
 """Versioned loads into MariaDB. Needs the extra `mariadb` or `mariadb-wheel`.
 
 The modules that no other store has are `bad_rows`, `carrying`, `changing`, `comparing`,
-`driver`, `filling`, `format_1`, `guard`, `layout`, `options`, `pinned`, `reflection`, `session`,
-`views` and `watchdog`; the docstring of each says why it exists.
+`driver`, `filling`, `fitting`, `format_1`, `guard`, `layout`, `options`, `pinned`, `reflection`,
+`session`, `values`, `views` and `watchdog`; the docstring of each says why it exists.
 """
 
 from typing import TYPE_CHECKING

@@ -145,8 +145,10 @@ def _wait_for(settings: Neo4jSettings, wanted: Sequence[Index]) -> None:
     """
     end = time.monotonic() + settings.step_timeout
     while wanted and (waiting := _not_ready(wanted, found := connection.query(settings, _FOUND))):
-        if failed := [row["name"] for row in found if row["state"] == "FAILED" and row["label"] == waiting[0].label]:
-            raise BadSetting(f"{settings.address}: the index {failed[0]!r} failed; drop it, and run this again")
+        wanted_first = (waiting[0].label, waiting[0].properties)
+        for row in found:
+            if row["state"] == "FAILED" and (row["label"], tuple(row["properties"])) == wanted_first:
+                raise BadSetting(f"{settings.address}: the index {row['name']!r} failed; drop it, and run this again")
         if time.monotonic() > end:
             raise Unavailable(
                 f"{settings.address}: the index {waiting[0].name!r} does not serve after step_timeout = "
