@@ -70,7 +70,8 @@ def _shown_in_table(sink: MariaDBSink) -> int:
 @contextmanager
 def _plain_table(sink: MariaDBSink, rows: Sequence[Any]) -> Iterator[None]:
     def make(cursor: Any) -> None:
-        cursor.execute(f"CREATE TABLE {sink.names.view} (id INT PRIMARY KEY, name VARCHAR(20) NOT NULL, amount DOUBLE)")
+        columns = "id INT PRIMARY KEY, name VARCHAR(20) NOT NULL, amount DOUBLE"
+        cursor.execute(f"CREATE TABLE {sink.names.view} ({columns}) CHARACTER SET utf8mb4")
         for row in rows:
             cursor.execute(f"INSERT INTO {sink.names.view} VALUES (?, ?, ?)", tuple(row.values()))
 

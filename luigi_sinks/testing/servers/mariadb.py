@@ -26,8 +26,8 @@ PROGRAMS = ("mariadbd", "mariadb-install-db", "mariadb")
 
 SETUP = """\
 FLUSH PRIVILEGES;
-CREATE DATABASE {database};
-CREATE DATABASE {database}__v;
+CREATE DATABASE {database} CHARACTER SET utf8mb4;
+CREATE DATABASE {database}__v CHARACTER SET utf8mb4;
 CREATE USER {user}@localhost IDENTIFIED BY '{password}';
 CREATE USER {user}@'127.0.0.1' IDENTIFIED BY '{password}';
 GRANT ALL PRIVILEGES ON *.* TO {user}@localhost WITH GRANT OPTION;
