@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from luigi_sinks import lazy
 from luigi_sinks.checks import Check, StagedCounts, not_empty
+from luigi_sinks.closing import close
 from luigi_sinks.errors import (
     BadRow,
     BadSetting,
@@ -23,7 +24,7 @@ from luigi_sinks.errors import (
 )
 from luigi_sinks.events import Event
 from luigi_sinks.listeners import listen, stop_listening
-from luigi_sinks.load import load, loading
+from luigi_sinks.load import Written, load, loading, staging
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.retention import Retention
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
@@ -62,11 +63,14 @@ __all__ = [
     "Unavailable",
     "Version",
     "VersionedTarget",
+    "Written",
+    "close",
     "listen",
     "load",
     "loading",
     "not_empty",
     "setting",
+    "staging",
     "stop_listening",
     "together",
 ]

@@ -53,10 +53,14 @@ class Claim:
 
     def is_live(self, version_id: str) -> bool:
         """Return whether its holder is still working on the version."""
-        here = (self.host, self.boot) == (socket.gethostname(), boot())
-        if here and self.pid == os.getpid():
+        if self.is_here and self.pid == os.getpid():
             return version_id in _held_here
-        return datetime.now(UTC) < self.until and not (here and self._is_gone())
+        return datetime.now(UTC) < self.until and not (self.is_here and self._is_gone())
+
+    @property
+    def is_here(self) -> bool:
+        """Return whether its holder is, or was, a process of this machine since it was started."""
+        return (self.host, self.boot) == (socket.gethostname(), boot())
 
     def _is_gone(self) -> bool:
         try:

@@ -50,6 +50,7 @@ class Load:
     most_bad_rows: float | None = None
     again: bool = True
     changes_by_key: bool = False
+    takes_over: bool = False
     retention: Retention | None = None
     listeners: Sequence[Listener] = ()
     place: str = ""
@@ -71,6 +72,7 @@ def loading(  # noqa: PLR0913 - each option stands for itself
     most_bad_rows: float | None = None,
     again: bool = True,
     changes_by_key: bool = False,
+    takes_over: bool = False,
     retention: Retention | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Iterator[Writer]:
@@ -85,9 +87,11 @@ def loading(  # noqa: PLR0913 - each option stands for itself
     ends the load. `again` allows to load an output that is complete; without it, that is a
     Conflict. `changes_by_key` makes the version of the head and of the rows that are given:
     each replaces the one with its key, and `Writer.delete` leaves others out; without a head
-    it is made of the rows. `retention` says which older versions of the partition are deleted
-    once the new one is published. `listeners` are told of each step, after those that hear of
-    every load: the audit log, the log, and what `listen` added.
+    it is made of the rows. `takes_over` abandons what an earlier try of the same output left on
+    another host, though its lease is not over: the caller knows that it is dead. `retention`
+    says which older versions of the partition are deleted once the new one is published.
+    `listeners` are told of each step, after those that hear of every load: the audit log,
+    the log, and what `listen` added.
 
     Raises Conflict if another load has claimed the partition or publishes first,
     CheckFailed (BadRow is one) if rows are wrong, BadSetting for partitions of another
@@ -106,6 +110,7 @@ def loading(  # noqa: PLR0913 - each option stands for itself
         most_bad_rows=most_bad_rows,
         again=again,
         changes_by_key=changes_by_key,
+        takes_over=takes_over,
         retention=retention,
         listeners=listeners,
     )
@@ -123,12 +128,37 @@ def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **opti
 @contextmanager
 def writing(load: Load) -> Iterator[Writer]:
     """Do what `loading` does."""
+    with staging(load) as staged, staged.writing() as writer:
+        yield writer
+
+
+@contextmanager
+def staging(load: Load) -> Iterator[Staged]:
+    """Give what takes the rows of a version, from whichever processes; publish it when the block ends cleanly.
+
+    It is `loading` without the writer: the block has parts written to `Staged.stage`, or to what
+    `Sink.attach` gives elsewhere, and then calls `Staged.seal` with what was written. A
+    block that does not is a Conflict. Lease, checks, events and errors are as for `loading`.
+
+    Example:
+        >>> from luigi_sinks import Origin, config
+        >>> from luigi_sinks.contract import Contract, Field, TupleShape
+        >>> from luigi_sinks.sink import Part
+        >>> from luigi_sinks.sqlite import SQLiteSink
+        >>> contract = Contract("numbers", {"": TupleShape((Field("id", int),))})
+        >>> sink = SQLiteSink(config.common().local, "mariadb", "staged_numbers", contract)
+        >>> with staging(Load(sink, "_all", Origin("Numbers_1"))) as staged:
+        ...     staged.stage.write(Part(0, "", 1, *contract.accept("", [(1,), (2,)], 1)))
+        ...     staged.seal(Written(rows=2))
+        >>> sink.head("_all").record.rows
+        2
+
+    """
     version = new_version(load.sink.dataset, load.partition)
     with load.telling(version) as told:
         found = look(load)
-        with staging(load, version, found, told) as staged:
-            with staged.writing() as writer:
-                yield writer
+        with claiming(load, version, found, told) as staged:
+            yield staged
             end = _supersede if superseding.is_older(load.origin, found.head) else _publish
             end(staged.sink, version, found.head, told)
         tidy(load)
@@ -150,7 +180,7 @@ def look(load: Load) -> Found:
 
 
 @contextmanager
-def staging(
+def claiming(
     load: Load, version: Version, found: Found, told: Telling, release: Release | None = None
 ) -> Iterator[Staged]:
     """Claim the partition and register the version; abandon it if the block ends in an error."""
@@ -159,13 +189,27 @@ def staging(
     if superseding.is_older(load.origin, head) and load.older == "refuse":
         raise superseding.backfill(load.origin, head)
     told.tell(Outcome.BEGUN, replaced=head.version)
-    _clear(sink, found.unfinished)
+    _clear(load, found.unfinished)
     with held(version.id, sink.lease) as claim, _abandoned_on_error(load.sink, version, told):
         base = head.record if load.changes_by_key else None
         made_of = base.version.id if base else ""
         stage = sink.begin(replace(_staged(sink, version, load.origin, claim), base=made_of, release=release))
         with renewing(claim, partial(_renew, load.sink, version), sink.lease):
             yield Staged(load, sink, stage, told, base)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written into a version: its rows, without those that were set aside, and how it came there.
+
+    `listed` is the file that lists the rejected rows. `seconds` has those of each part.
+    """
+
+    rows: int
+    rejected: int = 0
+    listed: str = ""
+    bytes: int = 0
+    seconds: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -180,20 +224,32 @@ class Staged:
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        """Give the writer; when the block ends cleanly, seal the version, check it, and record that it may be shown."""
-        load, told, version = self.load, self.told, self.stage.version
-        rejects = None if load.most_bad_rows is None else Rejects(version, load.most_bad_rows)
-        with told.step("write"), Writer(self.stage, self.sink.contract, rejects) as writer:
+        """Give the writer; seal the version when the block ends cleanly."""
+        most = self.load.most_bad_rows
+        rejects = None if most is None else Rejects(self.stage.version, most)
+        with self.told.step("write"), Writer(self.stage, self.sink.contract, rejects) as writer:
             yield writer
         carried = self._carry(self.base, writer) if self.base else 0
+        rows, listed = writer.rows - writer.rejected + carried, str(rejects.path) if rejects else ""
+        self.seal(Written(rows, writer.rejected, listed, writer.bytes, tuple(writer.part_seconds)))
+
+    def seal(self, written: Written) -> None:
+        """End all writing, check the version against what was written, and record that it may be shown."""
+        told, version = self.told, self.stage.version
         with told.step("seal"):
             counts = self.stage.seal()
-        told.know(columns=self.sink.columns, **_figures(writer, counts))
+        told.know(
+            columns=self.sink.columns,
+            rows=counts.rows,
+            set_aside=counts.set_aside + written.rejected,
+            bytes=written.bytes,
+            part_seconds=tuple(written.seconds),
+        )
         with told.step("check"):
-            whole = partial(standard.complete, written=writer.rows - writer.rejected + carried)
-            bound = (_bound(self.sink, rejects, check) for check in load.checks)
+            whole = partial(standard.complete, written=written.rows)
+            bound = (_bound(self.sink, written, check) for check in self.load.checks)
             passed = _checked(told, version, counts, (whole, *bound))
-            self.sink.change(version, partial(rules.approve, checks=passed, rejected=writer.rejected))
+            self.sink.change(version, partial(rules.approve, checks=passed, rejected=written.rejected))
         told.tell(Outcome.SUCCESS)
 
     def _carry(self, base: Record, writer: Writer) -> int:
@@ -255,14 +311,19 @@ def _renew(sink: Sink, version: Version, claim: Claim) -> None:
     sink.change(version, partial(rules.renew, claim=claim))
 
 
-def _clear(sink: Sink, unfinished: Iterable[Record]) -> None:
+def _clear(load: Load, unfinished: Iterable[Record]) -> None:
     """Abandon what dead loads left in the partition; raise Conflict for a live one."""
     for record in unfinished:
         if not record.is_unfinished:
             continue
-        if record.claim.is_live(record.version.id):
+        if record.claim.is_live(record.version.id) and not _takes_over(load, record):
             raise rules.being_loaded(record)
-        versions.abandon(sink, record.version)
+        versions.abandon(patient(load.sink), record.version)
+
+
+def _takes_over(load: Load, record: Record) -> bool:
+    """Return whether the load may take what a try of the same output left, of whose host it cannot know."""
+    return load.takes_over and record.origin.update_id == load.origin.update_id and not record.claim.is_here
 
 
 def tidy(load: Load) -> None:
@@ -314,12 +375,12 @@ def _checked(told: Telling, version: Version, counts: StagedCounts, checks: Sequ
     return tuple(results)
 
 
-def _bound(sink: Sink, rejects: Rejects | None, check: Check) -> Check:
+def _bound(sink: Sink, written: Written, check: Check) -> Check:
     """Return the check with what it asks of the store, or has to tell of rows that were set aside."""
     if check is standard.unique_across_partitions:
         return partial(standard.unique_across_partitions, shared_key=sink.shared_key)
-    if check is standard.not_empty and rejects is not None:
-        return partial(standard.not_empty, rejected=rejects.count, listed=str(rejects.path))
+    if check is standard.not_empty and written.listed:
+        return partial(standard.not_empty, rejected=written.rejected, listed=written.listed)
     return check
 
 
@@ -327,12 +388,3 @@ def _name(check: Check) -> str:
     """Return the name of a check: a function, a `partial` of one, or an object that is called."""
     plain = getattr(check, "func", check)
     return getattr(plain, "__name__", type(plain).__name__)
-
-
-def _figures(writer: Writer, counts: StagedCounts) -> dict[str, Any]:
-    return {
-        "rows": counts.rows,
-        "set_aside": counts.set_aside + writer.rejected,
-        "bytes": writer.bytes,
-        "part_seconds": tuple(writer.part_seconds),
-    }

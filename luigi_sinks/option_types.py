@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from luigi_sinks.errors import BadSetting
+from luigi_sinks.record import Origin
 
 _Rule = tuple[Callable[[Any], bool], str]
 
@@ -30,6 +31,8 @@ _RULES: Mapping[str, _Rule] = {
     "owner": (_is_name, "a NAME of [luigi_sinks.owner.NAME]"),
     "partition": (_is_name, "text, such as 'north'"),
     "changes_by_key": (lambda value: isinstance(value, bool), "True or False"),
+    "takes_over": (lambda value: isinstance(value, bool), "True or False"),
+    "origin": (lambda value: isinstance(value, Origin), "an Origin"),
 }
 
 

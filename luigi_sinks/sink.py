@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count, filterfalse, islice
 from typing import Any, Protocol
 
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.comparison import Diff
 from luigi_sinks.contract import Contract
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, Conflict
 from luigi_sinks.location import Location
 from luigi_sinks.login import Login
 from luigi_sinks.record import Head, Record, Transition
@@ -184,6 +186,30 @@ class Part:
 
         """
         return next(islice(numbers(self.first_row, self.gaps), index, None))
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the text, in hexadecimal digits, by which a part that comes again is known.
+
+        Example:
+            >>> Part(0, "", 1, [(1,)], b"[1]").digest == Part(9, "", 7, [(1,)], b"[1]").digest
+            True
+
+        """
+        return hashlib.sha256(self.text).hexdigest()
+
+    def refuse_another(self, version: Version, rows: int, digest: str | None) -> None:
+        """Raise Conflict unless a part that was written before under this number had these rows, in this order.
+
+        `rows` and `digest` are those of the part before; None if its digest was not kept.
+        """
+        if digest == self.digest or (digest is None and rows == len(self.rows)):
+            return
+        how = f"{len(self.rows)} other rows" if rows == len(self.rows) else f"{rows} rows, and has {len(self.rows)} now"
+        raise Conflict(
+            f"{version}: part {self.number} was written before with {how}; give the same rows in the same order, or "
+            "load the version again"
+        )
 
 
 def numbers(first_row: int, gaps: Sequence[int]) -> Iterator[int]:

@@ -25,13 +25,16 @@ from luigi_sinks.version import WHOLE, State, check_partition
 
 
 class TargetOptions(TypedDict, total=False):
-    """The options of every store's target. Each is optional, but one of `task` and `update_id` is required.
+    """The options of every store's target. Each is optional, but one of `task`, `update_id` and `origin` is required.
 
     - `task`: the task that writes the output; its `task_id` identifies the output.
     - `partition_by`: the names of the task's parameters that choose the partition. Default: (), the
       whole dataset; required if the task has significant parameters.
     - `rerun`: a label; the output then exists once it was loaded under this label. Default: any load.
     - `update_id`: identifies the output if there is no task.
+    - `origin`: an `Origin`, which identifies the output of what is no Luigi task, such as a task of Airflow.
+    - `takes_over`: True if whoever starts the load knows that no earlier try of the same output is alive on
+      another host: a version that such a try left is abandoned at once, and not after the lease. Default: False.
     - `partition`: the id of a partition that no parameter chooses. Default: _all, the whole dataset.
     - `connection`: the NAME of the section `[luigi_sinks.STORE.NAME]`. Default: `[luigi_sinks.STORE]`.
     - `owner`: the team that the output belongs to. Default: the task's `owner`.
@@ -61,6 +64,8 @@ class TargetOptions(TypedDict, total=False):
     partition_by: str | Sequence[str] | None
     rerun: str
     update_id: str
+    origin: Origin
+    takes_over: bool
     partition: str
     connection: str
     owner: str
@@ -123,6 +128,7 @@ class VersionedTarget(luigi.Target):
         refuse_unknown(self._older)
         self.allow_change = _allow_change(name, options)
         self.changes_by_key = options.get("changes_by_key", False)
+        self._takes_over = options.get("takes_over", False)
         self._most_bad_rows = rejects.cap(options.get("on_bad_row", "refuse"), options.get("most_bad_rows"))
 
     @property
@@ -232,6 +238,7 @@ class VersionedTarget(luigi.Target):
             most_bad_rows=self._most_bad_rows,
             again=self.may_load_again,
             changes_by_key=self.changes_by_key,
+            takes_over=self._takes_over,
             retention=self._retention,
             place=config.connection_key(self.store, self.connection),
         )
@@ -275,6 +282,10 @@ def _refuse_ignored(name: str, options: TargetOptions) -> None:
     known = TargetOptions.__annotations__
     for unknown in sorted(options.keys() - known.keys()):
         raise BadSetting(f"target {name!r}: {unknown} is no option; {did_you_mean(unknown, known)}")
+    if "origin" in options:
+        for same in ("task", "update_id", "rerun", "owner", "partition_by"):
+            if options.get(same):  # type: ignore[literal-required]
+                raise BadSetting(f"target {name!r} has origin and {same}, which says the same; keep one")
     if "task" in options and options.get("update_id"):
         raise BadSetting(f"target {name!r} has task and update_id, either of which identifies the output; keep one")
     if "task" not in options and options.get("partition_by"):
@@ -298,8 +309,8 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
         _watch(type(task))
         origin = identity.origin_of(task, by, owner=owner, rerun=options.get("rerun", ""))
         return identity.partition_of(task, by, options.get("partition", "")), origin
-    update_id = options.get("update_id", "")
-    if not update_id:
+    given = options.get("origin") or Origin(options.get("update_id", ""), rerun=options.get("rerun", ""), owner=owner)
+    if not given.update_id:
         raise BadSetting(
             f"target {name!r} has neither task nor update_id, so a task could take the version of another task for its "
             f"own. Set task=self, or update_id (and partition)"
@@ -309,7 +320,7 @@ def _identity(name: str, options: TargetOptions) -> tuple[str, Origin]:
         check_partition(partition)
     except BadSetting as error:
         raise BadSetting(f"target {name!r}: {error}") from None
-    return partition, Origin(update_id, rerun=options.get("rerun", ""), owner=owner)
+    return partition, given
 
 
 def _allow_change(name: str, options: TargetOptions) -> tuple[str, ...]:

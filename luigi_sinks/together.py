@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from luigi_sinks import settling, unseen
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.load import Found, Load, Staged, look, staging, tidy
+from luigi_sinks.load import Found, Load, Staged, claiming, look, tidy
 from luigi_sinks.moving import Move
 from luigi_sinks.release import Member, Release
 from luigi_sinks.version import Version, new_version
@@ -65,7 +65,7 @@ def loading_together(loads: Sequence[Load], name: str) -> Iterator[list[Writer]]
         tellings = [stack.enter_context(load.telling(version)) for load, version in zip(loads, versions, strict=True)]
         with ExitStack() as stages:
             parts = zip(loads, versions, found, tellings, strict=True)
-            staged = [stages.enter_context(staging(*part, release)) for part in parts]
+            staged = [stages.enter_context(claiming(*part, release)) for part in parts]
             with ExitStack() as writing:
                 yield [writing.enter_context(each.writing()) for each in staged]
             settling.publish(release, list(map(_move, staged, found)))

@@ -42,11 +42,14 @@ class Writer:
 
     A row is taken at once: nothing that is done to it after `write` changes what is loaded.
     A part is retried while the store is unavailable, as the stage of a load is patient;
-    it counts only once. Bad rows are given to `rejects`, if there is such. When the kind of the
-    rows changes, the writer waits until all parts of the previous kind are written.
+    it counts only once. Parts are numbered from `first_part`. Bad rows are given to `rejects`,
+    if there is such. When the kind of the rows changes, the writer waits until all parts of the
+    previous kind are written.
     """
 
-    def __init__(self, stage: Stage, contract: Contract, rejects: Rejects | None = None) -> None:
+    def __init__(
+        self, stage: Stage, contract: Contract, rejects: Rejects | None = None, *, first_part: int = 0
+    ) -> None:
         self.rows = 0
         self._rejects = rejects
         self.bytes = 0
@@ -65,7 +68,7 @@ class Writer:
         self._texts: list[bytes] = []
         self._first_row, self._gaps = 1, list[int]()
         self._part_bytes, self._most_bytes = 0, _FIRST_BYTES
-        self._parts = 0
+        self._parts = first_part
         self._failure: BaseException | None = None
         self.deleted: list[Any] = []
 

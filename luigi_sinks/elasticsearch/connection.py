@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from luigi_sinks.closing import when_closed
 from luigi_sinks.elasticsearch.errors import Clash, Missing, Rejected, TimedOut, TooLarge
 from luigi_sinks.elasticsearch.pool import CHANGE, LOOK
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
@@ -28,6 +29,9 @@ class Client(Protocol):
 
     def answer(self, call: Callable[[Elasticsearch], T], within: float) -> T:
         """Return the answer to one attempt at a call; raises what `errors` makes of any other."""
+
+    def close(self) -> None:
+        """Close its connections."""
 
 
 def ask(
@@ -70,6 +74,14 @@ def _client(settings: ElasticsearchSettings) -> Client:
     """Return this process's client for the cluster."""
     found = _clients.get(settings)
     return found if found is not None else _clients.setdefault(settings, _open(settings))
+
+
+def _close() -> None:
+    while _clients:
+        _clients.popitem()[1].close()
+
+
+when_closed(_close)
 
 
 def _forget_inherited() -> None:

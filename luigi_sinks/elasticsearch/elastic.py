@@ -36,7 +36,8 @@ class Client:
 
     def __init__(self, settings: ElasticsearchSettings) -> None:
         self._settings = settings
-        client = Elasticsearch(settings.url, node_class=_node_class(settings), serializer=_Json(), max_retries=0)
+        node_class = _node_class(settings)
+        self._client = client = Elasticsearch(settings.url, node_class=node_class, serializer=_Json(), max_retries=0)
         longest = settings.request_timeout
         self._by_timeout = {
             within: cast("Elasticsearch", answers.Calls(settings, client.options(request_timeout=within * longest)))
@@ -55,6 +56,10 @@ class Client:
             if not isinstance(cause, (CredentialError, SinkError)):
                 raise self._failure(error) from error
         raise cause  # out here, or each of the two errors would be the other's cause
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
 
     def _failure(self, error: TransportError) -> SinkError:
         reason = str(error.message)

@@ -62,6 +62,10 @@ class Client:
         except opensearchpy.TransportError as error:
             raise errors.from_response(self._settings, int(error.status_code), error.info or error.error) from error
 
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
     def _failure(self, error: opensearchpy.ConnectionError) -> SinkError:
         reason = str(error.error)
         if isinstance(error, opensearchpy.SSLError):

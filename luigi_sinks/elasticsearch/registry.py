@@ -6,7 +6,7 @@ into this index: documents with other ids are ignored, and an error about one wi
 an id names it. A document holds the whole record, as `luigi_sinks.stored` writes
 it, and beside it the few fields that are searched. Every change of a record refreshes
 the index, which is tiny, so the searches that follow find it. While a version is being
-loaded, a note for each of its parts says that the part was begun, and with how many
+loaded, a note for each of its parts says that the part was begun, and with which
 rows; `forget_parts` refreshes the index before it looks for those.
 
 `_meta.format` of the mapping is the registry's own version. Releases before 0.2 wrote
@@ -26,8 +26,9 @@ from luigi_sinks import stored
 from luigi_sinks.elasticsearch import creation, names
 from luigi_sinks.elasticsearch.connection import CHANGE, Clash, Missing, ask
 from luigi_sinks.elasticsearch.settings import ElasticsearchSettings
-from luigi_sinks.errors import Conflict, Forbidden, SinkError, Unavailable
+from luigi_sinks.errors import Forbidden, SinkError, Unavailable
 from luigi_sinks.record import Record
+from luigi_sinks.sink import Part
 from luigi_sinks.version import Version
 
 FORMAT = 2
@@ -183,17 +184,16 @@ class Registry:
                 yield page
             last = _seq(hits[-1]) if hits else last
 
-    def begin_part(self, version: Version, number: int, rows: int) -> bool:
+    def begin_part(self, version: Version, part: Part) -> bool:
         """Note that a part is about to be written; tell whether this is the first attempt at it.
 
-        Raises Conflict if it was begun with another count before.
+        Raises Conflict if it was begun with other rows before.
         """
-        key = f"{version.id}~{number}"
-        if self._create(key, {"part_of": version.id, "rows": rows}):
+        key = f"{version.id}~{part.number}"
+        if self._create(key, {"part_of": version.id, "rows": len(part.rows), "digest": part.digest}):
             return True
-        known = ask(self.settings, lambda es: es.get(index=self.index, id=key))["_source"].get("rows")
-        if known != rows:
-            raise Conflict(f"{version}: part {number} was begun with {known} rows before, and has {rows} now")
+        known = ask(self.settings, lambda es: es.get(index=self.index, id=key))["_source"]
+        part.refuse_another(version, known.get("rows"), known.get("digest"))
         return False
 
     def forget_parts(self, version: Version, *, is_fresh: bool = False) -> None:

@@ -164,7 +164,7 @@ class ElasticsearchStage:
         if record.base:
             self._note_changed(part)
         try:
-            is_first = registry.begin_part(self.version, part.number, len(part.rows))
+            is_first = registry.begin_part(self.version, part)
             PartWriter(
                 *(sink.settings, self.version, self._alias, sink.contract, part, sink.schema.id_field, is_first),
                 overwrites=bool(record.base),

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import mariadb
 
 from luigi_sinks import redaction
+from luigi_sinks.closing import when_closed
 from luigi_sinks.credentials import logins
 from luigi_sinks.errors import Unavailable
 from luigi_sinks.mariadb import driver
@@ -178,6 +179,16 @@ def _kept(settings: MariaDBSettings) -> Any:
         return _idle[settings].pop()
     except LookupError:
         return None
+
+
+def _close() -> None:
+    """Close the kept connections; one that is in use is closed, or kept, by its user."""
+    for connections in _idle.values():
+        while connections:
+            connections.pop().close()
+
+
+when_closed(_close)
 
 
 def _forget_inherited() -> None:

@@ -34,6 +34,8 @@ _COMMENT_OF_PROCEDURE = (
     "SELECT ROUTINE_COMMENT FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ? AND ROUTINE_NAME = ?"
 )
 
+_COLUMN = "SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND COLUMN_NAME = ?"
+
 _GAP = 1_000_000
 """How many numbers are left free for loads of an old release that begin while the dataset is upgraded."""
 
@@ -110,6 +112,7 @@ def _create_guard(cursor: Any, names: Names) -> None:
     is_current = found == [(guard.COMMENT,)]
     if not is_current:
         _create_table(cursor, names.hidden, names.open_table, guard.OPEN)
+        _add_digest(cursor, names)
     _create_view_to_add(cursor, names)
     if not is_current:
         example = f"INSERT INTO {names.head} (`partition`, epoch) VALUES ('', 0)"  # a row that publications can lock
@@ -117,6 +120,13 @@ def _create_guard(cursor: Any, names: Names) -> None:
         _renew_records(cursor, names)
         for statement in guard.statements(names, views.definer(cursor), again=bool(found)):
             cursor.execute(statement)
+
+
+def _add_digest(cursor: Any, names: Names) -> None:
+    """Give the table of parts of an earlier release the column for their digests."""
+    if not rows(cursor, _COLUMN, (names.hidden, names.part_table, "digest")):
+        added = f"ADD COLUMN IF NOT EXISTS {registry.DIGEST}, ALGORITHM = INSTANT"
+        cursor.execute(f"{views.BRIEFLY} ALTER TABLE {names.parts} {added}")
 
 
 def _create_view_to_add(cursor: Any, names: Names) -> None:

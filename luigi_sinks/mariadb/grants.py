@@ -207,7 +207,7 @@ def _of_owner(names: Names) -> Iterator[Grant]:
     """
     yield Grant(names.hidden, _ALL, ("CREATE ROUTINE", "CREATE TEMPORARY TABLES", "LOCK TABLES"))
     yield Grant(names.hidden, names.log_table, ("CREATE", "INSERT", "SELECT", "UPDATE"))
-    yield Grant(names.hidden, names.part_table, ("CREATE", "DROP", "SELECT"))
+    yield Grant(names.hidden, names.part_table, ("ALTER", "CREATE", "DROP", "SELECT"))
     yield Grant(names.hidden, names.base_table, ("ALTER", "CREATE", "DROP", "INSERT", "SELECT"))
     yield Grant(names.hidden, names.open_table, ("CREATE", "DELETE", "INSERT", "SELECT", "UPDATE"))
     yield Grant(names.hidden, names.add_view, ("CREATE", "CREATE VIEW", "DROP", "INSERT", "SELECT", "SHOW VIEW"))

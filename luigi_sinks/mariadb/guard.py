@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from luigi_sinks.mariadb.names import Names, quoted
 from luigi_sinks.mariadb.schema import SEQ
 
-VERSION = 3
-"""Increase it with every change of a procedure or of the view: then they are made again."""
+VERSION = 4
+"""Increase it with every change of a procedure, of the view or of the table of parts: then they are made again."""
 
 COMMENT = f"luigi_sinks guard, version {VERSION}"
 

@@ -44,10 +44,14 @@ LOG = f"""(
   KEY (update_id(200))
 ) {_TABLE} COMMENT = '{COMMENT}{FORMAT}'"""
 
+DIGEST = "digest CHAR(64) CHARACTER SET ascii COLLATE ascii_bin"
+"""The column with the digest of a part that a loader brought, which tables of earlier releases lack."""
+
 PARTS = f"""(
   seq INTEGER UNSIGNED NOT NULL,
   number INTEGER UNSIGNED NOT NULL,
   row_count BIGINT UNSIGNED NOT NULL,
+  {DIGEST},
   PRIMARY KEY (seq, number)
 ) {_TABLE}"""
 

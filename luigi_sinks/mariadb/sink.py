@@ -11,7 +11,6 @@ from typing import Any
 from luigi_sinks import record as rules
 from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.contract import Contract
-from luigi_sinks.errors import Conflict
 from luigi_sinks.mariadb import creation, filling, layout, reader
 from luigi_sinks.mariadb.bad_rows import refusal, stored_key
 from luigi_sinks.mariadb.carrying import Carrying
@@ -123,11 +122,12 @@ class MariaDBStage:
     def _write(self, cursor: Any, part: Part) -> None:
         rules.accept_rows(*self.sink.registry.lock(cursor, self.version, "LOCK IN SHARE MODE"))
         cursor.execute(
-            f"INSERT IGNORE INTO {self.sink.names.parts} (seq, number, row_count) VALUES (?, ?, ?)",
-            (self.seq, part.number, len(part.rows)),
+            f"INSERT IGNORE INTO {self.sink.names.parts} (seq, number, row_count, digest) VALUES (?, ?, ?, ?)",
+            (self.seq, part.number, len(part.rows), part.digest),
         )
         if not cursor.rowcount:
-            self._refuse_other_rows(cursor, part)
+            for count, digest in self._before(cursor, part.number):
+                part.refuse_another(self.version, int(count), digest)
             return
         self.sink.registry.open(cursor, self.seq)
         load = partial(send, cursor, self.sink.schema, self.sink.names.add, self.seq)
@@ -175,8 +175,8 @@ class MariaDBStage:
 
     def _fill(self, cursor: Any, number: int, select: Select) -> int:
         rules.accept_rows(*self.sink.registry.lock(cursor, self.version, "LOCK IN SHARE MODE"))
-        if (before := self._rows_of(cursor, number)) is not None:
-            return before
+        for before, _ in self._before(cursor, number):
+            return int(before)
         self.sink.registry.open(cursor, self.seq)
         count = filling.fill(cursor, self.sink.names, self.sink.schema, self.seq, select)
         cursor.execute(
@@ -184,15 +184,10 @@ class MariaDBStage:
         )
         return count
 
-    def _refuse_other_rows(self, cursor: Any, part: Part) -> None:
-        count = self._rows_of(cursor, part.number)
-        if count != len(part.rows):
-            raise Conflict(f"{self.version}: part {part.number} was written with {count} rows before")
-
-    def _rows_of(self, cursor: Any, number: int) -> int | None:
-        """Return how many rows a part has that was written before, None if it was not."""
-        query = f"SELECT row_count FROM {self.sink.names.parts} WHERE seq = ? AND number = ?"
-        return next((int(count) for (count,) in rows(cursor, query, (self.seq, number))), None)
+    def _before(self, cursor: Any, number: int) -> list[tuple[Any, ...]]:
+        """Return the count of rows and the digest of a part that was written before; nothing if it was not."""
+        query = f"SELECT row_count, digest FROM {self.sink.names.parts} WHERE seq = ? AND number = ?"
+        return rows(cursor, query, (self.seq, number))
 
     def seal(self) -> StagedCounts:
         """Wait for parts being written, refuse further ones, have the server compare its count with theirs."""

@@ -20,6 +20,7 @@ import neo4j
 from neo4j.exceptions import DriverError, Neo4jError
 
 from luigi_sinks import redaction, running
+from luigi_sinks.closing import when_closed
 from luigi_sinks.credentials import Refused, Token, logins, use
 from luigi_sinks.errors import BadSetting, CredentialError
 from luigi_sinks.neo4j import errors
@@ -327,8 +328,9 @@ def _forget() -> None:
 
 @atexit.register
 def _close() -> None:
-    for driver in _drivers.values():
-        driver.close()
+    for settings in list(_drivers):
+        close(settings)
 
 
+when_closed(_close)
 os.register_at_fork(after_in_child=_forget)

@@ -34,8 +34,9 @@ _MARGIN = 10.0
 """Seconds within which the server ends a transaction whose time is over: it looks every two."""
 
 _MARK = """
-MERGE (b:_SinkBatch {version: $version, part: $part, first: $first}) ON CREATE SET b.rows = $rows, b.of = $of
-RETURN b.rows AS rows, b.of AS of"""
+MERGE (b:_SinkBatch {version: $version, part: $part, first: $first})
+ON CREATE SET b.rows = $rows, b.of = $of, b.digest = $digest
+RETURN b.rows AS rows, b.of AS of, b.digest AS digest"""
 
 _SET_ASIDE = """
 MATCH (b:_SinkBatch {version: $version, part: $part, first: $first})
@@ -83,7 +84,8 @@ class Batch:
     @property
     def mark(self) -> dict[str, Any]:
         """The properties of its mark."""
-        return {"part": self.part.number, "first": self.first, "rows": len(self.rows), "of": len(self.part.rows)}
+        rows = {"rows": len(self.rows), "of": len(self.part.rows), "digest": self.part.digest}
+        return {"part": self.part.number, "first": self.first, **rows}
 
     def row_number(self, index: int) -> int:
         """Return the number of one of its rows within the load."""
@@ -133,8 +135,11 @@ class PartWriter:
         rules.accept_rows(registry.read_record(connection.within(tx), self.version), Pointer())
         result = tx.run(_MARK, {"version": self.version.id, **batch.mark})
         found = result.single(strict=True)
-        if found["rows"] != len(batch.rows) or found["of"] != len(batch.part.rows):
-            raise Conflict(f"{self.version}: part {batch.part.number} was written with {found['of']} rows before")
+        batch.part.refuse_another(self.version, found["of"], found["digest"])
+        if found["rows"] != len(batch.rows):
+            raise Conflict(
+                f"{self.version}: part {batch.part.number} was begun with another rows_per_transaction; load again"
+            )
         return result.consume().counters.nodes_created == 1
 
     def _miss(self, tx: neo4j.Transaction, batch: Batch, rows: Sequence[Any], count: int) -> None:

@@ -11,21 +11,23 @@ from pathlib import Path
 
 from luigi_sinks.errors import SinkError, Unavailable
 
-_FORMAT = 4
+_FORMAT = 5
 """The version of the tables, kept as SQLite's `user_version`.
 
-Format 1 called a partition a part, and had no number; format 2 had no examples, format 3 no marks and gaps.
+Format 1 called a partition a part, and had no number; format 2 had no examples, format 3 no marks and gaps, format 4
+no digests of parts.
 """
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, dataset, partition, id UNIQUE, update_id, state, body);
 CREATE TABLE IF NOT EXISTS head (dataset, partition, seq, epoch, PRIMARY KEY (dataset, partition));
-CREATE TABLE IF NOT EXISTS part (id, number, kind, first_row, rows, set_aside, body, gaps, PRIMARY KEY (id, number));
+CREATE TABLE IF NOT EXISTS part
+  (id, number, kind, first_row, rows, set_aside, body, gaps, digest, PRIMARY KEY (id, number));
 CREATE TABLE IF NOT EXISTS example (dataset PRIMARY KEY, seq);
 CREATE TABLE IF NOT EXISTS mark (dataset, digest, update_id, body, PRIMARY KEY (dataset, digest));
 CREATE INDEX IF NOT EXISTS record_by_partition ON record (dataset, partition, state);
 CREATE INDEX IF NOT EXISTS record_by_output ON record (dataset, update_id);
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 """
 
 _TO_FORMAT_2 = (
@@ -43,6 +45,7 @@ _TO_FORMAT_4 = (
     "CREATE TABLE mark (dataset, digest, update_id, body, PRIMARY KEY (dataset, digest))",
     "PRAGMA user_version = 4",
 )
+_TO_FORMAT_5 = ("ALTER TABLE part ADD COLUMN digest", "PRAGMA user_version = 5")
 
 
 _FOR_NOW = {
@@ -86,7 +89,7 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     ((found,),) = connection.execute("PRAGMA user_version").fetchall()
-    for to, statements in ((2, _TO_FORMAT_2), (3, _TO_FORMAT_3), (4, _TO_FORMAT_4)):
+    for to, statements in ((2, _TO_FORMAT_2), (3, _TO_FORMAT_3), (4, _TO_FORMAT_4), (5, _TO_FORMAT_5)):
         for statement in statements if found < to else ():
             connection.execute(statement)
     connection.execute("COMMIT")

@@ -19,7 +19,7 @@ from luigi_sinks.checks import SharedKey, StagedCounts
 from luigi_sinks.claim import LEASE
 from luigi_sinks.contract import Contract, Shape
 from luigi_sinks.encoding import lines
-from luigi_sinks.errors import BadRow, CheckFailed, Conflict
+from luigi_sinks.errors import BadRow, CheckFailed
 from luigi_sinks.record import Record
 from luigi_sinks.sink import Part, keyless, numbers
 from luigi_sinks.sqlite.catalog import SQLiteCatalog, counts
@@ -154,12 +154,12 @@ class SQLiteStage:
         with self.sink.transaction() as db:
             self.sink.change_in(db, self.version, rules.accept_rows)
             known = db.execute(
-                "SELECT rows FROM part WHERE id = ? AND number = ?", (self.version.id, part.number)
+                "SELECT rows, digest FROM part WHERE id = ? AND number = ?", (self.version.id, part.number)
             ).fetchone()
             if known is None:
                 self._insert(db, part)
-            elif known[0] != len(part.rows):
-                raise Conflict(f"{self.version}: part {part.number} was written with {known[0]} rows before")
+            else:
+                part.refuse_another(self.version, *known)
 
     def seal(self) -> StagedCounts:
         """Check keys and references over all parts, and count what is left."""
@@ -198,7 +198,7 @@ class SQLiteStage:
 
     def _insert(self, db: sqlite3.Connection, part: Part) -> None:
         values = (self.version.id, part.number, part.kind, part.first_row, len(part.rows), 0, _listed(part.text))
-        db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, json.dumps(part.gaps)))
+        db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, json.dumps(part.gaps), part.digest))
 
     def _kept(self, base: Record, former: Mapping[str, str], gone: Collection[Any], body: bytes) -> Sequence[Any]:
         """Return the rows of a part of another version that stay, with None in fields that are new since."""

@@ -33,7 +33,7 @@ from luigi_sinks.claim import Claim, held
 from luigi_sinks.errors import BadRow, BadSetting, CheckFailed, Conflict, Forbidden, Unavailable
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.listeners import listen, stop_listening
-from luigi_sinks.load import load, loading
+from luigi_sinks.load import Load, Written, load, loading, staging
 from luigi_sinks.record import Head, Record, Transition
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
 from luigi_sinks.testing import transitions
@@ -517,14 +517,30 @@ class SinkSuite(TakingBack, Releasing, Tidying):
     def test_a_part_that_comes_again_with_other_rows_is_refused(self, sink: Sink) -> None:
         with self.staged(sink, []) as stage:
             stage.write(self.part(sink, 0, rows(4)))
-            with pytest.raises(Conflict):
-                stage.write(self.part(sink, 0, rows(3)))
+            for others in (rows(3), rows(4, start=50), list(reversed(rows(4)))):
+                with pytest.raises(Conflict, match=r"part 0 was written before with 4 (other )?rows"):
+                    self.attach(sink, stage).write(self.part(sink, 0, others))
+            assert stage.seal().rows == 4
 
     def test_parts_may_be_written_at_once_and_in_any_order(self, sink: Sink) -> None:
         with self.staged(sink, []) as stage:
             parts = [self.part(sink, n, rows(500, start=500 * n)) for n in range(8)]
             run_together([lambda part=part: stage.write(part) for part in reversed(parts)])
             assert stage.seal().rows == 4_000
+
+    def test_parts_that_others_write_are_published_once_the_block_says_how_many_rows_they_are(self, sink: Sink) -> None:
+        with staging(Load(sink, WHOLE, ORIGIN)) as staged:
+            self.attach(sink, staged.stage).write(self.part(sink, 1 << 16, rows(2)))
+            staged.stage.write(self.part(sink, 0, rows(2, start=50)))
+            staged.seal(Written(rows=4, bytes=80, seconds=(0.1, 0.2)))
+        head = sink.head(WHOLE)
+        assert self.read(sink, _known(head.version)) == [*rows(2), *rows(2, start=50)]
+        with pytest.raises(CheckFailed, match="4 rows"):
+            self.stage_others(sink, Written(rows=5))
+        with pytest.raises(Conflict, match="is staged; it cannot be published"):
+            self.stage_others(sink, None)
+        assert sink.head(WHOLE) == head
+        assert not any(record.is_unfinished for record in sink.unfinished(WHOLE))
 
     def test_a_sealed_version_takes_no_more_rows(self, sink: Sink) -> None:
         with self.staged(sink, rows(2)) as stage:
@@ -696,6 +712,27 @@ class SinkSuite(TakingBack, Releasing, Tidying):
         self.load(sink, rows(3, start=10), "c")
         with pytest.raises(Conflict, match="is being loaded by"):
             self.load(sink, rows(3), "b")
+
+    def test_a_later_try_takes_over_what_an_earlier_one_of_its_output_left_on_another_host(self, sink: Sink) -> None:
+        with held("of a process elsewhere", lease=600) as mine:
+            elsewhere = replace(mine, host="elsewhere")
+        left = sink.begin(staged(sink, elsewhere))
+        left.write(self.part(sink, 0, rows(2)))
+        another = replace(ORIGIN, update_id="Load_2")
+        with pytest.raises(Conflict, match="is being loaded by"):
+            load(sink, WHOLE, another, self.given(sink, rows(3)), takes_over=True)
+        load(sink, WHOLE, ORIGIN, self.given(sink, rows(3)), takes_over=True)
+        assert self.read(sink, _known(sink.head(WHOLE).version)) == rows(3)
+        for act in (lambda: left.write(self.part(sink, 1, rows(2, start=50))), left.seal):
+            with pytest.raises(Conflict, match=r"is (abandoned|failed)"):
+                act()
+
+    def test_a_try_that_is_alive_on_this_host_is_not_taken_over(self, sink: Sink) -> None:
+        with loading(sink, WHOLE, ORIGIN) as writer:
+            self.write_all(sink, writer, rows(2))
+            with pytest.raises(Conflict, match="is being loaded by"):
+                load(sink, WHOLE, ORIGIN, self.given(sink, rows(3)), takes_over=True)
+        assert self.read(sink, _known(sink.head(WHOLE).version)) == rows(2)
 
     def test_history_is_found_for_more_outputs_than_a_server_takes_values(self, sink: Sink) -> None:
         self.load(sink, rows(3))
@@ -890,6 +927,13 @@ class SinkSuite(TakingBack, Releasing, Tidying):
         """Load rows, and return the version."""
         load(sink, partition, ORIGIN, self.given(sink, given))
         return _known(sink.head(partition).version)
+
+    def stage_others(self, sink: Sink, written: Written | None) -> None:
+        """Write a part of four rows, and seal the version with what was written, if that is said."""
+        with staging(Load(sink, WHOLE, ORIGIN)) as staged:
+            staged.stage.write(self.part(sink, 0, rows(4)))
+            if written:
+                staged.seal(written)
 
     def given(self, sink: Sink, some_rows: Any) -> Iterator[Any]:
         """Return plain rows in the form in which users of the sink give them."""

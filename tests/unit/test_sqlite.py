@@ -137,6 +137,6 @@ class TestAFileOfFormat1:
 
     def test_a_file_of_a_newer_format_is_refused(self) -> None:
         with closing(sqlite3.connect(self.folder / "mariadb.sqlite")) as file:
-            file.execute("PRAGMA user_version = 5")
-        with pytest.raises(SinkError, match="has format 5, newer than this luigi_sinks"):
+            file.execute("PRAGMA user_version = 6")
+        with pytest.raises(SinkError, match="has format 6, newer than this luigi_sinks"):
             self.catalog("whole").head("_all")

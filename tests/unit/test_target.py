@@ -10,6 +10,7 @@ from luigi_sinks import config, versions
 from luigi_sinks.completeness import complete
 from luigi_sinks.contract import Contract, Field, TupleShape
 from luigi_sinks.errors import BadRow, BadSetting, Conflict
+from luigi_sinks.record import Origin
 from luigi_sinks.target import VersionedTarget
 from luigi_sinks.version import State
 
@@ -51,6 +52,28 @@ def test_a_stale_bare_target_is_refused():
         BadSetting, match="neither task nor update_id, so a task could take the version of another task"
     ):
         Target()
+
+
+def test_an_origin_identifies_the_output_of_what_is_no_task():
+    origin = Origin("dag.load_1", family="dag.load", period="2013-01-01", owner="flight_ops")
+    made = Target(origin=origin, partition="north")
+    with made.open("w") as writer:
+        writer.write((1,))
+    assert (made.record().origin, made.owner, made.exists()) == (origin, "flight_ops", True)
+
+
+@pytest.mark.parametrize(
+    "also", [{"update_id": "x"}, {"task": Named(name="x")}, {"rerun": "x"}, {"owner": "x"}, {"partition_by": ("x",)}]
+)
+def test_an_origin_beside_what_says_the_same_is_refused(also):
+    with pytest.raises(BadSetting, match=f"target 'd' has origin and {next(iter(also))}, which says the same; keep"):
+        Target(origin=Origin("dag.load_1"), **also)
+
+
+@pytest.mark.parametrize(("name", "value"), [("origin", "dag.load_1"), ("takes_over", 1)])
+def test_an_origin_is_an_origin_and_whether_a_try_takes_over_is_true_or_false(name, value):
+    with pytest.raises(BadSetting, match=f"dataset 'd': {name} = {value!r} must be"):
+        target(**{name: value})
 
 
 def test_columns_that_may_change_are_named():

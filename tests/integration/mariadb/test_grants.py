@@ -382,7 +382,7 @@ ALLOWED = {
     "SELECT * FROM {view}": "as readers do",
     "SHOW CREATE VIEW {view}": "the view tells how the dataset is partitioned",
     "SHOW CREATE PROCEDURE {move}": "what a procedure does is no secret",
-    "INSERT INTO {parts} VALUES ({staged}, 99, 1)": "it marks parts; one mark too many, and that load fails",
+    "INSERT INTO {parts} VALUES ({staged}, 99, 1, NULL)": "it marks parts; one mark too many, and that load fails",
     "OPTIMIZE TABLE {parts}": "changes nothing; the right to insert permits it",
     "CREATE TEMPORARY TABLE {hidden}.spoilt (id INT)": "declared columns are compared by one; nobody else sees it",
     "SHOW PROCESSLIST": "each login sees its own sessions",
