@@ -24,8 +24,8 @@ def close() -> None:
             closer()
         except Exception as error:  # noqa: BLE001 - the others are closed first
             failures.append(error)
-    for error in failures:
-        raise error
+    for failure in failures:
+        raise failure
 
 
 def when_closed(closer: Callable[[], None]) -> None:

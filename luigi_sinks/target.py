@@ -284,7 +284,7 @@ def _refuse_ignored(name: str, options: TargetOptions) -> None:
         raise BadSetting(f"target {name!r}: {unknown} is no option; {did_you_mean(unknown, known)}")
     if "origin" in options:
         for same in ("task", "update_id", "rerun", "owner", "partition_by"):
-            if options.get(same):  # type: ignore[literal-required]
+            if options.get(same):
                 raise BadSetting(f"target {name!r} has origin and {same}, which says the same; keep one")
     if "task" in options and options.get("update_id"):
         raise BadSetting(f"target {name!r} has task and update_id, either of which identifies the output; keep one")
