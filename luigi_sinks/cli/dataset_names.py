@@ -45,13 +45,17 @@ class Connection:
     def catalogs(self) -> Iterator[tuple[str, Catalog]]:
         """Open all of its datasets, one after another, but for those that are dropped meanwhile."""
         for name in self.datasets():
-            try:
-                catalog = self.catalog(name)
-            except BadSetting:
-                if name in self.datasets():
-                    raise
-            else:
+            if catalog := self.listed(name):
                 yield name, catalog
+
+    def listed(self, name: str) -> Catalog | None:
+        """Open a dataset that was listed; None if it has been dropped since."""
+        try:
+            return self.catalog(name)
+        except BadSetting:
+            if name in self.datasets():
+                raise
+        return None
 
 
 @dataclass(frozen=True)

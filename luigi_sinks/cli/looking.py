@@ -41,7 +41,8 @@ def datasets(json: Json = False) -> None:
             for name in connection.datasets():
                 full = f"{connection.key}:{name}"
                 with _noted(failed, full):
-                    found.append(answers.of_dataset(full, connection.catalog(name).heads()))
+                    if catalog := connection.listed(name):
+                        found.append(answers.of_dataset(full, catalog.heads()))
     answers.tell(found, answers.of_datasets(found), json=json)
     if failed:
         raise typer.Exit(UNUSABLE)

@@ -197,7 +197,7 @@ GRANT CREATE, CREATE VIEW, DROP, INSERT, SELECT, SHOW VIEW ON `flights__v`.`depa
 GRANT ALTER, CREATE, DROP, INSERT, SELECT ON `flights__v`.`departures__g1` TO `flight_ops_owner`;
 GRANT CREATE, INSERT, SELECT, UPDATE ON `flights__v`.`departures__log` TO `flight_ops_owner`;
 GRANT CREATE, DELETE, INSERT, SELECT, UPDATE ON `flights__v`.`departures__open` TO `flight_ops_owner`;
-GRANT CREATE, DROP, SELECT ON `flights__v`.`departures__part` TO `flight_ops_owner`;
+GRANT ALTER, CREATE, DROP, SELECT ON `flights__v`.`departures__part` TO `flight_ops_owner`;
 -- Only if the server has a table `flights__v`.`_versions`, made by release 0.1 of luigi-sinks:
 -- grant this too, before the first `luigi-sinks create`, and revoke it afterwards.
 -- GRANT ALTER ON `flights`.`departures__head` TO `flight_ops_owner`;

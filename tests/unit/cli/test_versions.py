@@ -532,7 +532,9 @@ def test_listeners_are_told_of_names(sink, three):
     ]
 
 
-def test_a_dataset_that_is_dropped_while_all_are_opened_is_passed_over(three, monkeypatch):
+@pytest.fixture
+def dropped(three, monkeypatch):
+    """A dataset that is dropped as soon as it was listed."""
     listed, catalog = [["flights", "gone"], ["flights"]], dataset_names.Connection.catalog
 
     def opened(connection, name):
@@ -542,4 +544,13 @@ def test_a_dataset_that_is_dropped_while_all_are_opened_is_passed_over(three, mo
 
     monkeypatch.setattr(dataset_names.Connection, "datasets", lambda connection: listed.pop(0))
     monkeypatch.setattr(dataset_names.Connection, "catalog", opened)
+
+
+@pytest.mark.usefixtures("dropped")
+def test_a_dataset_that_is_dropped_while_all_are_opened_is_passed_over():
     assert [named.name for named in dataset_names.datasets()] == ["mariadb:flights"]
+
+
+@pytest.mark.usefixtures("dropped")
+def test_a_dataset_that_is_dropped_while_all_are_listed_is_passed_over():
+    assert [each["dataset"] for each in answer("datasets")] == ["mariadb:flights"]
