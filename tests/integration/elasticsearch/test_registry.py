@@ -6,6 +6,7 @@ import pytest
 
 from luigi_sinks.elasticsearch.connection import Rejected
 from luigi_sinks.errors import SinkError, Unavailable
+from luigi_sinks.sink import Part
 from luigi_sinks.version import new_version
 
 
@@ -76,7 +77,7 @@ def test_more_notes_than_are_looked_for_at_once_are_all_deleted(sink, dataset, c
 def test_notes_that_cannot_be_deleted_are_an_error(sink, dataset, cluster, load_rows):
     load_rows(sink, [{"id": 1}])
     version = new_version(dataset, "_all")
-    sink.registry.begin_part(version, 0, 1)
+    sink.registry.begin_part(version, Part(0, "", 1, [{}], b"{}\n"))
     cluster("PUT", f"/{dataset}~registry/_block/write")
     with pytest.raises(Unavailable, match="allows no change"):
         sink.registry.forget_parts(version)

@@ -7,6 +7,7 @@ from luigi_sinks.claim import held
 from luigi_sinks.elasticsearch import ElasticsearchSink
 from luigi_sinks.elasticsearch.schema import parse_schema
 from luigi_sinks.version import new_version
+from tests.parts import part
 
 MAPPING = {"id": {"type": "integer"}}
 
@@ -59,7 +60,7 @@ def test_notes_of_parts_are_swept_with_their_version(settings, dataset, cluster)
     with held(version.id) as claim:
         stage = sink.begin(record.staged(version, Origin("dies"), claim, schema=sink.declared))
     versions.abandon(sink, version)
-    sink.registry.begin_part(version, 3, 10)  # late
+    sink.registry.begin_part(version, part(stage, [{"id": 1}], number=3))  # late
     cluster("POST", f"/{dataset}~registry/_refresh")
     assert versions.sweep(sink) == [version]
     assert cluster("GET", f"/{dataset}~registry/_count?q=part_of:*")["count"] == 0

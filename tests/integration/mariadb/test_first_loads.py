@@ -35,7 +35,8 @@ def fail(sink, partition=WHOLE):
 
 
 def left(ask, sink):
-    return ask(f"SELECT _seq, COUNT(*) FROM {sink.names.base} GROUP BY 1"), ask(f"SELECT * FROM {sink.names.parts}")
+    counted = ask(f"SELECT _seq, COUNT(*) FROM {sink.names.base} GROUP BY 1")
+    return counted, ask(f"SELECT seq, number, row_count FROM {sink.names.parts}")
 
 
 def test_the_corrected_task_loads(sink_of, ask):
