@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 from luigi_sinks import config
 from luigi_sinks.recording import clock, settings
@@ -56,7 +57,13 @@ def active() -> Recorder | None:
         _log.warning("lineage is not recorded: %s", error)
         return None
     _deliver_at_exit()
-    return Recorder(found, Spool(found.spool, found.max_bytes))
+    return Recorder(found, _spool(found.spool, found.max_bytes))
+
+
+@cache
+def _spool(folder: Path, max_bytes: int) -> Spool:
+    """Return the file of this process: the same one when the configuration is replaced by one with the same lineage."""
+    return Spool(folder, max_bytes)
 
 
 config.when_replaced(active.cache_clear)
@@ -70,7 +77,16 @@ def _deliver_at_exit() -> None:
 def _deliver(pid: int, since: str) -> None:
     """Deliver what is in the spool if this process, or one that it started since a time, has recorded anything."""
     is_child = pid != os.getpid() or multiprocessing.parent_process() is not None  # of a program, whose end counts
-    recorder = None if is_child else active()
+    if not is_child:
+        deliver(since)
+
+
+def deliver(since: str = "") -> None:
+    """Deliver what is in the spool, for at most `exit_seconds`: for a process that ends without its exit handlers.
+
+    It does nothing where lineage is off, and where nothing was recorded since a time. Never raises.
+    """
+    recorder = active()
     if recorder is None or not recorder.settings.exit_seconds:
         return
     recorder.spool.settle()

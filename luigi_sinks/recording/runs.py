@@ -176,6 +176,10 @@ def entering(run: Run) -> Iterator[Run]:
         _anywhere.pop(run.id, None)
 
 
+class Suspended(BaseException):
+    """Ends a block of `run` whose task waits for something: another run of it goes on later."""
+
+
 class Facts(TypedDict, total=False):
     """What is known of a run besides its job and task: fields of `luigi_sinks.recording.events.Start`."""
 
@@ -214,7 +218,7 @@ def run(
 
     Loads and reads of luigi_sinks in the block are recorded with their versions; declare plain
     data by `reads` and `writes`. An error makes the run failed; what ends it and is no error,
-    such as KeyboardInterrupt, aborted. Nothing is recorded without the section
+    such as KeyboardInterrupt, aborted; `Suspended` suspended. Nothing is recorded without the section
     `[luigi_sinks.lineage]`.
 
     Example:
@@ -233,6 +237,9 @@ def run(
     with entering(found):
         try:
             yield found
+        except Suspended:
+            found.end(Ended.SUSPENDED)
+            raise
         except BaseException as error:
             found.fail(error)
             found.end(Ended.FAILED if isinstance(error, Exception) else Ended.ABORTED)

@@ -17,6 +17,7 @@ from luigi_sinks.errors import BadSetting, did_you_mean
 GROUP = "luigi_sinks.credential_sources"
 
 BUILT_IN = {
+    "airflow": "Airflow",
     "assume_role": "AssumeRole",
     "file": "FileSource",
     "neptune": "Neptune",
