@@ -15,7 +15,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "schemes": ["luigi-sinks"],
                 "handler": None,
-                "to_openlineage_converter": "luigi_sinks.airflow.openlineage.to_openlineage",
+                "to_openlineage_converter": "luigi_sinks.airflow.published.to_openlineage",
             }
         ],
     }

@@ -1,32 +1,32 @@
-"""Tells OpenLineage which versions a task of Airflow wrote and read."""
+"""What tasks of Airflow wrote, as datasets of OpenLineage with their versions. It imports OpenLineage's own client."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from openlineage.client.event_v2 import OutputDataset
+
 from luigi_sinks.airflow import published
 from luigi_sinks.events import Event
+from luigi_sinks.lineage.facets import dataset as facets
 from luigi_sinks.recording import clock
 from luigi_sinks.recording.events import Certainty, Column, Dataset, Job, Write
 
 
-def to_openlineage(asset: Any, lineage_context: Any) -> Any:  # noqa: ARG001 - Airflow passes it
-    """Return the dataset that an asset of ours is, with its version and rows; None if no version is known."""
-    told = asset.extra or {}
-    return _output(_write(told)) if {"namespace", "name", "version"} <= told.keys() else None
+def of_extra(told: Mapping[str, Any]) -> OutputDataset | None:
+    """Return the dataset of which the `extra` of an asset names a version; None if it names none."""
+    return _output(told, {}) if {"namespace", "name", "version"} <= told.keys() else None
 
 
-def of_operator(events: Iterable[Event]) -> Any:
-    """Return what an operator wrote."""
-    from airflow.providers.openlineage.extractors import OperatorLineage  # noqa: PLC0415 - there where it is asked for
-
-    known = ((published.facts(event), event) for event in events)
-    return OperatorLineage(outputs=[_output(_write(told, event.columns)) for told, event in known if told])
+def of_events(events: Iterable[Event]) -> list[OutputDataset]:
+    """Return the datasets of which loads published versions."""
+    known = ((published.facts(event), event.columns) for event in events)
+    return [_output(told, columns) for told, columns in known if told]
 
 
-def _write(told: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> Write:
-    return Write(
+def _output(told: Mapping[str, Any], columns: Mapping[str, str]) -> OutputDataset:
+    write = Write(
         at=clock.now(),
         run="",
         job=Job("", ""),
@@ -35,18 +35,12 @@ def _write(told: Mapping[str, Any], columns: Mapping[str, str] | None = None) ->
         partition=told["partition"],
         version=told["version"],
         rows=told.get("rows", 0),
-        columns=tuple(Column(name, kind) for name, kind in (columns or {}).items()),
+        columns=tuple(Column(name, kind) for name, kind in columns.items()),
     )
-
-
-def _output(write: Write) -> Any:
-    from openlineage.client.event_v2 import OutputDataset  # noqa: PLC0415 - importing this module must be quick
-
-    from luigi_sinks.lineage.facets import dataset as facets  # noqa: PLC0415 - as above
-
+    where = write.dataset
     return OutputDataset(
-        write.dataset.namespace,
-        write.dataset.name,
-        facets=facets.of_dataset(write.dataset.namespace, write.dataset.name, [write]),
+        where.namespace,
+        where.name,
+        facets=facets.of_dataset(where.namespace, where.name, [write]),
         outputFacets=facets.of_output([write]),
     )

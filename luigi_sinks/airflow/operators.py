@@ -50,10 +50,9 @@ class LoadOperator(BaseOperator):
 
     def execute(self, context: Any) -> Any:
         """Load the rows."""
-        named = {**context, **self.op_kwargs}
-        keywords = KeywordParameters.determine(self.rows, self.op_args, named).unpacking()
+        of_context = KeywordParameters.determine(self.rows, self.op_args, context).unpacking()
         with self.dataset.loading(self.partition, context=context, listeners=(self._events.append,)) as sink:
-            rows = self.rows(*self.op_args, **keywords)
+            rows = self.rows(*self.op_args, **{**of_context, **self.op_kwargs})
             if rows is None:
                 raise CheckFailed(f"{self.task_id}: rows returned None; yield the rows, or return an iterable of them")
             for row in rows:
@@ -62,9 +61,11 @@ class LoadOperator(BaseOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - Airflow passes it
         """Return the version that was published, for the event of OpenLineage."""
-        from luigi_sinks.airflow import openlineage  # noqa: PLC0415 - only where OpenLineage is on
+        from airflow.providers.openlineage.extractors import OperatorLineage  # noqa: PLC0415 - it asks for this
 
-        return openlineage.of_operator(self._events)
+        from luigi_sinks.airflow import openlineage  # noqa: PLC0415 - as above
+
+        return OperatorLineage(outputs=openlineage.of_events(self._events))
 
 
 class RunCypherOperator(BaseOperator):

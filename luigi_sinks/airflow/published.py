@@ -51,6 +51,13 @@ def tell_read(asset: Any, told: Mapping[str, Any]) -> None:
     _collector().add_input_asset(context=_place(), uri=asset.uri, name=asset.name, asset_extra=told)
 
 
+def to_openlineage(asset: Any, lineage_context: Any) -> Any:  # noqa: ARG001 - Airflow passes it
+    """Return the dataset of OpenLineage that an asset is; None if no version of it is known. Airflow calls it."""
+    from luigi_sinks.airflow import openlineage  # noqa: PLC0415 - only where OpenLineage is on
+
+    return openlineage.of_extra(asset.extra or {})
+
+
 def _collector() -> Any:
     from luigi_sinks.airflow.sdk import get_hook_lineage_collector  # noqa: PLC0415 - the rest needs no Airflow
 

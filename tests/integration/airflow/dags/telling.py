@@ -1,0 +1,11 @@
+"""Lets a task tell its test something."""
+
+import json
+import os
+from pathlib import Path
+
+
+def tell(name, value):
+    """Add a value to what is told under a name; a line is written in one piece."""
+    with Path(os.environ["TOLD"], name).open("a") as file:
+        file.write(f"{json.dumps(value, default=str)}\n")
