@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import hookimpl
 
 _VARIABLES = ("LUIGI_SINKS_CONFIG", "LUIGI_CONFIG_PATH")
 _FILES = ("luigi.cfg", "luigi.toml", "/etc/luigi/luigi.cfg", "/etc/luigi/luigi.toml")
-"""Where a section of lineage can be. Looking there takes no time; importing luigi_sinks takes each task half a second."""
+"""Where a section of lineage can be. Looking there takes no time; importing luigi_sinks takes half a second."""
 
 
 def is_configured() -> bool:

@@ -1,4 +1,4 @@
-"""Tells Airflow what luigi_sinks provides. It imports nothing: Airflow loads it while it reads its own configuration."""
+"""Tells Airflow what luigi_sinks provides. It imports nothing: Airflow is reading its own configuration meanwhile."""
 
 from __future__ import annotations
 

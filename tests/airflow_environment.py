@@ -25,7 +25,7 @@ def programs() -> Path:
     if given := os.environ.get(VARIABLE):
         return Path(given) / "bin"
     folder = Path(sys.prefix) / "airflow"
-    with open(f"{folder}.lock", "w") as lock:
+    with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # other processes of tests wait here
         ready = folder / "ready"
         if not ready.exists() or ready.read_text() != _stamp():

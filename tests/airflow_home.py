@@ -23,10 +23,11 @@ LONGEST = 280
 
 @dataclass(frozen=True)
 class Home:
-    """A folder, with the luigi.cfg of real servers."""
+    """A folder, with the luigi.cfg of real servers, and the address of a Vault that leases logins to MariaDB."""
 
     folder: Path
     luigi_cfg: str
+    vault: str = ""
 
     @cached_property
     def environ(self):
@@ -57,7 +58,12 @@ class Home:
         lineage = f"[luigi_sinks.lineage]\nspool = {self.folder}/spool\nnamespace = {NAMESPACE}\nexit_seconds = 30\n"
         common = f"[luigi_sinks]\nnamespace = {NAMESPACE}\n[luigi_sinks.audit]\npath = {self.folder}/audit.jsonl\n"
         login = "[luigi_sinks.credential.by_airflow]\nsource = airflow\nconn_id = graph_login\n"
-        (self.folder / "luigi.cfg").write_text("\n".join((self.luigi_cfg, common, lineage, login)))
+        (self.folder / "jwt").write_text("a.good.jwt")
+        lease = (
+            f"[luigi_sinks.credential.jwt]\nsource = file\npath = {self.folder}/jwt\n[luigi_sinks.credential.leased]\n"
+            f"source = vault\naddress = {self.vault}\nrole = loader\npath = loader\njwt_from = jwt\n"
+        )
+        (self.folder / "luigi.cfg").write_text(f"{self.luigi_cfg}\n{common}{lineage}{login}{lease}")
         (self.folder / "told").mkdir()
         self.run("db", "migrate")
 
@@ -113,9 +119,25 @@ class Home:
         path = self.folder / "told" / name
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
+    def tell(self, name):
+        """Tell tasks something."""
+        (self.folder / "told" / name).touch()
+
+    @property
+    def known(self):
+        """The sections of luigi.cfg that lead to the servers."""
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read_string(self.luigi_cfg)
+        return parser
+
+    def login(self, store):
+        """Return user and password of a store."""
+        section = self.known[f"luigi_sinks.{store}"]
+        path = self.known[f"luigi_sinks.credential.{section['credential']}"]["path"]
+        return section["user"], Path(path).read_text().strip()
+
     def _connections(self):
-        known = configparser.ConfigParser(interpolation=None)
-        known.read_string(self.luigi_cfg)
+        known = self.known
         for name, store in CONNECTIONS.items():
             values = dict(known[f"luigi_sinks.{store}"])
             fields = {"host": values.pop("host"), "port": int(values.pop("port")), "login": values.pop("user")}
@@ -123,8 +145,8 @@ class Home:
                 fields["schema"] = values.pop("database")
             yield name, {"conn_type": store, **fields, "extra": values}
             if name == "graph":
-                password = Path(known[f"luigi_sinks.credential.{values['credential']}"]["path"]).read_text().strip()
-                yield "graph_login", {"conn_type": "generic", "login": fields["login"], "password": password}
+                user, password = self.login(store)
+                yield "graph_login", {"conn_type": "generic", "login": user, "password": password}
                 yield "graph_with_password", {"conn_type": store, **fields, "password": password, "extra": values}
 
 

@@ -63,7 +63,7 @@ class Dataset:
 
     """
 
-    def __init__(  # noqa: PLR0913 - each stands for itself
+    def __init__(
         self,
         store: str,
         name: str,

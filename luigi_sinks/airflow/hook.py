@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from luigi_sinks import config
 from luigi_sinks.airflow.connections import connected
@@ -35,7 +35,9 @@ class Neo4jHook(BaseHook):
     conn_type = "neo4j"
     hook_name = "Neo4j"
 
-    def __init__(self, conn_id: str = default_conn_name, *, credential: str = "", owner: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, conn_id: str = default_conn_name, *, credential: str = "", owner: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.conn_id, self._credential, self._owner = conn_id, credential, owner
         self._block: Any = None
@@ -51,7 +53,7 @@ class Neo4jHook(BaseHook):
         with self._connected() as settings:
             return connection.long_query(settings, query, **(parameters or {}))
 
-    def __enter__(self) -> Neo4jHook:
+    def __enter__(self) -> Self:
         """Return the hook, whose statements share a driver from now on."""
         self._block = self._connected()
         self._block.__enter__()

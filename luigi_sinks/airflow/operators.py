@@ -31,7 +31,7 @@ class LoadOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("partition", "op_args", "op_kwargs")
 
-    def __init__(  # noqa: PLR0913 - each stands for itself
+    def __init__(
         self,
         *,
         dataset: Dataset,
@@ -85,7 +85,7 @@ class RunCypherOperator(BaseOperator):
     template_fields: Sequence[str] = ("cypher", "parameters")
     template_ext: Sequence[str] = (".cypher", ".cql")
 
-    def __init__(  # noqa: PLR0913 - each stands for itself
+    def __init__(
         self,
         *,
         cypher: str,
@@ -96,7 +96,12 @@ class RunCypherOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**({"owner": owner} if owner else {}), **kwargs)
-        self.cypher, self.neo4j_conn_id, self.parameters, self.credential = cypher, neo4j_conn_id, parameters, credential
+        self.cypher, self.neo4j_conn_id, self.parameters, self.credential = (
+            cypher,
+            neo4j_conn_id,
+            parameters,
+            credential,
+        )
 
     def execute(self, context: Any) -> None:
         """Run the statement."""

@@ -14,7 +14,8 @@ from luigi_sinks.errors import CredentialError, NotInstalled
 class AirflowSettings:
     """The settings of `source = airflow`.
 
-    - `conn_id`: the connection of Airflow whose password is the secret; its login, if it has one, is the user. Required.
+    - `conn_id`: the connection of Airflow whose password is the secret, and whose login is the user, if it has one.
+      Required.
     - `holds`: what the secret is: password, bearer or api_key. Default: password.
 
     Example:
@@ -62,4 +63,6 @@ class Airflow:
             raise self._unusable(f"cannot be read ({kind}); define it, and use it within a task of Airflow") from None
 
     def _unusable(self, reason: str) -> CredentialError:
-        return CredentialError(f"credential {self._name!r}: the connection {self._settings.conn_id!r} of Airflow {reason}")
+        return CredentialError(
+            f"credential {self._name!r}: the connection {self._settings.conn_id!r} of Airflow {reason}"
+        )

@@ -71,7 +71,7 @@ def test_a_later_try_loads_what_the_first_one_did_not():
 
 
 def test_an_asset_event_names_the_version_the_partition_and_the_rows(airflow):
-    found = {uri: extra for uri, extra in airflow.asset_events(DAG)}
+    found = dict(airflow.asset_events(DAG))
     head = catalog("elasticsearch", "delays").head("_all").record
     extra = found["luigi-sinks://elasticsearch/search/delays"]
     assert (extra["version"], extra["partition"], extra["rows"]) == (head.version.id, "_all", 3)
@@ -146,5 +146,8 @@ def test_lineage_knows_what_a_task_requires():
 
 
 def test_lineage_knows_the_runs_that_fail_and_those_of_tasks_that_load_nothing():
-    assert [(run["outcome"], run["error"]) for run in runs("fails_once")] == [("failed", "ValueError"), ("complete", None)]
+    assert [(run["outcome"], run["error"]) for run in runs("fails_once")] == [
+        ("failed", "ValueError"),
+        ("complete", None),
+    ]
     assert [run["outcome"] for run in runs("of_the_only_editor")] == ["complete"]

@@ -2,16 +2,22 @@
 
 import sys
 
+import psutil
 from airflow.sdk import DAG, task
 from datasets import graph, index, table
 from telling import tell
 
 from luigi_sinks.airflow import LoadOperator, Neo4jHook, RunCypherOperator
+from luigi_sinks.airflow.identity import TaskRun
 
 IMPORTED = [name for name in ("neo4j", "mariadb", "elasticsearch", "luigi") if name in sys.modules]
 
 airports, departures, delays = graph("airports"), table("departures"), index("delays")
-broken, secret, refused = graph("broken"), graph("secret", credential="by_airflow"), graph("x", conn_id="graph_with_password")
+broken, secret, refused = (
+    graph("broken"),
+    graph("secret", credential="by_airflow"),
+    graph("x", conn_id="graph_with_password"),
+)
 again = table("again")
 
 
@@ -61,8 +67,6 @@ with DAG("loads", schedule=None, default_args={"owner": "flight_ops"}, access_co
 
     @task(owner="airflow")
     def of_the_only_editor(ti=None):
-        from luigi_sinks.airflow.identity import TaskRun
-
         return TaskRun.of({"ti": ti}).owner
 
     hubs = RunCypherOperator(
@@ -88,8 +92,6 @@ with DAG("loads", schedule=None, default_args={"owner": "flight_ops"}, access_co
     @task(trigger_rule="all_done")
     def looks():
         """Tell what is imported with the DAG, and to which ports this process has connections."""
-        import psutil
-
         tell("imported", IMPORTED)
         tell("open", sorted({each.raddr.port for each in psutil.Process().net_connections("tcp") if each.raddr}))
 
