@@ -16,7 +16,7 @@ MAKEFLAGS += --jobs=2
 # Modules are compiled when one is first imported, for all the processes that import it later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo start test faults older unit check bench up down purge clean server-packages proxy-packages \
+.PHONY: help demo start test faults airflow older unit check bench up down purge clean server-packages proxy-packages \
 	browser-packages
 
 help:  ## list these targets
@@ -29,7 +29,7 @@ start: $(VENV)/servers  ## start the servers of the demo, which log in by tokens
 	$(SERVERS) install --passwordless
 	$(SERVERS) up --passwordless
 
-test: $(VENV)/ready server-packages proxy-packages browser-packages  ## the whole suite, on real servers
+test: $(VENV)/ready $(VENV)/airflow/ready server-packages proxy-packages browser-packages  ## the whole suite, on real servers
 	$(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 faults: export LUIGI_SINKS_KILLS = every
@@ -47,13 +47,17 @@ older: $(VENV)/ready server-packages  ## the tests of MariaDB and Elasticsearch 
 		tests/unit/mariadb tests/unit/elasticsearch tests/integration/mariadb tests/integration/elasticsearch \
 		tests/integration/test_memory.py
 
+airflow: export LUIGI_SINKS_AIRFLOW_RUNS = 200
+airflow: $(VENV)/airflow/ready server-packages  ## the tests of Airflow, with 200 task runs; takes ten minutes
+	$(RUN) -m pytest tests/integration/airflow
+
 unit: $(VENV)/ready  ## the tests that need no server
 	$(RUN) -m pytest tests/unit
 
 check: $(VENV)/ready  ## style, types, and which way the imports point
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy luigi_sinks examples/flights tests/typing
+	$(VENV)/bin/mypy luigi_sinks luigi_sinks_airflow examples/flights tests/typing
 	$(VENV)/bin/pyright --pythonpath $(RUN)
 	$(VENV)/bin/lint-imports
 
@@ -95,6 +99,10 @@ $(VENV)/example: $(VENV)/servers
 $(VENV)/ready: $(VENV)/example
 	$(PIP) '.[dev]'
 	touch $@
+
+# Airflow has some hundred and fifty packages, and an environment of its own.
+$(VENV)/airflow/ready: $(VENV)/ready
+	$(RUN) tests/airflow_environment.py
 
 # What all servers run on, and what MariaDB's plugin for logins by tokens is compiled with.
 server-packages: $(VENV)/servers

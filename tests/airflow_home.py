@@ -3,6 +3,7 @@
 import configparser
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from luigi_sinks import stores
 from tests import airflow_environment
+from tests.pages import Page
 
 DAGS = Path(__file__).parent / "integration/airflow/dags"
-NAMESPACE = "airflow"
+EXAMPLE = Path(__file__).parents[1] / "examples/airflow/routes.py"
 CONNECTIONS = {"graph": "neo4j", "warehouse": "mariadb", "search": "elasticsearch"}
 """The connections of Airflow, and the stores that they lead to."""
 
@@ -27,13 +30,14 @@ class Home:
 
     folder: Path
     luigi_cfg: str
-    vault: str = ""
+    namespace: str
+    vault: str
 
     @cached_property
     def environ(self):
         """The environment of Airflow's processes. They reach this machine's loopback only."""
         settings = {
-            "CORE__DAGS_FOLDER": DAGS,
+            "CORE__DAGS_FOLDER": self.folder / "dags",
             "CORE__LOAD_EXAMPLES": False,
             "CORE__EXECUTOR": "LocalExecutor",
             "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
@@ -55,8 +59,10 @@ class Home:
 
     def make(self):
         """Write the configuration, and make the metadata database."""
-        lineage = f"[luigi_sinks.lineage]\nspool = {self.folder}/spool\nnamespace = {NAMESPACE}\nexit_seconds = 30\n"
-        common = f"[luigi_sinks]\nnamespace = {NAMESPACE}\n[luigi_sinks.audit]\npath = {self.folder}/audit.jsonl\n"
+        lineage = (
+            f"[luigi_sinks.lineage]\nspool = {self.folder}/spool\nnamespace = {self.namespace}\nexit_seconds = 30\n"
+        )
+        common = f"[luigi_sinks]\nnamespace = {self.namespace}\n[luigi_sinks.audit]\npath = {self.folder}/audit.jsonl\n"
         login = "[luigi_sinks.credential.by_airflow]\nsource = airflow\nconn_id = graph_login\n"
         (self.folder / "jwt").write_text("a.good.jwt")
         lease = (
@@ -65,7 +71,14 @@ class Home:
         )
         (self.folder / "luigi.cfg").write_text(f"{self.luigi_cfg}\n{common}{lineage}{login}{lease}")
         (self.folder / "told").mkdir()
+        shutil.copytree(DAGS, self.folder / "dags")
+        shutil.copy(EXAMPLE, self.folder / "dags")
+        Page("docs/airflow.md", self.folder / "dags").run()  # it saves the page's DAGs as a file
         self.run("db", "migrate")
+
+    def catalog(self, store, dataset):
+        """Open a dataset that tasks load."""
+        return stores.find(store).catalog(f"{self.namespace}_{dataset}")
 
     def run(self, *words, check=True, **others):
         """Run a command of Airflow; return its output."""
@@ -123,21 +136,8 @@ class Home:
         """Tell tasks something."""
         (self.folder / "told" / name).touch()
 
-    @property
-    def known(self):
-        """The sections of luigi.cfg that lead to the servers."""
-        parser = configparser.ConfigParser(interpolation=None)
-        parser.read_string(self.luigi_cfg)
-        return parser
-
-    def login(self, store):
-        """Return user and password of a store."""
-        section = self.known[f"luigi_sinks.{store}"]
-        path = self.known[f"luigi_sinks.credential.{section['credential']}"]["path"]
-        return section["user"], Path(path).read_text().strip()
-
     def _connections(self):
-        known = self.known
+        known = sections(self.luigi_cfg)
         for name, store in CONNECTIONS.items():
             values = dict(known[f"luigi_sinks.{store}"])
             fields = {"host": values.pop("host"), "port": int(values.pop("port")), "login": values.pop("user")}
@@ -145,9 +145,23 @@ class Home:
                 fields["schema"] = values.pop("database")
             yield name, {"conn_type": store, **fields, "extra": values}
             if name == "graph":
-                user, password = self.login(store)
+                user, password = login(self.luigi_cfg, store)
                 yield "graph_login", {"conn_type": "generic", "login": user, "password": password}
                 yield "graph_with_password", {"conn_type": store, **fields, "password": password, "extra": values}
+
+
+def sections(luigi_cfg):
+    """Return the sections of a luigi.cfg."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(luigi_cfg)
+    return parser
+
+
+def login(luigi_cfg, store):
+    """Return user and password of a store."""
+    known = sections(luigi_cfg)
+    section = known[f"luigi_sinks.{store}"]
+    return section["user"], Path(known[f"luigi_sinks.credential.{section['credential']}"]["path"]).read_text().strip()
 
 
 def _plain(value):

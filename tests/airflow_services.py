@@ -16,6 +16,9 @@ from tests import airflow_environment
 PATIENCE = 120
 """Seconds in which what is waited for happens on a busy machine, unless more are given."""
 
+LAST = ("leases", "busiest_routes", "count_departures")
+"""The last DAG of each file."""
+
 AT_ONCE = 4
 """Tasks that run at once."""
 
@@ -56,7 +59,7 @@ class Services:
             log = (self.home.folder / f"{words[0]}.log").open("wb")
             argv = [airflow_environment.programs() / "airflow", *words]
             self._processes.append(subprocess.Popen(argv, env=environ, stdout=log, stderr=log, start_new_session=True))
-        wait(lambda: self.home.ask("SELECT 1 FROM serialized_dag WHERE dag_id = 'leases'"))
+        wait(lambda: all(self.home.ask("SELECT 1 FROM serialized_dag WHERE dag_id = ?", dag) for dag in LAST))
         wait(self._login)
 
     def stop(self):
@@ -70,9 +73,9 @@ class Services:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def trigger(self, dag, **conf):
+    def trigger(self, dag, logical_date=None, **conf):
         """Start a run of a DAG, and return its id."""
-        return self._call("POST", f"dags/{dag}/dagRuns", logical_date=None, conf=conf)["dag_run_id"]
+        return self._call("POST", f"dags/{dag}/dagRuns", logical_date=logical_date, conf=conf)["dag_run_id"]
 
     def mark_failed(self, dag, run, task):
         """Mark a task as failed, as the UI does."""
@@ -84,9 +87,9 @@ class Services:
         ((state,),) = wait(lambda: self.home.ask(query, dag, run), seconds)
         return state
 
-    def run(self, dag, seconds=PATIENCE, **conf):
+    def run(self, dag, seconds=PATIENCE, **given):
         """Run a DAG to its end, and return its state."""
-        return self.end_of(dag, self.trigger(dag, **conf), seconds)
+        return self.end_of(dag, self.trigger(dag, **given), seconds)
 
     def pids(self):
         """Return the ids of all processes of theirs: each of the services began a session of its own."""

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def stopping() -> Iterator[None]:
         return
     before, is_stopping = signal.getsignal(signal.SIGTERM), False
 
-    def stop(number: int, frame: object) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         nonlocal is_stopping
         was_stopping, is_stopping = is_stopping, True
         if callable(before):

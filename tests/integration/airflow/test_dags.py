@@ -2,10 +2,10 @@
 
 import pytest
 
-from luigi_sinks import config, stores
+from luigi_sinks import config
 from luigi_sinks.neo4j import Neo4jSettings, connection
 from luigi_sinks.version import State
-from tests.airflow_home import CONNECTIONS, NAMESPACE
+from tests.airflow_home import CONNECTIONS
 
 DAG = "loads"
 OF_RUN = """
@@ -23,14 +23,17 @@ def log(airflow):
     return airflow.run("dags", "test", DAG, check=False)
 
 
-def catalog(store, dataset):
-    return stores.find(store).catalog(f"{NAMESPACE}_{dataset}")
+@pytest.fixture
+def catalog(airflow):
+    """Return a function that opens a dataset which the tasks load."""
+    return airflow.catalog
 
 
-def runs(task):
-    """Return what lineage's graph knows of the runs of a task."""
+@pytest.fixture
+def runs(airflow):
+    """Return a function that returns what lineage's graph knows of the runs of a task."""
     settings = config.read_connection(Neo4jSettings, "neo4j")
-    return connection.query(settings, OF_RUN, job=f"{DAG}.{task}")
+    return lambda task: connection.query(settings, OF_RUN, job=f"{airflow.namespace}/{DAG}.{task}")
 
 
 def test_each_task_ends_as_its_load_does(airflow):
@@ -38,7 +41,7 @@ def test_each_task_ends_as_its_load_does(airflow):
     assert failed == {"breaks", "by_password"}
 
 
-def test_a_version_says_which_task_of_which_run_loaded_it_for_whom(airflow):
+def test_a_version_says_which_task_of_which_run_loaded_it_for_whom(airflow, catalog):
     ((run, date),) = airflow.ask("SELECT run_id, logical_date FROM dag_run WHERE dag_id = ?", DAG)
     record = catalog("mariadb", "departures").head("p2").record
     assert (record.origin.family, record.origin.update_id) == ("loads.mapped", f"loads.mapped {run} 1")
@@ -52,25 +55,25 @@ def test_the_only_role_that_may_edit_a_dag_is_the_team_of_its_tasks_without_an_o
     assert airflow.returned(DAG)["of_the_only_editor"] == "weather"
 
 
-def test_an_operator_gets_its_arguments_templated_and_what_it_asks_of_the_context(airflow):
+def test_an_operator_gets_its_arguments_templated_and_what_it_asks_of_the_context(airflow, catalog):
     assert catalog("neo4j", "airports").head("_all").record.rows == 20
     ((date,),) = airflow.ask("SELECT date(logical_date) FROM dag_run WHERE dag_id = ?", DAG)
     assert airflow.told("logical") == [date]
 
 
-def test_a_task_that_fails_publishes_nothing():
+def test_a_task_that_fails_publishes_nothing(catalog):
     assert catalog("neo4j", "broken").head("_all").version is None
     assert [record.state for record in catalog("neo4j", "broken").records()] == [State.FAILED]
 
 
-def test_a_later_try_loads_what_the_first_one_did_not():
+def test_a_later_try_loads_what_the_first_one_did_not(catalog):
     first, second = catalog("mariadb", "again").records()
     assert (first.state, second.state) == (State.FAILED, State.PUBLISHED)
     assert first.origin.update_id == second.origin.update_id
     assert [record.origin.params["try_number"] for record in (first, second)] == ["1", "2"]
 
 
-def test_an_asset_event_names_the_version_the_partition_and_the_rows(airflow):
+def test_an_asset_event_names_the_version_the_partition_and_the_rows(airflow, catalog):
     found = dict(airflow.asset_events(DAG))
     head = catalog("elasticsearch", "delays").head("_all").record
     extra = found["luigi-sinks://elasticsearch/search/delays"]
@@ -79,7 +82,7 @@ def test_an_asset_event_names_the_version_the_partition_and_the_rows(airflow):
     assert "luigi-sinks://neo4j/graph/broken" not in found
 
 
-def test_an_operator_returns_its_version_and_another_task_reads_exactly_that(airflow):
+def test_an_operator_returns_its_version_and_another_task_reads_exactly_that(airflow, catalog):
     returned = airflow.returned(DAG)
     assert returned["airports"]["version"] == catalog("neo4j", "airports").head("_all").version.id
     assert returned["reads"] == sorted(f"A{number}" for number in range(20))
@@ -90,7 +93,7 @@ def test_a_password_in_a_connection_is_refused_with_the_way_out(log):
     assert "[luigi_sinks.credential.NAME] source = airflow, conn_id = graph_with_password_login" in log
 
 
-def test_a_credential_can_come_from_the_secrets_backend_of_airflow():
+def test_a_credential_can_come_from_the_secrets_backend_of_airflow(catalog):
     assert catalog("neo4j", "secret").head("_all").record.rows == 1
 
 
@@ -108,14 +111,17 @@ def test_a_dag_imports_no_driver(airflow):
     assert airflow.told("imported")[0] == []
 
 
-def test_events_of_openlineage_carry_version_and_rows_of_an_operator(airflow):
+def test_events_of_openlineage_carry_version_and_rows_of_an_operator(airflow, catalog):
     (event,) = airflow.openlineage(f"{DAG}.airports")
-    assert outputs(event)["neo4j.airflow_airports"] == (catalog("neo4j", "airports").head("_all").version.id, 20)
+    assert outputs(event)[f"neo4j.{airflow.namespace}_airports"] == (
+        catalog("neo4j", "airports").head("_all").version.id,
+        20,
+    )
 
 
-def test_events_of_openlineage_carry_version_and_rows_of_a_function(airflow):
+def test_events_of_openlineage_carry_version_and_rows_of_a_function(airflow, catalog):
     first, second = airflow.openlineage(f"{DAG}.mapped")
-    versions_of = {outputs(event)["flights.airflow_departures"] for event in (first, second)}
+    versions_of = {outputs(event)[f"flights.{airflow.namespace}_departures"] for event in (first, second)}
     heads = catalog("mariadb", "departures").heads()
     assert versions_of <= {(f"{name}#{head.version.id}", 1) for name, head in heads.items()}
 
@@ -131,7 +137,7 @@ def outputs(event):
     }
 
 
-def test_lineage_knows_the_runs_with_the_exact_versions_that_they_wrote_and_read():
+def test_lineage_knows_the_runs_with_the_exact_versions_that_they_wrote_and_read(catalog, runs):
     (wrote,) = runs("airports")
     head = catalog("neo4j", "airports").head("_all").version.id
     assert (wrote["outcome"], wrote["owner"]) == ("complete", "flight_ops")
@@ -140,12 +146,12 @@ def test_lineage_knows_the_runs_with_the_exact_versions_that_they_wrote_and_read
     assert read["read"] == wrote["wrote"]
 
 
-def test_lineage_knows_what_a_task_requires():
+def test_lineage_knows_what_a_task_requires(runs):
     (run,) = runs("hubs")
     assert [f"{DAG}.airports {run['parent']}" in key for key in run["requires"]] == [True]
 
 
-def test_lineage_knows_the_runs_that_fail_and_those_of_tasks_that_load_nothing():
+def test_lineage_knows_the_runs_that_fail_and_those_of_tasks_that_load_nothing(runs):
     assert [(run["outcome"], run["error"]) for run in runs("fails_once")] == [
         ("failed", "ValueError"),
         ("complete", None),
