@@ -17,7 +17,7 @@ MAKEFLAGS += --jobs=2
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo start test faults airflow older unit check bench up down purge clean server-packages proxy-packages \
-	browser-packages
+	browser-packages airflow-environment
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z][a-z -]*\):.*  ## /\1:/p' $(MAKEFILE_LIST) | while IFS=: read -r names text; do printf '%-10s %s\n' "$$names" "$$text"; done
@@ -29,7 +29,7 @@ start: $(VENV)/servers  ## start the servers of the demo, which log in by tokens
 	$(SERVERS) install --passwordless
 	$(SERVERS) up --passwordless
 
-test: $(VENV)/ready $(VENV)/airflow/ready server-packages proxy-packages browser-packages  ## the whole suite, on real servers
+test: $(VENV)/ready airflow-environment server-packages proxy-packages browser-packages  ## the whole suite, on real servers
 	$(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 faults: export LUIGI_SINKS_KILLS = every
@@ -48,7 +48,7 @@ older: $(VENV)/ready server-packages  ## the tests of MariaDB and Elasticsearch 
 		tests/integration/test_memory.py
 
 airflow: export LUIGI_SINKS_AIRFLOW_RUNS = 200
-airflow: $(VENV)/airflow/ready server-packages  ## the tests of Airflow, with 200 task runs; takes ten minutes
+airflow: airflow-environment server-packages  ## the tests of Airflow, with 200 task runs; takes ten minutes
 	$(RUN) -m pytest tests/integration/airflow
 
 unit: $(VENV)/ready  ## the tests that need no server
@@ -101,7 +101,7 @@ $(VENV)/ready: $(VENV)/example
 	touch $@
 
 # Airflow has some hundred and fifty packages, and an environment of its own.
-$(VENV)/airflow/ready: $(VENV)/ready
+airflow-environment: $(VENV)/ready
 	$(RUN) tests/airflow_environment.py
 
 # What all servers run on, and what MariaDB's plugin for logins by tokens is compiled with.

@@ -75,7 +75,7 @@ class RunCypherOperator(BaseOperator):
       twice: it is run again when a connection is lost.
     - `neo4j_conn_id`: the connection of Airflow; a password in it is refused. Default: neo4j_default.
     - `parameters`: those of the statement, templated. Default: none.
-    - `credential`, `owner`: as for `Dataset`.
+    - `credential`: as for `Dataset`. The team is the task's, as there.
 
     Example:
         RunCypherOperator(task_id="hubs", neo4j_conn_id="graph", cypher="MATCH (a:Airport) SET a.hub = a.routes > 100")
@@ -92,10 +92,9 @@ class RunCypherOperator(BaseOperator):
         neo4j_conn_id: str = Neo4jHook.default_conn_name,
         parameters: Mapping[str, Any] | None = None,
         credential: str = "",
-        owner: str = "",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**({"owner": owner} if owner else {}), **kwargs)
+        super().__init__(**kwargs)
         self.cypher, self.neo4j_conn_id, self.parameters, self.credential = (
             cypher,
             neo4j_conn_id,
