@@ -121,6 +121,22 @@ def test_what_ends_a_block_without_being_an_error_makes_the_run_aborted(lineage,
     assert only(lineage(End)).outcome == "aborted"
 
 
+def test_a_block_that_waits_for_something_is_suspended(lineage):
+    with pytest.raises(runs.Suspended), clean():
+        raise runs.Suspended
+    end = only(lineage(End))
+    assert (end.outcome, end.error) == ("suspended", "")
+
+
+def test_a_configuration_with_the_same_lineage_records_into_the_same_file(lineage, tmp_path):
+    with clean():
+        known = {name: config.section(name) for name in config.section_names()}
+        with config.using({**known, "luigi_sinks.mariadb.other": {"host": "127.0.0.1"}}), clean():
+            pass
+    assert len(lineage(End)) == 2
+    assert len(list((tmp_path / "spool").glob("*.spool"))) == 1
+
+
 def test_plain_data_that_are_declared_are_recorded_with_their_versions_at_the_end(lineage, tmp_path):
     (tmp_path / "in").write_text("123")
     with clean(owner="ops", max_age=60) as run:
