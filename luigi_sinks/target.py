@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
-from typing import Any, Literal, TypedDict, overload
+from typing import Any, Literal, Self, TypedDict, overload
 
 import luigi
 
@@ -140,6 +141,17 @@ class VersionedTarget(luigi.Target):
     def declared_columns(self) -> columns.Columns:
         """The columns, fields or properties in the store's words; none where only the contract is known."""
         return {}
+
+    @property
+    def utc_columns(self) -> Collection[str]:
+        """The names of columns that keep times without a zone, and say that these are UTC."""
+        return ()
+
+    def without_checks(self) -> Self:
+        """Return a copy for processes that write parts only: its checks, which may hold anything, stay behind."""
+        stripped = copy.copy(self)
+        stripped._checks = ()
+        return stripped
 
     def open_sink(self) -> Sink:
         """Open the dataset in its store."""

@@ -104,9 +104,14 @@ class TargetWriter:
         try:
             yield
         except Conflict as conflict:
-            if self._target.may_load_again or not self._target.exists():
+            if not is_complete_by_another(self._target, conflict):
                 raise
             self.is_complete = True
-            _log.warning(
-                "%s: another process published it meanwhile, so it is not loaded again: %s", self._target, conflict
-            )
+
+
+def is_complete_by_another(target: Target, conflict: Conflict) -> bool:
+    """Return whether a load ended in a conflict since another process published what Luigi found missing; log that."""
+    if target.may_load_again or not target.exists():
+        return False
+    _log.warning("%s: another process published it meanwhile, so it is not loaded again: %s", target, conflict)
+    return True

@@ -88,6 +88,22 @@ def former_names(columns: Sequence[sa.Column[Any]]) -> dict[str, str]:
     return found
 
 
+def in_utc(columns: Sequence[sa.Column[Any]]) -> tuple[str, ...]:
+    """Return which columns keep times of UTC, as `info={"time_zone": "UTC"}` says.
+
+    Raises BadSetting for another zone, or a column of another type.
+    """
+    found = {str(column.name): column for column in columns if "time_zone" in column.info}
+    for name, column in found.items():
+        zone = column.info["time_zone"]
+        if zone != "UTC" or not isinstance(column.type, sa.DateTime):
+            raise BadSetting(
+                f"column {name!r}: time_zone = {zone!r} can only be 'UTC', of a DateTime column; correct it in the "
+                "info of the column"
+            )
+    return tuple(found)
+
+
 def _ignored(column: sa.Column[Any]) -> Iterator[str]:
     computed = column.computed
     for name in ("default", "onupdate", "server_default", "server_onupdate"):

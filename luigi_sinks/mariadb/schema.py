@@ -43,7 +43,7 @@ class Schema:
     names of keys to columns, PRIMARY among the unique ones if there is one; `lengths`
     tells how many characters of a column a key holds, where not all. `renamed` maps columns
     to their former names. `stored` maps those that the table holds under another name, since
-    they have changed, to that name.
+    they have changed, to that name. `utc` are those that keep times of UTC.
     """
 
     columns: Mapping[str, str]
@@ -57,6 +57,7 @@ class Schema:
     lengths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     stored: Mapping[str, str] = field(default_factory=dict)
+    utc: Collection[str] = ()
 
     @cached_property
     def codecs(self) -> Mapping[str, Codec]:
@@ -178,6 +179,7 @@ def _parse(columns: Columns, given: Sequence[sa.Column[Any]]) -> Schema:
         lengths={name: dict(key.lengths) for name, key in keys.items() if key.lengths},
         renamed=options.former_names(given),
         stored={},
+        utc=options.in_utc(given),
         **options.table_options(columns),
     )
     if not schema.codecs:

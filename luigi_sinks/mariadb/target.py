@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Unpack
 
@@ -49,6 +49,11 @@ class MariaDBTarget(VersionedTarget):
     def declared_columns(self) -> Mapping[str, Column]:
         """The types of the columns, and which of them cannot change."""
         return self._schema.declared_columns
+
+    @property
+    def utc_columns(self) -> Collection[str]:
+        """The columns that say `info={"time_zone": "UTC"}`."""
+        return self._schema.utc
 
     def open_sink(self) -> MariaDBSink:
         """Return the dataset in the database of luigi.cfg."""
