@@ -189,12 +189,18 @@ class Registry:
 
         Raises Conflict if it was begun with other rows before.
         """
-        key = f"{version.id}~{part.number}"
+        key = _part_key(version, part)
         if self._create(key, {"part_of": version.id, "rows": len(part.rows), "digest": part.digest}):
             return True
         known = ask(self.settings, lambda es: es.get(index=self.index, id=key))["_source"]
         part.refuse_another(version, known.get("rows"), known.get("digest"))
+        self._create(f"{key}~again", {"part_of": version.id})
         return False
+
+    def was_begun_again(self, version: Version, part: Part) -> bool:
+        """Tell whether another attempt at the part was begun since the first: in Spark, two may run at once."""
+        key = f"{_part_key(version, part)}~again"
+        return bool(ask(self.settings, lambda es: es.exists(index=self.index, id=key)))
 
     def forget_parts(self, version: Version, *, is_fresh: bool = False) -> None:
         """Delete the notes about a version's parts; `is_fresh` if the index was refreshed since the last was made."""
@@ -299,6 +305,11 @@ class Registry:
         except SinkError as error:
             raise SinkError(f"document {hit['_id']} of {self.index}: {error}") from None
         return Entry(record, hit["_id"], hit["_seq_no"], hit["_primary_term"])
+
+
+def _part_key(version: Version, part: Part) -> str:
+    """Return the id of the note about a part."""
+    return f"{version.id}~{part.number}"
 
 
 def _any_of(field: str, values: Sequence[str]) -> dict[str, Any]:

@@ -166,7 +166,8 @@ class ElasticsearchStage:
         try:
             is_first = registry.begin_part(self.version, part)
             PartWriter(
-                *(sink.settings, self.version, self._alias, sink.contract, part, sink.schema.id_field, is_first),
+                *(sink.settings, self.version, self._alias, sink.contract, part, sink.schema.id_field),
+                is_only_attempt=lambda: is_first and not registry.was_begun_again(self.version, part),
                 overwrites=bool(record.base),
             ).write()
         except (Closed, Missing):

@@ -3,14 +3,14 @@
 A document is created, never overwritten, and its id follows from its key or from its
 place in the load. So an attempt whose answer was lost is repeated, and a 409 marks the
 documents that had arrived. Where ids are the user's keys, a 409 may also be a second
-row with the key: always on the first attempt at a part; on a later one the stored
-document is compared with the row.
+row with the key: always on the only attempt at a part; where there are others, the
+stored document is compared with the row.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ class PartWriter:
     contract: Contract
     part: Part
     id_field: str
-    is_first_attempt: bool
+    is_only_attempt: Callable[[], bool]
     overwrites: bool = False
 
     def write(self) -> None:
@@ -129,7 +129,7 @@ class PartWriter:
         within = self.contract.first_repeat(self.part.kind, self.part.rows)
         if within is not None:
             raise self._duplicate(*within)
-        different = indices if self.is_first_attempt else self._different(indices)
+        different = indices if self.is_only_attempt() else self._different(indices)
         for index in different:
             raise self._duplicate(index)
 

@@ -148,6 +148,17 @@ def test_a_second_client_settles_what_the_first_left_half_written(make_sink, pro
         assert other.seal().rows == 500
 
 
+def test_an_attempt_at_a_part_does_not_take_the_documents_of_another_at_once_for_repeated_keys(make_sink, proxy):
+    with staged(make_sink(settings=proxy.settings)) as stage:
+        same = part(stage.sink, 0, documents(500))
+        other = make_sink().attach(stage.version)
+        wrote = []
+        proxy.before("PUT", "_bulk", lambda: wrote.append(other.write(same)))
+        stage.write(same)
+        assert len(wrote) == 1
+        assert stage.seal().rows == 500
+
+
 def test_rows_without_a_key_may_repeat(make_sink, dataset, cluster, load_rows):
     load_rows(make_sink(id_field=""), documents(3) * 2)
     assert cluster.count(dataset) == 6
