@@ -81,7 +81,7 @@ def _write_all(
     offset = 0
     for kind, (frame, columns) in given.items():
         ordered = frames.in_order(frame, target.contract.shapes[kind]) if sort else frame
-        found = _run(ordered, _shipped(staged, target, kind, offset, columns))
+        found = _run(ordered, _shipped(target, staged.stage.version, kind, offset, columns))
         offset += max((each.partition + 1 for each in found), default=0)
         done += found
     return Written(
@@ -91,8 +91,8 @@ def _write_all(
     )
 
 
-def _shipped(staged: Staged, target: VersionedTarget, kind: str, offset: int, columns: Columns) -> Partition:
-    version, task = staged.stage.version, running.current()
+def _shipped(target: VersionedTarget, version: Version, kind: str, offset: int, columns: Columns) -> Partition:
+    task = running.current()
     sections = {name: config.section(name) for name in config.section_names()}
     named = replace(task, task_id=task.task_id or version.id)  # tokens are kept for a task
     return Partition(target.without_checks(), version, kind, offset, columns, sections, named)
