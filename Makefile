@@ -5,7 +5,9 @@ SINKS ?= servers
 VENV := .venv
 RUN := $(VENV)/bin/python
 SERVERS := $(RUN) -m luigi_sinks.testing.servers
-PIP := $(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt --build-constraint constraints.txt --editable
+SPARK := $(VENV)-spark
+PINNED := --quiet --no-compile --constraint constraints.txt --build-constraint constraints.txt --editable
+PIP := $(VENV)/bin/pip install $(PINNED)
 OLDEST := mariadb==1.1.14 elasticsearch==8.19.0 elastic-transport==8.15.1
 AS_ROOT := $(shell test `id -u` = 0 || echo sudo)
 INSTALL := $(AS_ROOT) apt-get update -qq && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive \
@@ -16,8 +18,8 @@ MAKEFLAGS += --jobs=2
 # Modules are compiled when one is first imported, for all the processes that import it later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo start test faults airflow older unit check bench up down purge clean server-packages proxy-packages \
-	browser-packages airflow-environment
+.PHONY: help demo start test faults airflow spark older unit check bench up down purge clean server-packages \
+	proxy-packages browser-packages airflow-environment java-packages
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z][a-z -]*\):.*  ## /\1:/p' $(MAKEFILE_LIST) | while IFS=: read -r names text; do printf '%-10s %s\n' "$$names" "$$text"; done
@@ -29,7 +31,7 @@ start: $(VENV)/servers  ## start the servers of the demo, which log in by tokens
 	$(SERVERS) install --passwordless
 	$(SERVERS) up --passwordless
 
-test: $(VENV)/ready airflow-environment server-packages proxy-packages browser-packages  ## the whole suite, on real servers
+test: $(VENV)/ready airflow-environment $(SPARK)/ready server-packages proxy-packages browser-packages java-packages  ## the whole suite, on real servers
 	$(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 faults: export LUIGI_SINKS_KILLS = every
@@ -51,6 +53,10 @@ airflow: export LUIGI_SINKS_AIRFLOW_RUNS = 200
 airflow: airflow-environment server-packages  ## the tests of Airflow, with 200 task runs; takes ten minutes
 	$(RUN) -m pytest tests/integration/airflow
 
+spark: export LUIGI_SINKS_SPARK = every
+spark: $(VENV)/ready $(SPARK)/ready server-packages java-packages  ## frames of Spark into each store, with each fault; takes long
+	$(RUN) -m pytest tests/integration/spark
+
 unit: $(VENV)/ready  ## the tests that need no server
 	$(RUN) -m pytest tests/unit
 
@@ -62,9 +68,10 @@ check: $(VENV)/ready  ## style, types, and which way the imports point
 	$(VENV)/bin/lint-imports
 
 bench: export LUIGI_SINKS_SERVERS_JVM = tuned
-bench: $(VENV)/ready server-packages browser-packages  ## rows a second, beside the stores' own bulk tools and the usual Python ways
+bench: $(VENV)/ready $(SPARK)/ready server-packages browser-packages java-packages  ## rows a second, beside the stores' own bulk tools and the usual Python ways
 	$(SERVERS) down
 	for store in mariadb elasticsearch neo4j; do $(RUN) benchmarks/$$store.py || exit 1; done
+	$(SPARK)/bin/python benchmarks/spark.py
 	for lineage in openlineage page; do $(RUN) benchmarks/$$lineage.py || exit 1; done
 	$(SERVERS) down
 
@@ -79,8 +86,8 @@ purge: $(VENV)/servers  ## stop the servers and remove their data
 	$(SERVERS) down --purge
 	rm -rf var
 
-clean:  ## remove the virtual environment and what the demonstration has written
-	rm -rf $(VENV) var
+clean:  ## remove the virtual environments and what the demonstration has written
+	rm -rf $(VENV) $(SPARK) var
 
 # pip would compile all modules, of which few are ever imported.
 $(VENV)/servers: pyproject.toml constraints.txt
@@ -104,6 +111,13 @@ $(VENV)/ready: $(VENV)/example
 airflow-environment: $(VENV)/ready
 	$(RUN) tests/airflow_environment.py
 
+# Spark is larger than all the rest, and gets an environment of its own, as in a cluster.
+$(SPARK)/ready: pyproject.toml constraints.txt | $(VENV)/servers
+	$(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/pip install --quiet --upgrade pip
+	$(SPARK)/bin/pip install $(PINNED) '.[mariadb-wheel,elasticsearch,neo4j,servers,spark]'
+	touch $@
+
 # What all servers run on, and what MariaDB's plugin for logins by tokens is compiled with.
 server-packages: $(VENV)/servers
 	$(SERVERS) install --passwordless opensearch
@@ -120,3 +134,7 @@ browser-packages: proxy-packages
 	|| { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null \
 	|| { $(INSTALL) chromium; } \
 	|| echo "without chromium, or CHROMIUM = the path of one, the tests of lineage's page fail"
+
+# What Spark runs on, where servers are containers and need none.
+java-packages: browser-packages
+	@$(RUN) -c 'from luigi_sinks.testing.servers import java, needs; needs.install(java.missing("Spark", 17))'

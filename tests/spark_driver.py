@@ -32,7 +32,7 @@ def _outcome(session: SparkSession, name: str, given: dict) -> tuple[str, object
     """Return what a function returned or raised; an error of Spark, which the tests cannot import, as its text."""
     try:
         return "returned", getattr(spark_loads, name)(session, **given)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - Ctrl-C too is an outcome
         ours = type(error).__module__.split(".")[0] in {"luigi_sinks", "builtins"}
         return "raised", error if ours else RuntimeError(f"{type(error).__name__}: {error}")
 

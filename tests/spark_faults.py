@@ -53,7 +53,9 @@ class Fault:
         """Note that a part was written, by which attempt, and in how much memory."""
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with (self.folder / "written").open("a") as notes:
-            notes.write(f"{context.partitionId()} {context.attemptNumber()} {part} {used} {running.here().correlation}\n")
+            notes.write(
+                f"{context.partitionId()} {context.attemptNumber()} {part} {used} {running.here().correlation}\n"
+            )
 
 
 def _parent(pid: int) -> int:

@@ -21,6 +21,7 @@ from luigi_sinks.spark.partition import Columns
 from luigi_sinks.version import WHOLE, new_version
 from tests.spark_faults import NODES, PARTITIONS, ROWS
 
+
 class FaultyStage:
     """A stage that fails as it is told."""
 
@@ -93,7 +94,9 @@ def target_of(store, dataset, fault=None, *, is_keyed=True, **options):
 
 def frame_of(session, rows=ROWS, partitions=PARTITIONS):
     """Return a frame of ids and texts."""
-    return session.range(0, rows, 1, partitions).select("id", F.repeat(F.sha2(F.col("id").cast("string"), 256), 4).alias("text"))
+    return session.range(0, rows, 1, partitions).select(
+        "id", F.repeat(F.sha2(F.col("id").cast("string"), 256), 4).alias("text")
+    )
 
 
 def given_for(store, frame, *, is_keyed):
@@ -175,7 +178,7 @@ def folders(session):
 def leak(session, secret):
     """Have an executor print a secret, and keep it in a frame on disk."""
     frame = session.createDataFrame([(secret,)] * 10, "text string").repartition(2)
-    frame.persist(StorageLevel.DISK_ONLY).foreach(lambda row: print(row.text, file=sys.stderr))
+    frame.persist(StorageLevel.DISK_ONLY).foreach(lambda row: sys.stderr.write(row.text))
 
 
 def running_jobs(session):

@@ -118,7 +118,9 @@ def _interrupted_on_error(session: Any, tag: str) -> Iterator[None]:
     except BaseException as error:
         session.interruptTag(tag)
         if found := _UNAVAILABLE.search(str(error)):
-            raise Unavailable(f"{found[1]}; Spark ran the partition as often as spark.task.maxFailures allows") from error
+            raise Unavailable(
+                f"{found[1]}; Spark ran the partition as often as spark.task.maxFailures allows"
+            ) from error
         raise
     finally:
         session.removeTag(tag)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luigi_sinks import closing, config
+from luigi_sinks.checks import StagedCounts
 from luigi_sinks.contract import Contract
 from luigi_sinks.credentials.provider import PROVIDER
 from luigi_sinks.errors import BadSetting, CredentialError, SinkError, Unavailable
@@ -57,7 +58,8 @@ class Partition:
         """
         from pyspark import TaskContext  # noqa: PLC0415 - only on executors
 
-        partition = TaskContext.get().partitionId()  # type: ignore[union-attr]  # within a task there is one
+        context: Any = TaskContext.get()
+        partition = context.partitionId()
         try:
             found = self._write(partition, batches)
         except Unavailable:
@@ -115,3 +117,7 @@ class OwnParts:
                 f"{self.version}: a partition has more than {MOST:,} parts; repartition the frame into more of them"
             )
         self.stage.write(part)
+
+    def seal(self) -> StagedCounts:
+        """Seal the version, which nobody does on an executor."""
+        return self.stage.seal()

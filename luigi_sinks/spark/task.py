@@ -11,10 +11,10 @@ from luigi_sinks.task import CopyTask, setting
 
 
 class SparkCopy(CopyTask):
-    """Loads `frame(session)` as one version. It goes before `CopyToTable`, `CopyToIndex` or `CopyToGraph` in the bases.
+    """Loads `frame(session)` as one version; its other base is `CopyToTable`, `CopyToIndex` or `CopyToGraph`.
 
-    The other settings are those of the task behind it. `frame` takes the place of `rows` and `docs`; a
-    graph's returns a frame for each kind of row. `run()` raises what `luigi_sinks.spark.write` does.
+    The settings are those of that base. `frame` takes the place of `rows` and `docs`; a graph's returns
+    a frame for each kind of row. `run()` raises what `luigi_sinks.spark.write` does.
 
     Example:
         class Departures(SparkCopy, mariadb.CopyToTable):
@@ -60,8 +60,8 @@ class SparkCopy(CopyTask):
         super()._refuse_what_is_ignored()
         if type(self).run is not SparkCopy.run or super().run.__func__ is not CopyTask.run:  # type: ignore[attr-defined]  # it is a method
             raise BadSetting(
-                f"{self.task_family}: its frame would not be loaded; put SparkCopy before CopyToTable, CopyToIndex or "
-                "CopyToGraph in the bases, and define no run()"
+                f"{self.task_family}: its frame would not be loaded; the other base of a SparkCopy is CopyToTable, "
+                "CopyToIndex or CopyToGraph, and it has no run() of its own"
             )
         for name in ("rows", "docs"):
             if not getattr(getattr(type(self), name, None), "__module__", "luigi_sinks").startswith("luigi_sinks"):

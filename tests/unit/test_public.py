@@ -22,7 +22,7 @@ PACKAGES = ["luigi_sinks"] + [
     f"luigi_sinks.{name}"
     for name in (
         *("audit", "contrib.esindex", "contrib.mysqldb", "contrib.sqla", "credentials", "elasticsearch", "mariadb"),
-        *("neo4j", "sqlite", "testing"),
+        *("neo4j", "spark", "sqlite", "testing"),
     )
 ]
 SDKS = {"sqlalchemy", "mariadb", "elasticsearch", "elastic_transport", "neo4j", "polars", "pyarrow", "numpy", "orjson"}

@@ -10,9 +10,7 @@ MOST = 400 << 10
 """Kilobytes that a Python worker may take."""
 
 
-def test_a_frame_larger_than_an_executors_memory_loads_in_python_workers_of_under_400_mb(
-    spark, dataset, tmp_path
-):
+def test_a_frame_larger_than_an_executors_memory_loads_in_python_workers_of_under_400_mb(spark, dataset, tmp_path):
     spark.load(store="mariadb", dataset=dataset, is_keyed=False, rows=ROWS, fault=Fault(tmp_path))
     assert stores.find("mariadb").catalog(dataset).head("_all").record.rows == ROWS
     _, memory, _ = written(tmp_path)
