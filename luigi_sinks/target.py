@@ -150,7 +150,7 @@ class VersionedTarget(luigi.Target):
     def without_checks(self) -> Self:
         """Return a copy for processes that write parts only: its checks, which may hold anything, stay behind."""
         stripped = copy.copy(self)
-        stripped._checks = ()
+        vars(stripped).update(_checks=())
         return stripped
 
     def open_sink(self) -> Sink:

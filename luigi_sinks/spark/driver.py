@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -100,7 +100,7 @@ def _shipped(target: VersionedTarget, version: Version, kind: str, offset: int, 
 
 def _run(frame: Any, partition: Partition) -> Sequence[Summary]:
     """Have Spark call `partition` with each of the frame's; raise the error of the first that failed."""
-    with _interrupted_on_error(frame.sparkSession, partition.version.id):
+    with _cancelled_on_error(frame.sparkSession, partition.version.id):
         rows = frame.mapInArrow(partition, SCHEMA).collect()
     done = sorted(map(Summary.from_row, rows), key=lambda each: each.partition)
     for each in done:
@@ -110,17 +110,31 @@ def _run(frame: Any, partition: Partition) -> Sequence[Summary]:
 
 
 @contextmanager
-def _interrupted_on_error(session: Any, tag: str) -> Iterator[None]:
-    """End the jobs of the block if it ends in an error, as by Ctrl-C; raise Unavailable if that is why tasks failed."""
-    session.addTag(tag)
+def _cancelled_on_error(session: Any, tag: str) -> Iterator[None]:
+    """Cancel the jobs of the block if it ends in an error; raise Unavailable if that is why tasks failed."""
+    add, remove, cancel = _tagging(session)
+    add(tag)
     try:
         yield
     except BaseException as error:
-        session.interruptTag(tag)
+        cancel(tag)
         if found := _UNAVAILABLE.search(str(error)):
             raise Unavailable(
                 f"{found[1]}; Spark ran the partition as often as spark.task.maxFailures allows"
             ) from error
         raise
     finally:
-        session.removeTag(tag)
+        remove(tag)
+
+
+def _tagging(session: Any) -> tuple[Callable[[str], Any], ...]:
+    """Return what adds a tag to the jobs of this thread, removes it, and cancels the jobs that have it.
+
+    The tags of a session are known to the thread that added them only, and Ctrl-C loses that: its
+    connection is interrupted, and Spark's own handler then fails to cancel the job. With Spark
+    Connect there are no others.
+    """
+    context = getattr(session, "sparkContext", None)
+    if context is None:
+        return session.addTag, session.removeTag, session.interruptTag
+    return context.addJobTag, context.removeJobTag, context.cancelJobsWithTag
