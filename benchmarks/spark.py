@@ -105,8 +105,11 @@ class Methods:
         run(self.settings, lambda cursor: cursor.execute(f"CREATE TABLE {table} ({columns})"))
         address = f"jdbc:mariadb://{self.settings.host}:{self.settings.port}/{self.settings.database}"
         url = f"{address}?sslMode=verify-ca&serverSslCert={self.settings.tls_ca}&sessionVariables=sql_mode=ANSI_QUOTES"
-        driver = {"driver": "org.mariadb.jdbc.Driver"}
-        login = {"user": str(self.settings.user), "password": self.password.strip(), **driver}
+        login = {
+            "user": str(self.settings.user),
+            "password": self.password.strip(),
+            "driver": "org.mariadb.jdbc.Driver",
+        }
         start = time.perf_counter()
         try:
             self.frame.write.option("batchsize", 10_000).jdbc(url + options, table, mode="append", properties=login)
@@ -146,8 +149,11 @@ def beside_jdbc(frame: DataFrame, rows: int, rounds: int) -> None:
 def into_others(spark: SparkSession, rows: int) -> None:
     """Print how fast Elasticsearch and Neo4j are loaded."""
     frame = flights(spark, rows)
-    types = {"id": "long", "carrier": "keyword", "delay": "double", "note": "keyword"}
-    mapping = {name: {"type": kind} for name, kind in types.items()}
+    mapping = {
+        "id": {"type": "long"},
+        "delay": {"type": "double"},
+        **dict.fromkeys(("carrier", "note"), {"type": "keyword"}),
+    }
     properties: Mapping[str, Any] = {"id": int, "carrier": str, "delay": float, "note": str}
     nodes = [Node("Flight", key="id", properties=properties)]
     links = [Relationship("NEXT", "Flight", "Flight", properties={"delay": float})]

@@ -34,7 +34,11 @@ class Fault:
 
     def befall(self, context, part: int) -> None:
         """Let it happen, if this is where."""
-        if context.partitionId() != self.partition or part != self.part:
+        if context.partitionId() != self.partition:
+            return
+        if self.what == "sleep" and context.attemptNumber():
+            self._await_first_attempt()
+        if part != self.part:
             return
         if self.what == "always unavailable" or (self.what == "unavailable" and not context.attemptNumber()):
             raise Unavailable("the store is away")
@@ -49,10 +53,19 @@ class Fault:
         elif self.what == "sleep":
             time.sleep(60)
 
+    def _await_first_attempt(self):
+        """Let a duplicate begin once the first attempt has written a part."""
+        while f"\n{self.partition} 0 0 " not in f"\n{self._notes.read_text() if self._notes.exists() else ''}":
+            time.sleep(0.1)
+
+    @property
+    def _notes(self):
+        return self.folder / "written"
+
     def note(self, context, part: int) -> None:
         """Note that a part was written, by which attempt, and in how much memory."""
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        with (self.folder / "written").open("a") as notes:
+        with self._notes.open("a") as notes:
             notes.write(
                 f"{context.partitionId()} {context.attemptNumber()} {part} {used} {running.here().correlation}\n"
             )

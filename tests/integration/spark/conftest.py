@@ -71,14 +71,19 @@ class Session:
         self._process.send_signal(signal.SIGINT)
 
 
-@contextmanager
-def spark_session(config, folder, **settings):
-    """Give a session of Spark, which logs in to the servers of a luigi.cfg."""
+def spark_python():
+    """Return the Python that has pyspark; a test fails without one."""
     python = os.environ.get(PYTHON) or f"{sys.prefix}-spark/bin/python"
     if not Path(python).exists():
         pytest.fail(f"there is no {python}, with pyspark: make {Path(sys.prefix).name}-spark/ready, or set {PYTHON}")
+    return python
+
+
+@contextmanager
+def spark_session(config, folder, **settings):
+    """Give a session of Spark, which logs in to the servers of a luigi.cfg."""
+    python = spark_python()
     (folder / "luigi.cfg").write_text(config)
-    # Spark keeps logs of executors below its home; nothing of this session shall stay there.
     environment = {
         **os.environ,
         "JAVA_HOME": str(java.find(17)),

@@ -56,7 +56,7 @@ class TestAPartitionThatComesAgainInAnotherOrder:
     def test_it_is_published_sorted(self, spark, loaded, dataset, tmp_path, store, is_keyed):
         spark.load(store=store, dataset=dataset, is_keyed=is_keyed, fault=Fault(tmp_path, "raise"), again="backwards")
         assert ids_of(store, loaded(store), is_keyed=is_keyed) == list(range(ROWS))
-        assert len(written(tmp_path)[0][1, 0]) == 2
+        assert len(written(tmp_path)[0][1, 1]) == 2
 
 
 def test_without_digests_a_partition_in_another_order_would_be_published_with_rows_twice(
