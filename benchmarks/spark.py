@@ -149,11 +149,8 @@ def beside_jdbc(frame: DataFrame, rows: int, rounds: int) -> None:
 def into_others(spark: SparkSession, rows: int) -> None:
     """Print how fast Elasticsearch and Neo4j are loaded."""
     frame = flights(spark, rows)
-    mapping = {
-        "id": {"type": "long"},
-        "delay": {"type": "double"},
-        **dict.fromkeys(("carrier", "note"), {"type": "keyword"}),
-    }
+    types = {"id": "long", "carrier": "keyword", "delay": "double", "note": "keyword"}
+    mapping = {name: {"type": kind} for name, kind in types.items()}
     properties: Mapping[str, Any] = {"id": int, "carrier": str, "delay": float, "note": str}
     nodes = [Node("Flight", key="id", properties=properties)]
     links = [Relationship("NEXT", "Flight", "Flight", properties={"delay": float})]

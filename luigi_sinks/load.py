@@ -137,8 +137,8 @@ def staging(load: Load) -> Iterator[Staged]:
     """Give what takes the rows of a version, from whichever processes; publish it when the block ends cleanly.
 
     It is `loading` without the writer: the block has parts written to `Staged.stage`, or to what
-    `Sink.attach` gives elsewhere, and then calls `Staged.seal` with what was written. A
-    block that does not is a Conflict. Lease, checks, events and errors are as for `loading`.
+    `Sink.attach` gives elsewhere, and then calls `Staged.seal` with what was written, or ends in
+    Conflict. Lease, checks, events and errors are as for `loading`.
 
     Example:
         >>> from luigi_sinks import Origin, config
@@ -159,6 +159,11 @@ def staging(load: Load) -> Iterator[Staged]:
         found = look(load)
         with claiming(load, version, found, told) as staged:
             yield staged
+            if not told.event.checks:
+                raise Conflict(
+                    f"{version}: the block ended without staged.seal(Written(rows=...)), which says how many rows were "
+                    "written; nothing is published"
+                )
             end = _supersede if superseding.is_older(load.origin, found.head) else _publish
             end(staged.sink, version, found.head, told)
         tidy(load)
@@ -235,6 +240,8 @@ class Staged:
 
     def seal(self, written: Written) -> None:
         """End all writing, check the version against what was written, and record that it may be shown."""
+        if not isinstance(written, Written):
+            raise TypeError(f"seal takes what was written, and was given {written!r}; give Written(rows=...)")
         told, version = self.told, self.stage.version
         with told.step("seal"):
             counts = self.stage.seal()

@@ -296,7 +296,7 @@ def _framed(
     for name, values in columns.items():
         try:
             is_held = _same(pl.DataFrame(make({name: values}))[name].to_list(), values)
-        except Exception:  # noqa: BLE001 - frames raise of every kind
+        except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - frames raise of every kind
             is_held = False
         if not is_held:
             if name == declared.key:

@@ -24,6 +24,9 @@ from luigi_sinks.writer import Writer
 SCHEME = "luigi-sinks"
 """The scheme of the URIs of assets, which `luigi_sinks_airflow.provider` registers."""
 
+_SCHEMA = {"mariadb": "columns", "elasticsearch": "mapping", "neo4j": "nodes"}
+"""What says how the rows of each store look."""
+
 _OF_THE_RUN = ("task", "partition", "partition_by", "rerun", "update_id", "origin", "takes_over")
 """Options of a target that the task run chooses."""
 
@@ -43,7 +46,7 @@ class Dataset:
       imports is not imported with the DAG; `checks` are passed on as they are.
 
     Raises BadSetting for an unknown store and for options that the task run chooses; what else is
-    wrong is raised by the load.
+    wrong is raised by the load. One that is only read, or waited for, needs no schema.
 
     Example:
         from airflow.sdk import DAG, task
@@ -142,6 +145,8 @@ class Dataset:
             yield run, connection
 
     def _target(self, run: TaskRun, partition: str, connection: str) -> Any:
+        if (schema := _SCHEMA.get(self.store, "")) not in {"", *self._declared}:
+            raise BadSetting(f"dataset {self.name!r}: {schema} is missing; declare it, as rows are to be loaded")
         options = {name: value() if _is_late(name, value) else value for name, value in self._declared.items()}
         return stores.find(self.store).target_class(
             self.name,

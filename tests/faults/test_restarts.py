@@ -19,7 +19,7 @@ LOADS = 4
 
 COLUMNS = [Column("id", Integer, primary_key=True), Column("name", String(20))]
 MAPPING = {"id": {"type": "integer"}, "name": {"type": "keyword"}}
-GRAPH = neo4j.Graph([neo4j.Node("Restarted", key="id", properties={"id": int, "name": str})])
+NODES = [neo4j.Node("Restarted", key="id", properties={"id": int, "name": str})]
 
 
 def target(store, partition):
@@ -28,7 +28,7 @@ def target(store, partition):
         return mariadb.MariaDBTarget("restarts", columns=COLUMNS, **options)
     if store == "elasticsearch":
         return elasticsearch.ElasticsearchTarget("restarts", mapping=MAPPING, id_field="id", **options)
-    return neo4j.Neo4jTarget("restarts", graph=GRAPH, **options)
+    return neo4j.Neo4jTarget("restarts", nodes=NODES, **options)
 
 
 def restart(name):

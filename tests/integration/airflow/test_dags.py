@@ -38,7 +38,7 @@ def runs(airflow):
 
 def test_each_task_ends_as_its_load_does(airflow):
     failed = {task for task, state in airflow.states(DAG).items() if state != "success"}
-    assert failed == {"breaks", "by_password"}
+    assert failed == {"breaks", "by_password", "without_columns"}
 
 
 def test_a_version_says_which_task_of_which_run_loaded_it_for_whom(airflow, catalog):
@@ -91,6 +91,10 @@ def test_an_operator_returns_its_version_and_another_task_reads_exactly_that(air
 def test_a_password_in_a_connection_is_refused_with_the_way_out(log):
     assert "the connection 'graph_with_password' of Airflow has a password" in log
     assert "[luigi_sinks.credential.NAME] source = airflow, conn_id = graph_with_password_login" in log
+
+
+def test_a_dataset_that_says_nothing_of_its_rows_cannot_be_loaded(log):
+    assert "dataset 'undeclared': columns is missing; declare it" in log
 
 
 def test_a_credential_can_come_from_the_secrets_backend_of_airflow(catalog):

@@ -7,7 +7,7 @@ from airflow.sdk import DAG, task
 from datasets import graph, index, table
 from telling import tell
 
-from luigi_sinks.airflow import LoadOperator, Neo4jHook, RunCypherOperator
+from luigi_sinks.airflow import Dataset, LoadOperator, Neo4jHook, RunCypherOperator
 from luigi_sinks.airflow.identity import TaskRun
 
 IMPORTED = [name for name in ("neo4j", "mariadb", "elasticsearch", "luigi") if name in sys.modules]
@@ -18,7 +18,7 @@ broken, secret, refused = (
     graph("secret", credential="by_airflow"),
     graph("x", conn_id="graph_with_password"),
 )
-again = table("again")
+again, undeclared = table("again"), Dataset("mariadb", "undeclared", conn_id="warehouse")
 
 
 def rows(count, ds):
@@ -60,6 +60,11 @@ with DAG("loads", schedule=None, default_args={"owner": "flight_ops"}, access_co
         with refused.loading():
             pass
 
+    @task
+    def without_columns():
+        with undeclared.loading():
+            pass
+
     @task(outlets=[secret.asset])
     def by_secrets_backend():
         with secret.loading() as sink:
@@ -96,6 +101,7 @@ with DAG("loads", schedule=None, default_args={"owner": "flight_ops"}, access_co
         tell("open", sorted({each.raddr.port for each in psutil.Process().net_connections("tcp") if each.raddr}))
 
     loads = [by_operator, mapped.expand(number=[1, 2]), documents(), breaks(), by_password(), by_secrets_backend()]
+    loads += [without_columns()]
     by_operator >> hubs >> asks() >> reads(by_operator.output)
     loads >> looks()
     fails_once()
