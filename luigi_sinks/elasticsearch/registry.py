@@ -200,7 +200,10 @@ class Registry:
     def was_begun_again(self, version: Version, part: Part) -> bool:
         """Tell whether another attempt at the part was begun since the first: in Spark, two may run at once."""
         key = f"{_part_key(version, part)}~again"
-        return bool(ask(self.settings, lambda es: es.exists(index=self.index, id=key)))
+        with suppress(Missing):
+            ask(self.settings, lambda es: es.get(index=self.index, id=key))
+            return True
+        return False
 
     def forget_parts(self, version: Version, *, is_fresh: bool = False) -> None:
         """Delete the notes about a version's parts; `is_fresh` if the index was refreshed since the last was made."""

@@ -204,9 +204,9 @@ def _free(port: int) -> bool:
 
 def _refuse_unless_ours(folder: Path) -> None:
     """Refuse a folder with something else in it, which a purge would remove."""
-    if not folder.exists() or (folder / MARK).exists():
-        return
-    if any(path.name != LOCK and not path.name.startswith(f".{MARK}.") for path in folder.iterdir()):
+    found = [path.name for path in folder.iterdir()] if folder.exists() else []
+    others = [name for name in found if name != LOCK and not name.startswith(f".{MARK}.")]
+    if others and not (folder / MARK).exists():  # looked for last, as another command may be making the folder
         message = f"{folder} holds something else: name an empty or new folder in {VARIABLE}"
         raise StateUnusable(message)
 

@@ -92,6 +92,19 @@ def test_a_folder_that_holds_something_else_is_refused(root):
     assert [path.name for path in root.iterdir()] == ["thesis.tex"]
 
 
+def test_a_folder_that_another_command_makes_while_it_is_looked_at_is_ours(root, monkeypatch):
+    listed = Path.iterdir
+
+    def made_meanwhile(folder):
+        (folder / states.MARK).write_text("{}\n")
+        return listed(folder)
+
+    root.mkdir()
+    monkeypatch.setattr(Path, "iterdir", made_meanwhile)
+    with states.opened() as state:
+        assert state.root == root
+
+
 def test_an_empty_folder_is_taken_and_closed(root):
     root.mkdir(mode=0o755)
     with states.opened():
