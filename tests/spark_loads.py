@@ -13,6 +13,7 @@ from pyspark.cloudpickle import dumps
 from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
 from sqlalchemy import BigInteger, Column, DateTime, String, Text
 
+from luigi_sinks import config
 from luigi_sinks.elasticsearch import ElasticsearchTarget
 from luigi_sinks.mariadb import CopyToTable, MariaDBTarget
 from luigi_sinks.neo4j import Neo4jTarget, Node, Relationship
@@ -124,6 +125,14 @@ def load(session, store, dataset, *, is_keyed=True, fault=None, again="same", ro
     if again != "same":
         frame = frame.mapInArrow(backwards_if_again, frame.schema)
     return str(write(given_for(store, frame, is_keyed=is_keyed), target, sort=sort))
+
+
+def load_locally(session, store, dataset, folder):
+    """Load into a SQLite file that driver and executors share; return how many rows its version has."""
+    with config.using({"luigi_sinks": {"local": folder}}):
+        target = target_of(store, dataset)
+        write(given_for(store, frame_of(session, 1_000), is_keyed=True), target)
+        return target.record().rows
 
 
 def load_texts(session, dataset, texts, **options):

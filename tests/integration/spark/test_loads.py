@@ -149,6 +149,11 @@ def test_what_one_process_has_to_do_with_all_rows_is_refused(spark, dataset, opt
         spark.load(store="mariadb", dataset=dataset, **options)
 
 
+@pytest.mark.parametrize("store", STORES)
+def test_executors_have_the_configuration_of_the_driver(spark, dataset, tmp_path, store):
+    assert spark.load_locally(store=store, dataset=dataset, folder=str(tmp_path)) == 1_000
+
+
 def test_a_task_of_luigi_loads_its_frame_once(spark, loaded, dataset):
     assert spark.run_task(dataset=dataset) == (True, True, [State.PUBLISHED])
     assert len(loaded("mariadb")) == 100
