@@ -24,10 +24,11 @@ from luigi_sinks.errors import (
 )
 from luigi_sinks.events import Event
 from luigi_sinks.listeners import listen, stop_listening
-from luigi_sinks.load import Written, load, loading, staging
+from luigi_sinks.load import load, loading, staging
 from luigi_sinks.record import Head, Origin, Record
 from luigi_sinks.retention import Retention
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
+from luigi_sinks.staged import Written
 from luigi_sinks.together import together
 from luigi_sinks.version import State, Version
 

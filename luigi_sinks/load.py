@@ -8,22 +8,22 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from luigi_sinks import checks as standard
 from luigi_sinks import pruning, scheme, settling, superseding, versions
 from luigi_sinks import record as rules
-from luigi_sinks.checks import Check, CheckResult, StagedCounts
+from luigi_sinks.checks import Check
 from luigi_sinks.claim import Claim, held, renewing
-from luigi_sinks.errors import BadSetting, CheckFailed, Conflict, Unavailable, did_you_mean
+from luigi_sinks.errors import BadSetting, Conflict, Unavailable, did_you_mean
 from luigi_sinks.events import Action, Outcome
 from luigi_sinks.listeners import Listener, Telling, telling
 from luigi_sinks.record import Head, Origin, Record
-from luigi_sinks.rejects import Rejects
 from luigi_sinks.release import Release
 from luigi_sinks.retention import Retention
 from luigi_sinks.retry import patient
-from luigi_sinks.sink import ChangedStage, ChangingSink, Sink, Stage
+from luigi_sinks.sink import Sink
+from luigi_sinks.staged import Staged
 from luigi_sinks.version import WHOLE, Version, new_version
 from luigi_sinks.writer import Writer
 
@@ -141,7 +141,7 @@ def staging(load: Load) -> Iterator[Staged]:
     Conflict. Lease, checks, events and errors are as for `loading`.
 
     Example:
-        >>> from luigi_sinks import Origin, config
+        >>> from luigi_sinks import Origin, Written, config
         >>> from luigi_sinks.contract import Contract, Field, TupleShape
         >>> from luigi_sinks.sink import Part
         >>> from luigi_sinks.sqlite import SQLiteSink
@@ -200,71 +200,7 @@ def claiming(
         made_of = base.version.id if base else ""
         stage = sink.begin(replace(_staged(sink, version, load.origin, claim), base=made_of, release=release))
         with renewing(claim, partial(_renew, load.sink, version), sink.lease):
-            yield Staged(load, sink, stage, told, base)
-
-
-@dataclass(frozen=True)
-class Written:
-    """What was written into a version: its rows, without those that were set aside, and how it came there.
-
-    `listed` is the file that lists the rejected rows. `seconds` has those of each part.
-    """
-
-    rows: int
-    rejected: int = 0
-    listed: str = ""
-    bytes: int = 0
-    seconds: Sequence[float] = ()
-
-
-@dataclass(frozen=True)
-class Staged:
-    """A version that readers do not see yet, and takes rows; `base` is the version of which these are changes."""
-
-    load: Load
-    sink: Sink
-    stage: Stage
-    told: Telling
-    base: Record | None = None
-
-    @contextmanager
-    def writing(self) -> Iterator[Writer]:
-        """Give the writer; seal the version when the block ends cleanly."""
-        most = self.load.most_bad_rows
-        rejects = None if most is None else Rejects(self.stage.version, most)
-        with self.told.step("write"), Writer(self.stage, self.sink.contract, rejects) as writer:
-            yield writer
-        carried = self._carry(self.base, writer) if self.base else 0
-        rows, listed = writer.rows - writer.rejected + carried, str(rejects.path) if rejects else ""
-        self.seal(Written(rows, writer.rejected, listed, writer.bytes, tuple(writer.part_seconds)))
-
-    def seal(self, written: Written) -> None:
-        """End all writing, check the version against what was written, and record that it may be shown."""
-        if not isinstance(written, Written):
-            raise TypeError(f"seal takes what was written, and was given {written!r}; give Written(rows=...)")
-        told, version = self.told, self.stage.version
-        with told.step("seal"):
-            counts = self.stage.seal()
-        told.know(
-            columns=self.sink.columns,
-            rows=counts.rows,
-            set_aside=counts.set_aside + written.rejected,
-            bytes=written.bytes,
-            part_seconds=tuple(written.seconds),
-        )
-        with told.step("check"):
-            whole = partial(standard.complete, written=written.rows)
-            bound = (_bound(self.sink, written, check) for check in self.load.checks)
-            passed = _checked(told, version, counts, (whole, *bound))
-            self.sink.change(version, partial(rules.approve, checks=passed, rejected=written.rejected))
-        told.tell(Outcome.SUCCESS)
-
-    def _carry(self, base: Record, writer: Writer) -> int:
-        """Add the rows of the head that were neither changed nor deleted; return how many."""
-        sink, stage = cast("ChangingSink", self.sink), cast("ChangedStage", self.stage)
-        with self.told.step("carry"):
-            deleted, _ = sink.key_contract.accept("", writer.deleted, 1)
-            return stage.carry(writer.next_part, base, deleted)
+            yield Staged(sink, stage, told, load.checks, load.most_bad_rows, base)
 
 
 def _publish(sink: Sink, version: Version, head: Head, told: Telling) -> None:
@@ -366,32 +302,3 @@ def _abandoned_on_error(sink: Sink, version: Version, told: Telling) -> Iterator
             except Exception as failure:  # noqa: BLE001 - the first error is the one that matters
                 error.add_note(f"the staged rows are still there ({failure}); the next load removes them")
         raise
-
-
-def _checked(told: Telling, version: Version, counts: StagedCounts, checks: Sequence[Check]) -> tuple[CheckResult, ...]:
-    """Return what each check says. Raises what the first one raises that fails."""
-    results: list[CheckResult] = []
-    for check in checks:
-        try:
-            check(version, counts)
-        except CheckFailed as failure:
-            told.know(checks=(*results, CheckResult(_name(check), passed=False, message=str(failure))))
-            raise
-        results.append(CheckResult(_name(check), passed=True))
-    told.know(checks=tuple(results))
-    return tuple(results)
-
-
-def _bound(sink: Sink, written: Written, check: Check) -> Check:
-    """Return the check with what it asks of the store, or has to tell of rows that were set aside."""
-    if check is standard.unique_across_partitions:
-        return partial(standard.unique_across_partitions, shared_key=sink.shared_key)
-    if check is standard.not_empty and written.listed:
-        return partial(standard.not_empty, rejected=written.rejected, listed=written.listed)
-    return check
-
-
-def _name(check: Check) -> str:
-    """Return the name of a check: a function, a `partial` of one, or an object that is called."""
-    plain = getattr(check, "func", check)
-    return getattr(plain, "__name__", type(plain).__name__)

@@ -8,9 +8,10 @@ from typing import Protocol, runtime_checkable
 
 from luigi_sinks import settling, unseen
 from luigi_sinks.errors import BadSetting
-from luigi_sinks.load import Found, Load, Staged, claiming, look, tidy
+from luigi_sinks.load import Found, Load, claiming, look, tidy
 from luigi_sinks.moving import Move
 from luigi_sinks.release import Member, Release
+from luigi_sinks.staged import Staged
 from luigi_sinks.version import Version, new_version
 from luigi_sinks.writer import Writer
 

@@ -61,13 +61,13 @@ def section_of(store: str, found: Any) -> dict[str, Any]:
 
 
 def _extra(found: Any) -> Mapping[str, Any]:
-    """Return the settings in `extra`. Airflow's own `extra_dejson` ignores what is no JSON."""
+    """Return the settings in `extra`. Airflow's own `extra_dejson` ignores what is not JSON."""
     try:
         extra = json.loads(found.extra or "{}")
     except ValueError:
         extra = None
     if not isinstance(extra, dict):
-        raise BadSetting(f"extra of the connection {found.conn_id!r} of Airflow is no JSON object; correct it")
+        raise BadSetting(f"extra of the connection {found.conn_id!r} of Airflow is not a JSON object; correct it")
     return extra
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from luigi_sinks import config, running
 from luigi_sinks.errors import BadSetting, Unavailable
-from luigi_sinks.load import Load, Staged, Written, staging
+from luigi_sinks.load import Load, staging
 from luigi_sinks.spark import frames, times
 from luigi_sinks.spark.partition import Columns, Partition
 from luigi_sinks.spark.summary import SCHEMA, Summary
+from luigi_sinks.staged import Staged, Written
 from luigi_sinks.target import VersionedTarget
 from luigi_sinks.version import Version
 

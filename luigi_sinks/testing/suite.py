@@ -33,9 +33,10 @@ from luigi_sinks.claim import Claim, held
 from luigi_sinks.errors import BadRow, BadSetting, CheckFailed, Conflict, Forbidden, Unavailable
 from luigi_sinks.events import Action, Event, Outcome
 from luigi_sinks.listeners import listen, stop_listening
-from luigi_sinks.load import Load, Written, load, loading, staging
+from luigi_sinks.load import Load, load, loading, staging
 from luigi_sinks.record import Head, Record, Transition
 from luigi_sinks.sink import Catalog, Part, Sink, Stage
+from luigi_sinks.staged import Written
 from luigi_sinks.testing import transitions
 from luigi_sinks.testing.release_suite import Releasing
 from luigi_sinks.testing.tidying_suite import Tidying

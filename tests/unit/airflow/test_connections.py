@@ -51,8 +51,8 @@ def test_a_password_is_refused_with_the_way_out():
     ("store", "fields", "reason"),
     [
         ("elasticsearch", {"schema": "https"}, "has a schema, which elasticsearch does not"),
-        ("neo4j", {"extra": "credential=db"}, "no JSON object"),
-        ("neo4j", {"extra": "[1]"}, "no JSON object"),
+        ("neo4j", {"extra": "credential=db"}, "not a JSON object"),
+        ("neo4j", {"extra": "[1]"}, "not a JSON object"),
         ("neo4j", {"extra": '{"host": "other"}'}, "says host twice"),
     ],
 )
