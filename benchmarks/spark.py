@@ -170,7 +170,7 @@ def into_others(spark: SparkSession, rows: int) -> None:
     print(f"{'relationships into Neo4j':32} {rows / max(of_both - of_nodes, 0.1):10,.0f}")
 
 
-def main(rows: int = 1_000_000, rounds: int = 5) -> None:
+def main(rows: int = 1_000_000, rounds: int = 3) -> None:
     """Measure, after a load that starts what is slow to start."""
     servers.up()
     get_config().read_string(servers.config())
