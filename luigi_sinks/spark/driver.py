@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -118,14 +118,16 @@ def _cancelled_on_error(session: Any, tag: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        cancel(tag)
+        with suppress(Exception):  # the context may be gone, and this error is the one that matters
+            cancel(tag)
         if found := _UNAVAILABLE.search(str(error)):
             raise Unavailable(
                 f"{found[1]}; Spark ran the partition as often as spark.task.maxFailures allows"
             ) from error
         raise
     finally:
-        remove(tag)
+        with suppress(Exception):
+            remove(tag)
 
 
 def _tagging(session: Any) -> tuple[Callable[[str], Any], ...]:
