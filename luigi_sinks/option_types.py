@@ -51,6 +51,10 @@ def refuse(name: str, options: Mapping[str, Any]) -> None:
             raise BadSetting(f"{name}: {option} = {options[option]!r} must be {words}")
 
 
+_NOT_OF_TASKS = {"partition", "origin", "takes_over"}
+"""What a task may have as a parameter of its own, such as the airport that flights start from."""
+
+
 def of_task(task: Any) -> dict[str, Any]:
-    """Return the options that a task sets as attributes, but for `partition`, which may be a parameter."""
-    return {name: getattr(task, name) for name in _RULES if name != "partition" and hasattr(task, name)}
+    """Return the options that a task sets as attributes, but for those that may be parameters of its own."""
+    return {name: getattr(task, name) for name in _RULES if name not in _NOT_OF_TASKS and hasattr(task, name)}

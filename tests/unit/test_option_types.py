@@ -39,3 +39,11 @@ def test_lists_and_sets_name_as_tuples_do():
         month = luigi.MonthParameter(significant=False)
 
     assert Load(month=luigi.MonthParameter().parse("2013-01")).output().name == "t"
+
+
+def test_a_task_may_have_a_parameter_that_is_called_as_an_option_of_targets_alone():
+    class Departures(mariadb.CopyToTable):
+        table, partition_by, columns = "departures", ("origin",), COLUMNS
+        origin = luigi.Parameter()
+
+    assert Departures(origin="jfk").output().partition == "jfk"
