@@ -33,9 +33,9 @@ class TargetOptions(TypedDict, total=False):
       whole dataset; required if the task has significant parameters.
     - `rerun`: a label; the output then exists once it was loaded under this label. Default: any load.
     - `update_id`: identifies the output if there is no task.
-    - `origin`: an `Origin`, which identifies the output of what is no Luigi task, such as a task of Airflow.
-    - `takes_over`: True if whoever starts the load knows that no earlier try of the same output is alive on
-      another host: a version that such a try left is abandoned at once, and not after the lease. Default: False.
+    - `origin`: an `Origin`, which identifies an output that no Luigi task writes, such as that of a task of Airflow.
+    - `takes_over`: True abandons at once, and not after the lease, what an earlier try of the same output left
+      on another host. Only for who knows that the earlier try has ended. Default: False.
     - `partition`: the id of a partition that no parameter chooses. Default: _all, the whole dataset.
     - `connection`: the NAME of the section `[luigi_sinks.STORE.NAME]`. Default: `[luigi_sinks.STORE]`.
     - `owner`: the team that the output belongs to. Default: the task's `owner`.

@@ -15,7 +15,7 @@ _UNORDERED = {"map", "variant", "interval"}
 def by_kind(dataset: str, given: Any, contract: Contract) -> dict[str, Any]:
     """Return the frame of each kind of row, nodes of a graph before its relationships.
 
-    Raises BadSetting for what is no frame of Spark, or of no kind of the dataset.
+    Raises BadSetting for anything but frames of Spark, and for kinds that the dataset does not have.
     """
     is_graph = set(contract.shapes) != {""}
     if is_graph != isinstance(given, Mapping):

@@ -38,7 +38,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Return what is told of an error of ours."""
+        """Return what the driver is told of an error of this package."""
         if isinstance(error, BadRow):
             return cls("BadRow", error.reason, str(error.dataset), error.row, str(error.field))
         if isinstance(error, NotInstalled):
