@@ -58,6 +58,9 @@ WAYS_OUT: Mapping[str, str] = {
         "remove it: a task publishes alone. Return the task from members() of a luigi_sinks.ReleaseTask, which "
         "publishes several together"
     ),
+    "takes_over": (
+        "remove it: Luigi does not say whether an earlier try is dead. A target takes it, for an orchestrator that does"
+    ),
     "update_id": (
         "remove it: the task's id identifies its output. Make what it consists of parameters, and name them in "
         "partition_by; to load again, use the parameter rerun"

@@ -47,3 +47,11 @@ def test_a_task_may_have_a_parameter_that_is_called_as_an_option_of_targets_alon
         origin = luigi.Parameter()
 
     assert Departures(origin="jfk").output().partition == "jfk"
+
+
+def test_a_task_does_not_take_over_what_another_host_may_still_write():
+    kind = type(
+        "Load", (mariadb.CopyToTable,), {"table": "t", "partition_by": (), "columns": COLUMNS, "takes_over": True}
+    )
+    with pytest.raises(ParameterException, match="takes_over: remove it: Luigi does not say whether an earlier try"):
+        kind()
