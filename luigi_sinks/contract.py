@@ -73,6 +73,9 @@ class Shape(Protocol):
         the row.
         """
 
+    def fields_of(self, columns: Sequence[str]) -> Sequence[Field] | None:
+        """Return the fields of a data frame with these columns; None if its rows have to be looked at one by one."""
+
     def field_at(self, path: str) -> str:
         """Return the name of the field at a path within a row, in the notation of msgspec."""
 
@@ -88,13 +91,15 @@ class Field:
     """A field of a row. `refuse` returns why a value is wrong, for rules that msgspec cannot check; else None.
 
     `take` copies a value, so that the user cannot change it, or raises NotPlain; by default it
-    follows from the type.
+    follows from the type. `refuse_column` tells of a column of Polars whether `refuse` might
+    say no to one of its values; without it, these are looked at one by one.
     """
 
     name: str
     type: Any
     refuse: Callable[[Any], str | None] | None = None
     take: Callable[[Any], Any] | None = None
+    refuse_column: Callable[[Any], bool] | None = None
 
     @property
     def taken_by(self) -> Callable[[Any], Any] | None:
@@ -156,6 +161,10 @@ class TupleShape:
             if field.refuse is not None:
                 _refuse_values(field, (row[position] for row in accepted))
         return accepted
+
+    def fields_of(self, columns: Sequence[str]) -> Sequence[Field] | None:
+        """Return all fields, of which none may be missing."""
+        return self.fields if set(columns) == set(self.names) else None
 
     def field_at(self, path: str) -> str:
         """Return the name of the field at a path such as `[2]`."""
@@ -227,13 +236,15 @@ class TupleShape:
 class Contract:
     """The contract of a dataset: the shape of each kind of row, and how the store is sent what they accept.
 
-    The texts that `encode` makes of two runs of rows can be joined.
+    The texts that `encode` makes of two runs of rows can be joined, and so can those that
+    `encode_frame` makes of two data frames of Polars; without it, frames are made rows.
     """
 
     dataset: str
     shapes: Mapping[str, Shape]
     _: KW_ONLY
     encode: Encode = lines
+    encode_frame: Callable[[Any], bytes] | None = None
 
     def split(self, row: Any) -> tuple[str, Any]:
         """Return the kind of a user's row, and the row itself."""

@@ -31,9 +31,14 @@ def encoded(rows: Sequence[Any], encode: Encode) -> bytes:
         text = encode(rows)
     except (UnicodeEncodeError, TypeError):
         raise DirtyText from None
-    if any(nul in text for nul in _NULS):
+    if may_hold_nul(text):
         from luigi_sinks.wrong_values import texts  # noqa: PLC0415 - most rows are right
 
         if any("\0" in value for value in texts(rows)):
             raise DirtyText
     return text
+
+
+def may_hold_nul(text: bytes) -> bool:
+    """Return whether encoded rows may have text with NUL."""
+    return any(nul in text for nul in _NULS)

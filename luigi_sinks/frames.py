@@ -6,6 +6,7 @@ in `run()` or `rows()` only, not in the process that starts the workers.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,11 +19,59 @@ except ImportError as missing:
     raise NotInstalled("arrow", missing) from missing
 
 _SLICE_ROWS, _SLICE_BYTES = 2_000, 1_000_000
+"""What is made Python's values at once, at most."""
+
+_PIECE_ROWS, _PIECE_BYTES = 20_000, 1_000_000
+"""What is looked at by columns at once, at most: large, as a look has a price of its own."""
+
 _FAILURES = (Exception, pl.exceptions.PanicException)
 """What Polars and pyarrow raise for a value that they cannot take or give; a panic is not an Exception."""
 
 _OPAQUE = {"ObjectDType", "PeriodDtype", "IntervalDtype"}
 """Types of columns of pandas whose values Polars would change: it cuts times, and makes integers of periods."""
+
+
+def pieces(frame: Any) -> Iterator[Any]:
+    """Yield a frame as small data frames of Polars; as it is, if only Python can read some of its columns.
+
+    A stream, such as a RecordBatchReader of pyarrow, is read a batch at a time, if pyarrow is
+    installed, else as a whole.
+    """
+    if hasattr(frame, "iloc"):
+        yield from [frame] if _objects(frame) else map(_copied, _pieces_of(_as_table(frame)))
+    else:
+        for table in _tables(frame):
+            yield from _pieces_of(table)
+
+
+def _pieces_of(table: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    return (piece for _, piece in _slices(table, 0, _PIECE_ROWS, _PIECE_BYTES) if piece.height)
+
+
+def _copied(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table that shares nothing with a data frame of pandas, whose values can be changed."""
+    return table.select(pl.all().gather(pl.int_range(pl.len())))
+
+
+def _tables(frame: Any) -> Iterator[pl.DataFrame]:
+    if isinstance(frame, pl.DataFrame):
+        yield frame
+    elif (stream := _stream(frame)) is None:
+        yield _as_table(frame)
+    else:
+        yield from map(_as_table, stream)
+
+
+def _stream(frame: Any) -> Any:
+    """Return the batches of anything with the Arrow C stream interface; None without pyarrow, or if it has none."""
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - optional
+    except ImportError:
+        return None
+    try:
+        return pa.RecordBatchReader.from_stream(frame)
+    except (pa.ArrowException, TypeError, ValueError):  # a single column, which Polars may still read
+        return None
 
 
 def rows(frame: Any, names: Sequence[str]) -> Iterator[Any]:
@@ -37,11 +86,24 @@ def rows(frame: Any, names: Sequence[str]) -> Iterator[Any]:
     )
     columns = [*table.columns, *objects]
     is_whole = set(columns) == set(names)
-    for first, part in _slices(table, 0):
+    for first, part in _slices(table, 0, _SLICE_ROWS, _SLICE_BYTES):
         last = first + part.height
         lists = {column.name: _values(column) for column in part}
         lists |= {name: values[first:last] for name, values in objects.items()}
         yield from _rows(lists, names if is_whole else ())
+
+
+def lines(table: pl.DataFrame) -> bytes:
+    """Return a table as lines of JSON, with times as those of rows are written."""
+    text = io.BytesIO()
+    table.with_columns(_as_text(column) for column in table if isinstance(column.dtype, pl.Datetime)).write_ndjson(text)
+    return text.getvalue()
+
+
+def _as_text(times: pl.Series) -> pl.Series:
+    zone = "Z" if getattr(times.dtype, "time_zone", None) else ""
+    whole, exact = (times.dt.to_string(f"%Y-%m-%dT%H:%M:%S{fraction}{zone}") for fraction in ("", "%.6f"))
+    return exact.zip_with(times.dt.microsecond() > 0, whole) if times.dt.microsecond().max() else whole
 
 
 def _rows(lists: Mapping[str, Sequence[Any]], names: Sequence[str]) -> Iterator[Any]:
@@ -50,14 +112,14 @@ def _rows(lists: Mapping[str, Sequence[Any]], names: Sequence[str]) -> Iterator[
     return (dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True))
 
 
-def _slices(table: pl.DataFrame, first: int) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Yield the parts of a table that are small enough to be made Python's values at once, and where each begins."""
-    if table.height <= 1 or (table.height <= _SLICE_ROWS and table.estimated_size() <= _SLICE_BYTES):
+def _slices(table: pl.DataFrame, first: int, most_rows: int, most_bytes: int) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield the parts of a table that are small enough, and where each begins."""
+    if table.height <= 1 or (table.height <= most_rows and table.estimated_size() <= most_bytes):
         yield first, table
         return
     middle = table.height // 2
-    yield from _slices(table[:middle], first)
-    yield from _slices(table[middle:], first + middle)
+    yield from _slices(table[:middle], first, most_rows, most_bytes)
+    yield from _slices(table[middle:], first + middle, most_rows, most_bytes)
 
 
 def _values(column: pl.Series) -> list[Any]:

@@ -165,9 +165,9 @@ def keyless(dataset: str) -> BadSetting:
 class Part:
     """A numbered piece of a staged version.
 
-    `rows` are as the contract accepted them, and `text` is what its `encode` makes of them.
-    `first_row` is the number of the first one, counted from 1 over the whole load. `gaps` are
-    the numbers of rows that were set aside between the others.
+    `rows` are as the contract accepted them, and `text` is what its `encode` makes of them, or
+    `encode_frame`, where it is `of_frames`. `first_row` is the number of the first one, counted
+    from 1 over the whole load. `gaps` are the numbers of rows that were set aside between the others.
     """
 
     number: int
@@ -176,6 +176,7 @@ class Part:
     rows: Sequence[Any]
     text: bytes
     gaps: Sequence[int] = ()
+    of_frames: bool = False
 
     def row_number(self, index: int) -> int:
         """Return the number, within the load, of the row at an index.

@@ -65,6 +65,7 @@ class Writer:
         self._run: list[Any] = []
         self._look_at, self._step, self._run_bytes = 1, 1, 0
         self._part: list[Any] = []
+        self._frames: list[Any] = []
         self._texts: list[bytes] = []
         self._first_row, self._gaps = 1, list[int]()
         self._part_bytes, self._most_bytes = 0, _FIRST_BYTES
@@ -95,6 +96,8 @@ class Writer:
                 self._run.append(row)
             elif kind_of_row is dict or kind_of_row is tuple:
                 self._add(row)
+            elif hasattr(row, "__arrow_c_stream__"):
+                self._add_frame(row)
             else:
                 self._add_all(self._plain_rows(row))
             if len(self._run) >= self._look_at:
@@ -167,11 +170,30 @@ class Writer:
         """How many rows were set aside."""
         return self._rejects.count if self._rejects else 0
 
+    def _add_frame(self, frame: Any) -> None:
+        """Add a frame by its columns, as far as these are known to be right, else by its rows."""
+        from luigi_sinks import columnar, frames  # noqa: PLC0415 - Polars is optional, and slow to import
+
+        _refuse_series(frame)
+        kind = str(self._kind)
+        for piece in frames.pieces(frame):
+            text = columnar.encoded(self._contract, kind, piece)
+            if text is None:
+                self._add_all(frames.rows(piece, self._contract.shapes[kind].names))
+            else:
+                self._add_columns(piece, text)
+
+    def _add_columns(self, piece: Any, text: bytes) -> None:
+        self._validate()
+        if self._part:
+            self._send()
+        self._frames.append(piece)
+        self.rows += piece.height
+        self._add_text(text)
+        self._send_if_large(sum(frame.height for frame in self._frames))
+
     def _plain_rows(self, row: Any) -> Iterable[Any]:
-        if hasattr(row, "iloc") and getattr(row, "ndim", 0) == 1:
-            raise WrongRow(0, "", _OF_ITERROWS)
-        if hasattr(row, "__arrow_c_stream__"):
-            return _rows_of_frame(row, self._contract.shapes[str(self._kind)].names)
+        _refuse_series(row)
         if isinstance(row, Mapping):
             return [dict(row)]
         if isinstance(row, Sequence) and not isinstance(row, (str, bytes, bytearray, memoryview)):
@@ -208,14 +230,22 @@ class Writer:
         """Validate the run, and add it to the part; send the part if it is large enough."""
         if not self._run:
             return
+        if self._frames:
+            self._send()
         run, self._run, self._run_bytes = self._run, [], 0
         first_row, self.rows = self.rows + 1, self.rows + len(run)
         for accepted, text in self._accepted(run, first_row):
             self._part.extend(accepted)
-            self._texts.append(text)
-            self._part_bytes += len(text)
-            self.bytes += len(text)
-        if self._part_bytes >= self._most_bytes or len(self._part) >= _PART_ROWS:
+            self._add_text(text)
+        self._send_if_large(len(self._part))
+
+    def _add_text(self, text: bytes) -> None:
+        self._texts.append(text)
+        self._part_bytes += len(text)
+        self.bytes += len(text)
+
+    def _send_if_large(self, rows: int) -> None:
+        if self._part_bytes >= self._most_bytes or rows >= _PART_ROWS:
             self._send()
 
     def _accepted(self, run: list[Any], first_row: int) -> Iterator[tuple[Sequence[Any], bytes]]:
@@ -236,13 +266,25 @@ class Writer:
                 todo += [piece for piece in reversed(pieces) if piece[0]]
 
     def _send(self) -> None:
-        if self._part:
-            text = b"".join(self._texts)
-            self._submit(Part(self._parts, str(self._kind), self._first_row, self._part, text, tuple(self._gaps)))
+        if self._texts:
+            self._submit(
+                Part(
+                    *(self._parts, str(self._kind), self._first_row, self._rows_of_part(), b"".join(self._texts)),
+                    gaps=tuple(self._gaps),
+                    of_frames=bool(self._frames),
+                )
+            )
         self._first_row, self._gaps = self.rows + 1, []
 
+    def _rows_of_part(self) -> Sequence[Any]:
+        if not self._frames:
+            return self._part
+        from luigi_sinks.columnar import Rows  # noqa: PLC0415 - as in _add_frame
+
+        return Rows(self._contract, str(self._kind), self._frames)
+
     def _submit(self, part: Part) -> None:
-        self._part, self._texts, self._part_bytes = [], [], 0
+        self._part, self._frames, self._texts, self._part_bytes = [], [], [], 0
         self._parts += 1
         self._most_bytes = min(2 * self._most_bytes, _PART_BYTES)
         self._wait_until_at_most(self._stage.writers)
@@ -260,10 +302,9 @@ class Writer:
             self.part_seconds.extend(future.result() for future in done)
 
 
-def _rows_of_frame(frame: Any, names: Sequence[str]) -> Iterable[Any]:
-    from luigi_sinks import frames  # noqa: PLC0415 - polars is optional, and slow to import
-
-    return frames.rows(frame, names)
+def _refuse_series(row: Any) -> None:
+    if hasattr(row, "iloc") and getattr(row, "ndim", 0) == 1:
+        raise WrongRow(0, "", _OF_ITERROWS)
 
 
 def _size(row: Any) -> int:

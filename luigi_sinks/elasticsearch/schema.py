@@ -14,7 +14,7 @@ import msgspec
 
 from luigi_sinks import unseen
 from luigi_sinks.columns import Column, Columns
-from luigi_sinks.contract import Contract, WrongRow
+from luigi_sinks.contract import Contract, Field, WrongRow
 from luigi_sinks.elasticsearch import types
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.kept import change
@@ -120,6 +120,18 @@ class DocumentShape:
         if found := change(document, msgspec.to_builtins(document, builtin_types=(bytes, date, datetime))):
             raise WrongRow(0, found[0].lstrip("."), found[1])
 
+    @cached_property
+    def _columns(self) -> Mapping[str, Field]:
+        """The fields whose columns can be looked at as wholes."""
+        found = (types.column_field(name, each, is_key=name == self.id_field) for name, each in self.properties.items())
+        return {each.name: each for each in found if each}
+
+    def fields_of(self, columns: Sequence[str]) -> Sequence[Field] | None:
+        """Return the fields of these columns, of which only the document's id may not be missing."""
+        if not self._columns.keys() >= set(columns) >= set(self.key):
+            return None
+        return [self._columns[name] for name in columns]
+
     def field_at(self, path: str) -> str:
         """Name the field at `.carrier.codes[2]`: `carrier.codes`."""
         return re.sub(r"\[[^]]*\]", "", path).lstrip(".")
@@ -205,7 +217,8 @@ class Schema:
 
     def contract(self, dataset: str) -> Contract:
         """Return what a document must look like."""
-        return Contract(dataset, {"": DocumentShape(self.properties, self.id_field)})
+        shapes = {"": DocumentShape(self.properties, self.id_field)}
+        return Contract(dataset, shapes, encode_frame=_lines)
 
     @property
     def declared_columns(self) -> Columns:
@@ -225,6 +238,12 @@ class Schema:
         """The settings to change before it is read, to the user's values or the server's defaults."""
         serving = {name: self.settings.get(name) for name in ("refresh_interval", "number_of_replicas")}
         return {"refresh_interval": serving["refresh_interval"]} if "auto_expand_replicas" in self.settings else serving
+
+
+def _lines(frame: Any) -> bytes:
+    from luigi_sinks import frames  # noqa: PLC0415 - Polars is optional, and slow to import
+
+    return frames.lines(frame)
 
 
 def parse_schema(name: str, mapping: Any, settings: Any, id_field: Any) -> Schema:

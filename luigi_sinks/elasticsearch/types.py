@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
+from luigi_sinks.contract import Field
 from luigi_sinks.kept import change_in_json, odd_offset
 
 TERM_BYTES = 32_766
@@ -24,7 +25,8 @@ TERM_BYTES = 32_766
 ID_BYTES = 512
 """The longest `_id`."""
 
-_ISO = re.compile(r"\d{4}(-\d\d(-\d\d(T(\d\d(:\d\d(:\d\d([.,]\d{1,9})?)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?)?)?", re.ASCII)
+_ISO = r"\d{4}(-\d\d(-\d\d(T(\d\d(:\d\d(:\d\d([.,]\d{1,9})?)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?)?)?".replace(r"\d", "[0-9]")
+_IS_ISO = re.compile(_ISO)
 
 
 class Checked:
@@ -59,7 +61,9 @@ class IsoDate(Checked):
     def refuse(value: Any) -> str | None:
         """Refuse other values, and digits in quotes, which the server would read as milliseconds."""
         if isinstance(value, str):
-            return None if _ISO.fullmatch(value) else f"{value[:40]!r} is not an ISO date, such as 2013-01-31T05:00:00Z"
+            return (
+                None if _IS_ISO.fullmatch(value) else f"{value[:40]!r} is not an ISO date, such as 2013-01-31T05:00:00Z"
+            )
         return FormattedDate.refuse(value)
 
 
@@ -179,6 +183,22 @@ def key_type(declaration: Mapping[str, Any]) -> Any:
     """Return the type of the field whose value is the document's id, or None if none can be."""
     kind = declaration.get("type")
     return DocumentId if kind == "keyword" else _INTEGERS.get(str(kind))
+
+
+def column_field(name: str, declaration: Mapping[str, Any], *, is_key: bool) -> Field | None:
+    """Return the field by which a column is looked at as a whole; None where each value has to be."""
+    if is_key:
+        kind = key_type(declaration)
+        return Field(name, Annotated[str, Meta(min_length=1, max_length=ID_BYTES // 4)] if kind is DocumentId else kind)
+    kind = type_of(declaration)
+    if kind is IsoDate:
+        return Field(name, date | datetime | str | None, IsoDate.refuse, refuse_column=_holds_other_dates)
+    is_own = isinstance(kind, type) and issubclass(kind, (Checked, msgspec.Struct))
+    return None if is_own or declaration.get("type") == "alias" else Field(name, kind | None)
+
+
+def _holds_other_dates(column: Any) -> bool:
+    return str(column.dtype) == "String" and not column.str.contains(f"^(?:{_ISO})$").all()
 
 
 def holds_vectors(properties: Mapping[str, Any]) -> bool:

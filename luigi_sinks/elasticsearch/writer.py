@@ -150,7 +150,9 @@ class PartWriter:
 
     def _ids(self) -> Iterator[bytes]:
         if self.id_field:
-            return (_JSON.encode(str(row[self.id_field])) for row in self.part.rows)
+            rows: Any = self.part.rows
+            values = rows.values(self.id_field) if self.part.of_frames else (row[self.id_field] for row in rows)
+            return (_JSON.encode(str(value)) for value in values)
         return (b'"%d-%d"' % (self.part.number, place) for place in range(len(self.part.rows)))
 
     def _too_large(self, index: int, size: int) -> BadRow:

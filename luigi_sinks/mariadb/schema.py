@@ -68,7 +68,10 @@ class Schema:
     @cached_property
     def shape(self) -> TupleShape:
         """The form of a row."""
-        each = tuple(Field(name, codec.type, codec.refuse, codec.take) for name, codec in self.codecs.items())
+        each = tuple(
+            Field(name, codec.type, codec.refuse, codec.take, codec.refuse_column)
+            for name, codec in self.codecs.items()
+        )
         loaded = [key for name, key in self.unique.items() if name != "PRIMARY" and set(key) <= set(self.types)]
         whole = tuple(tuple(key) for key in loaded if not any(key == self.unique.get(name) for name in self.lengths))
         return TupleShape(each, tuple(self.unique.get("PRIMARY", ())), whole)

@@ -19,7 +19,7 @@ from luigi_sinks.mariadb.connection import rows, run
 from luigi_sinks.mariadb.names import quoted
 from luigi_sinks.mariadb.query import HEAD, Select
 from luigi_sinks.mariadb.schema import SEQ, Schema
-from luigi_sinks.mariadb.writer import encode, send
+from luigi_sinks.mariadb.writer import encode, encode_frame, send
 from luigi_sinks.record import Record
 from luigi_sinks.sink import Part, keyless
 from luigi_sinks.version import Version
@@ -44,7 +44,9 @@ class MariaDBSink(MariaDBCatalog):
     @property
     def contract(self) -> Contract:
         """What a row must look like."""
-        return Contract(self.dataset, {"": self.schema.shape}, encode=partial(encode, self.schema))
+        return Contract(
+            self.dataset, {"": self.schema.shape}, encode=partial(encode, self.schema), encode_frame=encode_frame
+        )
 
     @property
     def key_contract(self) -> Contract:
@@ -131,7 +133,7 @@ class MariaDBStage:
             return
         self.sink.registry.open(cursor, self.seq)
         load = partial(send, cursor, self.sink.schema, self.sink.names.add, self.seq)
-        if load(part.text, len(part.rows)):
+        if load(part.text, len(part.rows), of_frames=part.of_frames):
             load_rows = lambda rows: load(encode(self.sink.schema, rows), len(rows))  # noqa: E731 - read once
             stored = partial(stored_key, cursor, self.sink.names.base, self.seq)
             raise refusal(part, self.sink.contract, self.sink.schema, load_rows, stored)

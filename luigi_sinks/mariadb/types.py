@@ -52,8 +52,8 @@ class Codec:
     `type` is what msgspec checks, and `refuse` gives a reason against a value that
     msgspec accepts. Values travel as JSON; `spell` changes those of a column whose JSON
     the server would read as something else. `load` turns what the server read into the
-    column's value in SQL. `take` copies values that can be changed, if the field of
-    the contract has to know how. `luigi_sinks.mariadb.reader` reads the values back.
+    column's value in SQL. `take` and `refuse_column` are those of the contract's field.
+    `luigi_sinks.mariadb.reader` reads the values back.
     """
 
     type: Any
@@ -61,6 +61,7 @@ class Codec:
     spell: Callable[[Sequence[Any]], Sequence[Any]] | None = None
     load: str = ""
     take: Callable[[Any], Any] | None = None
+    refuse_column: Callable[[Any], bool] | None = None
 
     def optional(self) -> Codec:
         """Return the codec for a column of this type that may be NULL."""
@@ -85,7 +86,11 @@ def _(kind: sa.Integer) -> Codec:
         return Codec(Annotated[int, Meta(ge=-(2 ** (bits - 1)), le=2 ** (bits - 1) - 1)])
     if bits < 64:  # noqa: PLR2004 - what msgspec's bounds can hold
         return Codec(Annotated[int, Meta(ge=0, le=2**bits - 1)])
-    return Codec(int, refuse=lambda value: None if 0 <= value < 2**64 else "must be from 0 to 2**64 - 1")
+    return Codec(
+        int,
+        refuse=lambda value: None if 0 <= value < 2**64 else "must be from 0 to 2**64 - 1",
+        refuse_column=lambda column: (column.min() or 0) < 0 or (column.max() or 0) >= 2**64,
+    )
 
 
 @codec.register
@@ -101,7 +106,7 @@ def _(kind: Any) -> Codec:
     is_unsigned = getattr(kind, "unsigned", False)
     if kind.__visit_name__ in {"float", "FLOAT"} and (kind.precision or 0) <= _SINGLE_PRECISION:
         whole: Any = Annotated[int, Meta(ge=0)] if is_unsigned else int
-        return Codec(whole | _up_to(_LARGEST_SINGLE, is_unsigned), refuse=_is_rounded)
+        return Codec(whole | _up_to(_LARGEST_SINGLE, is_unsigned), _is_rounded, refuse_column=_holds_integers)
     return Codec(_up_to(_LARGEST_DOUBLE, is_unsigned))
 
 
@@ -120,11 +125,15 @@ def _is_rounded(value: float) -> str | None:
     return None if kept == value else "is an int that FLOAT, of 24 bits, cannot hold; declare Double or BigInteger"
 
 
+def _holds_integers(column: Any) -> bool:
+    return bool(column.dtype.is_integer())
+
+
 @codec.register(sa.Numeric)
 def _(kind: Any) -> Codec:
     precision, scale = kind.precision or 10, kind.scale or 0
-    refuse = partial(_does_not_fit, precision - scale, scale, bool(getattr(kind, "unsigned", False)))
-    return Codec(Decimal, refuse)
+    limits = precision - scale, scale, bool(getattr(kind, "unsigned", False))
+    return Codec(Decimal, partial(_does_not_fit, *limits), refuse_column=partial(_some_do_not_fit, *limits))
 
 
 def _does_not_fit(before: int, after: int, unsigned: bool, value: Decimal) -> str | None:
@@ -136,6 +145,15 @@ def _does_not_fit(before: int, after: int, unsigned: bool, value: Decimal) -> st
     if exponent < -after and any(digits[exponent + after :]):
         return f"has more than {after} digits after the point and would be rounded"
     return "is negative" if unsigned and value < 0 else None
+
+
+def _some_do_not_fit(before: int, after: int, unsigned: bool, column: Any) -> bool:
+    """Tell whether a column of decimals may hold one that does not fit, by the column's own scale."""
+    least, most = column.min(), column.max()
+    if least is None:
+        return False
+    is_finer = column.dtype.scale > after and (column.round(after) != column).any()
+    return bool(is_finer or max(-least, most) >= 10**before or (unsigned and least < 0))
 
 
 @codec.register
@@ -150,7 +168,12 @@ def _(kind: sa.String) -> Codec:
 def _(kind: sa.CHAR | sa.NCHAR) -> Codec:
     _refuse_charset(kind)
     refuse = lambda value: "ends in a space, which CHAR does not keep" if value.endswith(" ") else None  # noqa: E731
-    return Codec(Annotated[str, Meta(max_length=kind.length or 1)], refuse, _awkward_text)
+    return Codec(
+        Annotated[str, Meta(max_length=kind.length or 1)],
+        refuse,
+        _awkward_text,
+        refuse_column=lambda column: column.str.ends_with(" ").any(),
+    )
 
 
 def _refuse_charset(kind: Any) -> None:
@@ -182,7 +205,9 @@ def _(kind: Any) -> Codec:
     _refuse_charset(kind)
     if kind.length is not None:
         return Codec(Annotated[str, Meta(max_length=kind.length)], spell=_awkward_text)
-    return Codec(str, partial(_is_too_long, _BYTES.get(kind.__visit_name__, 2**16)), _awkward_text)
+    limit = _BYTES.get(kind.__visit_name__, 2**16)
+    some_are_too_long = lambda column: (column.str.len_bytes() >= limit).any()  # noqa: E731
+    return Codec(str, partial(_is_too_long, limit), _awkward_text, refuse_column=some_are_too_long)
 
 
 def _is_too_long(limit: int, value: str) -> str | None:
@@ -241,14 +266,14 @@ def _(kind: sa.Date) -> Codec:
 def _(kind: sa.DateTime) -> Codec:
     if kind.timezone:
         raise BadSetting("MariaDB keeps no time zone; use DateTime() and give naive times, of UTC for example")
-    return Codec(Annotated[datetime, Meta(tz=False)], refuse=_finer_than(kind))
+    return _without_finer(kind, Annotated[datetime, Meta(tz=False)])
 
 
 @codec.register
 def _(kind: sa.Time) -> Codec:
     if kind.timezone:
         raise BadSetting("MariaDB keeps no time zone; use Time() and give naive times")
-    return Codec(Annotated[time, Meta(tz=False)], refuse=_finer_than(kind))
+    return _without_finer(kind, Annotated[time, Meta(tz=False)])
 
 
 @codec.register
@@ -256,17 +281,21 @@ def _(kind: sa.TIMESTAMP) -> Codec:
     raise BadSetting(f"{kind!r} shifts with each session's time zone and ends in 2038; use DateTime()")
 
 
-def _finer_than(kind: Any) -> Callable[[Any], str | None] | None:
+def _without_finer(kind: Any, type_: Any) -> Codec:
     """Refuse fractions of a second that the column does not keep; the server would cut them off."""
     digits = getattr(kind, "fsp", None) or 0
     if digits >= 6:  # noqa: PLR2004 - microseconds, which is all that Python has
-        return None
+        return Codec(type_)
     step = 10 ** (6 - digits)
     reason = (
         f"has fractions of a second, of which the column keeps {digits} digits; "
         f"declare sqlalchemy.dialects.mysql.{type(kind).__name__.upper()}(fsp=6)"
     )
-    return lambda value: reason if value.microsecond % step else None
+    return Codec(
+        type_,
+        refuse=lambda value: reason if value.microsecond % step else None,
+        refuse_column=lambda column: bool((column.dt.microsecond() % step).max()),
+    )
 
 
 @codec.register

@@ -1,4 +1,4 @@
-"""Sends rows by LOAD DATA.
+"""Sends rows, as lines of JSON, and data frames, as CSV, by LOAD DATA.
 
 A part's text is complete, in a file in memory, before the server reads its first byte:
 LOAD DATA takes a stream that was cut short for a complete one.
@@ -6,6 +6,7 @@ LOAD DATA takes a stream that was cut short for a complete one.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
@@ -22,6 +23,8 @@ _JSON = msgspec.json.Encoder()
 _LINES_OF_JSON = (
     r"""FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '\\' LINES STARTING BY '[' TERMINATED BY ']\n'"""
 )
+_CSV = r"""FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '"' ESCAPED BY '' LINES TERMINATED BY '\n'"""
+"""Without an escape character, a word without quotation marks is NULL, and one within them never is."""
 
 Complaint = tuple[int, str]
 """An error number of the server, and its message."""
@@ -39,6 +42,20 @@ def encode(schema: Schema, rows: Sequence[Any]) -> bytes:
     return _JSON.encode_lines(_with_columns(rows, spelled)).replace(b"null", b"NULL")
 
 
+def encode_frame(frame: Any) -> bytes:
+    """Return a data frame of Polars as CSV."""
+    text = io.BytesIO()
+    frame.write_csv(
+        text,
+        include_header=False,
+        null_value="NULL",
+        quote_style="non_numeric",
+        datetime_format="%Y-%m-%d %H:%M:%S%.f",
+        time_format="%H:%M:%S%.f",
+    )
+    return text.getvalue()
+
+
 def _with_columns(rows: Sequence[Any], columns: Mapping[int, Sequence[Any]]) -> Sequence[Any]:
     if not columns:
         return rows
@@ -46,7 +63,7 @@ def _with_columns(rows: Sequence[Any], columns: Mapping[int, Sequence[Any]]) -> 
     return list(zip(*(columns.get(index, values) for index, values in enumerate(given)), strict=True))
 
 
-def statement(schema: Schema, table: str, seq: int, path: str) -> str:
+def statement(schema: Schema, table: str, seq: int, path: str, *, of_frames: bool = False) -> str:
     """Return the statement that loads a file into one version."""
     targets, settings = [], [f"{SEQ} = {seq}"]
     for number, (name, codec) in enumerate(schema.codecs.items()):
@@ -55,14 +72,17 @@ def statement(schema: Schema, table: str, seq: int, path: str) -> str:
         targets.append(variable if codec.load else target)
         if codec.load:
             settings.append(f"{target} = {codec.load.format(variable)}")
+    form = _CSV if of_frames else _LINES_OF_JSON
     return (
-        f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE {table} CHARACTER SET utf8mb4 {_LINES_OF_JSON}"
+        f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE {table} CHARACTER SET utf8mb4 {form}"
         f" ({', '.join(targets)}) SET {', '.join(settings)}"
     )
 
 
-def send(cursor: Any, schema: Schema, table: str, seq: int, text: bytes, count: int) -> list[Complaint]:
-    """Load encoded rows into a version, all or none; return the server's complaints.
+def send(
+    cursor: Any, schema: Schema, table: str, seq: int, text: bytes, count: int, *, of_frames: bool = False
+) -> list[Complaint]:
+    """Load encoded rows, or frames, into a version, all or none; return the server's complaints.
 
     LOCAL turns errors into warnings and skips rows that repeat a key, so a load
     succeeded only if it took all rows without a warning.
@@ -72,7 +92,7 @@ def send(cursor: Any, schema: Schema, table: str, seq: int, text: bytes, count: 
         file.write(text)
         file.flush()
         try:
-            cursor.execute(statement(schema, table, seq, f"/dev/fd/{file.fileno()}"))
+            cursor.execute(statement(schema, table, seq, f"/dev/fd/{file.fileno()}", of_frames=of_frames))
         except mariadb.Error as error:
             if error.errno != ROW_TOO_LARGE:
                 raise

@@ -1,0 +1,197 @@
+"""Frames that are sent by their columns, beside the same rows one by one."""
+
+import datetime as dt
+from decimal import Decimal
+from functools import partial
+
+import msgspec
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.dialects import mysql
+
+from luigi_sinks import columnar, frames
+from luigi_sinks.contract import Contract
+from luigi_sinks.elasticsearch.schema import parse_schema as parse_mapping
+from luigi_sinks.errors import BadRow
+from luigi_sinks.mariadb import parse_schema
+from luigi_sinks.mariadb.writer import encode, encode_frame
+from luigi_sinks.writer import Writer
+from tests.unit.test_writer import Stage, rows_of
+
+NOON = dt.datetime.fromisoformat("2013-01-31T12:00:00")
+
+
+def table(kind, *, optional=True):
+    schema = parse_schema("d", [sa.Column("x", kind, nullable=optional)])
+    return Contract("d", {"": schema.shape}, encode=partial(encode, schema), encode_frame=encode_frame)
+
+
+def index(**declaration):
+    return parse_mapping("d", {"x": declaration}, {}, None).contract("d")
+
+
+def sent(contract, values, kind=None):
+    return columnar.encoded(contract, "", pl.DataFrame({"x": pl.Series(values, dtype=kind)}))
+
+
+WHOLE_NUMBERS = [0, -1, 127, 128, 255, 256, 32_767, 2**31 - 1, 2**31, 2**53, 2**53 + 1, 2**63 - 1, -(2**63)]
+FLOATS = [0.0, -0.0, 1.5, 1e300, -3.4e38, 3.5e38, float("nan"), float("inf")]
+TEXTS = ["", "a", "ab ", "abc", "abcd", "üüü", "🛫🛫🛫", 'a"b', "\\N", "NULL", "null", "\n", "\0", "x" * 300]
+TEXTS += ["2013-01-31", "2013-01-31T05:00:00Z", "2013-01-31\n", "20130131", "٢٠١٣-01-31"]
+DATES = [dt.date(1, 1, 1), dt.date(2013, 1, 31), dt.date(9999, 12, 31)]
+TIMES = [NOON, NOON.replace(microsecond=1), NOON.replace(microsecond=500_000), dt.datetime.min, dt.datetime.max]
+TIMES_OF_DAY = [dt.time(0), dt.time(23, 59, 59, 999_999), dt.time(5, 0, 0, 500_000)]
+DECIMALS = [Decimal("0.00"), Decimal("12.50"), Decimal("-0.01"), Decimal("999.99"), Decimal("1000.00")]
+COLUMNS = [
+    *((WHOLE_NUMBERS, pl.Int64), ([0, 1, 127], pl.Int8), ([0, 2**64 - 1], pl.UInt64)),
+    *((FLOATS, pl.Float64), ([0.1, 1.5], pl.Float32), ([True, False], pl.Boolean)),
+    *((TEXTS, pl.String), (["a", "b"], pl.Categorical), (["a", "ab"], pl.Enum(["a", "ab"]))),
+    *((DATES, pl.Date), (TIMES, pl.Datetime("us")), ([NOON], pl.Datetime("ms")), ([NOON], pl.Datetime("ns"))),
+    *(([NOON.replace(tzinfo=dt.UTC)], pl.Datetime("us", "UTC")), ([NOON], pl.Datetime("us", "Asia/Tokyo"))),
+    *((TIMES_OF_DAY, pl.Time), (DECIMALS, pl.Decimal(10, 2)), ([Decimal("1.234")], pl.Decimal(10, 3))),
+    *(([[1, 2], []], pl.List(pl.Int64)), ([b"a"], pl.Binary), ([{"a": 1}], pl.Struct({"a": pl.Int64}))),
+    ([None], pl.Null),
+]
+TABLES = [
+    *(sa.SmallInteger(), sa.Integer(), sa.BigInteger(), mysql.TINYINT(unsigned=True), mysql.BIGINT(unsigned=True)),
+    *(sa.Double(), mysql.FLOAT(), mysql.DOUBLE(unsigned=True), sa.Boolean(), sa.Numeric(5, 2), sa.Numeric(5, 0)),
+    *(mysql.NUMERIC(5, 2, unsigned=True), sa.String(3), sa.CHAR(3), sa.Text(), mysql.TINYTEXT(), sa.Enum("a", "ab")),
+    *(sa.Date(), sa.DateTime(), mysql.DATETIME(fsp=6), mysql.DATETIME(fsp=1), mysql.TIME(fsp=6), mysql.TIME(fsp=1)),
+    *(sa.LargeBinary(), sa.JSON(), sa.Uuid()),
+]
+MAPPINGS = ["byte", "short", "integer", "long", "unsigned_long", "half_float", "float", "double", "boolean"]
+MAPPINGS += ["keyword", "text", "date", "ip", "binary", "object"]
+CONTRACTS = [
+    *(table(kind) for kind in TABLES),
+    *(table(kind, optional=False) for kind in TABLES),
+    *(index(type=kind) for kind in MAPPINGS),
+    index(type="date", format="epoch_millis"),
+]
+
+
+@st.composite
+def columns(draw):
+    values, kind = draw(st.sampled_from(COLUMNS))
+    return pl.Series("x", draw(st.lists(st.sampled_from(values) | st.none(), max_size=4)), dtype=kind)
+
+
+@given(st.sampled_from(CONTRACTS), columns())
+def test_a_column_is_sent_only_if_the_contract_takes_each_of_its_values(contract, column):
+    frame = column.to_frame()
+    text = columnar.encoded(contract, "", frame)
+    if text is not None:
+        rows = list(frames.rows(frame, ["x"]))
+        accepted, by_rows = contract.accept("", rows, 1)
+        assert len(accepted) == frame.height
+        if contract.encode_frame is not encode_frame:
+            assert [msgspec.json.decode(line) for line in text.splitlines()] == [
+                msgspec.json.decode(line) for line in by_rows.splitlines()
+            ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "type_"),
+    [
+        (sa.SmallInteger(), [1, None], pl.Int64),
+        (mysql.BIGINT(unsigned=True), [2**64 - 1], pl.UInt64),
+        (sa.Double(), [1.5, None], pl.Float64),
+        (sa.Double(), [1, None], pl.Int64),
+        (mysql.FLOAT(), [1.5], pl.Float32),
+        (sa.Boolean(), [True, None], pl.Boolean),
+        (sa.Numeric(5, 2), DECIMALS[:4], pl.Decimal(38, 2)),
+        (sa.Numeric(5, 2), [999], pl.Int64),
+        (sa.String(3), ["üüü", None], pl.String),
+        (sa.String(3), ["a", "b", "a"], pl.Categorical),
+        (sa.CHAR(3), ["a b"], pl.String),
+        (sa.Text(), ["x" * 300], pl.String),
+        (sa.Enum("a", "ab"), ["ab", None], pl.String),
+        (sa.Date(), DATES, pl.Date),
+        (sa.DateTime(), [NOON], pl.Datetime("ns")),
+        (mysql.DATETIME(fsp=6), TIMES, pl.Datetime("us")),
+        (mysql.TIME(fsp=6), TIMES_OF_DAY, pl.Time),
+        (sa.Integer(), [None], pl.Null),
+    ],
+)
+def test_a_column_of_a_common_type_is_sent_as_a_whole(kind, values, type_):
+    assert sent(table(kind), values, type_) is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "type_"),
+    [
+        ("integer", [1, None], pl.Int64),
+        ("double", [1.5, 2.0], pl.Float32),
+        ("boolean", [True], pl.Boolean),
+        ("keyword", ["a", None], pl.Categorical),
+        ("date", DATES, pl.Date),
+        ("date", TIMES, pl.Datetime("us")),
+        ("date", [NOON.replace(tzinfo=dt.UTC)], pl.Datetime("us", "UTC")),
+        ("date", ["2013-01-31", "2013-01-31T05:00:00.123Z", None], pl.String),
+    ],
+)
+def test_a_field_of_a_common_type_is_sent_as_a_whole(kind, values, type_):
+    assert sent(index(type=kind), values, type_) is not None
+
+
+def test_the_first_bad_value_of_a_frame_is_named_behind_others():
+    stage, contract = Stage(), table(sa.SmallInteger(), optional=False)
+    good, bad = pl.DataFrame({"x": range(5)}), pl.DataFrame({"x": [1, None, 40_000]})
+    with pytest.raises(BadRow, match="row 8, field 'x'"), Writer(stage, contract) as writer:
+        writer.write(good)
+        writer.write((7,))
+        writer.write(bad)
+
+
+def test_frames_and_rows_come_in_the_order_in_which_they_were_given():
+    stage, contract = Stage(), table(sa.Integer())
+    with Writer(stage, contract) as writer:
+        writer.write(pl.DataFrame({"x": [1, 2]}))
+        writer.write((3,))
+        writer.write(pl.DataFrame({"x": [4]}))
+        writer.write(pl.DataFrame({"x": [5]}))
+    assert rows_of(stage) == [(1,), (2,), (3,), (4,), (5,)]
+    parts = sorted(stage.parts, key=lambda part: part.number)
+    assert [(part.first_row, len(part.rows), part.of_frames) for part in parts] == [
+        (1, 2, True),
+        (3, 1, False),
+        (4, 2, True),
+    ]
+    assert writer.rows == 5
+
+
+def test_a_stream_of_arrow_is_read_while_it_is_written():
+    schema = pa.schema({"x": pa.int64()})
+    stage, kept = Stage(), []
+
+    def batches():
+        for number in range(40):
+            kept.append(len(stage.parts))
+            yield pa.record_batch({"x": [number * 20_000 + row for row in range(20_000)]}, schema)
+
+    with Writer(stage, table(sa.Integer())) as writer:
+        writer.write(pa.RecordBatchReader.from_batches(schema, batches()))
+    assert kept[-1] >= 5
+    assert sum(len(part.rows) for part in stage.parts) == 800_000
+
+
+def test_a_data_frame_of_pandas_that_changes_later_changes_no_row():
+    values = np.array([[1], [2], [3]])
+    stage = Stage()
+    with Writer(stage, table(sa.Integer())) as writer:
+        writer.write(pd.DataFrame(values, columns=["x"], copy=False))
+        values[:] = 9
+    assert rows_of(stage) == [(1,), (2,), (3,)]
+    assert stage.parts[0].text == b"1\n2\n3\n"
+
+
+def test_an_empty_frame_makes_no_part():
+    stage = Stage()
+    with Writer(stage, table(sa.Integer())) as writer:
+        writer.write(pl.DataFrame({"x": []}, schema={"x": pl.Int64}))
+    assert not stage.parts
