@@ -70,11 +70,11 @@ check: $(VENV)/ready  ## style, types, and which way the imports point
 	$(VENV)/bin/lint-imports
 
 bench: export LUIGI_SINKS_SERVERS_JVM = tuned
-bench: $(VENV)/ready $(SPARK)/ready server-packages browser-packages java-packages  ## rows a second, beside the stores' own bulk tools and the usual Python ways
+bench: $(VENV)/ready $(SPARK)/ready server-packages browser-packages java-packages  ## rows a second, beside the stores' own bulk tools and the usual Python ways; CASE=mariadb ROWS=100000 for some
 	$(SERVERS) down
-	for store in mariadb elasticsearch neo4j; do $(RUN) benchmarks/$$store.py || exit 1; done
-	$(SPARK)/bin/python benchmarks/spark.py
-	for lineage in openlineage page; do $(RUN) benchmarks/$$lineage.py || exit 1; done
+	$(RUN) -m benchmarks $(CASE)
+	test -n "$(CASE)" || $(SPARK)/bin/python benchmarks/spark.py
+	test -n "$(CASE)" || { $(RUN) benchmarks/openlineage.py && $(RUN) benchmarks/page.py; }
 	$(SERVERS) down
 
 up: $(VENV)/servers  ## start the servers

