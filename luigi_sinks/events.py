@@ -65,8 +65,9 @@ class Event:
     was read. `rows` is the server's count, or the number of rows that were read;
     `set_aside` counts rows that the task allows to be left out. `bytes` is the size of
     the rows as JSON, `columns` names what they hold, and its types in the store's words.
-    `seconds` is the time since the action began, `steps` the seconds that each of its
-    steps took, `part_seconds` those of each part that was written. `login` says as whom
+    `seconds` is the time since the action began, `steps` the seconds that each of its steps
+    took: of a load, the rows' `source`, to `validate` and `encode` them, to `wait` for the
+    store, `seal`, `check`, `publish`. `part_seconds` are those of each part that was written. `login` says as whom
     the store knows this process, `correlation` joins the event with the audit log and
     the store's own. `error` is what ended the action.
     """

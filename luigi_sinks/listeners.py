@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -100,6 +100,17 @@ class Telling:
                 if not self.event.is_past:
                     raise
                 _log.warning("%s: a listener failed when told of the %s: %s", self.event.version, action, error)
+
+    @property
+    def steps(self) -> Mapping[str, float]:
+        """The seconds that each step that is over took."""
+        return self._steps
+
+    def divide(self, step: str, pieces: Mapping[str, float]) -> None:
+        """Count pieces of a step, in seconds, as steps of their own; it may still go on."""
+        for name, seconds in pieces.items():
+            self._steps[step] = self._steps.get(step, 0.0) - seconds
+            self._steps[name] = self._steps.get(name, 0.0) + seconds
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -71,7 +71,8 @@ class Record:
     """One version's line of history.
 
     `seq` orders the versions of a dataset. `origin` says who asked for it, `claim` which
-    process loads it, `checks` what each check said. `rows` is the server's count, and
+    process loads it, `checks` what each check said, `steps` how many seconds each step of the
+    load took until then. `rows` is the server's count, and
     `set_aside` counts rows that the task allows to be left out. `schema` is what the
     version was loaded with, as JSON in the store's own terms: columns, mapping or graph.
     `principal` is the login that loaded it. `base` is the id of the version it was made
@@ -100,6 +101,7 @@ class Record:
     pinned: bool = False
     release: Release | None = None
     exposed: tuple[str, ...] = ()
+    steps: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def published_at(self) -> datetime | None:
@@ -249,14 +251,22 @@ def seal(record: Record, head: Pointer, *, counts: StagedCounts) -> Record:
     return replace(close(record, head), rows=counts.rows, set_aside=counts.set_aside)
 
 
-def approve(record: Record, head: Pointer, *, checks: Sequence[CheckResult] = (), rejected: int = 0) -> Record:
+def approve(
+    record: Record,
+    head: Pointer,
+    *,
+    checks: Sequence[CheckResult] = (),
+    rejected: int = 0,
+    steps: Mapping[str, float] | None = None,
+) -> Record:
     """Record that the sealed version passed its checks; `rejected` rows were set aside before they came here."""
     del head
     if record.state is State.VALIDATED:
         return record
     if record.state is not State.SEALED or record.rows is None:
         raise refused(record, "cannot be approved")
-    return replace(record, state=State.VALIDATED, checks=tuple(checks), set_aside=record.set_aside + rejected)
+    set_aside = record.set_aside + rejected
+    return replace(record, state=State.VALIDATED, checks=tuple(checks), set_aside=set_aside, steps=steps or {})
 
 
 def publish(record: Record, head: Pointer, *, replacing: Pointer, publication: Publication) -> Record:

@@ -16,7 +16,7 @@ def log(event: Event) -> None:
     if (event.action, event.outcome) != (Action.PUBLISH, Outcome.SUCCESS):
         return
     _log.info(
-        "%s: published %s: %d rows%s in %.2f s (%.0f rows/s, %d parts)",
+        "%s: published %s: %d rows%s in %.2f s (%.0f rows/s, %d parts; %s)",
         event.store,
         event.version,
         event.rows,
@@ -24,4 +24,5 @@ def log(event: Event) -> None:
         event.seconds,
         event.rows_per_second,
         len(event.part_seconds),
+        ", ".join(f"{name} {seconds:.2f}" for name, seconds in event.steps.items()),
     )

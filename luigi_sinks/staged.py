@@ -51,8 +51,13 @@ class Staged:
         """Give the writer; seal the version when the block ends cleanly."""
         most = self.most_bad_rows
         rejects = None if most is None else Rejects(self.stage.version, most)
-        with self.told.step("write"), Writer(self.stage, self.sink.contract, rejects) as writer:
-            yield writer
+        with self.told.step("source"):
+            writer = Writer(self.stage, self.sink.contract, rejects)
+            try:
+                with writer:
+                    yield writer
+            finally:
+                self.told.divide("source", writer.steps)
         carried = self._carry(self.base, writer) if self.base else 0
         rows, listed = writer.rows - writer.rejected + carried, str(rejects.path) if rejects else ""
         self.seal(Written(rows, writer.rejected, listed, writer.bytes, tuple(writer.part_seconds)))
@@ -75,7 +80,8 @@ class Staged:
             whole = partial(standard.complete, written=written.rows)
             bound = (_bound(self.sink, written, check) for check in self.checks)
             passed = _checked(told, version, counts, (whole, *bound))
-            self.sink.change(version, partial(rules.approve, checks=passed, rejected=written.rejected))
+            steps = {name: round(seconds, 3) for name, seconds in told.steps.items()}
+            self.sink.change(version, partial(rules.approve, checks=passed, rejected=written.rejected, steps=steps))
         told.tell(Outcome.SUCCESS)
 
     def _carry(self, base: Record, writer: Writer) -> int:

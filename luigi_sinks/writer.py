@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Any, Self
 
 import msgspec
@@ -55,7 +57,12 @@ class Writer:
         self.bytes = 0
         self.part_seconds: list[float] = []
         self._stage = stage
-        self._contract = contract
+        self._seconds = {"validate": 0.0, "encode": 0.0, "wait": 0.0}
+        self._contract = replace(
+            contract,
+            encode=self._timed(contract.encode),
+            encode_frame=contract.encode_frame and self._timed(contract.encode_frame),
+        )
         self._split = contract.split
         self._pool = ThreadPoolExecutor(stage.writers, thread_name_prefix="luigi_sinks")
         self._writing: set[Future[float]] = set()
@@ -76,6 +83,11 @@ class Writer:
     def delete(self, key: Any) -> None:
         """Leave a row of the head out of the version, by its key."""
         self.deleted.append(dict(key) if isinstance(key, Mapping) else key if isinstance(key, tuple) else (key,))
+
+    @property
+    def steps(self) -> Mapping[str, float]:
+        """The seconds that were taken to validate rows, to encode them, and to wait for the store."""
+        return {**self._seconds, "validate": self._seconds["validate"] - self._seconds["encode"]}
 
     @property
     def next_part(self) -> int:
@@ -115,7 +127,8 @@ class Writer:
             self._validate()
             self._send()
             self._wait_until_at_most(0)
-            self.rows += make(self._stage, self._parts)
+            with self._spending("wait"):
+                self.rows += make(self._stage, self._parts)
             self._parts, self._first_row = self._parts + 1, self.rows + 1
         except BaseException as error:
             self._failure = error
@@ -138,6 +151,21 @@ class Writer:
                     self._rejects.settle(self.rows)
         finally:
             self._pool.shutdown(cancel_futures=True)
+
+    @contextmanager
+    def _spending(self, step: str) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[step] += time.monotonic() - start
+
+    def _timed(self, encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+        def timed(rows: Any) -> bytes:
+            with self._spending("encode"):
+                return encode(rows)
+
+        return timed
 
     def _add_all(self, rows: Iterable[Any]) -> None:
         for row in rows:
@@ -177,7 +205,8 @@ class Writer:
         _refuse_series(frame)
         kind = str(self._kind)
         for piece in frames.pieces(frame):
-            text = columnar.encoded(self._contract, kind, piece)
+            with self._spending("validate"):
+                text = columnar.encoded(self._contract, kind, piece)
             if text is None:
                 self._add_all(frames.rows(piece, self._contract.shapes[kind].names))
             else:
@@ -254,7 +283,9 @@ class Writer:
         while todo:
             rows, first = todo.pop()
             try:
-                yield self._contract.check(str(self._kind), rows, first)
+                with self._spending("validate"):
+                    checked = self._contract.check(str(self._kind), rows, first)
+                yield checked
             except BadRow as bad:
                 if self._rejects is None:
                     raise
@@ -298,7 +329,8 @@ class Writer:
     def _wait_until_at_most(self, parts: int) -> None:
         """Wait until at most this many parts are being written; raise the error of a failed part."""
         while len(self._writing) > parts:
-            done, self._writing = wait(self._writing, return_when=FIRST_COMPLETED)
+            with self._spending("wait"):
+                done, self._writing = wait(self._writing, return_when=FIRST_COMPLETED)
             self.part_seconds.extend(future.result() for future in done)
 
 

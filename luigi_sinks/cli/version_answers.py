@@ -56,6 +56,7 @@ def of_record(record: Record) -> dict[str, Any]:
         "checks": msgspec.to_builtins(record.checks),
         "staged_at": record.staged_at,
         "seconds": record.seconds,
+        "steps": dict(record.steps),
         "publications": msgspec.to_builtins(record.publications),
         "retired_at": record.retired_at,
         "withdrawn": msgspec.to_builtins(record.withdrawn),
@@ -149,6 +150,7 @@ def _lines(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         why = f": {each['why']}" if each["why"] else ""
         yield "published", f"{_shown(each['at'])} as move {each['epoch']} by {each['by']}{why}"
     yield "took", took(answer["seconds"]) if answer["seconds"] is not None else ""
+    yield "of which", ", ".join(f"{name} {took(seconds)}" for name, seconds in answer["steps"].items())
     yield "retired", _shown(answer["retired_at"])
     for check in answer["checks"]:
         yield "check", f"{check['name']}: {'passed' if check['passed'] else check['message'] or 'failed'}"

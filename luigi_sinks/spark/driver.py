@@ -51,7 +51,7 @@ def write(frame: Any, target: VersionedTarget, sort: bool = True) -> Version:
     given = frames.by_kind(target.name, frame, load.sink.contract)
     prepared = {kind: _columns(target, kind, each) for kind, each in given.items()}
     with staging(load) as staged:
-        with staged.told.step("write"):
+        with staged.told.step("wait"):
             written = _write_all(staged, target, {kind: (given[kind], prepared[kind]) for kind in given}, sort=sort)
         staged.seal(written)
     return staged.stage.version

@@ -453,7 +453,7 @@ class SinkSuite(TakingBack, Releasing, Tidying):
         assert (event.rows, event.epoch, event.login) == (5, 2, sink.publisher)
         assert event.bytes > 0
         assert event.seconds > 0
-        assert list(event.steps) == ["write", "seal", "check", "publish"]
+        assert list(event.steps) == ["source", "validate", "encode", "wait", "seal", "check", "publish"]
         assert [check.name for check in event.checks] == ["complete", "not_empty"]
         assert event.correlation != ""
 

@@ -41,7 +41,7 @@ def test_a_load_is_recorded_with_its_figures_and_then_its_publication(lineage, s
     _, write, publication, _ = lineage()
     assert (write.run, write.job, write.dataset, write.certainty) == (run.id, Job("luigi", "Load"), dataset, "observed")
     assert (write.partition, write.version, write.rows, write.owner) == ("_all", version.id, 2, "ops")
-    assert {"write", "seal", "check"} <= set(write.steps)
+    assert {"source", "validate", "encode", "wait", "seal", "check"} <= set(write.steps)
     assert [(check.name, check.passed) for check in write.checks] == [("complete", True), ("not_empty", True)]
     assert write.columns == (Column("id", "int"), Column("carrier", "str"))
     assert write.bytes > 0
