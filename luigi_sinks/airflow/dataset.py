@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from luigi_sinks import stores, unseen, versions
+from luigi_sinks import option_types, stores, unseen, versions
 from luigi_sinks.airflow import published
 from luigi_sinks.airflow.connections import connected
 from luigi_sinks.airflow.identity import TaskRun
@@ -18,6 +18,7 @@ from luigi_sinks.config import common
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.listeners import Listener
 from luigi_sinks.load import writing
+from luigi_sinks.target import TargetOptions
 from luigi_sinks.version import WHOLE, Version
 from luigi_sinks.writer import Writer
 
@@ -26,6 +27,13 @@ SCHEME = "luigi-sinks"
 
 _SCHEMA = {"mariadb": "columns", "elasticsearch": "mapping", "neo4j": "nodes"}
 """What says how the rows of each store look."""
+
+_DECLARED = {
+    "mariadb": {"columns"},
+    "elasticsearch": {"mapping", "settings", "id_field"},
+    "neo4j": {"nodes", "relationships", "publish", "missing_ends"},
+}
+"""The arguments of each store's own target, whose module is not to be imported with a DAG."""
 
 _OF_THE_RUN = ("task", "partition", "partition_by", "rerun", "update_id", "origin", "takes_over")
 """Options of a target that the task run chooses."""
@@ -45,8 +53,8 @@ class Dataset:
       see `luigi_sinks.target.TargetOptions`. A function is called when the task loads, so that what it
       imports is not imported with the DAG; `checks` are passed on as they are.
 
-    Raises BadSetting for an unknown store and for options that the task run chooses; what else is
-    wrong is raised by the load. One that is only read, or waited for, needs no schema.
+    Raises BadSetting for an unknown store, an unknown option, and those that the task run chooses; what
+    else is wrong is raised by the load. One that is only read, or waited for, needs no schema.
 
     Example:
         from airflow.sdk import DAG, task
@@ -84,6 +92,12 @@ class Dataset:
         for option in _OF_THE_RUN:
             if option in declared:
                 raise BadSetting(f"dataset {name!r}: the run of a task chooses {option}; remove it")
+        known = {*_DECLARED.get(store, declared), *TargetOptions.__annotations__}
+        if unknown := next((option for option in declared if option not in known), None):
+            raise BadSetting(f"dataset {name!r}: {unknown} is unknown; {did_you_mean(unknown, known)}")
+        option_types.refuse(
+            f"dataset {name!r}", {each: given for each, given in declared.items() if not _is_late(each, given)}
+        )
         unseen.refuse(name, "dataset")
         self.store, self.name, self.owner = store, name, owner
         self._connection = {"conn_id": conn_id, "connection": connection, "credential": credential}

@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sinks",
         choices=("servers", "local"),
         default="servers",
-        help="what mariadb_sink and its like are: real servers (the default), or SQLite files",
+        help="what mariadb_sink and its like are: real servers (the default), or SQLite files, of every test then",
     )
 
 
@@ -110,6 +110,13 @@ def lineage_recorder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
 
     with recorded.recording_into(tmp_path / "lineage") as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def _local_for_all(request: pytest.FixtureRequest) -> None:
+    """With --sinks=local, let no test load where luigi.cfg says, though it forgot the fixture."""
+    if request.config.getoption("sinks") == "local":
+        request.getfixturevalue("_sinks")
 
 
 @pytest.fixture

@@ -23,6 +23,15 @@ public = [getattr(airflow, each).__name__ for each in airflow.__all__]
 print(json.dumps([*public, callable(getattr(import_module(module), name))]))
 """
 
+MISSPELLED = """
+from luigi_sinks import airflow, errors
+for options in ({"colums": []}, {"nodes": []}, {"keeep": 3}, {"shared_with": "Flights"}):
+    try:
+        airflow.Dataset("mariadb", "flights", **options)
+    except errors.BadSetting as error:
+        print(error)
+"""
+
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
@@ -51,3 +60,13 @@ def test_what_airflow_loads_with_every_command_imports_nothing_of_the_package(ru
 
 def test_every_public_name_and_the_converter_can_be_imported(run):
     assert json.loads(run("python", "-c", NAMES)) == ["Dataset", "LoadOperator", "Neo4jHook", "RunCypherOperator", True]
+
+
+def test_a_dag_with_an_option_that_no_target_has_is_refused_when_it_is_parsed(run):
+    said = [line for line in run("python", "-c", MISSPELLED).splitlines() if line.startswith("dataset")]
+    assert [words.split(";")[0] for words in said] == [
+        "dataset 'flights': colums is unknown",
+        "dataset 'flights': nodes is unknown",
+        "dataset 'flights': keeep is unknown",
+        "dataset 'flights': shared_with = 'Flights' must be a tuple of task families, such as ('LoadFlights',)",
+    ]

@@ -62,6 +62,18 @@ TASK = """
 """
 
 
+def test_a_test_that_forgot_its_fixture_loads_local_files_where_all_are_local(run, pytester):
+    (pytester.path / "luigi.cfg").write_text("[luigi_sinks]\nlocal = elsewhere\n")
+    tests = f"""
+        import luigi
+        {TASK}
+        def test_flights():
+            assert luigi.build([LoadFlights()], local_scheduler=True, log_level="WARNING")
+        """
+    run(tests, "--sinks=local").assert_outcomes(passed=1)
+    assert not (pytester.path / "elsewhere").exists()
+
+
 def test_what_was_not_published_fails_with_words_that_lead_on(run):
     result = run(
         """
