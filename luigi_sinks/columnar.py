@@ -83,8 +83,7 @@ def _admitted(field: Field, column: pl.Series) -> pl.Series | None:
         return None
     if column.null_count() == len(column):
         return pl.repeat(None, len(column), dtype=pl.String, eager=True).alias(column.name)
-    fitted = (_fitted(each, column) for each in kinds)
-    found = next((each for each in fitted if each is not None), None)
+    found = _fitted_to_one(kinds, column)
     if found is None or field.refuse is None:
         return found
     return None if field.refuse_column is None or field.refuse_column(found) else found
@@ -95,13 +94,31 @@ def _kinds(kind: Any) -> Sequence[Any]:
     return get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
 
 
+def _fitted_to_one(kinds: Sequence[Any], column: pl.Series) -> pl.Series | None:
+    fitted = (_fitted(each, column) for each in kinds)
+    return next((each for each in fitted if each is not None), None)
+
+
 def _fitted(kind: Any, column: pl.Series) -> pl.Series | None:
+    if get_origin(kind) is list:
+        return _lists(get_args(kind)[0], column)
     if get_origin(kind) is Literal:
         texts = _text(column, _ANYTHING)
         return texts if texts is not None and texts.is_in(get_args(kind)).all() else None
     base, *metas = get_args(kind) if get_origin(kind) is Annotated else (kind,)
     rule = _RULES.get(base) if isinstance(base, type) else None
     return rule(column, metas[0] if metas else _ANYTHING) if rule and len(metas) <= 1 else None
+
+
+def _lists(kind: Any, column: pl.Series) -> pl.Series | None:
+    """Return lists of values that are sent as they are."""
+    if not isinstance(column.dtype, pl.List):
+        return None
+    values = column.explode()
+    if values.null_count() and NoneType not in _kinds(kind):
+        return None
+    fitted = _fitted_to_one(_kinds(kind), values)
+    return column if fitted is not None and fitted.dtype == values.dtype else None
 
 
 def _whole(column: pl.Series, meta: Meta) -> pl.Series | None:

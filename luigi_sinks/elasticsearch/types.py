@@ -194,7 +194,7 @@ def column_field(name: str, declaration: Mapping[str, Any], *, is_key: bool) -> 
     if kind is IsoDate:
         return Field(name, date | datetime | str | None, IsoDate.refuse, refuse_column=_holds_other_dates)
     is_own = isinstance(kind, type) and issubclass(kind, (Checked, msgspec.Struct))
-    return None if is_own or declaration.get("type") == "alias" else Field(name, kind | None)
+    return None if is_own or declaration.get("type") == "alias" else Field(name, _optional(kind))
 
 
 def _holds_other_dates(column: Any) -> bool:

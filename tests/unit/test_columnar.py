@@ -55,7 +55,9 @@ COLUMNS = [
     *((DATES, pl.Date), (TIMES, pl.Datetime("us")), ([NOON], pl.Datetime("ms")), ([NOON], pl.Datetime("ns"))),
     *(([NOON.replace(tzinfo=dt.UTC)], pl.Datetime("us", "UTC")), ([NOON], pl.Datetime("us", "Asia/Tokyo"))),
     *((TIMES_OF_DAY, pl.Time), (DECIMALS, pl.Decimal(10, 2)), ([Decimal("1.234")], pl.Decimal(10, 3))),
-    *(([[1, 2], []], pl.List(pl.Int64)), ([b"a"], pl.Binary), ([{"a": 1}], pl.Struct({"a": pl.Int64}))),
+    *(([[1, 2], [], [None], [2**40]], pl.List(pl.Int64)), ([["a"], [None]], pl.List(pl.String))),
+    *(([["x" * 40_000]], pl.List(pl.String)), ([[0.1]], pl.List(pl.Float32)), ([[[1]]], pl.List(pl.List(pl.Int64)))),
+    *(([b"a"], pl.Binary), ([{"a": 1}], pl.Struct({"a": pl.Int64}))),
     ([None], pl.Null),
 ]
 TABLES = [
@@ -132,6 +134,8 @@ def test_a_column_of_a_common_type_is_sent_as_a_whole(kind, values, type_):
         ("date", DATES, pl.Date),
         ("date", TIMES, pl.Datetime("us")),
         ("date", [NOON.replace(tzinfo=dt.UTC)], pl.Datetime("us", "UTC")),
+        ("keyword", [["a", None], [], None], pl.List(pl.String)),
+        ("integer", [[1, 2]], pl.List(pl.Int64)),
         ("date", ["2013-01-31", "2013-01-31T05:00:00.123Z", None], pl.String),
     ],
 )
