@@ -8,6 +8,7 @@ the load is retried for as long as its patience.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from typing import Any
 import mariadb
 
 from luigi_sinks import columns
-from luigi_sinks.errors import BadSetting
+from luigi_sinks.errors import BadSetting, Unavailable
 from luigi_sinks.mariadb import layout, reader
 from luigi_sinks.mariadb.connection import rows
 from luigi_sinks.mariadb.errors import NOT_INSTANT
@@ -27,6 +28,9 @@ from luigi_sinks.mariadb.registry import Registry
 from luigi_sinks.mariadb.schema import Schema
 from luigi_sinks.mariadb.views import BRIEFLY
 from luigi_sinks.record import Record
+
+_PATIENCE = 10
+"""How many seconds to wait for another process that changes columns, which takes far less."""
 
 
 def change(cursor: Any, names: Names, schema: Schema, declared: Layout, allowed: Collection[str]) -> None:
@@ -38,7 +42,8 @@ def change(cursor: Any, names: Names, schema: Schema, declared: Layout, allowed:
     admitted = partial(_admitted, cursor, names, schema, declared.keys, wanted, allowed)
     admitted()
     Registry(names).complete(cursor, reader.existing_schema(cursor, names))
-    with locked(cursor, f"{names.log} WRITE, {names.base} WRITE"):  # until it is done, no version gets a number
+    # Until it is done, no version gets a number.
+    with alone(cursor, names), locked(cursor, f"{names.log} WRITE, {names.base} WRITE"):
         found = admitted()
         _rename(cursor, names, found, columns.renamed(found.columns, wanted))
         found = layout.read(cursor, names.base, schema)
@@ -67,6 +72,19 @@ def refuse_to_keep(base: Record, schema: Schema, found: Layout, declared: Layout
 def _wanted(schema: Schema, declared: Layout) -> columns.Columns:
     """Return the declared columns with their former names."""
     return {name: replace(each, renamed_from=schema.renamed.get(name, "")) for name, each in declared.columns.items()}
+
+
+@contextmanager
+def alone(cursor: Any, names: Names) -> Iterator[None]:
+    """Keep others from changing the columns, and the views of them: one that is late would undo the change in a view.
+
+    Raises Unavailable if another process is at it for long. An error ends the connection, and so the lock.
+    """
+    lock = f"luigi_sinks {hashlib.sha256(names.base.encode()).hexdigest()[:40]}"
+    if rows(cursor, f"SELECT GET_LOCK('{lock}', {_PATIENCE})") != [(1,)]:
+        raise Unavailable(f"table {names.dataset!r}: another process is changing its columns; run this again")
+    yield
+    cursor.execute(f"DO RELEASE_LOCK('{lock}')")
 
 
 @contextmanager

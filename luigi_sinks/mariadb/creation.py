@@ -136,7 +136,9 @@ def _create_view_to_add(cursor: Any, names: Names) -> None:
     if _kind(cursor, names.hidden, names.add_view)[0] is None:
         cursor.execute(f"CREATE {views.definer(cursor)} VIEW IF NOT EXISTS {view}")
     elif set(views.columns(cursor, names, names.add_view)) != set(held):
-        cursor.execute(f"{views.BRIEFLY} CREATE OR REPLACE {views.definer(cursor)} VIEW {view}")
+        with changing.alone(cursor, names):
+            view = f"{names.add} AS {guard.view(names, [*views.columns(cursor, names), SEQ])}"
+            cursor.execute(f"{views.BRIEFLY} CREATE OR REPLACE {views.definer(cursor)} VIEW {view}")
 
 
 def _renew_records(cursor: Any, names: Names) -> None:
@@ -207,10 +209,23 @@ def _create_missing(cursor: Any, names: Names, schema: Schema, partition: str) -
     if not (shown := views.shown(cursor, names)):
         query = views.query(names, seen.selected, is_whole=partition == WHOLE)
         cursor.execute(f"CREATE {views.definer(cursor)} VIEW IF NOT EXISTS {names.view} AS {query}")
-    elif f"select {seen.selected} from" not in shown:
-        views.replace(cursor, names, views.query(names, seen.selected, is_whole=views.is_whole(shown)))
+    elif not _shows(seen, shown):
+        seen = _complete_view(cursor, names, schema)
     _create_guard(cursor, names)
     return was_old, seen
+
+
+def _shows(seen: Layout, shown: str) -> bool:
+    return f"select {seen.selected} from" in shown
+
+
+def _complete_view(cursor: Any, names: Names, schema: Schema) -> Layout:
+    """Have the view show the columns that the table has, which nobody changes meanwhile; return them."""
+    with changing.alone(cursor, names):
+        seen, shown = layout.read(cursor, names.base, schema), views.shown(cursor, names)
+        if not _shows(seen, shown):
+            views.replace(cursor, names, views.query(names, seen.selected, is_whole=views.is_whole(shown)))
+    return seen
 
 
 def _is_registered(

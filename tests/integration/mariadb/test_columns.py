@@ -16,7 +16,7 @@ from sqlalchemy.dialects import mysql
 from luigi_sinks import BadSetting, Origin, load, versions
 from luigi_sinks.cli.version_answers import schema_difference
 from luigi_sinks.load import loading
-from luigi_sinks.mariadb import MariaDBSink, MariaDBTarget, parse_schema, views
+from luigi_sinks.mariadb import MariaDBSink, MariaDBTarget, layout, parse_schema, views
 from luigi_sinks.mariadb.driver import Cursor
 from luigi_sinks.testing.suite import run_together
 from luigi_sinks.version import WHOLE
@@ -284,6 +284,23 @@ def test_a_load_that_began_before_the_change_is_published_as_it_was_written(decl
     assert read(wide, wide.head("south").version) == [(2,)]
     with pytest.raises(BadSetting, match="column 'a' is bigint"):
         load(narrow, "south", ORIGIN, [(1, 3)])
+
+
+def test_a_load_that_looked_before_the_change_does_not_undo_it_in_the_views(declare, shown, monkeypatch):
+    narrow, wide = declare(Column("a", Integer, nullable=False)), declare(Column("a", BigInteger, nullable=False))
+    load(narrow, "north", ORIGIN, [(0, 1)])
+    look, late = layout.read, iter([partial(load, wide, "south", ORIGIN, [(1, 2**40)])])
+
+    def look_early(cursor, table, schema):
+        seen = look(cursor, table, schema)
+        for change in late:
+            change()
+        return seen
+
+    monkeypatch.setattr(layout, "read", look_early)
+    with pytest.raises(BadSetting, match="column 'a' is bigint"):
+        load(narrow, "north", ORIGIN, [(0, 3)])
+    assert shown() == [(1,), (2**40,)]
 
 
 @pytest.mark.parametrize("turn", range(3))
