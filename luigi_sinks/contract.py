@@ -19,8 +19,9 @@ import msgspec
 
 from luigi_sinks.encoding import DirtyText, Encode, encoded, lines
 from luigi_sinks.errors import BadRow, did_you_mean
+from luigi_sinks.field import Field as Field  # noqa: PLC0414 - whoever declares a contract needs it
 from luigi_sinks.kept import change
-from luigi_sinks.plain import NotPlain, flat_list, is_flat, is_flat_list, plain, plainer_row
+from luigi_sinks.plain import NotPlain, plainer_row
 
 
 class WrongRow(Exception):
@@ -87,29 +88,6 @@ class Shape(Protocol):
 
 
 @dataclass(frozen=True)
-class Field:
-    """A field of a row. `refuse` returns why a value is wrong, for rules that msgspec cannot check; else None.
-
-    `take` copies a value, so that the user cannot change it, or raises NotPlain; by default it
-    follows from the type. `refuse_column` tells of a column of Polars whether `refuse` might
-    say no to one of its values; without it, these are looked at one by one.
-    """
-
-    name: str
-    type: Any
-    refuse: Callable[[Any], str | None] | None = None
-    take: Callable[[Any], Any] | None = None
-    refuse_column: Callable[[Any], bool] | None = None
-
-    @property
-    def taken_by(self) -> Callable[[Any], Any] | None:
-        """What takes a value; None if no accepted value can be changed."""
-        if self.take or is_flat(self.type):
-            return self.take
-        return flat_list if is_flat_list(self.type) else plain
-
-
-@dataclass(frozen=True)
 class TupleShape:
     """Rows with the same fields; users give dicts or tuples, the store gets tuples."""
 
@@ -148,6 +126,10 @@ class TupleShape:
         return _tuple_getter(self.names)
 
     @cached_property
+    def _count(self) -> int:
+        return len(self.fields)
+
+    @cached_property
     def _key_values(self) -> Callable[[Any], tuple[Any, ...]]:
         return _tuple_getter([self.names.index(name) for name in self.key])
 
@@ -159,7 +141,8 @@ class TupleShape:
             self._refuse_changes(tuples, accepted)
         for position, field in enumerate(self.fields):
             if field.refuse is not None:
-                _refuse_values(field, (row[position] for row in accepted))
+                for index, reason in field.wrong(list(map(itemgetter(position), accepted))):
+                    raise WrongRow(index, field.name, reason)
         return accepted
 
     def fields_of(self, columns: Sequence[str]) -> Sequence[Field] | None:
@@ -188,7 +171,11 @@ class TupleShape:
 
     def take(self, row: Any) -> tuple[Any, ...]:
         """Return the row as a tuple in the order of the fields, with copies of what can be changed."""
-        values = self._as_tuple(0, row)
+        is_whole = type(row) is dict and len(row) == self._count
+        try:
+            values = self._values(row) if is_whole else self._as_tuple(0, row)
+        except KeyError:
+            raise self._wrong_fields(0, row) from None
         if not self._takers:
             return values
         taken = list(values)
@@ -346,14 +333,6 @@ def _is_readable(shape: Shape, row: Any) -> bool:
     except (ArithmeticError, AttributeError, TypeError, ValueError):
         return False
     return True
-
-
-def _refuse_values(field: Field, values: Iterable[Any]) -> None:
-    assert field.refuse is not None
-    for index, value in enumerate(values):
-        reason = field.refuse(value)
-        if reason is not None:
-            raise WrongRow(index, field.name, reason)
 
 
 def _tuple_getter(names: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:

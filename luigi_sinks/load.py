@@ -121,8 +121,7 @@ def loading(  # noqa: PLR0913 - each option stands for itself
 def load(sink: Sink, partition: str, origin: Origin, rows: Iterable[Any], **options: Any) -> None:
     """Make the rows the partition's next version; `options` and errors as for `loading`."""
     with loading(sink, partition, origin, **options) as writer:
-        for row in rows:
-            writer.write(row)
+        writer.write_all(rows)
 
 
 @contextmanager

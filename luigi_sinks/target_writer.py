@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, Self
 
@@ -51,6 +51,11 @@ class TargetWriter:
         """Write a row (a dict or a tuple), or a whole Arrow table or data frame. Raises BadRow."""
         if not self.is_complete:
             self._opened().write(row)
+
+    def write_all(self, rows: Iterable[Any]) -> None:
+        """Write each row, or frame, of an iterable; it costs less than a call of `write` for each. Raises BadRow."""
+        if not self.is_complete:
+            self._opened().write_all(rows)
 
     def delete(self, key: Any) -> None:
         """With `changes_by_key`, leave a row of the head out, by its key: a dict, a tuple, or its only field's value.

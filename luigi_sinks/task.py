@@ -213,8 +213,7 @@ class CopyTask(BulkComplete, luigi.Task):
 
     def write_to(self, writer: Any) -> None:
         """Write `rows()`, and with `changes_by_key` what `deletes()` returns, to a writer of a load."""
-        for row in self.fresh_rows():
-            writer.write(row)
+        writer.write_all(self.fresh_rows())
         for key in _fresh(self, "deletes", "keys") if self.changes_by_key else ():
             writer.delete(key)
 

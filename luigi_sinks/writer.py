@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import msgspec
 
+from luigi_sinks import given
 from luigi_sinks.contract import Contract, WrongRow
 from luigi_sinks.errors import BadRow
 from luigi_sinks.rejects import Rejects
@@ -29,11 +30,6 @@ _FIRST_BYTES = _PART_BYTES // 16
 _PART_ROWS = 50_000
 _RUN_ROWS, _RUN_BYTES = 500, 1_000_000
 """Rows are validated in runs of at most so many, and of about so many bytes."""
-
-_OF_ITERROWS = (
-    "is a Series of pandas, in which iterrows() turns whole numbers into floats; yield the data frame itself, or the "
-    "rows of its itertuples(index=False)"
-)
 
 _STEP = 32
 """Of so many rows, one is measured as they come, which finds out early that they have become large."""
@@ -64,6 +60,7 @@ class Writer:
             encode_frame=contract.encode_frame and self._timed(contract.encode_frame),
         )
         self._split = contract.split
+        self._is_of_one_kind = type(contract).split is Contract.split
         self._pool = ThreadPoolExecutor(stage.writers, thread_name_prefix="luigi_sinks")
         self._writing: set[Future[float]] = set()
         self._kind: str | None = None
@@ -100,26 +97,66 @@ class Writer:
         Raises BadRow when the run of a bad row is validated, which may be some rows later.
         """
         try:
-            kind, row = self._split(row)
-            if kind != self._kind:
-                self._change_kind(kind)
-            kind_of_row = type(row)
-            if kind_of_row is tuple and self._is_flat:
-                self._run.append(row)
-            elif kind_of_row is dict or kind_of_row is tuple:
-                self._add(row)
-            elif hasattr(row, "__arrow_c_stream__"):
-                self._add_frame(row)
-            else:
-                self._add_all(self._plain_rows(row))
+            self._take_row(row)
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def write_all(self, rows: Iterable[Any]) -> None:
+        """Write each row, or frame, of an iterable; it costs less than a call of `write` for each."""
+        rows = iter(rows)
+        try:
+            for row in rows:
+                self._take_row(row)
+                if self._is_of_one_kind:
+                    self._take_all(rows)
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def _take_row(self, row: Any) -> None:
+        kind, row = self._split(row)
+        if kind != self._kind:
+            self._change_kind(kind)
+        if type(row) is tuple and self._is_flat:
+            self._run.append(row)
             if len(self._run) >= self._look_at:
                 self._look()
-        except WrongRow as wrong:
-            self._failure = self._first_bad_row(wrong)
+        elif hasattr(row, "__arrow_c_stream__"):
+            self._add_frame(row)
+        else:
+            self._take_all(iter(given.rows(row)))
+
+    def _take_all(self, rows: Iterator[Any]) -> None:
+        """Take rows of the same kind, each before the next one is asked for."""
+        while True:
+            run, look_at, take, is_flat = self._run, self._look_at, self._take, self._is_flat
+            for row in rows:
+                kind_of_row = type(row)
+                if kind_of_row is tuple and is_flat:
+                    run.append(row)
+                elif kind_of_row is dict or kind_of_row is tuple:
+                    try:
+                        run.append(take(row))
+                    except WrongRow as wrong:
+                        self._set_aside_untaken(wrong)
+                        break
+                else:
+                    self._take_row(row)
+                    break
+                if len(run) >= look_at:
+                    break
+            else:
+                return
+            if len(self._run) >= self._look_at:
+                self._look()
+
+    def _fail(self, error: BaseException) -> None:
+        """Note what ends the load. Raises BadRow if that is a row."""
+        if isinstance(error, WrongRow):
+            self._failure = self._first_bad_row(error)
             raise self._failure from None
-        except BaseException as error:
-            self._failure = error
-            raise
+        self._failure = error
 
     def make_part(self, make: Callable[[Any, int], int]) -> None:
         """Have the store make the next part itself: `make(stage, number)` returns how many rows that has."""
@@ -167,26 +204,14 @@ class Writer:
 
         return timed
 
-    def _add_all(self, rows: Iterable[Any]) -> None:
-        for row in rows:
-            if self._is_flat and type(row) is tuple:
-                self._run.append(row)
-            else:
-                self._add(row)
-            if len(self._run) >= self._look_at:
-                self._look()
-
-    def _add(self, row: Any) -> None:
-        """Take a row, or set it aside if it cannot be taken, and may be."""
-        try:
-            self._run.append(self._take(row))
-        except WrongRow as wrong:
-            if self._rejects is None:
-                raise
-            self._validate()
-            self._look_at = 1
-            self._set_aside(self._contract.bad_row(self.rows + 1, wrong.field, wrong.reason))
-            self.rows += 1
+    def _set_aside_untaken(self, wrong: WrongRow) -> None:
+        """Set the row aside that comes behind the run and cannot be taken. Raises WrongRow if that is not allowed."""
+        if self._rejects is None:
+            raise wrong
+        self._validate()
+        self._look_at = 1
+        self._set_aside(self._contract.bad_row(self.rows + 1, wrong.field, wrong.reason))
+        self.rows += 1
 
     def _set_aside(self, bad: BadRow) -> None:
         assert self._rejects is not None
@@ -202,13 +227,13 @@ class Writer:
         """Add a frame by its columns, as far as these are known to be right, else by its rows."""
         from luigi_sinks import columnar, frames  # noqa: PLC0415 - Polars is optional, and slow to import
 
-        _refuse_series(frame)
+        given.refuse_series(frame)
         kind = str(self._kind)
         for piece in frames.pieces(frame):
             with self._spending("validate"):
                 text = columnar.encoded(self._contract, kind, piece)
             if text is None:
-                self._add_all(frames.rows(piece, self._contract.shapes[kind].names))
+                self._take_all(frames.rows(piece, self._contract.shapes[kind].names))
             else:
                 self._add_columns(piece, text)
 
@@ -220,14 +245,6 @@ class Writer:
         self.rows += piece.height
         self._add_text(text)
         self._send_if_large(sum(frame.height for frame in self._frames))
-
-    def _plain_rows(self, row: Any) -> Iterable[Any]:
-        _refuse_series(row)
-        if isinstance(row, Mapping):
-            return [dict(row)]
-        if isinstance(row, Sequence) and not isinstance(row, (str, bytes, bytearray, memoryview)):
-            return [tuple(row)]
-        raise WrongRow(0, "", _why_not_a_row(row))
 
     def _first_bad_row(self, wrong: WrongRow) -> BadRow:
         """Return the error for a row that cannot be taken, or for one before it that was not validated yet."""
@@ -334,20 +351,9 @@ class Writer:
             self.part_seconds.extend(future.result() for future in done)
 
 
-def _refuse_series(row: Any) -> None:
-    if hasattr(row, "iloc") and getattr(row, "ndim", 0) == 1:
-        raise WrongRow(0, "", _OF_ITERROWS)
-
-
 def _size(row: Any) -> int:
     """Return the size of a row as JSON, in bytes; for one that has none, that of a run, so that it is checked soon."""
     try:
         return len(_JSON.encode(row))
     except (TypeError, ValueError, RecursionError):
         return _RUN_BYTES
-
-
-def _why_not_a_row(row: Any) -> str:
-    if hasattr(row, "task_id"):
-        return "is a Task; yield dependencies in run(), before super().run()"
-    return f"is a {type(row).__name__}; pass a dict, a tuple, an Arrow table or a data frame"

@@ -21,7 +21,7 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"# ([\w.]+\.(?:py|cfg|toml))\n")
 _ID = re.compile(r"v\d{8}t\d{6}_[a-z2-7]{6}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
-_OTHER = re.compile(r"^(principal +|took +|published +.* by ).*", re.MULTILINE)
+_OTHER = re.compile(r"^(principal +|took +|of which +|published +.* by ).*", re.MULTILINE)
 """What `show` prints of the user and the machine."""
 
 

@@ -55,8 +55,7 @@ class LoadOperator(BaseOperator):
             rows = self.rows(*self.op_args, **{**of_context, **self.op_kwargs})
             if rows is None:
                 raise CheckFailed(f"{self.task_id}: rows returned None; yield the rows, or return an iterable of them")
-            for row in rows:
-                sink.write(row)
+            sink.write_all(rows)
         return next(filter(None, map(published.facts, self._events)))
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - Airflow passes it

@@ -90,6 +90,8 @@ class DocumentShape:
 
     def take(self, row: Any) -> dict[str, Any]:
         """Return a copy of a document, with values of its own; or the document of a tuple."""
+        if type(row) is dict and _SENT.issuperset(map(type, row.values())):
+            return row.copy()
         document: dict[str, Any] = row.copy() if type(row) is dict else self._named(row)
         is_sent = True
         for name, value in document.items():

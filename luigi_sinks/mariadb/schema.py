@@ -69,7 +69,7 @@ class Schema:
     def shape(self) -> TupleShape:
         """The form of a row."""
         each = tuple(
-            Field(name, codec.type, codec.refuse, codec.take, codec.refuse_column)
+            Field(name, codec.type, codec.refuse, codec.take, codec.refuse_column, codec.admit)
             for name, codec in self.codecs.items()
         )
         loaded = [key for name, key in self.unique.items() if name != "PRIMARY" and set(key) <= set(self.types)]

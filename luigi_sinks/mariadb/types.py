@@ -10,11 +10,12 @@ import re
 import struct
 import uuid
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import partial, singledispatch
+from operator import attrgetter, methodcaller
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -41,6 +42,7 @@ _LARGEST_SINGLE = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 _LARGEST_DOUBLE = struct.unpack("<d", b"\xff\xff\xff\xff\xff\xff\xef\x7f")[0]
 _NO_JSON = "is None; give JSON, or declare the column nullable"
 _CONTROL = re.compile(r"[\0-\x1f]")
+_MICROSECOND, _ENDS_IN_SPACE = attrgetter("microsecond"), methodcaller("endswith", " ")
 _AS_IN_JSON = frozenset("\b\t\n\r")
 _SPELLING = str.maketrans({"\\": r"\\", '"': r"\""})
 
@@ -52,7 +54,7 @@ class Codec:
     `type` is what msgspec checks, and `refuse` gives a reason against a value that
     msgspec accepts. Values travel as JSON; `spell` changes those of a column whose JSON
     the server would read as something else. `load` turns what the server read into the
-    column's value in SQL. `take` and `refuse_column` are those of the contract's field.
+    column's value in SQL. `take`, `refuse_column` and `admit` are those of the contract's field.
     `luigi_sinks.mariadb.reader` reads the values back.
     """
 
@@ -62,6 +64,7 @@ class Codec:
     load: str = ""
     take: Callable[[Any], Any] | None = None
     refuse_column: Callable[[Any], bool] | None = None
+    admit: Callable[[Iterable[Any]], bool] | None = None
 
     def optional(self) -> Codec:
         """Return the codec for a column of this type that may be NULL."""
@@ -173,6 +176,7 @@ def _(kind: sa.CHAR | sa.NCHAR) -> Codec:
         refuse,
         _awkward_text,
         refuse_column=lambda column: column.str.ends_with(" ").any(),
+        admit=lambda values: not any(map(_ENDS_IN_SPACE, values)),
     )
 
 
@@ -207,7 +211,13 @@ def _(kind: Any) -> Codec:
         return Codec(Annotated[str, Meta(max_length=kind.length)], spell=_awkward_text)
     limit = _BYTES.get(kind.__visit_name__, 2**16)
     some_are_too_long = lambda column: (column.str.len_bytes() >= limit).any()  # noqa: E731
-    return Codec(str, partial(_is_too_long, limit), _awkward_text, refuse_column=some_are_too_long)
+    return Codec(
+        str,
+        partial(_is_too_long, limit),
+        _awkward_text,
+        refuse_column=some_are_too_long,
+        admit=lambda values: 4 * max(map(len, values), default=0) < limit,
+    )
 
 
 def _is_too_long(limit: int, value: str) -> str | None:
@@ -295,6 +305,7 @@ def _without_finer(kind: Any, type_: Any) -> Codec:
         type_,
         refuse=lambda value: reason if value.microsecond % step else None,
         refuse_column=lambda column: bool((column.dt.microsecond() % step).max()),
+        admit=lambda values: not any(map(_MICROSECOND, values)),
     )
 
 

@@ -52,8 +52,7 @@ class ExistingNodes:
 
     def copy(self, writer: Any) -> None:
         """Write all rows to a load, nodes first."""
-        for row in self._rows():
-            writer.write(row)
+        writer.write_all(self._rows())
 
     def equals(self, version: Version) -> bool:
         """Tell whether a version has the same nodes and relationships, with the same properties."""
