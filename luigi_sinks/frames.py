@@ -102,8 +102,10 @@ def lines(table: pl.DataFrame) -> bytes:
 
 def _as_text(times: pl.Series) -> pl.Series:
     zone = "Z" if getattr(times.dtype, "time_zone", None) else ""
-    whole, exact = (times.dt.to_string(f"%Y-%m-%dT%H:%M:%S{fraction}{zone}") for fraction in ("", "%.6f"))
-    return exact.zip_with(times.dt.microsecond() > 0, whole) if times.dt.microsecond().max() else whole
+    whole = times.dt.to_string(f"%Y-%m-%dT%H:%M:%S{zone}")
+    if not times.dt.microsecond().max():
+        return whole
+    return times.dt.to_string(f"%Y-%m-%dT%H:%M:%S%.6f{zone}").zip_with(times.dt.microsecond() > 0, whole)
 
 
 def _rows(lists: Mapping[str, Sequence[Any]], names: Sequence[str]) -> Iterator[Any]:

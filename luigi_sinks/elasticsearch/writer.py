@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -39,6 +40,10 @@ _FIELD = re.compile(
 _JSON = msgspec.json.Encoder()
 
 
+Lines = tuple[bytes, bytes]
+"""What creates a document: an action with its id, and the document itself."""
+
+
 class Closed(Exception):
     """The index takes no more documents; the version's record tells why."""
 
@@ -58,13 +63,13 @@ class PartWriter:
 
     def write(self) -> None:
         """Create the part's documents that no earlier attempt created, or overwrite those of a clone. Raises Closed."""
-        verb = b"index" if self.overwrites else b"create"
-        pairs = zip(self._ids(), self.part.text.splitlines(), strict=True)
-        lines = [b'{"%b":{"_id":%b}}\n%b\n' % (verb, id_, document) for id_, document in pairs]
-        for first, last in _runs(lines):
+        action = b'{"index":{"_id":%b}}' if self.overwrites else b'{"create":{"_id":%b}}'
+        documents = self.part.text.removesuffix(b"\n").split(b"\n")
+        lines = list(zip(map(action.__mod__, self._ids()), documents, strict=True))
+        for first, last in _runs(lines, list(map(_size, lines))):
             self._send(dict(enumerate(lines[first:last], first)))
 
-    def _send(self, lines: dict[int, bytes]) -> None:
+    def _send(self, lines: dict[int, Lines]) -> None:
         """Send lines, given by their index in the part; send those again that the server had no room for."""
         for attempt in range(_TRIES):
             failed = self._bulk(lines)
@@ -76,9 +81,9 @@ class PartWriter:
         reason = _reason(failed[next(iter(lines))]["error"])
         raise Unavailable(f"{self.version}: the cluster has no room for documents: {reason}; try again later")
 
-    def _bulk(self, lines: dict[int, bytes]) -> dict[int, Any]:
-        """Return the result of each line that was not created. Raises BadRow for one that cannot be."""
-        body = b"".join(lines.values())
+    def _bulk(self, lines: dict[int, Lines]) -> dict[int, Any]:
+        """Return the result of each document that was not created. Raises BadRow for one that cannot be."""
+        body = b"\n".join((*chain.from_iterable(lines.values()), b""))
         try:
             answer = ask(
                 self.settings,
@@ -102,10 +107,10 @@ class PartWriter:
         others = {index: result for index, result in failed.items() if index not in large}
         return others | self._halves(large) if large else others
 
-    def _halves(self, lines: dict[int, bytes]) -> dict[int, Any]:
+    def _halves(self, lines: dict[int, Lines]) -> dict[int, Any]:
         indices = list(lines)
         if len(indices) == 1:
-            raise self._too_large(indices[0], len(lines[indices[0]]))
+            raise self._too_large(indices[0], _size(lines[indices[0]]))
         middle = len(indices) // 2
         halves = ({index: lines[index] for index in half} for half in (indices[:middle], indices[middle:]))
         return {index: result for half in halves for index, result in self._bulk(half).items()}
@@ -181,7 +186,7 @@ class PartWriter:
 def delete(settings: ElasticsearchSettings, version: Version, alias: str, ids: Collection[str]) -> None:
     """Delete documents from a staged version; one that is gone already changes nothing. Raises Unavailable."""
     lines = [b'{"delete":{"_id":%b}}\n' % _JSON.encode(each) for each in sorted(ids)]
-    for first, last in _runs(lines):
+    for first, last in _runs(lines, list(map(len, lines))):
         body = b"".join(lines[first:last])
         answer = ask(
             settings,
@@ -195,16 +200,22 @@ def delete(settings: ElasticsearchSettings, version: Version, alias: str, ids: C
                 raise kind(f"{version}: documents could not be deleted: {reason}")
 
 
-def _runs(lines: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-    """Cut lines into runs of at most a body's size, and of one line at least."""
+def _runs(lines: Sequence[Any], sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Cut lines of these sizes into runs of at most a body's size, and of one line at least."""
     first, size = 0, 0
-    for index, line in enumerate(lines):
-        if size and size + len(line) > _BODY_BYTES:
-            yield first, index
-            first, size = index, 0
-        size += len(line)
+    if sum(sizes) > _BODY_BYTES:
+        for index, each in enumerate(sizes):
+            if size and size + each > _BODY_BYTES:
+                yield first, index
+                first, size = index, 0
+            size += each
     if lines:
         yield first, len(lines)
+
+
+def _size(lines: Lines) -> int:
+    action, document = lines
+    return len(action) + len(document)
 
 
 def _field(error: Mapping[str, Any]) -> str:
