@@ -32,17 +32,29 @@ def encoded(contract: Contract, kind: str, frame: Any) -> bytes | None:
     """Return what the store is sent of a frame; None unless each of its rows is known to keep the contract."""
     if contract.encode_frame is None or not isinstance(frame, pl.DataFrame):
         return None
-    fields = contract.shapes[kind].fields_of(frame.columns)
-    if fields is None:
+    try:
+        admitted = _all_admitted(contract.shapes[kind].fields_of(frame.columns), frame)
+        text = admitted and contract.encode_frame(pl.DataFrame(admitted))
+    except frames.FAILURES:  # a value that Polars cannot compute with, or write
         return None
-    columns = []
-    for field in fields:
-        column = _admitted(field, frame[field.name])
-        if column is None:
-            return None
-        columns.append(column)
-    text = contract.encode_frame(pl.DataFrame(columns))
-    return None if may_hold_nul(text) else text
+    return None if not text or may_hold_nul(text) else text
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A copy of a data frame, which shares nothing with what the user can change."""
+
+    height: int
+    ipc: bytes
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame) -> Kept:
+        """Copy a frame."""
+        return cls(frame.height, frame.write_ipc_stream(None, compat_level=pl.CompatLevel.oldest()).getvalue())
+
+    def frame(self) -> pl.DataFrame:
+        """Return the frame."""
+        return pl.read_ipc_stream(self.ipc)
 
 
 @dataclass(frozen=True)
@@ -54,11 +66,11 @@ class Rows(Sequence[Any]):
 
     contract: Contract
     kind: str
-    frames: Sequence[pl.DataFrame]
+    kept: Sequence[Kept]
 
     def __len__(self) -> int:
         """Return how many rows there are."""
-        return sum(frame.height for frame in self.frames)
+        return sum(each.height for each in self.kept)
 
     def __getitem__(self, index: Any) -> Any:
         """Return one row, or some."""
@@ -66,14 +78,25 @@ class Rows(Sequence[Any]):
 
     def values(self, field: str) -> Iterator[Any]:
         """Yield the values of one field."""
-        for frame in self.frames:
-            yield from frame[field].to_list()
+        for each in self.kept:
+            yield from each.frame()[field].to_list()
 
     @cached_property
     def _accepted(self) -> Sequence[Any]:
         names = self.contract.shapes[self.kind].names
-        given = [row for frame in self.frames for row in frames.rows(frame, names)]
+        given = [row for each in self.kept for row in frames.rows(each.frame(), names)]
         return self.contract.accept(self.kind, given, 1)[0]
+
+
+def _all_admitted(fields: Sequence[Field] | None, frame: pl.DataFrame) -> list[pl.Series] | None:
+    """Return the columns with the values that are sent; None unless all are known to be right."""
+    columns: list[pl.Series] = []
+    for field in fields or ():
+        column = _admitted(field, frame[field.name])
+        if column is None:
+            return None
+        columns.append(column)
+    return columns
 
 
 def _admitted(field: Field, column: pl.Series) -> pl.Series | None:
@@ -175,7 +198,8 @@ _ZONES: Mapping[bool | None, set[str | None]] = {False: {None}, True: {"UTC"}, N
 
 
 def _is_of_calendar(column: pl.Series) -> bool:
-    return _is_within(column.dt.year(), date.min.year, date.max.year)
+    years = column.dt.year()  # null beyond the years that Polars knows
+    return years.null_count() == column.null_count() and _is_within(years, date.min.year, date.max.year)
 
 
 def _time(column: pl.Series, meta: Meta) -> pl.Series | None:

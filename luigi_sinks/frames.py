@@ -24,7 +24,7 @@ _SLICE_ROWS, _SLICE_BYTES = 2_000, 1_000_000
 _PIECE_ROWS, _PIECE_BYTES = 20_000, 1_000_000
 """What is looked at by columns at once, at most: large, as a look has a price of its own."""
 
-_FAILURES = (Exception, pl.exceptions.PanicException)
+FAILURES = (Exception, pl.exceptions.PanicException)
 """What Polars and pyarrow raise for a value that they cannot take or give; a panic is not an Exception."""
 
 _OPAQUE = {"ObjectDType", "PeriodDtype", "IntervalDtype"}
@@ -35,31 +35,26 @@ def pieces(frame: Any) -> Iterator[Any]:
     """Yield a frame as small data frames of Polars; as it is, if only Python can read some of its columns.
 
     A stream, such as a RecordBatchReader of pyarrow, is read a batch at a time, if pyarrow is
-    installed, else as a whole.
+    installed, else as a whole. Raises CheckFailed for one that cannot be read.
     """
-    if hasattr(frame, "iloc"):
-        yield from [frame] if _objects(frame) else map(_copied, _pieces_of(_as_table(frame)))
-    else:
-        for table in _tables(frame):
-            yield from _pieces_of(table)
-
-
-def _pieces_of(table: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    return (piece for _, piece in _slices(table, 0, _PIECE_ROWS, _PIECE_BYTES) if piece.height)
-
-
-def _copied(table: pl.DataFrame) -> pl.DataFrame:
-    """Return a table that shares nothing with a data frame of pandas, whose values can be changed."""
-    return table.select(pl.all().gather(pl.int_range(pl.len())))
+    if hasattr(frame, "iloc") and _objects(frame):
+        yield frame
+        return
+    for table in _tables(frame):
+        for _, piece in _slices(table, 0, _PIECE_ROWS, _PIECE_BYTES):
+            if piece.height and piece.width:
+                yield piece
 
 
 def _tables(frame: Any) -> Iterator[pl.DataFrame]:
-    if isinstance(frame, pl.DataFrame):
-        yield frame
-    elif (stream := _stream(frame)) is None:
-        yield _as_table(frame)
-    else:
-        yield from map(_as_table, stream)
+    stream = None if hasattr(frame, "iloc") or isinstance(frame, (pl.DataFrame, pl.Series)) else _stream(frame)
+    if stream is None:
+        yield frame if isinstance(frame, pl.DataFrame) else _as_table(frame)
+        return
+    import pyarrow as pa  # noqa: PLC0415 - it made the stream
+
+    while batch := _next_batch(frame, stream):
+        yield _as_table(pa.Table.from_batches(batch))  # Polars 2.1 misreads decimals of 64 bits in a batch
 
 
 def _stream(frame: Any) -> Any:
@@ -70,8 +65,18 @@ def _stream(frame: Any) -> Any:
         return None
     try:
         return pa.RecordBatchReader.from_stream(frame)
-    except (pa.ArrowException, TypeError, ValueError):  # a single column, which Polars may still read
+    except Exception:  # noqa: BLE001 - a single column, which Polars may still read, or else says what is wrong
         return None
+
+
+def _next_batch(frame: Any, stream: Any) -> list[Any]:
+    """Return the next batch of a stream; none at its end."""
+    try:
+        return [stream.read_next_batch()]
+    except StopIteration:
+        return []
+    except Exception as error:
+        raise _unreadable(frame) from error
 
 
 def rows(frame: Any, names: Sequence[str]) -> Iterator[Any]:
@@ -135,7 +140,7 @@ def _values(column: pl.Series) -> list[Any]:
             raise WrongRow(finer.to_list().index(True), column.name, reason)
     try:
         return column.to_list()
-    except _FAILURES:
+    except FAILURES:
         index = next(index for index in range(len(column)) if not _is_readable(column[index : index + 1]))
         raise WrongRow(
             index, column.name, "holds a value that Python cannot keep: a time after the year 9999"
@@ -145,7 +150,7 @@ def _values(column: pl.Series) -> list[Any]:
 def _is_readable(column: pl.Series) -> bool:
     try:
         column.to_list()
-    except _FAILURES:
+    except FAILURES:
         return False
     return True
 
@@ -184,11 +189,16 @@ def _as_table(frame: Any) -> pl.DataFrame:
         raise NotInstalled(
             "arrow", f"a column of this data frame cannot be read without pyarrow: {missing}"
         ) from missing
-    except _FAILURES as error:
-        raise CheckFailed(
-            f"a data frame cannot be read: {_unreadable_column(frame)} holds values without a common type; "
-            "give each column values of one type"
-        ) from error  # whose text may quote values, which the audit log must not hold
+    except FAILURES as error:
+        raise _unreadable(frame) from error
+
+
+def _unreadable(frame: Any) -> CheckFailed:
+    """Return an error without the text of Polars or pyarrow, which may quote values that no log must hold."""
+    return CheckFailed(
+        f"a data frame cannot be read: {_unreadable_column(frame)} holds values without a common type; "
+        "give each column values of one type"
+    )
 
 
 def _unreadable_column(frame: Any) -> str:
@@ -196,6 +206,6 @@ def _unreadable_column(frame: Any) -> str:
     for name in frame.columns if hasattr(frame, "iloc") else ():
         try:
             pl.DataFrame(frame[[name]])
-        except _FAILURES:
+        except FAILURES:
             return f"column {name!r}"
     return "a column"

@@ -110,6 +110,7 @@ class Writer:
                 self._take_row(row)
                 if self._is_of_one_kind:
                     self._take_all(rows)
+                    break  # an iterator that has ended is not asked again
         except BaseException as error:
             self._fail(error)
             raise
@@ -128,26 +129,18 @@ class Writer:
             self._take_all(iter(given.rows(row)))
 
     def _take_all(self, rows: Iterator[Any]) -> None:
-        """Take rows of the same kind, each before the next one is asked for."""
-        while True:
-            run, look_at, take, is_flat = self._run, self._look_at, self._take, self._is_flat
-            for row in rows:
-                kind_of_row = type(row)
-                if kind_of_row is tuple and is_flat:
-                    run.append(row)
-                elif kind_of_row is dict or kind_of_row is tuple:
-                    try:
-                        run.append(take(row))
-                    except WrongRow as wrong:
-                        self._set_aside_untaken(wrong)
-                        break
-                else:
-                    self._take_row(row)
-                    break
-                if len(run) >= look_at:
-                    break
+        """Take rows of the same kind, each before the next one is asked for; what gives them may write some too."""
+        for row in rows:
+            kind_of_row = type(row)
+            if kind_of_row is tuple and self._is_flat:
+                self._run.append(row)
+            elif kind_of_row is dict or kind_of_row is tuple:
+                try:
+                    self._run.append(self._take(row))
+                except WrongRow as wrong:
+                    self._set_aside_untaken(wrong)
             else:
-                return
+                self._take_row(row)
             if len(self._run) >= self._look_at:
                 self._look()
 
@@ -209,7 +202,6 @@ class Writer:
         if self._rejects is None:
             raise wrong
         self._validate()
-        self._look_at = 1
         self._set_aside(self._contract.bad_row(self.rows + 1, wrong.field, wrong.reason))
         self.rows += 1
 
@@ -235,16 +227,16 @@ class Writer:
             if text is None:
                 self._take_all(frames.rows(piece, self._contract.shapes[kind].names))
             else:
-                self._add_columns(piece, text)
+                self._add_columns(columnar.Kept.of(piece), text)
 
-    def _add_columns(self, piece: Any, text: bytes) -> None:
+    def _add_columns(self, kept: Any, text: bytes) -> None:
         self._validate()
         if self._part:
             self._send()
-        self._frames.append(piece)
-        self.rows += piece.height
+        self._frames.append(kept)
+        self.rows += kept.height
         self._add_text(text)
-        self._send_if_large(sum(frame.height for frame in self._frames))
+        self._send_if_large(sum(each.height for each in self._frames))
 
     def _first_bad_row(self, wrong: WrongRow) -> BadRow:
         """Return the error for a row that cannot be taken, or for one before it that was not validated yet."""
@@ -278,7 +270,7 @@ class Writer:
             return
         if self._frames:
             self._send()
-        run, self._run, self._run_bytes = self._run, [], 0
+        run, self._run, self._run_bytes, self._look_at = self._run, [], 0, 1
         first_row, self.rows = self.rows + 1, self.rows + len(run)
         for accepted, text in self._accepted(run, first_row):
             self._part.extend(accepted)

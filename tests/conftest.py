@@ -52,9 +52,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def servers_config() -> str:
+def servers_config(sink_servers) -> str:
     """Give the luigi.cfg that says how to reach the servers; it is in force from then on."""
-    servers.up()
+    sink_servers(("mariadb", "elasticsearch", "neo4j"))
     written = servers.config()
     get_config().read_string(written)
     return written

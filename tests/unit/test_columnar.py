@@ -18,7 +18,7 @@ from sqlalchemy.dialects import mysql
 from luigi_sinks import columnar, frames
 from luigi_sinks.contract import Contract
 from luigi_sinks.elasticsearch.schema import parse_schema as parse_mapping
-from luigi_sinks.errors import BadRow
+from luigi_sinks.errors import BadRow, CheckFailed
 from luigi_sinks.mariadb import parse_schema
 from luigi_sinks.mariadb.writer import encode, encode_frame
 from luigi_sinks.writer import Writer
@@ -199,3 +199,133 @@ def test_an_empty_frame_makes_no_part():
     with Writer(stage, table(sa.Integer())) as writer:
         writer.write(pl.DataFrame({"x": []}, schema={"x": pl.Int64}))
     assert not stage.parts
+
+
+def written(contract, *given):
+    """Return the parts that the given rows and frames make, in order."""
+    stage = Stage()
+    with Writer(stage, contract) as writer:
+        writer.write_all(given)
+    return sorted(stage.parts, key=lambda part: part.number)
+
+
+def refused(contract, frame):
+    with pytest.raises((BadRow, CheckFailed)) as caught:
+        written(contract, frame)
+    return str(caught.value)
+
+
+def test_decimals_of_64_bits_of_arrow_are_read_as_what_they_are():
+    numbers = [Decimal("1.50"), Decimal("2.50"), Decimal("3.25")]
+    arrow = pa.table({"x": pa.array(numbers, pa.decimal64(10, 2)), "b": pa.array([b"q"] * 3)})
+    schema = parse_schema("d", [sa.Column("x", sa.Numeric(38, 2)), sa.Column("b", sa.LargeBinary())])
+    contract = Contract("d", {"": schema.shape}, encode=partial(encode, schema), encode_frame=encode_frame)
+    for frame in (arrow, arrow.to_batches()[0]):
+        (part,) = written(contract, frame)
+        assert [row[0] for row in part.rows] == numbers
+
+
+@pytest.mark.parametrize("change", ["cell", "longer", "renamed"])
+def test_a_frame_that_changes_after_it_was_written_changes_no_row(change):
+    contract, frame = index(type="integer"), pl.DataFrame({"x": [1, 2]})
+    stage = Stage()
+    with Writer(stage, contract) as writer:
+        writer.write(frame)
+        if change == "cell":
+            frame[0, "x"] = 99
+        elif change == "longer":
+            frame.extend(pl.DataFrame({"x": [3]}))
+        else:
+            frame.columns = ["y"]
+    (part,) = stage.parts
+    assert (len(part.rows), list(part.rows.values("x")), list(part.rows)) == (2, [1, 2], [{"x": 1}, {"x": 2}])
+
+
+def test_an_array_below_a_frame_that_changes_changes_no_row():
+    values = np.array([1, 2, 3])
+    stage = Stage()
+    with Writer(stage, table(sa.Integer())) as writer:
+        writer.write(pa.table({"x": values}))
+        values[:] = 9
+    assert rows_of(stage) == [(1,), (2,), (3,)]
+
+
+def test_what_gives_the_rows_may_write_some_itself():
+    stage = Stage()
+
+    def rows():
+        for number in range(2_000):
+            if number == 3:
+                writer.write(pl.DataFrame({"x": [-1, -2]}))
+            yield (number,)
+
+    with Writer(stage, table(sa.Integer())) as writer:
+        writer.write_all(rows())
+    assert [row[0] for row in rows_of(stage)] == [0, 1, 2, -1, -2, *range(3, 2_000)]
+
+
+def test_an_iterator_that_has_ended_is_not_asked_again():
+    class Ends:
+        left = 2
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            self.left -= 1
+            if self.left == 0:
+                raise StopIteration
+            return (1,)
+
+    stage = Stage()
+    with Writer(stage, table(sa.Integer())) as writer:
+        writer.write_all(Ends())
+    assert rows_of(stage) == [(1,)]
+
+
+@pytest.mark.parametrize("contract", [table(sa.Date()), index(type="date")])
+def test_a_day_beyond_all_calendars_is_refused_by_name(contract):
+    far = pa.table({"x": pa.array([0, 2**31 - 1], pa.int32()).cast(pa.date32())})
+    assert "row 2, field 'x': holds a value that Python cannot keep" in refused(contract, far)
+
+
+def test_numbers_that_polars_cannot_compute_with_are_refused_by_name():
+    large = pl.DataFrame({"x": pl.Series([17 * 10**37], dtype=pl.Int128)})
+    assert "row 1, field 'x': has more than 38 digits" in refused(table(sa.Numeric(38, 0)), large)
+    fine = pl.DataFrame({"x": pl.Series([Decimal("0." + "65" * 19)], dtype=pl.Decimal(38, 38))})
+    assert "row 1, field 'x': has more than 0 digits" in refused(table(sa.Numeric(5, 0)), fine)
+
+
+def test_a_stream_that_fails_does_not_tell_values():
+    schema = pa.schema({"x": pa.int64()})
+
+    def batches():
+        yield pa.record_batch({"x": [1]}, schema)
+        raise RuntimeError("secret value")
+
+    said = refused(table(sa.Integer()), pa.RecordBatchReader.from_batches(schema, batches()))
+    assert "a data frame cannot be read" in said
+    assert "secret" not in said
+
+
+def test_a_series_of_structs_is_one_column():
+    (part,) = written(table(sa.JSON()), pl.Series("x", [{"a": 1}]))
+    assert part.text == b'["{\\"a\\":1}"]\n'
+
+
+@pytest.mark.parametrize(
+    "frame", [pl.DataFrame(height=2), pd.DataFrame(index=range(2)), pa.table({"x": [1]}).select([])]
+)
+def test_a_frame_without_columns_makes_no_part(frame):
+    assert written(index(type="integer"), frame) == []
+
+
+def test_large_rows_behind_a_frame_are_measured_from_the_first_on():
+    stage, contract = Stage(), table(sa.Text())
+    with Writer(stage, contract) as writer:
+        for number in range(495):
+            writer.write((str(number),))
+        writer.write(pl.DataFrame({"x": ["a"]}))
+        for _ in range(300):
+            writer.write(("x" * 60_000,))
+    assert max(len(part.text) for part in stage.parts) < 6_000_000
