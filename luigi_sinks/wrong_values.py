@@ -115,13 +115,14 @@ def _wrong_type(value: Any, kinds: str) -> str:
     if reason := _not_plain(value):
         return reason
     *others, last = (_KINDS.get(kind, kind) for kind in kinds.split(" | "))
-    hint = "; give None where there is no value" if value == "" or _is_nan(value) else ""
+    is_missing = (isinstance(value, str) and not value) or _is_nan(value)
+    hint = "; give None where there is no value" if is_missing else ""
     return f"expected {', '.join(others) + ' or ' if others else ''}{last}, got {_typed(value)}{hint}"
 
 
 def _is_nan(value: Any) -> bool:
-    """Return whether it is what pandas has in the place of a missing value."""
-    return isinstance(value, float) and math.isnan(value)
+    """Return whether it is what pandas has in the place of a missing value: NaN, or an NA that equals nothing."""
+    return (isinstance(value, float) and math.isnan(value)) or type(value).__name__ == "NAType"
 
 
 def _not_plain(value: Any) -> str:

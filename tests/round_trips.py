@@ -22,6 +22,7 @@ import pyarrow as pa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from luigi_sinks.dropping import drop_dataset
 from luigi_sinks.errors import BadRow
 from luigi_sinks.load import load
 from luigi_sinks.sink import Sink
@@ -209,6 +210,7 @@ def _tried(store: Store, declared: Declaration, rows: Sequence[Mapping[str, Any]
             continue
         load(sink, WHOLE, ORIGIN, [sink.contract.join(_kind(sink), frame)], checks=(), listeners=())
         _compare(sink, declared, expected)
+    drop_dataset(sink, really=sink.dataset)
     return len(declared.fields) * (len(rows) + 3 * len(accepted))
 
 
@@ -278,7 +280,7 @@ def _read(kind: Kind, value: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, range)):
         return [_plain(each) for each in value]
     if isinstance(value, np.generic):
         return value.item()
@@ -326,7 +328,8 @@ def from_text(base: Any) -> Callable[[Any], Any]:
     """Return what reads text, as users write it in the place of a value."""
 
     def read(value: Any) -> Any:
-        return base(value) if isinstance(value, str) else value
+        is_spelled = isinstance(value, str) or (base is Decimal and isinstance(value, float))
+        return base(str(value)) if is_spelled else value
 
     return read
 

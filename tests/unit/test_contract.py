@@ -236,3 +236,10 @@ def test_the_first_row_that_repeats_a_key_is_found():
     rows = accept(GOOD, {**GOOD, "id": 2}, {**GOOD, "day": "2013-01-01"})
     assert CONTRACT.first_repeat("", rows) == (2, 0)
     assert CONTRACT.first_repeat("", rows[:2]) is None
+
+
+@pytest.mark.parametrize("missing", [pd.NA, float("nan"), ""])
+def test_what_stands_for_a_missing_value_elsewhere_is_refused_with_the_way_out(missing):
+    contract = Contract("d", {"": TupleShape((Field("x", int | None),))})
+    with pytest.raises(BadRow, match=r"row 1, field 'x': expected .* got .*; give None where there is no value"):
+        contract.accept("", [(missing,)], 1)
