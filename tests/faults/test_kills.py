@@ -115,9 +115,10 @@ def new_dataset():
 
 def forget(store):
     """Drop what a kill has left: a server takes no more than so many indices."""
-    sink = STORES[store].open(ready.get(store, ""))
-    if store in ready and sum(record.state.has_rows for record in sink.records()) > MOST:
-        del ready[store]
+    if store in ready:
+        records = STORES[store].open(ready[store]).records()
+        if sum(record.state.has_rows for record in records) > MOST:
+            del ready[store]
     for dataset in {*made} - {*ready.values()}:
         drop_dataset(STORES[store].open(dataset), really=dataset)
         made.remove(dataset)
