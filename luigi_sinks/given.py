@@ -15,8 +15,6 @@ _OF_ITERROWS = (
 
 def rows(row: Any) -> Iterable[Any]:
     """Return a row as one that shapes take. Raises WrongRow for what is no row."""
-    if type(row) is dict or type(row) is tuple:
-        return (row,)
     refuse_series(row)
     if isinstance(row, Mapping):
         return [dict(row)]

@@ -119,14 +119,18 @@ class Writer:
         kind, row = self._split(row)
         if kind != self._kind:
             self._change_kind(kind)
-        if type(row) is tuple and self._is_flat:
-            self._run.append(row)
-            if len(self._run) >= self._look_at:
-                self._look()
+        kind_of_row = type(row)
+        if kind_of_row is dict or kind_of_row is tuple:
+            try:
+                self._run.append(row if kind_of_row is tuple and self._is_flat else self._take(row))
+            except WrongRow as wrong:
+                self._set_aside_untaken(wrong)
         elif hasattr(row, "__arrow_c_stream__"):
             self._add_frame(row)
         else:
             self._take_all(iter(given.rows(row)))
+        if len(self._run) >= self._look_at:
+            self._look()
 
     def _take_all(self, rows: Iterator[Any]) -> None:
         """Take rows of the same kind, each before the next one is asked for; what gives them may write some too."""

@@ -90,9 +90,9 @@ class DocumentShape:
 
     def take(self, row: Any) -> dict[str, Any]:
         """Return a copy of a document, with values of its own; or the document of a tuple."""
-        if type(row) is dict and _SENT.issuperset(map(type, row.values())):
-            return row.copy()
         document: dict[str, Any] = row.copy() if type(row) is dict else self._named(row)
+        if _SENT.issuperset(map(type, document.values())):
+            return document
         is_sent = True
         for name, value in document.items():
             if type(value) not in _SENT:
