@@ -108,8 +108,8 @@ class MariaDBSink(MariaDBCatalog):
 class MariaDBStage:
     """A version being written; `seq` is its number in every row.
 
-    While one writer's text is made, the other's is loaded; `benchmarks/mariadb.py`
-    compares the rate with that of LOAD DATA by the command line.
+    While one writer's text is made, the other's is loaded; docs/speed.md compares the
+    rate with that of LOAD DATA by the command line.
     """
 
     sink: MariaDBSink
