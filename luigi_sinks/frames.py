@@ -7,7 +7,7 @@ in `run()` or `rows()` only, not in the process that starts the workers.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from luigi_sinks.contract import WrongRow
@@ -31,8 +31,8 @@ _OPAQUE = {"ObjectDType", "PeriodDtype", "IntervalDtype"}
 """Types of columns of pandas whose values Polars would change: it cuts times, and makes integers of periods."""
 
 
-def pieces(frame: Any) -> Iterator[Any]:
-    """Yield a frame as small data frames of Polars; as it is, if only Python can read some of its columns.
+def pieces(frame: Any, most_bytes: Callable[[], int]) -> Iterator[Any]:
+    """Yield a frame as data frames of Polars of so many bytes; as it is, if only Python can read some of its columns.
 
     A stream, such as a RecordBatchReader of pyarrow, is read a batch at a time, if pyarrow is
     installed, else as a whole. Raises CheckFailed for one that cannot be read.
@@ -41,7 +41,7 @@ def pieces(frame: Any) -> Iterator[Any]:
         yield frame
         return
     for table in _tables(frame):
-        for _, piece in _slices(table, 0, _PIECE_ROWS, _PIECE_BYTES):
+        for _, piece in _slices(table, 0, _PIECE_ROWS, lambda: min(_PIECE_BYTES, most_bytes())):
             if piece.height and piece.width:
                 yield piece
 
@@ -91,7 +91,7 @@ def rows(frame: Any, names: Sequence[str]) -> Iterator[Any]:
     )
     columns = [*table.columns, *objects]
     is_whole = set(columns) == set(names)
-    for first, part in _slices(table, 0, _SLICE_ROWS, _SLICE_BYTES):
+    for first, part in _slices(table, 0, _SLICE_ROWS, lambda: _SLICE_BYTES):
         last = first + part.height
         lists = {column.name: _values(column) for column in part}
         lists |= {name: values[first:last] for name, values in objects.items()}
@@ -119,9 +119,11 @@ def _rows(lists: Mapping[str, Sequence[Any]], names: Sequence[str]) -> Iterator[
     return (dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True))
 
 
-def _slices(table: pl.DataFrame, first: int, most_rows: int, most_bytes: int) -> Iterator[tuple[int, pl.DataFrame]]:
+def _slices(
+    table: pl.DataFrame, first: int, most_rows: int, most_bytes: Callable[[], int]
+) -> Iterator[tuple[int, pl.DataFrame]]:
     """Yield the parts of a table that are small enough, and where each begins."""
-    if table.height <= 1 or (table.height <= most_rows and table.estimated_size() <= most_bytes):
+    if table.height <= 1 or (table.height <= most_rows and table.estimated_size() <= most_bytes()):
         yield first, table
         return
     middle = table.height // 2

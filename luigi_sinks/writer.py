@@ -225,7 +225,7 @@ class Writer:
 
         given.refuse_series(frame)
         kind = str(self._kind)
-        for piece in frames.pieces(frame):
+        for piece in frames.pieces(frame, lambda: self._most_bytes):
             with self._spending("validate"):
                 text = columnar.encoded(self._contract, kind, piece)
             if text is None:

@@ -18,7 +18,7 @@ from luigi_sinks.config import common
 from luigi_sinks.errors import BadSetting, did_you_mean
 from luigi_sinks.listeners import Listener
 from luigi_sinks.load import writing
-from luigi_sinks.target import TargetOptions
+from luigi_sinks.target_options import TargetOptions
 from luigi_sinks.version import WHOLE, Version
 from luigi_sinks.writer import Writer
 
