@@ -19,7 +19,7 @@ import msgspec
 
 from luigi_sinks.encoding import DirtyText, Encode, encoded, lines
 from luigi_sinks.errors import BadRow, did_you_mean
-from luigi_sinks.field import Field as Field  # noqa: PLC0414 - whoever declares a contract needs it
+from luigi_sinks.field import Field as Field  # noqa: PLC0414 - shapes are declared with it
 from luigi_sinks.kept import change
 from luigi_sinks.plain import NotPlain, plainer_row
 

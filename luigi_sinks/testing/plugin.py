@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sinks",
         choices=("servers", "local"),
         default="servers",
-        help="what mariadb_sink and its like are: real servers (the default), or SQLite files, of every test then",
+        help="what mariadb_sink and its like are: real servers (the default), or SQLite files, for every test then",
     )
 
 
